@@ -1,0 +1,6 @@
+/**
+ * Run an unmodified Linux application as a virtual machine of its own, described in a Pulumi program.
+ *
+ * @packageDocumentation
+ */
+export {};
