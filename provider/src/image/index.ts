@@ -1,0 +1,24 @@
+/**
+ * Turns a source into a disk image, as a pipeline of deterministic steps whose results are kept in a cache. Knows nothing of
+ * Pulumi.
+ */
+export { VisibleError } from "./errors.js";
+export { buildImage, openImage } from "./build.js";
+export { inspectDisk } from "./inspect.js";
+export type {
+  BinarySource,
+  BuildContext,
+  BuiltImage,
+  BundleSource,
+  ContainerSource,
+  Digest,
+  DirectorySource,
+  DiskDescription,
+  DiskFile,
+  ImageSpec,
+  Kernel,
+  KernelSource,
+  Progress,
+  Source,
+} from "./types.js";
+export type { InstanceConfig, Mount, Process, ResourceLimit, Root, RuntimeConfig, User } from "./runtime-config.js";
