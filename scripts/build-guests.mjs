@@ -1,0 +1,52 @@
+// Compiles the guest programs of the tests and the benchmark (test/guests/) into test/guests/build/.
+import { mkdirSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { guestsBuild, inRoot, root } from "./lib/paths.mjs";
+import { run } from "./lib/process.mjs";
+import { fingerprint, isCurrent, writeStamp } from "./lib/stamp.mjs";
+import { main, step } from "./lib/terminal.mjs";
+import { go } from "./tools/go.mjs";
+
+const cFlags = ["-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror"];
+const c = (compiler, folder, ...flags) => ({
+  sources: [`${folder}/server.c`],
+  command: (output) => [compiler, [...cFlags, ...flags, "-o", output, `${folder}/server.c`]],
+});
+
+/** Name of the binary → how it is made. */
+const guests = {
+  "c-server": c("gcc", "c-server", "-static"),
+  "c-threads": c("gcc", "c-threads", "-pthread"),
+  "musl-server": c("musl-gcc", "musl-server"),
+  "musl-server-static": c("musl-gcc", "musl-server", "-static"),
+  "go-server": {
+    sources: ["go-server"],
+    command: async (output) => [await go(), ["build", "-C", "go-server", "-trimpath", "-ldflags=-s -w", "-o", output, "."]],
+    env: { CGO_ENABLED: "0", GOFLAGS: "" },
+  },
+};
+
+/** Builds what is out of date; resolves to the folder of the binaries. */
+export async function buildGuests(names = Object.keys(guests)) {
+  const folder = inRoot("test", "guests");
+  mkdirSync(guestsBuild, { recursive: true });
+  for (const name of names) {
+    const { sources, command, env } = guests[name];
+    const output = path.join(guestsBuild, name);
+    const stamp = path.join(guestsBuild, `.${name}.stamp`);
+    const print = fingerprint(
+      sources.map((source) => path.join(folder, source)),
+      [cFlags, command.toString()],
+    );
+    if (isCurrent(stamp, print, [output])) continue;
+    await step(`Compile ${path.relative(root, output)}`, "a program that the tests and the benchmark boot", async () => {
+      const [program, args] = await command(output);
+      await run(program, args, { cwd: folder, quiet: true, env: { ...process.env, ...env } });
+    });
+    writeStamp(stamp, print);
+  }
+  return guestsBuild;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) await main(() => buildGuests());

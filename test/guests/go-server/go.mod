@@ -1,0 +1,3 @@
+module pulumi-unikernel/test/guests/go-server
+
+go 1.22
