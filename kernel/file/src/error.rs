@@ -1,0 +1,34 @@
+//! Why an operation gave no result.
+
+use abi::Errno;
+use task::Completion;
+
+use crate::Fault;
+
+/// Why an operation on a file gave no result: an error for the application, or something to wait for before asking again.
+#[derive(Debug)]
+pub enum Error {
+    /// What the application gets.
+    Errno(Errno),
+    /// The file is not ready. A blocking caller waits on its wait queue and asks again, a non-blocking one gets `EAGAIN`.
+    WouldBlock,
+    /// User memory was not reachable before anything was transferred. The caller makes it present and asks again, or reports `EFAULT`.
+    Fault(Fault),
+    /// Data that is on its way, such as a page from the disk. The caller waits, without letting signals interrupt, and asks again.
+    Pending(Completion),
+}
+
+/// The result of an operation on a file.
+pub type Result<T> = core::result::Result<T, Error>;
+
+impl From<Errno> for Error {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}

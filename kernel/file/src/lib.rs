@@ -1,0 +1,16 @@
+//! Open files as the application sees them: the [`File`] trait and how bytes, readiness and waits travel through it.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+mod buffer;
+mod error;
+mod readiness;
+mod traits;
+
+pub use buffer::{BytesSink, BytesSource, Fault, Sink, Source};
+pub use error::{Error, Result};
+pub use readiness::Readiness;
+pub use traits::{DirectoryEntry, File, FileType, Pages, Status, UserMemory};

@@ -1,0 +1,163 @@
+//! What every open file can do.
+
+use abi::Errno;
+use alloc::sync::Arc;
+use core::any::Any;
+use hal::mem::Frame;
+use task::WaitQueue;
+
+use crate::{Error, Fault, Readiness, Result, Sink, Source};
+
+/// An object behind a file descriptor. No operation blocks: see [`Error`].
+///
+/// A file does not know its position or its status flags: the open file description holds them and passes offsets. Streams ignore offsets.
+pub trait File: Any + Send + Sync {
+    /// For what the trait does not cover, such as the calls of sockets.
+    fn as_any(&self) -> &dyn Any;
+
+    /// What `fstat(2)` reports.
+    fn status(&self) -> Result<Status>;
+
+    /// Reads from `offset` on; 0 bytes at the end.
+    fn read(&self, _offset: u64, _sink: &mut dyn Sink) -> Result<usize> {
+        Err(Errno::INVAL.into())
+    }
+
+    /// Writes from `offset` on.
+    fn write(&self, _offset: u64, _source: &mut dyn Source) -> Result<usize> {
+        Err(Errno::INVAL.into())
+    }
+
+    /// Writes at the end and returns the number of bytes and the offset after them (`O_APPEND`).
+    fn append(&self, source: &mut dyn Source) -> Result<(usize, u64)> {
+        let end = self.status()?.size;
+        let written = self.write(end, source)?;
+        Ok((written, end + written as u64))
+    }
+
+    /// Whether `lseek(2)` works: false for pipes, sockets and the like.
+    fn is_seekable(&self) -> bool {
+        false
+    }
+
+    /// What the file is ready for now.
+    fn readiness(&self) -> Readiness {
+        Readiness::IN | Readiness::OUT | Readiness::RDNORM | Readiness::WRNORM
+    }
+
+    /// Notified when the readiness may have changed; `None` for files that are always ready.
+    fn wait_queue(&self) -> Option<&WaitQueue> {
+        None
+    }
+
+    /// The pages to map with `mmap(2)`; `None` when it cannot be mapped.
+    fn pages(&self) -> Option<Arc<dyn Pages>> {
+        None
+    }
+
+    /// Gives the entries of a directory from position `from` on (0 at first) until `entry` returns false for one that does not fit.
+    fn read_directory(&self, _from: u64, _entry: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<()> {
+        Err(Errno::NOTDIR.into())
+    }
+
+    /// Device-specific control.
+    fn control(&self, _command: u32, _argument: usize, _memory: &mut dyn UserMemory) -> Result<usize> {
+        Err(Errno::NOTTY.into())
+    }
+
+    /// Sets the size.
+    fn truncate(&self, _size: u64) -> Result<()> {
+        Err(Errno::INVAL.into())
+    }
+
+    /// The last descriptor of an open file description was closed.
+    fn close(&self) {}
+}
+
+/// The user memory of the calling thread.
+pub trait UserMemory {
+    /// Copies out of user memory, all or nothing.
+    fn read(&mut self, address: usize, into: &mut [u8]) -> core::result::Result<(), Fault>;
+
+    /// Copies into user memory, all or nothing as far as the caller may rely on.
+    fn write(&mut self, address: usize, bytes: &[u8]) -> core::result::Result<(), Fault>;
+}
+
+/// The cached content of a file, page by page. Mappings and reads share it.
+pub trait Pages: Send + Sync {
+    /// The page number `index`, for reading. [`Error::Pending`] while it comes from the disk; `EIO` past the end of the file.
+    fn page(&self, index: u64) -> Result<Frame>;
+
+    /// The page for a shared mapping that writes.
+    fn writable_page(&self, _index: u64) -> Result<Frame> {
+        Err(Error::Errno(Errno::ACCES))
+    }
+
+    /// Bytes of the file.
+    fn size(&self) -> u64;
+}
+
+/// The type of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileType {
+    /// Regular file.
+    Regular,
+    /// Directory.
+    Directory,
+    /// Symbolic link.
+    Symlink,
+    /// Character device.
+    CharacterDevice,
+    /// Block device.
+    BlockDevice,
+    /// Pipe.
+    Fifo,
+    /// Socket.
+    Socket,
+}
+
+/// An entry of a directory.
+#[derive(Clone, Copy, Debug)]
+pub struct DirectoryEntry<'a> {
+    /// Inode number.
+    pub inode: u64,
+    /// The position after this entry.
+    pub next: u64,
+    /// Its type.
+    pub file_type: FileType,
+    /// Its name, without a slash.
+    pub name: &'a [u8],
+}
+
+/// What `stat(2)` reports.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Number of the file system.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// Type.
+    pub file_type: FileType,
+    /// Permission bits, including set-user-ID, set-group-ID and sticky.
+    pub permissions: u16,
+    /// Hard links.
+    pub links: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Number of the device, for devices.
+    pub special_device: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Bytes of a good transfer.
+    pub block_size: u32,
+    /// 512-byte blocks allocated.
+    pub blocks: u64,
+    /// Last access, nanoseconds since 1970.
+    pub accessed: u64,
+    /// Last change of the content.
+    pub modified: u64,
+    /// Last change of the attributes.
+    pub changed: u64,
+}

@@ -1,0 +1,21 @@
+//! CPUs by number: 0 is the one that booted.
+
+use crate::arch;
+
+/// The most CPUs that the kernel drives.
+pub const MAX_CPUS: usize = 8;
+
+/// The number of the CPU that runs the caller, below [`MAX_CPUS`].
+pub fn current() -> usize {
+    arch::current_cpu()
+}
+
+/// How many CPUs run, 1 to [`MAX_CPUS`].
+pub fn count() -> usize {
+    arch::cpu_count()
+}
+
+/// Makes another CPU leave its idle loop or user mode soon; without effect on one that runs kernel code.
+pub fn kick(cpu: usize) {
+    arch::kick_cpu(cpu);
+}

@@ -1,0 +1,16 @@
+//! Waiting without threads of the kernel's own: tasks, the per-CPU executor, wait queues, completions and timers.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+mod completion;
+mod executor;
+mod timer;
+mod wait_queue;
+
+pub use completion::Completion;
+pub use executor::{Task, has_ready, run_ready, set_sleeping, spawn, yield_now};
+pub use timer::{Sleep, fire_expired, next_deadline, sleep_until};
+pub use wait_queue::{Observer, Registration, Wait, WaitQueue};

@@ -1,0 +1,121 @@
+//! Timers, ordered by deadline. Whoever drives the machine's timer looks at [`next_deadline`] and calls [`fire_expired`].
+
+use alloc::collections::BTreeMap;
+use core::future::Future;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::task::{Context, Poll, Waker};
+
+use hal::sync::SpinLock;
+
+/// Pending timers by (deadline, number): the number tells timers of one deadline apart.
+static TIMERS: SpinLock<BTreeMap<(u64, u64), Waker>> = SpinLock::new(BTreeMap::new());
+/// The earliest deadline, so that a look costs no lock.
+static EARLIEST: AtomicU64 = AtomicU64::new(u64::MAX);
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// The deadline that comes first, in nanoseconds of `hal::time::monotonic`.
+pub fn next_deadline() -> Option<u64> {
+    Some(EARLIEST.load(Ordering::Acquire)).filter(|&deadline| deadline != u64::MAX)
+}
+
+/// Wakes every task whose deadline is not after `now`.
+pub fn fire_expired(now: u64) {
+    while EARLIEST.load(Ordering::Acquire) <= now {
+        let expired = {
+            let mut timers = TIMERS.lock();
+            let expired = timers
+                .first_entry()
+                .filter(|entry| entry.key().0 <= now)
+                .map(|entry| entry.remove());
+            publish_earliest(&timers);
+            expired
+        };
+        match expired {
+            Some(waker) => waker.wake(),
+            None => return,
+        }
+    }
+}
+
+/// Ends at a time of `hal::time::monotonic`, in nanoseconds.
+pub fn sleep_until(deadline: u64) -> Sleep {
+    Sleep { deadline, key: None }
+}
+
+/// What [`sleep_until`] returns. Dropping it takes the timer back.
+#[derive(Debug)]
+pub struct Sleep {
+    deadline: u64,
+    key: Option<(u64, u64)>,
+}
+
+fn publish_earliest(timers: &BTreeMap<(u64, u64), Waker>) {
+    EARLIEST.store(
+        timers.first_key_value().map_or(u64::MAX, |(key, _)| key.0),
+        Ordering::Release,
+    );
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if hal::time::monotonic() >= self.deadline {
+            return Poll::Ready(());
+        }
+        let deadline = self.deadline;
+        let key = *self
+            .key
+            .get_or_insert_with(|| (deadline, NEXT_NUMBER.fetch_add(1, Ordering::Relaxed)));
+        let mut timers = TIMERS.lock();
+        timers.insert(key, context.waker().clone());
+        publish_earliest(&timers);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            let mut timers = TIMERS.lock();
+            timers.remove(&key);
+            publish_earliest(&timers);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{run_ready, spawn};
+
+    #[test]
+    fn a_sleep_ends_at_its_deadline_and_not_before() {
+        let deadline = hal::time::monotonic() + 3_600_000_000_000;
+        let ended = crate::Completion::new();
+        let end = ended.clone();
+        spawn(async move {
+            sleep_until(deadline).await;
+            end.complete();
+        });
+        while run_ready(16) {}
+        fire_expired(deadline - 1);
+        while run_ready(16) {}
+        assert!(!ended.is_complete());
+        hal::time::advance(3_600_000_000_000);
+        fire_expired(hal::time::monotonic());
+        while run_ready(16) {}
+        assert!(ended.is_complete());
+    }
+
+    #[test]
+    fn a_dropped_sleep_leaves_no_timer() {
+        let mut sleep = alloc::boxed::Box::pin(sleep_until(u64::MAX - 1));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(sleep.as_mut().poll(&mut context).is_pending());
+        let key = sleep.key.expect("a polled sleep has a timer");
+        drop(sleep);
+        assert!(!TIMERS.lock().contains_key(&key));
+    }
+}
