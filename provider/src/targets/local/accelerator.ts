@@ -1,0 +1,135 @@
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import * as os from "node:os";
+import * as path from "node:path";
+import { VisibleError } from "../../image/index.js";
+import { probeKernel, PROBE_EXIT_STATUS } from "./probe-guest.js";
+import type { Qemu } from "./qemu.js";
+
+/** How QEMU runs the guest's instructions: with hardware (`kvm`, `hvf`, `whpx`) or by translation (`tcg`). */
+export type Accelerator = "kvm" | "hvf" | "whpx" | "tcg";
+
+/** What was found out by running a guest. */
+export interface AcceleratorProbe {
+  accelerator: Accelerator;
+  /** Whether this QEMU can confine itself with seccomp. */
+  sandbox: boolean;
+  /** Accelerators that were tried in vain, and why. */
+  rejected: { accelerator: Accelerator; reason: string }[];
+}
+
+const HARDWARE: Partial<Record<NodeJS.Platform, Accelerator[]>> = { linux: ["kvm"], darwin: ["hvf"], win32: ["whpx"] };
+
+/** Options that confine QEMU: no obsolete calls, no gain of privileges, no new processes. */
+export const SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+
+/** A rejected accelerator is tried again after this long: the machine may have been busy. */
+const RETRY_AFTER_MS = 24 * 60 * 60 * 1000;
+
+/**
+ * The fastest accelerator that works. A device node that opens proves nothing, so a tiny guest is run under each candidate, once;
+ * the answer is kept in the cache for this QEMU on this host.
+ *
+ * @throws {VisibleError} when not even translation runs a guest.
+ */
+export async function probeAccelerator(qemu: Qemu, cacheDir: string, signal?: AbortSignal): Promise<AcceleratorProbe> {
+  const folder = path.join(cacheDir, "accelerators");
+  const file = path.join(folder, `${hostKey(qemu)}.json`);
+  const remembered = await recall(file);
+  if (remembered !== undefined) return remembered;
+
+  await mkdir(folder, { recursive: true });
+  const probe = await probeAll(qemu, folder, signal);
+  const draft = `${file}.${process.pid}`;
+  await writeFile(draft, JSON.stringify(probe));
+  await rename(draft, file);
+  return probe;
+}
+
+async function recall(file: string): Promise<AcceleratorProbe | undefined> {
+  try {
+    const { mtimeMs } = await stat(file);
+    const probe = JSON.parse(await readFile(file, "utf8")) as AcceleratorProbe;
+    return probe.rejected.length > 0 && Date.now() - mtimeMs > RETRY_AFTER_MS ? undefined : probe;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Differs when QEMU, the host's kernel or its processor differ. */
+function hostKey(qemu: Qemu): string {
+  const facts = [qemu.path, qemu.version, os.hostname(), os.release(), os.cpus()[0]?.model ?? "", String(process.getuid?.())];
+  return createHash("sha256").update(facts.join("\n")).digest("hex").slice(0, 16);
+}
+
+async function probeAll(qemu: Qemu, folder: string, signal: AbortSignal | undefined): Promise<AcceleratorProbe> {
+  const work = await mkdtemp(path.join(folder, "probe-"));
+  try {
+    const kernel = path.join(work, "probe.elf");
+    await writeFile(kernel, probeKernel());
+    let sandbox = true;
+    let base = await runProbe(qemu, kernel, "tcg", sandbox, 30_000, signal);
+    if (base.failure !== undefined) {
+      sandbox = false;
+      base = await runProbe(qemu, kernel, "tcg", sandbox, 30_000, signal);
+    }
+    if (base.failure !== undefined) {
+      throw new VisibleError(`${qemu.path} (QEMU ${qemu.version}) cannot run a guest here: ${base.failure}.`);
+    }
+    // A multiple of translation's own time, so that a busy machine rejects nothing that works.
+    const limit = Math.min(Math.max(4 * base.elapsedMs, 1000), 10_000);
+    const rejected: AcceleratorProbe["rejected"] = [];
+    for (const accelerator of HARDWARE[process.platform] ?? []) {
+      const { failure } = await runProbe(qemu, kernel, accelerator, sandbox, limit, signal);
+      if (failure === undefined) return { accelerator, sandbox, rejected };
+      rejected.push({ accelerator, reason: failure });
+    }
+    return { accelerator: "tcg", sandbox, rejected };
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function runProbe(
+  qemu: Qemu,
+  kernel: string,
+  accelerator: Accelerator,
+  sandbox: boolean,
+  limitMs: number,
+  signal: AbortSignal | undefined,
+): Promise<{ failure?: string; elapsedMs: number }> {
+  signal?.throwIfAborted();
+  // The machine with its whole firmware: that much work tells a real accelerator from one that emulates itself.
+  const options = ["-machine", "q35", "-accel", accelerator, "-cpu", accelerator === "tcg" ? "max" : "host", "-m", "16"];
+  if (sandbox) options.push("-sandbox", SANDBOX);
+  options.push("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", kernel);
+  options.push("-device", "isa-debug-exit,iobase=0x501,iosize=2");
+
+  const started = performance.now();
+  return new Promise((resolve, reject) => {
+    const child = spawn(qemu.path, options, { stdio: ["ignore", "ignore", "pipe"] });
+    let complaint = "";
+    let late = false;
+    child.stderr.on("data", (chunk: Buffer) => (complaint += chunk.toString()));
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill("SIGKILL");
+    }, limitMs);
+    const abort = (): void => void child.kill("SIGKILL");
+    signal?.addEventListener("abort", abort, { once: true });
+    const settle = (failure: string | undefined): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+      const elapsedMs = performance.now() - started;
+      if (signal?.aborted) reject(signal.reason as Error);
+      else resolve(failure === undefined ? { elapsedMs } : { failure, elapsedMs });
+    };
+    child.on("error", (error) => settle(error.message));
+    child.on("close", (code, by) => {
+      if (late) settle(`a guest that does nothing had not ended after ${(limitMs / 1000).toFixed(1)} s`);
+      else if (code === PROBE_EXIT_STATUS) settle(undefined);
+      else settle(complaint.trim().split("\n")[0] || `QEMU ended with ${by ?? `status ${code}`}`);
+    });
+  });
+}

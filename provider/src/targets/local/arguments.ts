@@ -1,0 +1,74 @@
+import type { Accelerator } from "./accelerator.js";
+import { SANDBOX } from "./accelerator.js";
+import type { PortMapping } from "./ports.js";
+
+/** A machine that QEMU emulates: `q35` (PCI Express), `pc` (PCI), `microvm` (no PCI). */
+export type Machine = "q35" | "pc" | "microvm";
+
+/** All that decides QEMU's command line. */
+export interface GuestHardware {
+  machine: Machine;
+  accelerator: Accelerator;
+  /** Confine QEMU with seccomp. */
+  sandbox: boolean;
+  /** In bytes. */
+  memory: number;
+  cpus: number;
+  /** Path of the kernel's ELF file. */
+  kernel: string;
+  /** Path of the disk. */
+  disk: string;
+  ports: readonly PortMapping[];
+  /** Path of the file that holds the instance's configuration. */
+  config?: string | undefined;
+  /** Path of the file that the status channel is written to. */
+  status: string;
+  /** Where the serial port leads: a file, or QEMU's own standard input and output. */
+  console: { file: string } | "stdio";
+  /** Path of the Unix socket for QMP. */
+  qmp: string;
+  /** Path of the pid file. */
+  pidFile: string;
+  /** Shown by process listings. */
+  name: string;
+}
+
+/** QEMU's command line, as the kernel's README lays the hand-over down. */
+export function qemuArguments(guest: GuestHardware): string[] {
+  const bus = guest.machine === "microvm" ? "device" : "pci";
+  return [
+    ...["-name", `guest=${value(guest.name)}`],
+    // SMM is of no use without UEFI and slows the firmware down.
+    ...["-machine", guest.machine === "microvm" ? "microvm,acpi=on,graphics=off" : `${guest.machine},smm=off,usb=off,graphics=off`],
+    ...["-accel", guest.accelerator],
+    ...["-cpu", guest.accelerator === "tcg" ? "max" : "host"],
+    ...["-smp", String(guest.cpus)],
+    ...["-m", `size=${Math.ceil(guest.memory / 1024)}K`],
+    ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
+    ...(guest.sandbox ? ["-sandbox", SANDBOX] : []),
+    ...["-kernel", guest.kernel],
+    ...["-drive", `if=none,id=root,format=raw,read-only=on,file=${value(guest.disk)}`],
+    ...["-device", `virtio-blk-${bus},drive=root`],
+    ...["-netdev", ["user", "id=net", ...guest.ports.map(forward)].join(",")],
+    // No option ROM: nothing boots from the network.
+    ...["-device", bus === "pci" ? "virtio-net-pci,netdev=net,romfile=" : "virtio-net-device,netdev=net"],
+    ...["-device", `virtio-rng-${bus}`],
+    ...["-chardev", guest.console === "stdio" ? "stdio,id=console,signal=off" : `file,id=console,path=${value(guest.console.file)}`],
+    ...["-serial", "chardev:console"],
+    ...["-chardev", `file,id=status,path=${value(guest.status)}`],
+    ...["-device", "isa-debugcon,iobase=0xe9,readback=0xe9,chardev=status"],
+    ...["-device", "isa-debug-exit,iobase=0x501,iosize=2"],
+    ...(guest.config === undefined ? [] : ["-fw_cfg", `name=opt/org.pulumi.unikernel/config.json,file=${value(guest.config)}`]),
+    ...["-qmp", `unix:${value(guest.qmp)},server=on,wait=off`],
+    ...["-pidfile", guest.pidFile],
+  ];
+}
+
+function forward(port: PortMapping): string {
+  return `hostfwd=${port.protocol}:${port.hostAddress}:${port.host}-:${port.guest}`;
+}
+
+/** QEMU separates options by commas and takes a doubled one as itself. */
+function value(text: string): string {
+  return text.replaceAll(",", ",,");
+}

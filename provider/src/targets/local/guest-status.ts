@@ -1,0 +1,137 @@
+import { open } from "node:fs/promises";
+
+/**
+ * What a guest says of itself on its status channel, one JSON object a line. The JSON Schema in `schema/` is generated from these
+ * declarations.
+ */
+export type GuestEvent = BootEvent | NetworkEvent | ListeningEvent | ExitEvent | PanicEvent | OutOfMemoryEvent;
+
+/** The kernel runs. */
+export interface BootEvent {
+  event: "boot";
+  /** The kernel's version. */
+  version: string;
+}
+
+/** The network is configured. */
+export interface NetworkEvent {
+  event: "network";
+  /** The guest's address with its prefix length, such as `10.0.2.15/24`. */
+  address: string;
+  /** The router's address. */
+  gateway?: string;
+}
+
+/** The application listens on a port. */
+export interface ListeningEvent {
+  event: "listening";
+  protocol: "tcp" | "udp";
+  /** The address it is bound to, such as `0.0.0.0` or `::`. */
+  address: string;
+  /**
+   * @minimum 1
+   * @maximum 65535
+   * @asType integer
+   */
+  port: number;
+}
+
+/** The application ended. */
+export interface ExitEvent {
+  event: "exit";
+  /**
+   * The application's exit status; 128 plus the signal's number when a signal ended it.
+   * @minimum 0
+   * @maximum 255
+   * @asType integer
+   */
+  code: number;
+  /** The signal that ended it, such as `SIGSEGV`. */
+  signal?: string;
+}
+
+/** The kernel failed, or found no application to start. */
+export interface PanicEvent {
+  event: "panic";
+  message: string;
+  /** @asType integer */
+  code: number;
+}
+
+/** The guest ran out of memory. */
+export interface OutOfMemoryEvent {
+  event: "oom";
+  message: string;
+  /** @asType integer */
+  code: number;
+}
+
+/** Reads a status file as it grows. */
+export class StatusReader {
+  #offset = 0;
+  #rest = "";
+
+  constructor(readonly file: string) {}
+
+  /** The events since the last call. Lines that are no JSON object are left out: a guest cannot be trusted to write well. */
+  async read(): Promise<GuestEvent[]> {
+    const lines = (this.#rest + (await this.#more())).split("\n");
+    this.#rest = lines.pop() ?? "";
+    return lines.flatMap(parseEvent);
+  }
+
+  async #more(): Promise<string> {
+    let file;
+    try {
+      file = await open(this.file, "r");
+    } catch {
+      return "";
+    }
+    try {
+      const { size } = await file.stat();
+      if (size <= this.#offset) return "";
+      const buffer = Buffer.alloc(Math.min(size - this.#offset, 1 << 20));
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, this.#offset);
+      this.#offset += bytesRead;
+      return buffer.toString("utf8", 0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+function parseEvent(line: string): GuestEvent[] {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" && value !== null && "event" in value ? [value as GuestEvent] : [];
+  } catch {
+    return [];
+  }
+}
+
+/** How a guest ended. */
+export interface Ending {
+  /** Exit status, as a shell would give it. */
+  code: number;
+  /** What happened, to follow "the instance stopped because": `the application ended with status 3`. */
+  reason: string;
+}
+
+/** The ending that these events tell of. */
+export function endingOf(events: readonly GuestEvent[]): Ending | undefined {
+  // An ending that explains another comes first: the kernel reports `oom` before the `exit` that follows from it.
+  for (const event of events) {
+    switch (event.event) {
+      case "oom":
+        return { code: event.code, reason: `the guest ran out of memory: ${event.message}` };
+      case "panic":
+        return { code: event.code, reason: `the kernel failed: ${event.message}` };
+      case "exit":
+        return {
+          code: event.code,
+          reason: event.signal === undefined ? `the application ended with status ${event.code}` : `${event.signal} ended the application`,
+        };
+    }
+  }
+  return undefined;
+}

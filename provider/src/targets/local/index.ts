@@ -1,0 +1,8 @@
+/** Runs images on this machine, in QEMU. */
+export type { Machine } from "./arguments.js";
+export type { Ending, GuestEvent } from "./guest-status.js";
+export { observeInstance, type Observation } from "./observe.js";
+export { defaultCacheDir, defaultStateDir, portableConsolePath } from "./paths.js";
+export type { PortMapping } from "./ports.js";
+export { NotReadyError, startInstance, type InstanceSpec, type StartedInstance, type StartOptions } from "./start.js";
+export { removeInstance, type StopOptions } from "./stop.js";

@@ -1,0 +1,33 @@
+import { access } from "node:fs/promises";
+import { endingOf, StatusReader } from "./guest-status.js";
+import { instancePaths } from "./paths.js";
+import { qemuProcess } from "./processes.js";
+import { readRecord, type InstanceRecord } from "./record.js";
+
+/** How an instance is, as found by looking. */
+export type Observation =
+  | { state: "missing" }
+  | { state: "running"; record: InstanceRecord | undefined }
+  /** The application ended with status 0. */
+  | { state: "exited"; exitCode: 0; reason: string; record: InstanceRecord | undefined }
+  /** It ended in any other way. `exitCode` is there when the guest told it. */
+  | { state: "failed"; exitCode?: number; reason: string; record: InstanceRecord | undefined };
+
+/** Looks at an instance on this machine. */
+export async function observeInstance(id: string, stateDir: string): Promise<Observation> {
+  const paths = instancePaths(stateDir, id);
+  try {
+    await access(paths.folder);
+  } catch {
+    return { state: "missing" };
+  }
+  const record = await readRecord(paths.record);
+  const ending = endingOf(await new StatusReader(paths.status).read());
+  if (ending === undefined && (await qemuProcess(paths.pid)) !== undefined) return { state: "running", record };
+  if (ending === undefined) {
+    return { state: "failed", reason: "QEMU ended without a word from the guest: it was killed, or the guest reset itself", record };
+  }
+  return ending.code === 0
+    ? { state: "exited", exitCode: 0, reason: ending.reason, record }
+    : { state: "failed", exitCode: ending.code, reason: ending.reason, record };
+}

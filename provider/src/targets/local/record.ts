@@ -1,0 +1,37 @@
+import { readdir, readFile, rename, writeFile } from "node:fs/promises";
+import * as path from "node:path";
+import { instancePaths } from "./paths.js";
+import type { PortMapping } from "./ports.js";
+
+/** What is kept beside an instance for whoever looks after it next. It holds no value of the environment. */
+export interface InstanceRecord {
+  id: string;
+  /** Digest of the image that was started. */
+  image: string;
+  ports: PortMapping[];
+  /** Path of the QMP socket. */
+  qmp: string;
+}
+
+/** Writes the record in one step. */
+export async function writeRecord(file: string, record: InstanceRecord): Promise<void> {
+  const draft = `${file}.${process.pid}`;
+  await writeFile(draft, JSON.stringify(record, undefined, 2), { mode: 0o600 });
+  await rename(draft, file);
+}
+
+/** The record, when there is one. */
+export async function readRecord(file: string): Promise<InstanceRecord | undefined> {
+  try {
+    return JSON.parse(await readFile(file, "utf8")) as InstanceRecord;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Every instance that this machine keeps. */
+export async function listRecords(stateDir: string): Promise<InstanceRecord[]> {
+  const ids = await readdir(path.join(stateDir, "instances")).catch(() => []);
+  const records = await Promise.all(ids.map((id) => readRecord(instancePaths(stateDir, id).record)));
+  return records.filter((record) => record !== undefined);
+}

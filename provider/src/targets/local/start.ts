@@ -1,0 +1,215 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdir, open, readFile, rm, type FileHandle } from "node:fs/promises";
+import * as path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { VisibleError, type BuiltImage, type InstanceConfig } from "../../image/index.js";
+import { probeAccelerator, type AcceleratorProbe } from "./accelerator.js";
+import { qemuArguments, type Machine } from "./arguments.js";
+import { quoteConsole } from "./console-log.js";
+import { endingOf, StatusReader, type Ending, type GuestEvent } from "./guest-status.js";
+import { withLock } from "./lock.js";
+import { requireMemory } from "./memory.js";
+import { instancePaths, prepareSocketFolder, qmpSocketPath, type InstancePaths } from "./paths.js";
+import { canConnect, claimPorts, type PortMapping } from "./ports.js";
+import { findQemu, type Qemu } from "./qemu.js";
+import { writeRecord } from "./record.js";
+import { lockFile, removeLocked } from "./stop.js";
+
+/** What to start. */
+export interface InstanceSpec {
+  /** Unique on this machine. Letters, digits, `-`, `_` and `.`. */
+  id: string;
+  image: Pick<BuiltImage, "digest" | "disk" | "kernel" | "minimumMemory" | "architecture">;
+  /** In bytes. */
+  memory: number;
+  cpus: number;
+  ports: readonly PortMapping[];
+  /** What the guest gets at boot beside the image's own configuration. */
+  config: InstanceConfig;
+  machine: Machine;
+}
+
+/** Where and how to start. */
+export interface StartOptions {
+  stateDir: string;
+  cacheDir: string;
+  /** How long the guest may take until all its ports answer, in milliseconds. */
+  startTimeoutMs: number;
+  /** How long an older guest of the same id may take to stop, in milliseconds. */
+  stopTimeoutMs: number;
+  signal?: AbortSignal | undefined;
+  /** Told what is going on. */
+  status?: ((message: string) => void) | undefined;
+}
+
+/** A started instance. */
+export interface StartedInstance {
+  /** With every host port chosen. */
+  ports: PortMapping[];
+  /** Set when the application ended with status 0 already. Only an instance without ports may. */
+  ending?: Ending;
+}
+
+/** The instance exists, but is not what it should be: its guest ended or does not answer. */
+export class NotReadyError extends VisibleError {
+  constructor(
+    message: string,
+    /** With every host port chosen. */
+    readonly ports: PortMapping[],
+    /** Undefined while the guest runs. */
+    readonly ending: Ending | undefined,
+  ) {
+    super(message);
+  }
+}
+
+/** A guest without ports counts as started when it has run this long. */
+const SETTLE_MS = 500;
+
+/**
+ * Starts an instance that outlives this process, and waits until it is ready. A guest that already has this id is stopped first.
+ *
+ * @throws {NotReadyError} when QEMU runs but the guest ended, or did not answer in time.
+ * @throws {VisibleError} when there is nothing to run it with; nothing is left behind then.
+ */
+export async function startInstance(spec: InstanceSpec, options: StartOptions): Promise<StartedInstance> {
+  requireMemory(spec);
+  const qemu = await findQemu(spec.image.architecture, options.signal);
+  const probe = await probeAccelerator(qemu, options.cacheDir, options.signal);
+  const lock = { timeoutMs: options.startTimeoutMs + options.stopTimeoutMs + 60_000, signal: options.signal };
+  return withLock(lockFile(options.stateDir, spec.id), lock, async () => {
+    await removeLocked(spec.id, options);
+    const paths = instancePaths(options.stateDir, spec.id);
+    try {
+      const ports = await claimPorts(spec.ports);
+      const child = await launch(qemu, probe, spec, ports, paths);
+      options.status?.(`started by QEMU ${qemu.version} (${probe.accelerator}); waiting for the guest`);
+      return await untilReady(child, ports, paths, options);
+    } catch (error) {
+      // Whatever is not reported as created must not stay.
+      if (!(error instanceof NotReadyError)) await removeLocked(spec.id, { ...options, stopTimeoutMs: 0, signal: undefined });
+      throw error;
+    }
+  });
+}
+
+async function launch(
+  qemu: Qemu,
+  probe: AcceleratorProbe,
+  spec: InstanceSpec,
+  ports: PortMapping[],
+  paths: InstancePaths,
+): Promise<ChildProcess> {
+  await mkdir(paths.folder, { recursive: true, mode: 0o700 });
+  const qmp = qmpSocketPath(paths.folder);
+  await prepareSocketFolder(qmp);
+  await rm(qmp, { force: true });
+  await writeRecord(paths.record, { id: spec.id, image: spec.image.digest, ports, qmp });
+  const log = await open(paths.log, "w", 0o600);
+  const config = await unlinkedFile(path.join(paths.folder, "config.json"), JSON.stringify(spec.config));
+  try {
+    const options = qemuArguments({
+      machine: spec.machine,
+      accelerator: probe.accelerator,
+      sandbox: probe.sandbox,
+      memory: spec.memory,
+      cpus: spec.cpus,
+      kernel: spec.image.kernel.path,
+      disk: spec.image.disk,
+      ports,
+      config: "/dev/fd/3",
+      status: paths.status,
+      console: { file: paths.console },
+      qmp,
+      pidFile: paths.pid,
+      name: spec.id,
+    });
+    // A session of its own: neither ^C in this terminal nor its end reach the guest.
+    const child = spawn(qemu.path, options, { detached: true, stdio: ["ignore", log.fd, log.fd, config.fd], cwd: "/" });
+    child.unref();
+    await new Promise((resolve, reject) => {
+      child.once("spawn", resolve);
+      child.once("error", reject);
+    });
+    return child;
+  } finally {
+    await log.close();
+    await config.close();
+  }
+}
+
+/**
+ * An open file without a name. The instance's configuration may hold secrets: QEMU reads it by its descriptor, and nothing is left
+ * to remove, whatever is killed when.
+ */
+async function unlinkedFile(file: string, content: string): Promise<FileHandle> {
+  await rm(file, { force: true });
+  const handle = await open(file, "wx+", 0o600);
+  await rm(file);
+  // At a position, so that the shared offset stays at the start.
+  await handle.write(Buffer.from(content), 0, undefined, 0);
+  return handle;
+}
+
+async function untilReady(
+  child: ChildProcess,
+  ports: PortMapping[],
+  paths: InstancePaths,
+  options: StartOptions,
+): Promise<StartedInstance> {
+  const status = new StatusReader(paths.status);
+  const events: GuestEvent[] = [];
+  const started = performance.now();
+  const waiting = new Set(ports);
+  let booted: number | undefined;
+
+  for (;;) {
+    options.signal?.throwIfAborted();
+    const ended = child.exitCode !== null || child.signalCode !== null;
+    for (const event of await status.read()) {
+      if (event.event === "network") options.status?.(`the guest's network is up (${event.address})`);
+      events.push(event);
+    }
+    const ending = endingOf(events);
+    if (ending !== undefined && ended) {
+      if (ports.length === 0 && ending.code === 0) return { ports, ending };
+      throw new NotReadyError(`The guest ended while it was starting: ${ending.reason}. ${await quoteConsole(paths.console)}`, ports, ending);
+    }
+    if (ended) throw await unexplainedEnd(child, events, ports, paths);
+
+    if (booted === undefined && events.length > 0) booted = performance.now();
+    for (const port of waiting) {
+      if (events.some((event) => listensOn(event, port)) && (port.protocol === "udp" || (await canConnect(port, 1000)))) waiting.delete(port);
+    }
+    if (ports.length > 0 ? waiting.size === 0 : booted !== undefined && performance.now() - booted > SETTLE_MS) return { ports };
+
+    if (performance.now() - started > options.startTimeoutMs) {
+      const missing = ports.length === 0 ? "the kernel has not reported itself" : `nothing listens on ${[...waiting].map(guestPort).join(", ")} in the guest`;
+      throw new NotReadyError(
+        `The guest was not ready after ${options.startTimeoutMs / 1000} s: ${missing}. It runs on for you to look at. ${await quoteConsole(paths.console)}`,
+        ports,
+        undefined,
+      );
+    }
+    await delay(10);
+  }
+}
+
+function listensOn(event: GuestEvent, port: PortMapping): boolean {
+  return event.event === "listening" && event.protocol === port.protocol && event.port === port.guest;
+}
+
+function guestPort(port: PortMapping): string {
+  return `port ${port.guest}/${port.protocol}`;
+}
+
+/** QEMU ended and the guest said nothing of an ending: either QEMU could not start, or the guest reset itself or was killed. */
+async function unexplainedEnd(child: ChildProcess, events: GuestEvent[], ports: PortMapping[], paths: InstancePaths): Promise<Error> {
+  const complaint = (await readFile(paths.log, "utf8").catch(() => "")).trim();
+  if (events.length === 0 && child.exitCode !== 0 && complaint !== "") {
+    return new VisibleError(`QEMU could not start the guest: ${complaint.split("\n").at(-1) ?? ""}`);
+  }
+  const how = child.signalCode !== null ? `QEMU was killed by ${child.signalCode}` : "the guest reset itself without a word";
+  const ending = { code: child.signalCode !== null ? 137 : 255, reason: how };
+  return new NotReadyError(`The guest ended while it was starting: ${how}. ${await quoteConsole(paths.console)}`, ports, ending);
+}

@@ -1,0 +1,72 @@
+import { rm } from "node:fs/promises";
+import * as path from "node:path";
+import { VisibleError } from "../../image/index.js";
+import { withLock } from "./lock.js";
+import { instancePaths, qmpSocketPath } from "./paths.js";
+import { qemuProcess, untilGone } from "./processes.js";
+import { QmpClient } from "./qmp.js";
+
+/** What stopping needs to know. */
+export interface StopOptions {
+  stateDir: string;
+  /** How long the application may take after SIGTERM, in milliseconds. */
+  stopTimeoutMs: number;
+  signal?: AbortSignal | undefined;
+}
+
+/** How long QEMU may take to end once it is told to. */
+const QUIT_TIMEOUT_MS = 3000;
+
+/** The lock that everything that starts or stops an instance holds. */
+export function lockFile(stateDir: string, id: string): string {
+  return path.join(stateDir, "locks", id);
+}
+
+/** Stops an instance and removes its files. One that is gone already is fine. */
+export async function removeInstance(id: string, options: StopOptions): Promise<void> {
+  const lock = { timeoutMs: options.stopTimeoutMs + 60_000, signal: options.signal };
+  await withLock(lockFile(options.stateDir, id), lock, () => removeLocked(id, options));
+}
+
+/** As {@link removeInstance}, for whoever holds the instance's lock. */
+export async function removeLocked(id: string, options: StopOptions): Promise<void> {
+  const { folder } = instancePaths(options.stateDir, id);
+  await stopQemu(id, options);
+  await rm(qmpSocketPath(folder), { force: true });
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** Asks the application to end, then QEMU, then leaves it no choice. */
+async function stopQemu(id: string, options: StopOptions): Promise<void> {
+  const { folder, pid: pidFile } = instancePaths(options.stateDir, id);
+  if ((await qemuProcess(pidFile)) === undefined) return;
+
+  let qmp: QmpClient | undefined;
+  try {
+    qmp = await QmpClient.connect(qmpSocketPath(folder));
+    await qmp.execute("system_powerdown");
+    if (await untilGone(pidFile, options.stopTimeoutMs, options.signal)) return;
+    await qmp.execute("quit");
+  } catch {
+    options.signal?.throwIfAborted();
+    // Without its control socket QEMU still takes signals; on SIGTERM it ends itself.
+    await kill(pidFile, "SIGTERM");
+  } finally {
+    qmp?.close();
+  }
+  if (await untilGone(pidFile, QUIT_TIMEOUT_MS, options.signal)) return;
+  await kill(pidFile, "SIGKILL");
+  if (await untilGone(pidFile, QUIT_TIMEOUT_MS, options.signal)) return;
+  const pid = await qemuProcess(pidFile);
+  if (pid !== undefined) throw new VisibleError(`QEMU (process ${pid}) of the instance "${id}" does not end, not even when killed.`);
+}
+
+async function kill(pidFile: string, signal: NodeJS.Signals): Promise<void> {
+  const pid = await qemuProcess(pidFile);
+  if (pid === undefined) return;
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
