@@ -6,11 +6,17 @@
 extern crate alloc;
 
 mod buffer;
+mod descriptors;
 mod error;
+mod open_file;
 mod readiness;
+#[cfg(test)]
+mod testing;
 mod traits;
 
 pub use buffer::{BytesSink, BytesSource, Fault, Sink, Source};
+pub use descriptors::{Closed, DescriptorTable};
 pub use error::{Error, Result};
+pub use open_file::{OpenFile, Watcher};
 pub use readiness::Readiness;
-pub use traits::{DirectoryEntry, File, FileType, Pages, Status, UserMemory};
+pub use traits::{DirectoryEntry, File, FileType, Pages, Status, UserMemory, anonymous_inode};

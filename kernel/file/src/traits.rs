@@ -3,6 +3,7 @@
 use abi::Errno;
 use alloc::sync::Arc;
 use core::any::Any;
+use core::sync::atomic::{AtomicU64, Ordering};
 use hal::mem::Frame;
 use task::WaitQueue;
 
@@ -18,12 +19,12 @@ pub trait File: Any + Send + Sync {
     /// What `fstat(2)` reports.
     fn status(&self) -> Result<Status>;
 
-    /// Reads from `offset` on; 0 bytes at the end.
+    /// Reads from `offset` on; 0 bytes at the end. With an error nothing counts as read, whatever the sink has taken.
     fn read(&self, _offset: u64, _sink: &mut dyn Sink) -> Result<usize> {
         Err(Errno::INVAL.into())
     }
 
-    /// Writes from `offset` on.
+    /// Writes from `offset` on. With an error nothing counts as written, whatever the source has given.
     fn write(&self, _offset: u64, _source: &mut dyn Source) -> Result<usize> {
         Err(Errno::INVAL.into())
     }
@@ -35,7 +36,8 @@ pub trait File: Any + Send + Sync {
         Ok((written, end + written as u64))
     }
 
-    /// Whether `lseek(2)` works: false for pipes, sockets and the like.
+    /// Whether it has positions and `lseek(2)` works: true for regular files, directories and block devices, false for pipes, sockets
+    /// and the like.
     fn is_seekable(&self) -> bool {
         false
     }
@@ -67,6 +69,11 @@ pub trait File: Any + Send + Sync {
 
     /// Sets the size.
     fn truncate(&self, _size: u64) -> Result<()> {
+        Err(Errno::INVAL.into())
+    }
+
+    /// Brings what was written to the device (`fsync(2)`; `fdatasync(2)` with `data_only`). `EINVAL` for files that have none.
+    fn sync(&self, _data_only: bool) -> Result<()> {
         Err(Errno::INVAL.into())
     }
 
@@ -129,6 +136,9 @@ pub struct DirectoryEntry<'a> {
     pub name: &'a [u8],
 }
 
+/// The device number of files that have no name: pipes, sockets, eventfd and the like.
+const ANONYMOUS_DEVICE: u64 = 0x0e;
+
 /// What `stat(2)` reports.
 #[derive(Clone, Debug)]
 pub struct Status {
@@ -160,4 +170,33 @@ pub struct Status {
     pub modified: u64,
     /// Last change of the attributes.
     pub changed: u64,
+}
+
+impl Status {
+    /// Of a file without a name, whose number comes from [`anonymous_inode`].
+    pub fn anonymous(inode: u64, file_type: FileType, permissions: u16) -> Self {
+        let now = hal::time::realtime();
+        Self {
+            device: ANONYMOUS_DEVICE,
+            inode,
+            file_type,
+            permissions,
+            links: 1,
+            uid: 0,
+            gid: 0,
+            special_device: 0,
+            size: 0,
+            block_size: 4096,
+            blocks: 0,
+            accessed: now,
+            modified: now,
+            changed: now,
+        }
+    }
+}
+
+/// A number for [`Status::anonymous`] that no other file has.
+pub fn anonymous_inode() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -1,0 +1,291 @@
+//! The descriptor table of a process.
+
+use abi::Errno;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use hal::sync::SpinLock;
+
+use crate::OpenFile;
+
+/// The descriptors of a process: small numbers for open file descriptions.
+#[derive(Default)]
+pub struct DescriptorTable(SpinLock<Table>);
+
+/// What one call takes out of the table. Dropping it closes the descriptions nobody else holds, outside the table's lock.
+pub type Closed = Vec<Arc<OpenFile>>;
+
+#[derive(Default)]
+struct Table {
+    files: Vec<Option<Arc<OpenFile>>>,
+    used: Bits,
+    close_on_exec: Bits,
+}
+
+impl Table {
+    fn put(&mut self, number: usize, file: Arc<OpenFile>, close_on_exec: bool) -> Option<Arc<OpenFile>> {
+        if self.files.len() <= number {
+            self.files.resize(number + 1, None);
+        }
+        self.used.set(number, true);
+        self.close_on_exec.set(number, close_on_exec);
+        self.files[number].replace(file)
+    }
+
+    fn take(&mut self, number: usize) -> Option<Arc<OpenFile>> {
+        let file = self.files.get_mut(number)?.take()?;
+        self.used.set(number, false);
+        self.close_on_exec.set(number, false);
+        Some(file)
+    }
+}
+
+/// The number of a descriptor as an index.
+fn index(descriptor: i32) -> Result<usize, Errno> {
+    usize::try_from(descriptor).map_err(|_| Errno::BADF)
+}
+
+impl DescriptorTable {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The description behind a descriptor; `EBADF` when there is none, or one of `O_PATH`.
+    pub fn get(&self, descriptor: i32) -> Result<Arc<OpenFile>, Errno> {
+        let file = self.get_any(descriptor)?;
+        if file.is_path() { Err(Errno::BADF) } else { Ok(file) }
+    }
+
+    /// The description behind a descriptor, be it one of `O_PATH`; `EBADF` when there is none.
+    pub fn get_any(&self, descriptor: i32) -> Result<Arc<OpenFile>, Errno> {
+        let table = self.0.lock();
+        table
+            .files
+            .get(index(descriptor)?)
+            .and_then(Clone::clone)
+            .ok_or(Errno::BADF)
+    }
+
+    /// Whether one more descriptor fits below `limit`. Calls that have effects besides the descriptor ask first.
+    pub fn check_room(&self, limit: usize) -> Result<(), Errno> {
+        if self.0.lock().used.first_clear(0) < limit {
+            Ok(())
+        } else {
+            Err(Errno::MFILE)
+        }
+    }
+
+    /// Gives `file` the lowest free number from `minimum` on; `EMFILE` when that is not below `limit`.
+    pub fn insert(&self, file: Arc<OpenFile>, minimum: usize, close_on_exec: bool, limit: usize) -> Result<i32, Errno> {
+        let mut table = self.0.lock();
+        let number = table.used.first_clear(minimum);
+        if number >= limit {
+            return Err(Errno::MFILE);
+        }
+        table.put(number, file, close_on_exec);
+        Ok(number as i32)
+    }
+
+    /// Gives `file` this number and returns what had it before; `EBADF` when the number is not below `limit`.
+    pub fn replace(
+        &self,
+        descriptor: i32,
+        file: Arc<OpenFile>,
+        close_on_exec: bool,
+        limit: usize,
+    ) -> Result<Option<Arc<OpenFile>>, Errno> {
+        let number = index(descriptor)?;
+        if number >= limit {
+            return Err(Errno::BADF);
+        }
+        Ok(self.0.lock().put(number, file, close_on_exec))
+    }
+
+    /// Frees a number and returns what had it.
+    pub fn remove(&self, descriptor: i32) -> Result<Arc<OpenFile>, Errno> {
+        self.0.lock().take(index(descriptor)?).ok_or(Errno::BADF)
+    }
+
+    /// Frees all numbers from `first` to `last`.
+    pub fn remove_range(&self, first: usize, last: usize) -> Closed {
+        let mut table = self.0.lock();
+        let end = table.files.len().min(last.saturating_add(1));
+        (first..end).filter_map(|number| table.take(number)).collect()
+    }
+
+    /// Frees all numbers that are marked close-on-exec.
+    pub fn remove_close_on_exec(&self) -> Closed {
+        let mut table = self.0.lock();
+        let end = table.files.len();
+        (0..end)
+            .filter_map(|number| table.close_on_exec.get(number).then(|| table.take(number))?)
+            .collect()
+    }
+
+    /// Whether a descriptor is closed by `execve(2)`.
+    pub fn close_on_exec(&self, descriptor: i32) -> Result<bool, Errno> {
+        let table = self.0.lock();
+        let number = index(descriptor)?;
+        if table.used.get(number) {
+            Ok(table.close_on_exec.get(number))
+        } else {
+            Err(Errno::BADF)
+        }
+    }
+
+    /// Says whether a descriptor is closed by `execve(2)`.
+    pub fn set_close_on_exec(&self, descriptor: i32, close: bool) -> Result<(), Errno> {
+        let mut table = self.0.lock();
+        let number = index(descriptor)?;
+        if !table.used.get(number) {
+            return Err(Errno::BADF);
+        }
+        table.close_on_exec.set(number, close);
+        Ok(())
+    }
+
+    /// Marks all descriptors from `first` to `last` close-on-exec.
+    pub fn set_close_on_exec_range(&self, first: usize, last: usize) {
+        let mut table = self.0.lock();
+        let end = table.files.len().min(last.saturating_add(1));
+        for number in first..end {
+            if table.used.get(number) {
+                table.close_on_exec.set(number, true);
+            }
+        }
+    }
+
+    /// A table of its own with the same descriptions, for `fork(2)`.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let table = self.0.lock();
+        Self(SpinLock::new(Table {
+            files: table.files.clone(),
+            used: table.used.clone(),
+            close_on_exec: table.close_on_exec.clone(),
+        }))
+    }
+
+    /// The numbers in use, in order.
+    pub fn numbers(&self) -> Vec<i32> {
+        let table = self.0.lock();
+        (0..table.files.len())
+            .filter(|&number| table.used.get(number))
+            .map(|number| number as i32)
+            .collect()
+    }
+}
+
+/// A set of small numbers.
+#[derive(Clone, Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn get(&self, number: usize) -> bool {
+        self.0
+            .get(number / 64)
+            .is_some_and(|word| word >> (number % 64) & 1 == 1)
+    }
+
+    fn set(&mut self, number: usize, value: bool) {
+        if self.0.len() <= number / 64 {
+            if !value {
+                return;
+            }
+            self.0.resize(number / 64 + 1, 0);
+        }
+        let mask = 1 << (number % 64);
+        if value {
+            self.0[number / 64] |= mask;
+        } else {
+            self.0[number / 64] &= !mask;
+        }
+    }
+
+    /// The lowest number from `minimum` on that is not in the set.
+    fn first_clear(&self, minimum: usize) -> usize {
+        let mut ignored = (1_u64 << (minimum % 64)) - 1;
+        for (index, word) in self.0.iter().enumerate().skip(minimum / 64) {
+            let taken = word | ignored;
+            if taken != u64::MAX {
+                return index * 64 + taken.trailing_ones() as usize;
+            }
+            ignored = 0;
+        }
+        minimum.max(self.0.len() * 64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Memory;
+    use abi::OpenFlags;
+
+    fn file() -> Arc<OpenFile> {
+        OpenFile::new(Arc::new(Memory::default()), OpenFlags::RDWR)
+    }
+
+    #[test]
+    fn the_lowest_free_number_is_taken() {
+        let table = DescriptorTable::new();
+        for number in 0..200 {
+            assert_eq!(table.insert(file(), 0, false, 1024), Ok(number));
+        }
+        table.remove(130).unwrap();
+        table.remove(7).unwrap();
+        assert_eq!(table.insert(file(), 8, false, 1024), Ok(130));
+        assert_eq!(table.insert(file(), 0, false, 1024), Ok(7));
+        assert_eq!(table.insert(file(), 500, false, 1024), Ok(500));
+        assert_eq!(table.insert(file(), 0, false, 1024), Ok(200));
+    }
+
+    #[test]
+    fn the_limit_holds() {
+        let table = DescriptorTable::new();
+        assert_eq!(table.insert(file(), 0, false, 1), Ok(0));
+        assert_eq!(table.check_room(1), Err(Errno::MFILE));
+        assert_eq!(table.insert(file(), 0, false, 1), Err(Errno::MFILE));
+        assert_eq!(table.replace(5, file(), false, 5).err(), Some(Errno::BADF));
+        assert!(table.check_room(2).is_ok());
+    }
+
+    #[test]
+    fn replacing_returns_what_had_the_number() {
+        let table = DescriptorTable::new();
+        let first = file();
+        table.insert(first.clone(), 0, true, 8).unwrap();
+        let old = table
+            .replace(0, file(), false, 8)
+            .unwrap()
+            .expect("the number was taken");
+        assert!(Arc::ptr_eq(&old, &first));
+        assert_eq!(table.close_on_exec(0), Ok(false));
+        assert_eq!(table.get(1).err(), Some(Errno::BADF));
+        assert_eq!(table.get(-1).err(), Some(Errno::BADF));
+    }
+
+    #[test]
+    fn ranges_close_and_mark() {
+        let table = DescriptorTable::new();
+        for _ in 0..6 {
+            table.insert(file(), 0, false, 8).unwrap();
+        }
+        table.set_close_on_exec_range(1, 2);
+        assert_eq!(table.remove_range(4, usize::MAX).len(), 2);
+        let child = table.fork();
+        assert_eq!(table.remove_close_on_exec().len(), 2);
+        assert_eq!(table.numbers(), [0, 3]);
+        assert_eq!(child.numbers(), [0, 1, 2, 3]);
+        assert_eq!(child.close_on_exec(2), Ok(true));
+    }
+
+    #[test]
+    fn a_path_descriptor_is_no_file() {
+        let table = DescriptorTable::new();
+        let path = OpenFile::new(Arc::new(Memory::default()), OpenFlags::PATH);
+        table.insert(path, 0, false, 8).unwrap();
+        assert_eq!(table.get(0).err(), Some(Errno::BADF));
+        assert!(table.get_any(0).is_ok());
+    }
+}

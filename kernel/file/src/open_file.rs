@@ -1,0 +1,330 @@
+//! The open file description: what `open(2)` makes and `dup(2)` and `fork(2)` share.
+
+use abi::general::{SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET};
+use abi::{Errno, OpenFlags};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering};
+use hal::sync::SpinLock;
+
+use crate::{DirectoryEntry, File, Result, Sink, Source};
+
+/// Told when an open file description that it watches goes away.
+pub trait Watcher: Send + Sync {
+    /// The description registered with `key` is closed.
+    fn closed(&self, key: u64);
+}
+
+/// An open file description: a file with a position, an access mode and status flags. The file is told to close when the last share of
+/// the description is dropped.
+pub struct OpenFile {
+    file: Arc<dyn File>,
+    flags: AtomicU32,
+    seekable: bool,
+    /// Held across a transfer, so that two of them never use the same position.
+    position: SpinLock<u64>,
+    watchers: SpinLock<Vec<(Weak<dyn Watcher>, u64)>>,
+}
+
+/// Flags that `fcntl(F_SETFL)` changes.
+const CHANGEABLE: OpenFlags = OpenFlags::APPEND
+    .union(OpenFlags::NONBLOCK)
+    .union(OpenFlags::DIRECT)
+    .union(OpenFlags::NOATIME)
+    .union(OpenFlags::ASYNC);
+
+/// Flags of `open(2)` that act only while it runs.
+const TRANSIENT: OpenFlags = OpenFlags::CREAT
+    .union(OpenFlags::EXCL)
+    .union(OpenFlags::NOCTTY)
+    .union(OpenFlags::TRUNC)
+    .union(OpenFlags::CLOEXEC);
+
+impl OpenFile {
+    /// A description at position 0.
+    pub fn new(file: Arc<dyn File>, flags: OpenFlags) -> Arc<Self> {
+        Arc::new(Self {
+            seekable: file.is_seekable(),
+            file,
+            flags: AtomicU32::new(flags.difference(TRANSIENT).bits()),
+            position: SpinLock::new(0),
+            watchers: SpinLock::new(Vec::new()),
+        })
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// The file as what it is, `None` when it is something else.
+    pub fn downcast<T: File>(&self) -> Option<&T> {
+        self.file.as_any().downcast_ref()
+    }
+
+    /// Access mode and status flags, as `F_GETFL` reports them.
+    pub fn flags(&self) -> OpenFlags {
+        OpenFlags::from_bits_retain(self.flags.load(Ordering::Relaxed))
+    }
+
+    /// Replaces the flags that `F_SETFL` may change by those of `flags` and leaves the others.
+    pub fn set_flags(&self, flags: OpenFlags) {
+        let update = |old| Some(old & !CHANGEABLE.bits() | flags.intersection(CHANGEABLE).bits());
+        let _ = self.flags.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
+    }
+
+    /// Adds `flag` to the status flags or takes it away.
+    pub fn set_flag(&self, flag: OpenFlags, on: bool) {
+        if on {
+            self.flags.fetch_or(flag.bits(), Ordering::Relaxed);
+        } else {
+            self.flags.fetch_and(!flag.bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether operations return `EAGAIN` in place of waiting.
+    pub fn is_nonblocking(&self) -> bool {
+        self.flags().contains(OpenFlags::NONBLOCK)
+    }
+
+    /// Whether it was opened with `O_PATH`, so that it stands for a path only.
+    pub fn is_path(&self) -> bool {
+        self.flags().contains(OpenFlags::PATH)
+    }
+
+    /// Whether the file has positions.
+    pub fn is_seekable(&self) -> bool {
+        self.seekable
+    }
+
+    /// `EBADF` unless it is open for reading.
+    pub fn check_reads(&self) -> core::result::Result<(), Errno> {
+        if self.flags().reads() { Ok(()) } else { Err(Errno::BADF) }
+    }
+
+    /// `EBADF` unless it is open for writing.
+    pub fn check_writes(&self) -> core::result::Result<(), Errno> {
+        if self.flags().writes() {
+            Ok(())
+        } else {
+            Err(Errno::BADF)
+        }
+    }
+
+    /// `ESPIPE` unless the file has positions.
+    pub fn check_seeks(&self) -> core::result::Result<(), Errno> {
+        if self.seekable { Ok(()) } else { Err(Errno::SPIPE) }
+    }
+
+    /// Reads at the position and moves it.
+    pub fn read(&self, sink: &mut dyn Sink) -> Result<usize> {
+        self.check_reads()?;
+        if !self.seekable {
+            return self.file.read(0, sink);
+        }
+        let mut position = self.position.lock();
+        let count = self.file.read(*position, sink)?;
+        *position += count as u64;
+        Ok(count)
+    }
+
+    /// Writes at the position, or at the end with `O_APPEND`, and moves the position.
+    pub fn write(&self, source: &mut dyn Source) -> Result<usize> {
+        self.check_writes()?;
+        if !self.seekable {
+            return self.file.write(0, source);
+        }
+        let mut position = self.position.lock();
+        if self.flags().contains(OpenFlags::APPEND) {
+            let (count, end) = self.file.append(source)?;
+            *position = end;
+            return Ok(count);
+        }
+        let count = self.file.write(*position, source)?;
+        *position += count as u64;
+        Ok(count)
+    }
+
+    /// Reads at `offset` and leaves the position.
+    pub fn read_at(&self, offset: u64, sink: &mut dyn Sink) -> Result<usize> {
+        self.check_seeks()?;
+        self.check_reads()?;
+        self.file.read(offset, sink)
+    }
+
+    /// Writes at `offset` and leaves the position. With `O_APPEND` it writes at the end, as on Linux.
+    pub fn write_at(&self, offset: u64, source: &mut dyn Source) -> Result<usize> {
+        self.check_seeks()?;
+        self.check_writes()?;
+        if self.flags().contains(OpenFlags::APPEND) {
+            return self.file.append(source).map(|(count, _)| count);
+        }
+        self.file.write(offset, source)
+    }
+
+    /// The position.
+    pub fn position(&self) -> u64 {
+        *self.position.lock()
+    }
+
+    /// Sets the position.
+    pub fn set_position(&self, position: u64) {
+        *self.position.lock() = position;
+    }
+
+    /// Moves the position as `lseek(2)` does and returns it.
+    pub fn seek(&self, offset: i64, whence: u32) -> Result<u64> {
+        if self.is_path() {
+            return Err(Errno::BADF.into());
+        }
+        self.check_seeks()?;
+        let mut position = self.position.lock();
+        let base = match whence {
+            SEEK_SET => 0,
+            SEEK_CUR => *position as i64,
+            SEEK_END => self.file.status()?.size as i64,
+            SEEK_DATA | SEEK_HOLE => {
+                let size = self.file.status()?.size;
+                if u64::try_from(offset).is_ok_and(|offset| offset < size) {
+                    // A file without holes is one run of data with the hole that every file has behind its end.
+                    *position = if whence == SEEK_DATA { offset as u64 } else { size };
+                    return Ok(*position);
+                }
+                return Err(Errno::NXIO.into());
+            }
+            _ => return Err(Errno::INVAL.into()),
+        };
+        let target = base.checked_add(offset).ok_or(Errno::OVERFLOW)?;
+        *position = u64::try_from(target).map_err(|_| Errno::INVAL)?;
+        Ok(*position)
+    }
+
+    /// Gives the directory's entries from the position on and moves it behind the last one that fits.
+    pub fn read_directory(&self, entry: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<()> {
+        self.check_reads()?;
+        let mut position = self.position.lock();
+        let mut next = *position;
+        let result = self.file.read_directory(next, &mut |found| {
+            let after = found.next;
+            let fits = entry(found);
+            if fits {
+                next = after;
+            }
+            fits
+        });
+        *position = next;
+        result
+    }
+
+    /// Tells `watcher`, with `key`, when the description is closed.
+    pub fn watch(&self, watcher: Weak<dyn Watcher>, key: u64) {
+        self.watchers.lock().push((watcher, key));
+    }
+
+    /// Takes [`OpenFile::watch`] back.
+    pub fn unwatch(&self, watcher: &Weak<dyn Watcher>, key: u64) {
+        self.watchers
+            .lock()
+            .retain(|(other, number)| *number != key || !other.ptr_eq(watcher));
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        let watchers = core::mem::take(&mut *self.watchers.lock());
+        for (watcher, key) in watchers {
+            if let Some(watcher) = watcher.upgrade() {
+                watcher.closed(key);
+            }
+        }
+        if !self.is_path() {
+            self.file.close();
+        }
+    }
+}
+
+impl core::fmt::Debug for OpenFile {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "OpenFile({:?})", self.flags())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Memory;
+    use crate::{BytesSink, BytesSource, Error};
+
+    fn open(flags: OpenFlags) -> (Arc<OpenFile>, Arc<Memory>) {
+        let memory = Arc::new(Memory::default());
+        (OpenFile::new(memory.clone(), flags), memory)
+    }
+
+    #[test]
+    fn transfers_move_one_shared_position() {
+        let (file, _) = open(OpenFlags::RDWR);
+        assert_eq!(file.write(&mut BytesSource::new(b"hello")).unwrap(), 5);
+        assert_eq!(file.position(), 5);
+        file.seek(1, SEEK_SET).unwrap();
+        let mut bytes = [0; 3];
+        assert_eq!(file.read(&mut BytesSink::new(&mut bytes)).unwrap(), 3);
+        assert_eq!((&bytes, file.position()), (b"ell", 4));
+    }
+
+    #[test]
+    fn appending_writes_at_the_end_wherever_the_position_is() {
+        let (file, memory) = open(OpenFlags::WRONLY | OpenFlags::APPEND);
+        memory.set(b"abc");
+        assert_eq!(file.write(&mut BytesSource::new(b"d")).unwrap(), 1);
+        assert_eq!(file.position(), 4);
+        assert_eq!(file.write_at(0, &mut BytesSource::new(b"e")).unwrap(), 1);
+        assert_eq!(memory.get(), b"abcde");
+    }
+
+    #[test]
+    fn the_access_mode_is_enforced() {
+        let (reader, _) = open(OpenFlags::empty());
+        let write = reader.write(&mut BytesSource::new(b"x"));
+        assert!(matches!(write, Err(Error::Errno(Errno::BADF))));
+        let (writer, _) = open(OpenFlags::WRONLY);
+        let read = writer.read(&mut BytesSink::new(&mut [0]));
+        assert!(matches!(read, Err(Error::Errno(Errno::BADF))));
+    }
+
+    #[test]
+    fn seeking_follows_lseek() {
+        let (file, memory) = open(OpenFlags::RDWR);
+        memory.set(&[0; 10]);
+        let seek = |offset, whence| {
+            file.seek(offset, whence).map_err(|error| match error {
+                Error::Errno(errno) => errno,
+                other => panic!("{other:?}"),
+            })
+        };
+        assert_eq!(seek(-3, SEEK_END), Ok(7));
+        assert_eq!(seek(100, SEEK_CUR), Ok(107));
+        assert_eq!(seek(-1, SEEK_SET), Err(Errno::INVAL));
+        assert_eq!(seek(i64::MAX, SEEK_CUR), Err(Errno::OVERFLOW));
+        assert_eq!(seek(4, SEEK_DATA), Ok(4));
+        assert_eq!(seek(4, SEEK_HOLE), Ok(10));
+        assert_eq!(seek(10, SEEK_DATA), Err(Errno::NXIO));
+        assert_eq!(seek(0, 9), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn only_status_flags_change_later() {
+        let (file, _) = open(OpenFlags::RDWR | OpenFlags::CREAT | OpenFlags::CLOEXEC);
+        file.set_flags(OpenFlags::WRONLY | OpenFlags::NONBLOCK | OpenFlags::SYNC);
+        assert_eq!(file.flags(), OpenFlags::RDWR | OpenFlags::NONBLOCK);
+    }
+
+    #[test]
+    fn the_file_closes_with_the_last_share() {
+        let (file, memory) = open(OpenFlags::RDWR);
+        let share = file.clone();
+        drop(file);
+        assert_eq!(memory.closed(), 0);
+        drop(share);
+        assert_eq!(memory.closed(), 1);
+    }
+}
