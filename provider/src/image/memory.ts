@@ -1,0 +1,39 @@
+/**
+ * An estimate of the least memory that a guest can start with: a floor that catches a guest that is hopelessly small, not
+ * what its application needs to do its work.
+ *
+ *     the kernel's own segments
+ *   + 2 MiB for its tables, heaps and buffers
+ *   + every writable segment of the application's program and dynamic loader
+ *   + 256 KiB for stacks and page tables,
+ *
+ * rounded up to whole MiB. Read-only segments are not in it: their pages come from the disk and can be given back.
+ */
+import type { Program } from "./command.js";
+import type { Elf } from "./elf.js";
+
+const MIB = 1024 * 1024;
+const PAGE = 4096;
+const KERNEL_DYNAMIC = 2 * MIB;
+const APPLICATION_DYNAMIC = 256 * 1024;
+
+/** Bytes that the application's part of the formula comes to. */
+export function applicationMemory(program: Program): number {
+  const objects = [program.elf, ...(program.interpreter ? [program.interpreter.elf] : [])];
+  return objects.reduce((sum, elf) => sum + memoryOf(elf, true), APPLICATION_DYNAMIC);
+}
+
+/** Bytes that the kernel's part of the formula comes to. */
+export function kernelMemory(elf: Elf): number {
+  return memoryOf(elf, false) + KERNEL_DYNAMIC;
+}
+
+export function minimumMemory(kernel: number, application: number): number {
+  return Math.ceil((kernel + application) / MIB) * MIB;
+}
+
+function memoryOf(elf: Elf, writableOnly: boolean): number {
+  return elf.segments
+    .filter(({ writable }) => writable || !writableOnly)
+    .reduce((sum, { address, memorySize }) => sum + Math.ceil(((address % PAGE) + memorySize) / PAGE) * PAGE, 0);
+}
