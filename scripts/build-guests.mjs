@@ -22,7 +22,10 @@ const guests = {
   "musl-server-static": c("musl-gcc", "musl-server", "-static"),
   "go-server": {
     sources: ["go-server"],
-    command: async (output) => [await go(), ["build", "-C", "go-server", "-trimpath", "-ldflags=-s -w", "-o", output, "."]],
+    command: async (output) => [
+      await go(),
+      ["build", "-C", "go-server", "-trimpath", "-ldflags=-s -w", "-o", output, "."],
+    ],
     env: { CGO_ENABLED: "0", GOFLAGS: "" },
   },
 };
@@ -40,10 +43,14 @@ export async function buildGuests(names = Object.keys(guests)) {
       [cFlags, command.toString()],
     );
     if (isCurrent(stamp, print, [output])) continue;
-    await step(`Compile ${path.relative(root, output)}`, "a program that the tests and the benchmark boot", async () => {
-      const [program, args] = await command(output);
-      await run(program, args, { cwd: folder, quiet: true, env: { ...process.env, ...env } });
-    });
+    await step(
+      `Compile ${path.relative(root, output)}`,
+      "a program that the tests and the benchmark boot",
+      async () => {
+        const [program, args] = await command(output);
+        await run(program, args, { cwd: folder, quiet: true, env: { ...process.env, ...env } });
+      },
+    );
     writeStamp(stamp, print);
   }
   return guestsBuild;

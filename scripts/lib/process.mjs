@@ -24,13 +24,18 @@ export function capture(program, args, options = {}) {
   return result.status === 0 ? result.stdout.trim() : undefined;
 }
 
+/** The beginning and the end of a long output: programs say what went wrong in either. */
+function excerpt(lines) {
+  return lines.length <= 60 ? lines : [...lines.slice(0, 20), "…", ...lines.slice(-40)];
+}
+
 /**
  * Runs a program to its end. Its output goes to the terminal, or with `quiet` is kept and shown only when it fails.
  * Rejects with a VisibleError that names the program when it does not exit with 0.
  */
 export function run(program, args, { quiet = false, timeoutMs, ...options } = {}) {
   return new Promise((resolve, reject) => {
-    const stdio = ["ignore", quiet ? "pipe" : 2, quiet ? "pipe" : 2];
+    const stdio = ["ignore", quiet ? "pipe" : "inherit", quiet ? "pipe" : "inherit"];
     const child = spawn(program, args, { stdio, timeout: timeoutMs, ...options });
     let output = "";
     child.stdout?.on("data", (data) => (output += data));
@@ -38,7 +43,7 @@ export function run(program, args, { quiet = false, timeoutMs, ...options } = {}
     child.on("error", (error) => reject(new VisibleError(`${program} cannot be started: ${error.message}`)));
     child.on("close", (code, signal) => {
       if (code === 0) return resolve(output);
-      const shown = output.trim().split("\n").slice(-40).join("\n");
+      const shown = excerpt(output.trim().split("\n")).join("\n");
       const how = signal ? `was ended by ${signal}` : `failed with exit status ${code}`;
       reject(new VisibleError(`\`${[program, ...args].join(" ")}\` ${how}${shown ? `:\n${shown}` : "."}`));
     });

@@ -39,7 +39,10 @@ export async function aptInstall(packages, why) {
   const aptGet = (...args) =>
     root
       ? run("apt-get", args, { quiet: true, env })
-      : run("sudo", ["DEBIAN_FRONTEND=noninteractive", "apt-get", ...args], { quiet: true, stdio: ["inherit", "pipe", "pipe"] });
+      : run("sudo", ["DEBIAN_FRONTEND=noninteractive", "apt-get", ...args], {
+          quiet: true,
+          stdio: ["inherit", "pipe", "pipe"],
+        });
   await step(`Install packages: ${list}`, why, async () => {
     // A fresh machine's package lists are empty or old: refresh them once, then again only when a package is unknown.
     await refreshLists(aptGet);

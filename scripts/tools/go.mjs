@@ -14,7 +14,10 @@ const installed = path.join(toolsCache, `go-${wanted}`);
 function isNewEnough(program) {
   // GOTOOLCHAIN=local: the version of this very program, not of one it would download in its stead.
   const text = capture(program, ["env", "GOVERSION"], { env: { ...process.env, GOTOOLCHAIN: "local" } });
-  const version = /^go(\d+)\.(\d+)(?:\.(\d+))?/.exec(text ?? "")?.slice(1).map((part) => Number(part ?? 0));
+  const version = /^go(\d+)\.(\d+)(?:\.(\d+))?/
+    .exec(text ?? "")
+    ?.slice(1)
+    .map((part) => Number(part ?? 0));
   if (!version) return false;
   const differs = version.findIndex((part, i) => part !== minimum[i]);
   return differs < 0 || version[differs] > minimum[differs];
@@ -39,22 +42,29 @@ export async function go() {
  */
 async function installGo() {
   if (process.arch !== "x64" && process.arch !== "arm64")
-    throw new VisibleError(`There is no Go toolchain for ${process.arch}: install Go ${minimum.join(".")} or newer by hand.`);
+    throw new VisibleError(
+      `There is no Go toolchain for ${process.arch}: install Go ${minimum.join(".")} or newer by hand.`,
+    );
   if (!which("go")) await aptInstall(["golang-go"], "Go, to fetch the newer Go that the Pulumi engine needs");
   await step(`Install Go ${wanted}`, "it builds the Pulumi engine and a test guest", async () => {
     const platform = `linux-${process.arch === "x64" ? "amd64" : "arm64"}`;
     const modules = path.join(toolsCache, `.go-modules-${process.pid}`);
     const env = { ...process.env, GOMODCACHE: modules, GOFLAGS: "-modcacherw", GOTOOLCHAIN: "local" };
-    const answer = await run("go", ["mod", "download", "-json", `golang.org/toolchain@v0.0.1-go${wanted}.${platform}`], {
-      quiet: true,
-      env,
-      cwd: "/",
-    });
+    const answer = await run(
+      "go",
+      ["mod", "download", "-json", `golang.org/toolchain@v0.0.1-go${wanted}.${platform}`],
+      {
+        quiet: true,
+        env,
+        cwd: "/",
+      },
+    );
     const { Dir: folder } = JSON.parse(answer);
     // Module archives do not keep the executable bit.
     for (const programs of ["bin", `pkg/tool/${platform.replace("-", "_")}`]) {
       if (!existsSync(path.join(folder, programs))) continue;
-      for (const program of readdirSync(path.join(folder, programs))) chmodSync(path.join(folder, programs, program), 0o755);
+      for (const program of readdirSync(path.join(folder, programs)))
+        chmodSync(path.join(folder, programs, program), 0o755);
     }
     mkdirSync(toolsCache, { recursive: true });
     const partial = `${installed}.partial-${process.pid}`;

@@ -1,0 +1,68 @@
+// Installs what a command of this project needs and is not there yet. Takes a fraction of a second when nothing is missing.
+//
+//   node scripts/setup.mjs [start|test|bench]
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { inRoot } from "./lib/paths.mjs";
+import { main, VisibleError } from "./lib/terminal.mjs";
+import { aptInstall } from "./tools/apt.mjs";
+import { nodeModules } from "./tools/node-modules.mjs";
+import { pulumi } from "./tools/pulumi.mjs";
+import { rust } from "./tools/rust.mjs";
+
+/** What Debian packages are needed for. */
+const guests = { why: "guests run in QEMU", packages: ["qemu-system-x86", "seabios"] };
+const exampleImage = {
+  why: "the example's container image is made of Debian packages",
+  // The keyring is there on Debian, not on Ubuntu.
+  packages: ["mmdebstrap", "debian-archive-keyring"],
+};
+const buildScripts = { why: "the kernel's build scripts are linked with it", packages: ["gcc", "libc6-dev"] };
+const guestPrograms = { why: "test guests are compiled with it", packages: ["musl-tools"] };
+const judges = {
+  why: "the tests compare with it",
+  packages: ["erofs-utils", "docker-registry", "apache2-utils", "skopeo", "umoci"],
+};
+const benchmark = { why: "the benchmark measures with it", packages: ["wrk", "iproute2", "erofs-utils"] };
+
+const needs = {
+  start: [guests, exampleImage, buildScripts],
+  test: [guests, exampleImage, buildScripts, guestPrograms, judges],
+  bench: [guests, exampleImage, buildScripts, guestPrograms, benchmark],
+};
+
+/**
+ * Makes ready for a command.
+ * @param {"start" | "test" | "bench"} command
+ * @returns The Rust toolchain, and the environment in which `pulumi` and its plugins are on PATH.
+ */
+export async function setup(command) {
+  if (process.platform !== "linux")
+    throw new VisibleError("Building the kernel and its example takes Linux: Debian, Ubuntu, or WSL with one of them.");
+  if (Number(process.versions.node.split(".")[0]) < 20)
+    throw new VisibleError(`This takes Node.js 20 or newer, and this is ${process.version}.`);
+  for (const { why, packages } of needs[command]) await aptInstall(packages, why);
+  await nodeModules();
+  const toolchain = await rust({ lint: command === "test" });
+  const engine = await pulumi();
+  return { rust: toolchain, env: pulumiEnvironment(engine) };
+}
+
+/** The environment in which the engine finds its plugins and asks nothing and nobody. */
+export function pulumiEnvironment(engine) {
+  // `@pulumi/pulumi` carries the plugin that dynamic providers run in.
+  const plugins = inRoot("node_modules", "@pulumi", "pulumi");
+  return {
+    ...process.env,
+    PATH: [engine, plugins, process.env.PATH].join(path.delimiter),
+    PULUMI_SKIP_UPDATE_CHECK: "1",
+    PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+  };
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href)
+  await main(async () => {
+    const command = process.argv[2] ?? "start";
+    if (!(command in needs)) throw new VisibleError(`There is no setup for "${command}": want start, test or bench.`);
+    await setup(command);
+  });
