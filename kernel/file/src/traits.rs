@@ -100,6 +100,16 @@ pub trait Pages: Send + Sync {
         Err(Error::Errno(Errno::ACCES))
     }
 
+    /// The page if it is in memory, without starting a read.
+    fn cached_page(&self, _index: u64) -> Option<Frame> {
+        None
+    }
+
+    /// Whether [`Pages::writable_page`] may succeed: the file was opened for writing on a writable file system.
+    fn is_writable(&self) -> bool {
+        false
+    }
+
     /// Bytes of the file.
     fn size(&self) -> u64;
 }

@@ -1,0 +1,106 @@
+//! Stands in for `hal::user` until it lands; same shapes, no behaviour.
+#![allow(missing_docs, clippy::all, clippy::pedantic, unused_variables)]
+
+use bitflags::bitflags;
+use hal::mem::Frame;
+
+bitflags! {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Access: u8 {
+        const READ = 1;
+        const WRITE = 2;
+        const EXECUTE = 4;
+    }
+}
+
+pub const USER_END: usize = 0x7fff_ffff_f000;
+
+pub struct Mapping {
+    pub frame: Frame,
+    pub access: Access,
+    pub accessed: bool,
+    pub dirty: bool,
+}
+
+pub struct PageTable(());
+
+impl PageTable {
+    pub fn new() -> Option<Self> {
+        None
+    }
+    pub fn map(&self, address: usize, frame: Frame, access: Access) -> Result<(), ()> {
+        Err(())
+    }
+    pub fn unmap(&self, address: usize) -> Option<Frame> {
+        None
+    }
+    pub fn protect(&self, address: usize, access: Access) {}
+    pub fn lookup(&self, address: usize) -> Option<Mapping> {
+        None
+    }
+    pub fn unmap_range(&self, range: core::ops::Range<usize>, visit: impl FnMut(usize, Frame, bool)) {}
+    pub fn protect_range(&self, range: core::ops::Range<usize>, access: Access) {}
+    pub fn activate(&self) {}
+}
+
+pub enum Trap {
+    SystemCall,
+    PageFault {
+        address: usize,
+        write: bool,
+        execute: bool,
+        present: bool,
+    },
+    Exception {
+        vector: u8,
+        error: usize,
+    },
+    Interrupt,
+}
+
+pub struct UserContext(());
+
+impl UserContext {
+    pub fn new() -> Self {
+        Self(())
+    }
+    pub fn run(&mut self, table: &PageTable) -> Trap {
+        Trap::Interrupt
+    }
+    pub fn park(&mut self) {}
+    pub fn system_call(&self) -> (usize, [usize; 6]) {
+        (0, [0; 6])
+    }
+    pub fn set_return_value(&mut self, value: isize) {}
+    pub fn instruction_pointer(&self) -> usize {
+        0
+    }
+    pub fn stack_pointer(&self) -> usize {
+        0
+    }
+    pub fn set_instruction_pointer(&mut self, value: usize) {}
+    pub fn set_stack_pointer(&mut self, value: usize) {}
+    pub fn set_thread_pointer(&mut self, value: usize) {}
+}
+
+pub fn copy_from_user(address: usize, into: &mut [u8]) -> Result<(), usize> {
+    Err(0)
+}
+pub fn copy_to_user(address: usize, bytes: &[u8]) -> Result<(), usize> {
+    Err(0)
+}
+pub fn copy_frame_to_user(frame: &Frame, offset: usize, length: usize, address: usize) -> Result<(), usize> {
+    Err(0)
+}
+pub fn copy_frame_from_user(frame: &Frame, offset: usize, length: usize, address: usize) -> Result<(), usize> {
+    Err(0)
+}
+pub fn load_u32(address: usize) -> Result<u32, ()> {
+    Err(())
+}
+pub fn compare_exchange_u32(address: usize, current: u32, new: u32) -> Result<Result<u32, u32>, ()> {
+    Err(())
+}
+pub fn random() -> u64 {
+    0
+}

@@ -1,0 +1,190 @@
+//! Demand paging: what happens when a page is not there, or not writable.
+
+use abi::Errno;
+use core::sync::atomic::Ordering;
+
+use file::Fault;
+use hal::mem::{Frame, PAGE_SIZE};
+use task::Completion;
+
+use super::AddressSpace;
+use super::area::{Area, AreaFlags, Protection};
+use crate::machine::Access;
+
+/// Pages of a file that are mapped around the one that was asked for, when they are in memory anyway.
+const FAULT_AROUND: usize = 16;
+
+/// What an instruction did at the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// Read data.
+    Read,
+    /// Wrote data.
+    Write,
+    /// Fetched an instruction.
+    Execute,
+}
+
+/// Why a page cannot be had now.
+#[derive(Debug)]
+pub enum FaultError {
+    /// It comes from the disk.
+    Pending(Completion),
+    /// Nothing is mapped there (`SEGV_MAPERR`).
+    Unmapped,
+    /// It may not be used so (`SEGV_ACCERR`).
+    Denied,
+    /// It lies past the end of the file, or the disk failed (`BUS_ADRERR`).
+    NoData,
+    /// Memory is used up.
+    OutOfMemory,
+}
+
+impl AddressSpace {
+    /// Makes the page at `address` present for an attempt, without waiting. `stack_limit` is the most bytes of a stack.
+    pub fn fault(&self, address: usize, attempt: Attempt, stack_limit: usize) -> Result<(), FaultError> {
+        let page = address & !(PAGE_SIZE - 1);
+        let mut inner = self.inner.lock();
+        let holder = |areas: &alloc::collections::BTreeMap<usize, Area>| {
+            let (&start, area) = areas.range(..=address).next_back()?;
+            (address < area.end).then_some(start)
+        };
+        let start = match holder(&inner.areas) {
+            Some(start) => start,
+            None if inner.grow_stack(address, stack_limit) => page,
+            None => return Err(FaultError::Unmapped),
+        };
+        let area = inner.areas.get(&start).ok_or(FaultError::Unmapped)?;
+        let needed = match attempt {
+            Attempt::Read => Protection::READ,
+            Attempt::Write => Protection::WRITE,
+            Attempt::Execute => Protection::EXECUTE,
+        };
+        // What can be written or run can be read on x86-64.
+        let allowed = match attempt {
+            Attempt::Read => !area.protection.is_empty(),
+            _ => area.protection.contains(needed),
+        };
+        if !allowed {
+            return Err(FaultError::Denied);
+        }
+        let writes = attempt == Attempt::Write;
+        if area.flags.contains(AreaFlags::SHARED) {
+            return self.fault_shared(start, area, page, writes);
+        }
+        self.fault_private(start, area, page, writes)
+    }
+
+    fn fault_shared(&self, start: usize, area: &Area, page: usize, writes: bool) -> Result<(), FaultError> {
+        let Some(backing) = &area.backing else {
+            return Err(FaultError::NoData);
+        };
+        let index = area.page_index(start, page);
+        let frame = if writes {
+            backing.pages.writable_page(index)
+        } else {
+            backing.pages.page(index)
+        };
+        let frame = frame.map_err(fault_error)?;
+        let mut access = area.protection.access();
+        access.set(Access::WRITE, writes);
+        self.put(page, frame, access)
+    }
+
+    fn fault_private(&self, start: usize, area: &Area, page: usize, writes: bool) -> Result<(), FaultError> {
+        let access = area.protection.access();
+        let present = self.table.lookup(page);
+        if let Some(mapping) = &present {
+            if !writes {
+                // Another thread was faster, or the protection was widened.
+                self.table.protect(page, mapping.access | (access - Access::WRITE));
+                return Ok(());
+            }
+            // One share is the page table's, one is `mapping`: nobody else sees the page.
+            if mapping.frame.shares() <= 2 {
+                self.table.protect(page, access);
+                return Ok(());
+            }
+        }
+        let original = match (present, &area.backing) {
+            (Some(mapping), _) => Some(mapping.frame),
+            (None, Some(backing)) => Some(backing.pages.page(area.page_index(start, page)).map_err(fault_error)?),
+            (None, None) => None,
+        };
+        match original {
+            Some(original) if writes => {
+                let copy = Frame::allocate().ok_or(FaultError::OutOfMemory)?;
+                copy.copy_from(&original);
+                drop(original);
+                self.put(page, copy, access)
+            }
+            Some(original) => {
+                self.put(page, original, access - Access::WRITE)?;
+                self.map_around(start, area, page);
+                Ok(())
+            }
+            None => {
+                let frame = Frame::allocate_zeroed().ok_or(FaultError::OutOfMemory)?;
+                self.put(page, frame, access)
+            }
+        }
+    }
+
+    /// Maps cached neighbours of a file's page, read-only.
+    fn map_around(&self, start: usize, area: &Area, page: usize) {
+        let Some(backing) = &area.backing else { return };
+        let window = FAULT_AROUND * PAGE_SIZE;
+        let first = (page & !(window - 1)).max(start);
+        let last = ((page & !(window - 1)) + window).min(area.end);
+        let access = area.protection.access() - Access::WRITE;
+        for address in (first..last).step_by(PAGE_SIZE) {
+            if address == page || self.table.lookup(address).is_some() {
+                continue;
+            }
+            if let Some(frame) = backing.pages.cached_page(area.page_index(start, address)) {
+                let _ = self.put(address, frame, access);
+            }
+        }
+    }
+
+    fn put(&self, page: usize, frame: Frame, access: Access) -> Result<(), FaultError> {
+        let replaced = self.table.unmap(page).is_some();
+        self.table
+            .map(page, frame, access)
+            .map_err(|_| FaultError::OutOfMemory)?;
+        if !replaced {
+            let resident = self.resident.fetch_add(1, Ordering::Relaxed) + 1;
+            self.peak.fetch_max(resident, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Makes the page of a fault in a system call present, waiting for the disk; `EFAULT` when there is none.
+    pub async fn fault_in(&self, fault: Fault) -> Result<(), Errno> {
+        let attempt = if fault.write { Attempt::Write } else { Attempt::Read };
+        self.fault_wait(fault.address, attempt)
+            .await
+            .map_err(|error| match error {
+                FaultError::OutOfMemory => Errno::NOMEM,
+                _ => Errno::FAULT,
+            })
+    }
+
+    /// Makes the page at `address` present, waiting for the disk: never ends with [`FaultError::Pending`].
+    pub async fn fault_wait(&self, address: usize, attempt: Attempt) -> Result<(), FaultError> {
+        loop {
+            match self.fault(address, attempt, super::STACK_LIMIT) {
+                Err(FaultError::Pending(completion)) => completion.await,
+                result => return result,
+            }
+        }
+    }
+}
+
+fn fault_error(error: file::Error) -> FaultError {
+    match error {
+        file::Error::Pending(completion) => FaultError::Pending(completion),
+        file::Error::Errno(Errno::NOMEM) => FaultError::OutOfMemory,
+        _ => FaultError::NoData,
+    }
+}

@@ -1,0 +1,37 @@
+//! Address space layout randomisation, with Linux's entropy on x86-64: 28 bits for mappings, 22 for the stack, 13 for the heap.
+
+use hal::mem::PAGE_SIZE;
+
+use crate::machine::{USER_END, random};
+
+/// Bytes kept free between the highest mapping and the top of the stack: the stack's limit and its random offset fit in.
+const STACK_ROOM: usize = 128 << 20;
+/// Where position-independent programs go at the least.
+const PROGRAM_BASE: usize = 0x5555_5555_4000;
+
+/// Where the parts of an address space go. Chosen anew for each program.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// The highest end of a mapping whose place the kernel chooses.
+    pub mmap_base: usize,
+    /// The end of the stack.
+    pub stack_top: usize,
+    /// Where a position-independent program is loaded.
+    pub program_base: usize,
+    /// Bytes between the end of the program and the heap.
+    pub break_gap: usize,
+}
+
+impl Layout {
+    /// Random places.
+    pub fn random() -> Self {
+        let pages = |bits: u32| (random() as usize & ((1 << bits) - 1)) * PAGE_SIZE;
+        let stack_top = USER_END - pages(22) / 4 - PAGE_SIZE;
+        Self {
+            mmap_base: USER_END - (16 << 30) - STACK_ROOM - pages(28),
+            stack_top,
+            program_base: PROGRAM_BASE + pages(28),
+            break_gap: pages(13),
+        }
+    }
+}

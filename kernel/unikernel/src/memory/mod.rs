@@ -1,0 +1,16 @@
+//! The application's memory: address spaces and access to them from system calls.
+
+mod access;
+mod address_space;
+mod area;
+mod fault;
+mod layout;
+
+pub use access::{Segment, UserAccess, UserBuffers};
+pub use address_space::{AddressSpace, Place, Request, page_align_up};
+pub use area::{Area, AreaFlags, AreaName, Backing, Protection};
+pub use fault::{Attempt, FaultError};
+pub use layout::Layout;
+
+/// The most bytes that a stack grows to (`RLIMIT_STACK`).
+pub const STACK_LIMIT: usize = 8 << 20;

@@ -1,0 +1,90 @@
+//! Resource limits (`getrlimit(2)`).
+
+use abi::Errno;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// A soft and a hard limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Limit {
+    /// What holds.
+    pub soft: u64,
+    /// What the soft limit may be raised to.
+    pub hard: u64,
+}
+
+impl Limit {
+    /// `RLIM_INFINITY`
+    pub const INFINITY: u64 = u64::MAX;
+    const NONE: Self = Self {
+        soft: Self::INFINITY,
+        hard: Self::INFINITY,
+    };
+}
+
+/// What is limited, with the numbers of `getrlimit(2)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names of getrlimit(2) without RLIMIT_")]
+#[repr(u8)]
+pub enum Resource {
+    Cpu,
+    FileSize,
+    Data,
+    Stack,
+    Core,
+    Rss,
+    Processes,
+    OpenFiles,
+    LockedMemory,
+    AddressSpace,
+    Locks,
+    PendingSignals,
+    MessageQueues,
+    Nice,
+    RealTimePriority,
+    RealTimeTime,
+}
+
+/// The limits of a process.
+#[derive(Clone, Debug)]
+pub struct Limits([Limit; 16]);
+
+impl Default for Limits {
+    fn default() -> Self {
+        let mut limits = [Limit::NONE; 16];
+        let mut set = |resource: Resource, soft, hard| limits[resource as usize] = Limit { soft, hard };
+        set(Resource::Stack, crate::memory::STACK_LIMIT as u64, Limit::INFINITY);
+        set(Resource::Core, 0, Limit::INFINITY);
+        set(Resource::OpenFiles, 65536, 1 << 20);
+        set(Resource::LockedMemory, 8 << 20, 8 << 20);
+        set(Resource::MessageQueues, 819_200, 819_200);
+        set(Resource::Nice, 0, 0);
+        set(Resource::RealTimePriority, 0, 0);
+        Self(limits)
+    }
+}
+
+impl Limits {
+    /// The limit of a resource.
+    pub fn get(&self, resource: Resource) -> Limit {
+        self.0[resource as usize]
+    }
+
+    /// The limit of the resource with a number of the application's.
+    pub fn get_number(&self, number: usize) -> Result<Limit, Errno> {
+        self.0.get(number).copied().ok_or(Errno::INVAL)
+    }
+
+    /// Sets a limit; only a privileged process raises a hard one.
+    pub fn set_number(&mut self, number: usize, limit: Limit, privileged: bool) -> Result<(), Errno> {
+        let current = self.0.get_mut(number).ok_or(Errno::INVAL)?;
+        if limit.soft > limit.hard {
+            return Err(Errno::INVAL);
+        }
+        if limit.hard > current.hard && !privileged {
+            return Err(Errno::PERM);
+        }
+        *current = limit;
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! A process: what its threads share.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use hal::sync::SpinLock;
+
+use super::{Credentials, Limits, Thread};
+use crate::memory::AddressSpace;
+use crate::signal::{Actions, Info, Pending, Signal};
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// By `exit_group(2)`, with the low 8 bits of its argument.
+    Code(u8),
+    /// By a signal.
+    Signal(Signal),
+}
+
+/// What the threads of one program share. Parts that `clone(2)` can share between processes are objects of their own.
+pub struct Process {
+    /// Process ID.
+    pub pid: i32,
+    memory: SpinLock<Arc<AddressSpace>>,
+    threads: SpinLock<BTreeMap<i32, Weak<Thread>>>,
+    /// What each signal does.
+    pub actions: Arc<Actions>,
+    /// Signals for any of its threads.
+    pub pending: Pending,
+    /// Users and groups.
+    pub credentials: SpinLock<Credentials>,
+    /// Resource limits.
+    pub limits: SpinLock<Limits>,
+    /// What `/proc/PID` tells of the program.
+    pub program: SpinLock<Program>,
+    /// 0 while it runs, then [`ExitStatus`] as [`encode`] has it.
+    ending: AtomicU64,
+}
+
+/// The program a process runs.
+#[derive(Clone, Default)]
+pub struct Program {
+    /// Absolute path of the executable file.
+    pub path: Vec<u8>,
+    /// Arguments.
+    pub arguments: Vec<Vec<u8>>,
+    /// Environment at its start.
+    pub environment: Vec<Vec<u8>>,
+    /// Auxiliary vector.
+    pub auxiliary: Vec<(u64, u64)>,
+}
+
+fn encode(status: ExitStatus) -> u64 {
+    match status {
+        ExitStatus::Code(code) => 1 << 8 | u64::from(code),
+        ExitStatus::Signal(signal) => 2 << 8 | u64::from(signal.number()),
+    }
+}
+
+impl Process {
+    /// A process without threads.
+    pub fn new(pid: i32, memory: Arc<AddressSpace>, credentials: Credentials, limits: Limits) -> Self {
+        Self {
+            pid,
+            memory: SpinLock::new(memory),
+            threads: SpinLock::new(BTreeMap::new()),
+            actions: Arc::default(),
+            pending: Pending::default(),
+            credentials: SpinLock::new(credentials),
+            limits: SpinLock::new(limits),
+            program: SpinLock::default(),
+            ending: AtomicU64::new(0),
+        }
+    }
+
+    /// Its memory. A thread's own is [`Thread::memory`].
+    pub fn memory(&self) -> Arc<AddressSpace> {
+        self.memory.lock().clone()
+    }
+
+    /// Gives it other memory, for `execve(2)`.
+    pub fn set_memory(&self, memory: Arc<AddressSpace>) {
+        *self.memory.lock() = memory;
+    }
+
+    /// Its threads that have not ended, by ID.
+    pub fn threads(&self) -> Vec<Arc<Thread>> {
+        self.threads.lock().values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// One of its threads.
+    pub fn thread(&self, tid: i32) -> Option<Arc<Thread>> {
+        self.threads.lock().get(&tid)?.upgrade()
+    }
+
+    pub(super) fn add_thread(&self, thread: &Arc<Thread>) {
+        self.threads.lock().insert(thread.tid, Arc::downgrade(thread));
+    }
+
+    /// Forgets a thread that ended; true when it was the last.
+    pub(super) fn remove_thread(&self, tid: i32) -> bool {
+        let mut threads = self.threads.lock();
+        threads.remove(&tid);
+        threads.is_empty()
+    }
+
+    /// Makes all threads end, the first call decides how.
+    pub fn end(&self, status: ExitStatus) {
+        if self
+            .ending
+            .compare_exchange(0, encode(status), Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+        {
+            for thread in self.threads() {
+                thread.interrupt();
+            }
+        }
+    }
+
+    /// How it ends, once that is decided.
+    pub fn exit_status(&self) -> Option<ExitStatus> {
+        let value = self.ending.load(Ordering::Acquire);
+        match value >> 8 {
+            0 => None,
+            1 => Some(ExitStatus::Code(value as u8)),
+            _ => Signal::new((value & 0xff) as i32).ok().map(ExitStatus::Signal),
+        }
+    }
+
+    /// Sends a signal to the process: any thread that does not block it takes it. False when too many wait.
+    pub fn send(&self, signal: Signal, info: Info) -> bool {
+        if self.actions.get(signal).ignores(signal) && !self.is_blocked_everywhere(signal) {
+            return true;
+        }
+        if !self.pending.push(signal, info) {
+            return false;
+        }
+        let threads = self.threads();
+        if let Some(thread) = threads.iter().find(|thread| !thread.blocked().contains(signal)) {
+            thread.interrupt();
+        }
+        true
+    }
+
+    /// A blocked signal waits even when it is ignored: the action may change before it is unblocked.
+    fn is_blocked_everywhere(&self, signal: Signal) -> bool {
+        self.threads()
+            .iter()
+            .all(|thread| thread.blocked().contains(signal) || thread.awaits(signal))
+    }
+}

@@ -1,0 +1,155 @@
+//! A thread of the application.
+
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::task::Waker;
+
+use hal::sync::SpinLock;
+
+use super::Process;
+use crate::memory::AddressSpace;
+use crate::signal::{Info, Pending, Signal, SignalSet};
+
+/// `stack_t`: where handlers with `SA_ONSTACK` run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlternateStack {
+    /// First address.
+    pub address: usize,
+    /// Bytes.
+    pub size: usize,
+    /// `SS_DISABLE`, `SS_AUTODISARM`.
+    pub flags: u32,
+}
+
+/// A thread: what the rest of the kernel knows of it. Its registers belong to the future that runs it.
+pub struct Thread {
+    /// Thread ID; the first thread's is the process ID.
+    pub tid: i32,
+    /// The process it belongs to.
+    pub process: Arc<Process>,
+    /// The memory it sees.
+    pub memory: Arc<AddressSpace>,
+    /// Signals for this thread.
+    pub pending: Pending,
+    /// Signals that wait until they are unblocked.
+    mask: AtomicU64,
+    /// Signals that `sigtimedwait` and the like wait for, though they are blocked.
+    awaited: AtomicU64,
+    /// The mask to go back to once the signal that ended `sigsuspend`, `ppoll` and the like was handled.
+    pub saved_mask: SpinLock<Option<SignalSet>>,
+    /// The stack of signal handlers.
+    pub alternate_stack: SpinLock<AlternateStack>,
+    /// Where a zero is written and a futex woken at the end (`set_tid_address(2)`).
+    pub clear_tid: AtomicUsize,
+    /// Head of the list of robust futexes.
+    pub robust_list: AtomicUsize,
+    /// Name, up to 15 bytes (`PR_SET_NAME`).
+    pub name: SpinLock<[u8; 16]>,
+    /// Nanoseconds in user mode.
+    pub user_time: AtomicU64,
+    /// Nanoseconds in the kernel.
+    pub system_time: AtomicU64,
+    /// Wakes the task that runs the thread.
+    waker: SpinLock<Option<Waker>>,
+}
+
+impl Thread {
+    /// A thread of `process`, which knows it from now on.
+    pub fn new(tid: i32, process: Arc<Process>, mask: SignalSet) -> Arc<Self> {
+        let thread = Arc::new(Self {
+            tid,
+            memory: process.memory(),
+            process,
+            pending: Pending::default(),
+            mask: AtomicU64::new(mask.bits()),
+            awaited: AtomicU64::new(0),
+            saved_mask: SpinLock::new(None),
+            alternate_stack: SpinLock::new(AlternateStack {
+                address: 0,
+                size: 0,
+                flags: 2,
+            }),
+            clear_tid: AtomicUsize::new(0),
+            robust_list: AtomicUsize::new(0),
+            name: SpinLock::new([0; 16]),
+            user_time: AtomicU64::new(0),
+            system_time: AtomicU64::new(0),
+            waker: SpinLock::new(None),
+        });
+        thread.process.add_thread(&thread);
+        thread
+    }
+
+    /// The signals it blocks.
+    pub fn blocked(&self) -> SignalSet {
+        SignalSet::from_bits(self.mask.load(Ordering::Acquire))
+    }
+
+    /// Blocks these signals from now on and no others.
+    pub fn set_blocked(&self, mask: SignalSet) {
+        self.mask
+            .store(mask.without(SignalSet::UNSTOPPABLE).bits(), Ordering::Release);
+    }
+
+    /// Waits for blocked signals, so that they interrupt; the empty set ends it.
+    pub fn set_awaited(&self, signals: SignalSet) {
+        self.awaited.store(signals.bits(), Ordering::Release);
+    }
+
+    /// Whether it waits for a signal that it may block.
+    pub fn awaits(&self, signal: Signal) -> bool {
+        SignalSet::from_bits(self.awaited.load(Ordering::Acquire)).contains(signal)
+    }
+
+    /// Whether a signal is to be delivered or the process ends: waits end then.
+    pub fn is_interrupted(&self) -> bool {
+        let pending = self.pending.set().with(self.process.pending.set());
+        let blocked = self
+            .blocked()
+            .without(SignalSet::from_bits(self.awaited.load(Ordering::Acquire)));
+        !pending.without(blocked).is_empty() || self.process.exit_status().is_some()
+    }
+
+    /// Takes the next signal to deliver.
+    pub fn take_signal(&self) -> Option<(Signal, Info)> {
+        let wanted = SignalSet::from_bits(!self.blocked().bits());
+        self.take_signal_of(wanted)
+    }
+
+    /// Takes the next pending signal of a set, blocked or not.
+    pub fn take_signal_of(&self, wanted: SignalSet) -> Option<(Signal, Info)> {
+        if self
+            .pending
+            .set()
+            .with(self.process.pending.set())
+            .and(wanted)
+            .is_empty()
+        {
+            return None;
+        }
+        self.pending.take(wanted).or_else(|| self.process.pending.take(wanted))
+    }
+
+    /// Sends a signal to this thread alone. False when too many wait.
+    pub fn send(&self, signal: Signal, info: Info) -> bool {
+        let ignored = self.process.actions.get(signal).ignores(signal);
+        if ignored && !self.blocked().contains(signal) && !self.awaits(signal) {
+            return true;
+        }
+        let sent = self.pending.push(signal, info);
+        self.interrupt();
+        sent
+    }
+
+    /// Makes the thread look at its signals: ends its wait, or its run in user mode.
+    pub fn interrupt(&self) {
+        let waker = self.waker.lock().clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        *self.waker.lock() = Some(waker.clone());
+    }
+}

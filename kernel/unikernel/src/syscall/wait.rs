@@ -1,0 +1,103 @@
+//! Waiting in system calls: for files, for time, until a signal comes.
+
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
+
+use abi::Errno;
+use file::File;
+
+use super::{Error, Result};
+use crate::process::Thread;
+
+/// Why a wait ended before what it waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The time is over.
+    TimedOut,
+    /// A signal is to be delivered.
+    Signal,
+}
+
+impl Thread {
+    /// Waits for a future until a signal comes or a deadline (of `hal::time::monotonic`, in nanoseconds) passes.
+    pub async fn wait_until<F: Future>(
+        &self,
+        deadline: Option<u64>,
+        future: F,
+    ) -> core::result::Result<F::Output, Stop> {
+        let mut future = pin!(future);
+        let mut sleep = deadline.map(task::sleep_until);
+        poll_fn(|context| {
+            if let Poll::Ready(value) = future.as_mut().poll(context) {
+                return Poll::Ready(Ok(value));
+            }
+            // The thread's waker is the task's own, so a signal's sender reaches this wait without an entry anywhere.
+            if self.is_interrupted() {
+                return Poll::Ready(Err(Stop::Signal));
+            }
+            match &mut sleep {
+                Some(sleep) => pin!(sleep).poll(context).map(|()| Err(Stop::TimedOut)),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Waits for a future until a signal comes.
+    pub async fn wait<F: Future>(&self, future: F) -> Result<F::Output> {
+        self.wait_until(None, future).await.map_err(|_| Error::INTERRUPTED)
+    }
+}
+
+/// How a call waits for a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Waiting {
+    /// `EAGAIN` instead of a wait.
+    pub nonblocking: bool,
+    /// `EAGAIN` at this time of `hal::time::monotonic`, as with `SO_RCVTIMEO`; an interrupted call then does not start again.
+    pub deadline: Option<u64>,
+}
+
+/// Runs an operation on a file until it gives a result: waits for its readiness (unless told not to), for the disk, and brings in pages
+/// of user memory. The operation starts afresh each time.
+pub async fn retry<T>(
+    thread: &Thread,
+    file: &dyn File,
+    waiting: Waiting,
+    mut operation: impl FnMut() -> file::Result<T>,
+) -> Result<T> {
+    loop {
+        let ticket = file.wait_queue().map(|queue| (queue, queue.ticket()));
+        match operation() {
+            Ok(value) => return Ok(value),
+            Err(file::Error::Errno(errno)) => return Err(errno.into()),
+            Err(file::Error::Fault(fault)) => thread.memory.fault_in(fault).await?,
+            Err(file::Error::Pending(completion)) => completion.await,
+            Err(file::Error::WouldBlock) => {
+                let Some((queue, ticket)) = ticket.filter(|_| !waiting.nonblocking) else {
+                    return Err(Errno::AGAIN.into());
+                };
+                match thread.wait_until(waiting.deadline, queue.wait(ticket)).await {
+                    Ok(()) => {}
+                    Err(Stop::TimedOut) => return Err(Errno::AGAIN.into()),
+                    Err(Stop::Signal) if waiting.deadline.is_some() => return Err(Errno::INTR.into()),
+                    Err(Stop::Signal) => return Err(Error::INTERRUPTED),
+                }
+            }
+        }
+    }
+}
+
+/// As [`retry`], for an operation that never waits for readiness, such as path lookup.
+pub async fn retry_ready<T>(thread: &Thread, mut operation: impl FnMut() -> file::Result<T>) -> Result<T> {
+    loop {
+        match operation() {
+            Ok(value) => return Ok(value),
+            Err(file::Error::Errno(errno)) => return Err(errno.into()),
+            Err(file::Error::Fault(fault)) => thread.memory.fault_in(fault).await?,
+            Err(file::Error::Pending(completion)) => completion.await,
+            Err(file::Error::WouldBlock) => return Err(Errno::AGAIN.into()),
+        }
+    }
+}
