@@ -9,6 +9,7 @@ mod buffer;
 mod descriptors;
 mod error;
 mod open_file;
+pub mod pipe;
 mod readiness;
 #[cfg(test)]
 mod testing;
