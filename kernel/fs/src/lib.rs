@@ -1,4 +1,27 @@
-//! To come.
+//! File systems: what the application finds under its paths.
+//!
+//! - [`Inode`] is what every file system implements; [`erofs`] is the image's,
+//!   read through the page cache ([`CachedPages`]) from a [`BlockDevice`].
+//!
+//! Nothing here blocks. An operation that needs data from the disk returns [`file::Error::Pending`] before it has changed anything;
+//! the caller awaits the completion and calls again.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+mod block;
+mod cache;
+pub mod erofs;
+mod inode;
+
+pub use block::{BlockDevice, Transfer};
+pub use cache::{CachedPages, reclaim, reclaim_mapped};
+pub use inode::{
+    AttributeChange, FileSystem, Inode, Link, NewInode, NewKind, RenameMode, Statistics, XattrMode,
+    allocate_device_number,
+};
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,313 @@
+//! The cached pages of one file or of a whole device.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use abi::Errno;
+use file::{Error, Pages, Result, Sink};
+use hal::mem::{Frame, PAGE_SIZE};
+use hal::sync::SpinLock;
+
+use super::readahead::Readahead;
+use super::reclaim;
+use crate::block::{BlockDevice, Transfer};
+
+const PAGE: u64 = PAGE_SIZE as u64;
+
+/// The content of a file whose bytes lie one after the other on a device, or of the device itself.
+pub struct CachedPages {
+    this: Weak<Self>,
+    device: Arc<dyn BlockDevice>,
+    first_block: u64,
+    size: u64,
+    /// The last page, when its bytes do not begin at a block of their own: where they are in another cache.
+    tail: Option<(Arc<CachedPages>, u64)>,
+    state: SpinLock<State>,
+    registered: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    slots: BTreeMap<u64, Slot>,
+    readahead: Readahead,
+}
+
+struct Slot {
+    frame: Frame,
+    /// The read that fills the page, until somebody saw its end.
+    transfer: Option<Transfer>,
+    /// Used since the last look of [`reclaim()`].
+    referenced: bool,
+}
+
+impl CachedPages {
+    /// The cache of a whole device.
+    pub fn of_device(device: Arc<dyn BlockDevice>) -> Arc<Self> {
+        let size = device.block_count().saturating_mul(PAGE);
+        Self::new(device, 0, size, None)
+    }
+
+    /// The cache of `size` bytes from block `first_block` on. With `tail`, the bytes of the last, partial page lie in another cache at that offset
+    /// instead, and do not cross the end of a page there.
+    pub fn new(
+        device: Arc<dyn BlockDevice>,
+        first_block: u64,
+        size: u64,
+        tail: Option<(Arc<CachedPages>, u64)>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            device,
+            first_block,
+            size,
+            tail,
+            state: SpinLock::new(State::default()),
+            registered: AtomicBool::new(false),
+        })
+    }
+
+    fn count(&self) -> u64 {
+        self.size.div_ceil(PAGE)
+    }
+
+    /// Pages that are read from blocks of their own.
+    fn block_pages(&self) -> u64 {
+        self.count() - u64::from(self.tail.is_some())
+    }
+
+    /// Bytes of the file on page `index`.
+    fn length_of(&self, index: u64) -> usize {
+        self.size.saturating_sub(index * PAGE).min(PAGE) as usize
+    }
+
+    /// Copies the bytes from `offset` on; `EIO` when they leave the file.
+    pub fn read_exact(&self, mut offset: u64, mut into: &mut [u8]) -> Result<()> {
+        let end = offset.checked_add(into.len() as u64);
+        if end.is_none_or(|end| end > self.size) {
+            return Err(Errno::IO.into());
+        }
+        while !into.is_empty() {
+            let start = (offset % PAGE) as usize;
+            let part = into.len().min(PAGE_SIZE - start);
+            let (now, later) = into.split_at_mut(part);
+            self.page(offset / PAGE)?.read(start, now);
+            into = later;
+            offset += part as u64;
+        }
+        Ok(())
+    }
+
+    /// Reads as `read(2)` does: up to the end of the file, and less when a later page is not there yet.
+    pub fn read(&self, offset: u64, sink: &mut dyn Sink) -> Result<usize> {
+        let mut done = 0;
+        while sink.remaining() > 0 {
+            let Some(position) = offset.checked_add(done as u64).filter(|&position| position < self.size) else {
+                break;
+            };
+            match self.read_part(position, sink) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Reads what one page has from `position` on.
+    fn read_part(&self, position: u64, sink: &mut dyn Sink) -> Result<usize> {
+        let (index, start) = (position / PAGE, (position % PAGE) as usize);
+        let length = (self.length_of(index) - start).min(sink.remaining());
+        let (frame, start) = match &self.tail {
+            // Short files would take a page each: their bytes go out from where they lie.
+            Some((cache, address)) if index == self.block_pages() && self.cached(index).is_none() => {
+                (cache.page(address / PAGE)?, (address % PAGE) as usize + start)
+            }
+            _ => (self.page(index)?, start),
+        };
+        Ok(sink.write_frame(&frame, start, length)?)
+    }
+
+    /// Makes a page of the bytes that lie at `address` of another cache.
+    fn tail_page(&self, cache: &CachedPages, address: u64, index: u64) -> Result<Frame> {
+        let from = cache.page(address / PAGE)?;
+        let frame = reclaim::allocate().ok_or(Errno::NOMEM)?;
+        let (start, length) = ((address % PAGE) as usize, self.length_of(index));
+        if start + length > PAGE_SIZE {
+            return Err(Errno::UCLEAN.into());
+        }
+        let mut chunk = [0; 512];
+        for done in (0..length).step_by(chunk.len()) {
+            let part = &mut chunk[..(length - done).min(512)];
+            from.read(start + done, part);
+            frame.write(done, part);
+        }
+        frame.fill(length, PAGE_SIZE - length, 0);
+        Ok(frame)
+    }
+
+    /// Starts to read the missing pages of a range.
+    fn start_reads(&self, state: &mut State, range: Range<u64>, wanted: u64) {
+        self.register();
+        let mut run: Vec<Frame> = Vec::new();
+        let mut first = range.start;
+        for index in range.start..=range.end {
+            let wanted_here = index < range.end && !state.slots.contains_key(&index);
+            let frame = match wanted_here {
+                // Reading ahead takes only memory that is free; the page that was asked for may push others out.
+                true if index == wanted => reclaim::allocate(),
+                true => Frame::allocate(),
+                false => None,
+            };
+            if let Some(frame) = frame {
+                if run.is_empty() {
+                    first = index;
+                }
+                run.push(frame);
+                continue;
+            }
+            if !run.is_empty() {
+                let transfer = self.device.read(self.first_block + first, &run);
+                for (place, frame) in run.drain(..).enumerate() {
+                    let slot = Slot {
+                        frame,
+                        transfer: Some(transfer.clone()),
+                        referenced: false,
+                    };
+                    state.slots.insert(first + place as u64, slot);
+                }
+            }
+        }
+    }
+
+    /// Takes note of the end of a slot's read, if it has one.
+    fn settle(&self, slots: &mut BTreeMap<u64, Slot>, index: u64) -> Option<Result<Frame>> {
+        let slot = slots.get_mut(&index)?;
+        if let Some(transfer) = &slot.transfer {
+            match transfer.succeeded() {
+                None => return Some(Err(Error::Pending(transfer.completion()))),
+                Some(false) => {
+                    slots.remove(&index);
+                    return Some(Err(Errno::IO.into()));
+                }
+                Some(true) => {
+                    // What lies on the disk behind the end of the file must not show in a mapping.
+                    let length = self.length_of(index);
+                    slot.frame.fill(length, PAGE_SIZE - length, 0);
+                    slot.transfer = None;
+                }
+            }
+        }
+        slot.referenced = true;
+        Some(Ok(slot.frame.clone()))
+    }
+
+    fn register(&self) {
+        if !self.registered.swap(true, Ordering::Relaxed) {
+            reclaim::register(self.this.clone());
+        }
+    }
+
+    /// Frees pages that nobody uses: one pass of the clock, which spares what was used since the last. Returns how many.
+    pub(super) fn shrink(&self, wanted: usize, unmap: Option<&mut dyn FnMut(&Arc<dyn Pages>, u64)>) -> usize {
+        let mapped = {
+            // Held by a caller further up when memory runs out while this very file is being read.
+            let Some(mut state) = self.state.try_lock() else {
+                return 0;
+            };
+            let mut freed = 0;
+            let mut mapped = Vec::new();
+            let unmapping = unmap.is_some();
+            state.slots.retain(|&index, slot| {
+                let loading = slot
+                    .transfer
+                    .as_ref()
+                    .is_some_and(|transfer| transfer.succeeded().is_none());
+                if freed == wanted || loading || core::mem::take(&mut slot.referenced) {
+                    return true;
+                }
+                if slot.frame.shares() > 1 {
+                    if unmapping && freed + mapped.len() < wanted {
+                        mapped.push(index);
+                    }
+                    return true;
+                }
+                freed += 1;
+                false
+            });
+            if mapped.is_empty() {
+                return freed;
+            }
+            (mapped, freed)
+        };
+        let (mapped, mut freed) = mapped;
+        if let (Some(unmap), Some(this)) = (unmap, self.this.upgrade()) {
+            let pages: Arc<dyn Pages> = this;
+            for index in mapped {
+                unmap(&pages, index);
+                if let Some(mut state) = self.state.try_lock()
+                    && state.slots.get(&index).is_some_and(|slot| slot.frame.shares() == 1)
+                {
+                    state.slots.remove(&index);
+                    freed += 1;
+                }
+            }
+        }
+        freed
+    }
+
+    /// How many pages it holds.
+    pub fn resident(&self) -> usize {
+        self.state.lock().slots.len()
+    }
+}
+
+impl Pages for CachedPages {
+    fn page(&self, index: u64) -> Result<Frame> {
+        if index >= self.count() {
+            return Err(Errno::IO.into());
+        }
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        if let Some(settled) = self.settle(&mut state.slots, index) {
+            if settled.is_ok()
+                && let Some(range) = state.readahead.hit(index, self.block_pages())
+            {
+                self.start_reads(state, range, u64::MAX);
+            }
+            return settled;
+        }
+        if let Some((cache, address)) = self.tail.as_ref().filter(|_| index == self.block_pages()) {
+            let frame = self.tail_page(cache, *address, index)?;
+            self.register();
+            let slot = Slot {
+                frame: frame.clone(),
+                transfer: None,
+                referenced: true,
+            };
+            state.slots.insert(index, slot);
+            return Ok(frame);
+        }
+        let range = state.readahead.missed(index, self.block_pages());
+        self.start_reads(state, range, index);
+        self.settle(&mut state.slots, index).unwrap_or(Err(Errno::NOMEM.into()))
+    }
+
+    fn cached(&self, index: u64) -> Option<Frame> {
+        let mut state = self.state.lock();
+        self.settle(&mut state.slots, index)?.ok()
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl core::fmt::Debug for CachedPages {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "CachedPages({} bytes)", self.size)
+    }
+}
