@@ -95,11 +95,6 @@ pub trait Pages: Send + Sync {
     /// The page number `index`, for reading. [`Error::Pending`] while it comes from the disk; `EIO` past the end of the file.
     fn page(&self, index: u64) -> Result<Frame>;
 
-    /// The page number `index` if it is in memory now, without starting a read: for mapping the neighbours of a page that was faulted on.
-    fn cached(&self, _index: u64) -> Option<Frame> {
-        None
-    }
-
     /// The page for a shared mapping that writes.
     fn writable_page(&self, _index: u64) -> Result<Frame> {
         Err(Error::Errno(Errno::ACCES))

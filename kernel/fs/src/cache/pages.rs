@@ -123,7 +123,7 @@ impl CachedPages {
         let length = (self.length_of(index) - start).min(sink.remaining());
         let (frame, start) = match &self.tail {
             // Short files would take a page each: their bytes go out from where they lie.
-            Some((cache, address)) if index == self.block_pages() && self.cached(index).is_none() => {
+            Some((cache, address)) if index == self.block_pages() && self.cached_page(index).is_none() => {
                 (cache.page(address / PAGE)?, (address % PAGE) as usize + start)
             }
             _ => (self.page(index)?, start),
@@ -296,7 +296,7 @@ impl Pages for CachedPages {
         self.settle(&mut state.slots, index).unwrap_or(Err(Errno::NOMEM.into()))
     }
 
-    fn cached(&self, index: u64) -> Option<Frame> {
+    fn cached_page(&self, index: u64) -> Option<Frame> {
         let mut state = self.state.lock();
         self.settle(&mut state.slots, index)?.ok()
     }
