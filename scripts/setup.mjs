@@ -23,7 +23,7 @@ const judges = {
   why: "the tests compare with it",
   packages: ["erofs-utils", "docker-registry", "apache2-utils", "skopeo", "umoci"],
 };
-const benchmark = { why: "the benchmark measures with it", packages: ["wrk", "iproute2", "erofs-utils"] };
+const benchmark = { why: "the benchmark measures with it", packages: ["wrk", "iproute2", "dnsmasq-base"] };
 
 const needs = {
   start: [guests, exampleImage, buildScripts],

@@ -1,0 +1,24 @@
+// What is measured: the same files and the same command line for both systems.
+import { createRequire } from "node:module";
+import { inRoot } from "../../scripts/lib/paths.mjs";
+
+const require = createRequire(import.meta.url);
+const { buildImage } = require("../../provider/dist/image/index.js");
+
+/** Name → source, and targets as ratios to Linux or in MiB, from the project's goals. */
+export const applications = {
+  c: { title: "static C server", spec: { source: { binary: "test/guests/build/c-server" } } },
+  go: { title: "static Go server", spec: { source: { binary: "test/guests/build/go-server" } } },
+  ruby: {
+    title: "Ruby + Puma + Sinatra",
+    spec: { source: { container: "./examples/ruby-container/image" }, env: { RACK_ENV: "production" } },
+  },
+};
+
+const images = new Map();
+
+/** @returns {Promise<import("../../provider/dist/image/index.js").BuiltImage>} */
+export async function imageOf(name) {
+  if (!images.has(name)) images.set(name, await buildImage(applications[name].spec, { baseDir: inRoot() }));
+  return images.get(name);
+}

@@ -1,0 +1,80 @@
+// The rows of the table and the targets they are held to.
+import { applications } from "./applications.mjs";
+import { bootTime } from "./rows/boot.mjs";
+import { buildTimes } from "./rows/build.mjs";
+import { leastMemory } from "./rows/memory.mjs";
+import { overhead } from "./rows/size.mjs";
+import { requestsPerSecond } from "./rows/throughput.mjs";
+
+/**
+ * What is asked for: `ratio` at most so much of Linux's figure, `atLeastRatio` at least, `atMost` an absolute figure.
+ * @typedef {{ ratio?: number, atLeastRatio?: number, atMost?: number }} Target
+ */
+
+const compare = (name, title, unit, target, measure) => ({
+  name,
+  title,
+  unit,
+  target,
+  async measure(systems, bench) {
+    const [here, linux] = await measure(systems, bench);
+    return { here, linux };
+  },
+});
+
+const boot = (application, ratio) =>
+  compare(
+    `boot:${application}`,
+    `first HTTP 200, ${applications[application].title}`,
+    "s",
+    { ratio },
+    (systems, bench) => bootTime(application, systems, bench),
+  );
+const memory = (application, atMost) =>
+  compare(
+    `memory:${application}`,
+    `least memory, ${applications[application].title}`,
+    "MiB",
+    { atMost },
+    (systems, bench) => leastMemory(application, systems, bench),
+  );
+const requests = (application, connections) =>
+  compare(
+    `requests:${application}:${connections}`,
+    `requests, ${applications[application].title}, ${connections} connections`,
+    "/s",
+    { atLeastRatio: 1.5 },
+    (systems, bench) => requestsPerSecond(application, connections, systems, bench),
+  );
+const size = (application) =>
+  compare(
+    `size:${application}`,
+    `beyond the files, ${applications[application].title}`,
+    "MiB",
+    { atMost: 1.5 },
+    (systems) => overhead(application, systems),
+  );
+const build = (which, title, atMost) => ({
+  name: `build:${which}`,
+  title,
+  unit: "s",
+  target: { atMost },
+  measure: async (_systems, { rounds }) => ({ here: buildTimes(rounds)[which] }),
+});
+
+export const rows = [
+  boot("c", 1 / 15),
+  boot("go", 1 / 12),
+  boot("ruby", 0.35),
+  memory("c", 8),
+  memory("go", 16),
+  memory("ruby", 48),
+  requests("go", 16),
+  requests("go", 64),
+  requests("ruby", 16),
+  requests("ruby", 64),
+  size("c"),
+  size("ruby"),
+  build("cold", "image of the Ruby container, nothing cached", 2),
+  build("warm", "the same, unchanged", 0.1),
+];
