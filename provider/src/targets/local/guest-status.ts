@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import type { PortMapping } from "./ports.js";
 
 /**
  * What a guest says of itself on its status channel, one JSON object a line. The JSON Schema in `schema/` is generated from these
@@ -107,6 +108,11 @@ function parseEvent(line: string): GuestEvent[] {
   } catch {
     return [];
   }
+}
+
+/** Whether this event says that the application listens on the guest's side of this port. */
+export function listensOn(event: GuestEvent, port: PortMapping): boolean {
+  return event.event === "listening" && event.protocol === port.protocol && event.port === port.guest;
 }
 
 /** How a guest ended. */

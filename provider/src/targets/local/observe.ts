@@ -1,5 +1,5 @@
 import { access } from "node:fs/promises";
-import { endingOf, StatusReader } from "./guest-status.js";
+import { endingOf, listensOn, StatusReader } from "./guest-status.js";
 import { instancePaths } from "./paths.js";
 import { qemuProcess } from "./processes.js";
 import { readRecord, type InstanceRecord } from "./record.js";
@@ -7,7 +7,12 @@ import { readRecord, type InstanceRecord } from "./record.js";
 /** How an instance is, as found by looking. */
 export type Observation =
   | { state: "missing" }
-  | { state: "running"; record: InstanceRecord | undefined }
+  | {
+      state: "running";
+      /** Whether the application listens on every port that the instance was started with. */
+      ready: boolean;
+      record: InstanceRecord | undefined;
+    }
   /** The application ended with status 0. */
   | { state: "exited"; exitCode: 0; reason: string; record: InstanceRecord | undefined }
   /** It ended in any other way. `exitCode` is there when the guest told it. */
@@ -22,8 +27,12 @@ export async function observeInstance(id: string, stateDir: string): Promise<Obs
     return { state: "missing" };
   }
   const record = await readRecord(paths.record);
-  const ending = endingOf(await new StatusReader(paths.status).read());
-  if (ending === undefined && (await qemuProcess(paths.pid)) !== undefined) return { state: "running", record };
+  const events = await new StatusReader(paths.status).read();
+  const ending = endingOf(events);
+  if (ending === undefined && (await qemuProcess(paths.pid)) !== undefined) {
+    const ready = events.length > 0 && (record?.ports ?? []).every((port) => events.some((event) => listensOn(event, port)));
+    return { state: "running", ready, record };
+  }
   if (ending === undefined) {
     return { state: "failed", reason: "QEMU ended without a word from the guest: it was killed, or the guest reset itself", record };
   }

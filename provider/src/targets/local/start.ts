@@ -6,7 +6,7 @@ import { VisibleError, type BuiltImage, type InstanceConfig } from "../../image/
 import { probeAccelerator, type AcceleratorProbe } from "./accelerator.js";
 import { qemuArguments, type Machine } from "./arguments.js";
 import { quoteConsole } from "./console-log.js";
-import { endingOf, StatusReader, type Ending, type GuestEvent } from "./guest-status.js";
+import { endingOf, listensOn, StatusReader, type Ending, type GuestEvent } from "./guest-status.js";
 import { withLock } from "./lock.js";
 import { requireMemory } from "./memory.js";
 import { instancePaths, prepareSocketFolder, qmpSocketPath, type InstancePaths } from "./paths.js";
@@ -193,10 +193,6 @@ async function untilReady(
     }
     await delay(10);
   }
-}
-
-function listensOn(event: GuestEvent, port: PortMapping): boolean {
-  return event.event === "listening" && event.protocol === port.protocol && event.port === port.guest;
 }
 
 function guestPort(port: PortMapping): string {

@@ -1,0 +1,50 @@
+import type * as pulumi from "@pulumi/pulumi";
+import type { Digest } from "../../image/index.js";
+import type { ImageInputs, ImageOutputs } from "../../resources/image-properties.js";
+import { DynamicResource, type Inputs } from "./resource.js";
+
+/** What an {@link Image} is made of, and how its application is to be started. */
+export type ImageArgs = Inputs<ImageInputs>;
+
+/**
+ * An image of one application, with the kernel that it runs on.
+ *
+ * It is built into the cache of this machine (`$XDG_CACHE_HOME/unikernel`), in `pulumi preview` too, so that a preview shows whether the
+ * image changes (`digest: sha256:… => sha256:…`) and fails when it cannot be built. The same source gives the same digest on any machine.
+ *
+ * ```ts
+ * const image = new unikernel.Image("web", {
+ *   source: { container: "./image" },
+ *   env: { RACK_ENV: "production" },
+ * });
+ * ```
+ *
+ * Fails when the source cannot be made into an image: it does not exist, is for another machine, lacks a library, has no command, …; the message
+ * says which.
+ */
+export class Image extends DynamicResource implements Outputs<ImageOutputs> {
+  /** Identity of the image: covers every byte of its disk and of its kernel. */
+  declare readonly digest: pulumi.Output<Digest>;
+  /** Size of the disk in bytes. */
+  declare readonly size: pulumi.Output<number>;
+  /** The processor that the image runs on: `x86_64`. */
+  declare readonly architecture: pulumi.Output<string>;
+  /** The application's command line. */
+  declare readonly commandLine: pulumi.Output<string[]>;
+  /** Version of the kernel that the image is started with. */
+  declare readonly kernelVersion: pulumi.Output<string>;
+  /** Ports that the container says it listens on, such as `8080/tcp`. */
+  declare readonly exposedPorts: pulumi.Output<string[]>;
+
+  /**
+   * @param name - Name of the resource in the stack.
+   * @param args - What the image is made of.
+   * @param opts - How Pulumi treats the resource.
+   */
+  constructor(name: string, args: ImageArgs, opts?: pulumi.CustomResourceOptions) {
+    const outputs = { digest: undefined, size: undefined, architecture: undefined, commandLine: undefined, kernelVersion: undefined, exposedPorts: undefined };
+    super("Image", name, { ...outputs, ...args }, opts);
+  }
+}
+
+type Outputs<T> = { [K in keyof T]: pulumi.Output<T[K]> };

@@ -1,0 +1,46 @@
+import type { Digest, Source } from "../image/index.js";
+
+/** What an image is made of, and how its application is to be started. */
+export interface ImageInputs {
+  /** What the image is made of. Paths are relative to the project's folder. */
+  source: Source;
+  /**
+   * Environment variables, merged by name over the source's own. They become part of the image, so secrets do not belong here:
+   * give those to the instance.
+   */
+  env?: { [name: string]: string };
+  /** Replaces the source's command and its arguments. */
+  command?: string[];
+  /** Arguments for the command. They replace the container's own (`CMD`). */
+  args?: string[];
+  /** Absolute path of the working directory. Default: the container's own, else `/`. */
+  workingDir?: string;
+  /**
+   * Whom to run as: `name`, `uid`, `name:group` or `uid:gid`, looked up in the image's own `/etc/passwd` and `/etc/group`.
+   * Default: the container's own, else root.
+   */
+  user?: string;
+  /** The guest's host name. Default: `localhost`. */
+  hostname?: string;
+  /**
+   * Whether `pulumi preview` builds the image. If not, a preview cannot tell whether it changes, and shows its outputs as unknown.
+   * Default: `true`.
+   */
+  buildOnPreview?: boolean;
+}
+
+/** What a built image is. */
+export interface ImageOutputs {
+  /** Identity of the image: covers every byte of its disk and of its kernel. */
+  digest: Digest;
+  /** Size of the disk in bytes. */
+  size: number;
+  /** The processor that the image runs on: `x86_64`. */
+  architecture: string;
+  /** The application's command line. */
+  commandLine: string[];
+  /** Version of the kernel that the image is started with. */
+  kernelVersion: string;
+  /** Ports that the container says it listens on, such as `8080/tcp`. */
+  exposedPorts: string[];
+}

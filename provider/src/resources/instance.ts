@@ -1,0 +1,165 @@
+import { openImage, VisibleError, type BuiltImage, type Digest, type InstanceConfig } from "../image/index.js";
+import {
+  defaultCacheDir,
+  defaultStateDir,
+  NotReadyError,
+  observeInstance,
+  portableConsolePath,
+  removeInstance,
+  startInstance,
+  type InstanceSpec,
+  type Observation,
+} from "../targets/local/index.js";
+import { checkInstance, normalizePort } from "./instance-checks.js";
+import { automaticName } from "./instance-name.js";
+import type { InstanceInputs, InstanceOutputs, InstancePort, PortMapping } from "./instance-properties.js";
+import { PartialFailure, type Context, type ResourceDefinition } from "./resource.js";
+import { parseDuration, parseSize } from "./units.js";
+import { validateInputs } from "./validate.js";
+import { sameData } from "./values.js";
+
+export const INSTANCE_TOKEN = "unikernel:index:Instance";
+
+/** The checked inputs: everything that has a default has a value. */
+export type CheckedInstance = Omit<InstanceInputs, "ports"> &
+  Required<Pick<InstanceInputs, "name" | "memory" | "cpus" | "machine">> & { ports: InstancePort[] };
+
+/** What Pulumi keeps of an instance. */
+export type InstanceState = CheckedInstance & InstanceOutputs;
+
+const DEFAULT_START_TIMEOUT = "60 s";
+const DEFAULT_STOP_TIMEOUT = "10 s";
+
+/**
+ * A running guest. All that makes it what it is takes effect at boot, and it keeps no state of its own: any change of that is a
+ * replacement. The old guest goes first, because the new one has its name and its ports.
+ */
+export const instanceResource: ResourceDefinition<CheckedInstance, InstanceState> = {
+  token: INSTANCE_TOKEN,
+
+  async check(old, news, context) {
+    const failures = validateInputs(INSTANCE_TOKEN, news);
+    if (failures.length === 0) failures.push(...checkInstance(news));
+    if (failures.length > 0) return { inputs: news, failures };
+    const ports = Array.isArray(news["ports"]) ? news["ports"].map((port) => completePort(port)) : (news["ports"] ?? []);
+    const name = news["name"] ?? old.name ?? (context.identity && automaticName(context.identity, context.baseDir));
+    return { inputs: { memory: "128 MiB", cpus: 1, machine: "q35", ...news, name, ports }, failures };
+  },
+
+  async diff(id, old, news) {
+    const replaces = changedAtBoot(old, news);
+    const observation = await observeInstance(id, defaultStateDir());
+    const changes = replaces.length > 0 || !isWell(observation, old.ports) || !sameData(old.timeouts, news.timeouts);
+    return { changes, replaces, deleteBeforeReplace: replaces.length > 0 };
+  },
+
+  async create(inputs, context) {
+    return { id: inputs.name, state: await start(inputs, context) };
+  },
+
+  async read(id, state) {
+    const observation = await observeInstance(id, defaultStateDir());
+    return observation.state === "missing" ? undefined : withObservation(state, observation);
+  },
+
+  async update(id, old, news, context) {
+    const observation = await observeInstance(id, defaultStateDir());
+    if (changedAtBoot(old, news).length === 0 && isWell(observation, old.ports) && (observation.state === "exited" || observation.ready)) {
+      return withObservation({ ...old, ...news, ports: old.ports }, observation);
+    }
+    context.status(observation.state === "missing" ? "not on this machine: starting it" : "starting it again");
+    return start(news, context);
+  },
+
+  async delete(id, state, context) {
+    context.status("stopping");
+    await removeInstance(id, { stateDir: defaultStateDir(), stopTimeoutMs: timeoutMs(state.timeouts?.stop, DEFAULT_STOP_TIMEOUT), signal: context.signal });
+  },
+};
+
+function completePort(port: unknown): unknown {
+  return typeof port === "symbol" ? port : normalizePort(port as PortMapping | number);
+}
+
+/** The inputs whose change needs a new guest. */
+function changedAtBoot(old: InstanceState, news: CheckedInstance): string[] {
+  const changed = (["name", "image", "cpus", "machine", "hostname", "env", "command"] as const).filter((key) => !sameData(old[key] ?? undefined, news[key] ?? undefined));
+  const replaces: string[] = [...changed];
+  if (typeof news.memory === "symbol" || parseSize(old.memory) !== parseSize(news.memory)) replaces.push("memory");
+  if (!samePorts(old.ports, news.ports)) replaces.push("ports");
+  return replaces;
+}
+
+/** Whether the ports that were given fit those wanted; where a wanted one is left open, any is fine. */
+function samePorts(old: readonly InstancePort[], wanted: readonly InstancePort[]): boolean {
+  return (
+    Array.isArray(wanted) &&
+    old.length === wanted.length &&
+    wanted.every((port, i) => sameData(port.host === 0 ? { ...old[i], host: 0 } : old[i], port))
+  );
+}
+
+/** Whether the guest is as it should be: it runs, or it is one without ports that has done its work. */
+function isWell(observation: Observation, ports: readonly PortMapping[]): observation is Extract<Observation, { state: "running" | "exited" }> {
+  return observation.state === "running" || (observation.state === "exited" && ports.length === 0);
+}
+
+async function start(inputs: CheckedInstance, context: Context): Promise<InstanceState> {
+  const image = await openImage(inputs.image as Digest, {});
+  if (image === undefined) {
+    throw new VisibleError(
+      `The image ${inputs.image} is not in this machine's cache. Run the update without --target, so that its Image resource builds it here again.`,
+    );
+  }
+  const memory = parseSize(inputs.memory) ?? 0;
+  const spec: InstanceSpec = { id: inputs.name, image, memory, cpus: inputs.cpus, ports: inputs.ports, config: configOf(inputs, image), machine: inputs.machine };
+  try {
+    const { ports, ending } = await startInstance(spec, {
+      stateDir: defaultStateDir(),
+      cacheDir: defaultCacheDir(),
+      startTimeoutMs: timeoutMs(inputs.timeouts?.start, DEFAULT_START_TIMEOUT),
+      stopTimeoutMs: timeoutMs(inputs.timeouts?.stop, DEFAULT_STOP_TIMEOUT),
+      signal: context.signal,
+      status: context.status,
+    });
+    return { ...inputs, ...outputsOf(inputs.name, ports), state: ending === undefined ? "running" : "exited", ...(ending && { exitCode: ending.code, reason: ending.reason }) };
+  } catch (error) {
+    if (!(error instanceof NotReadyError)) throw error;
+    const { ports, ending } = error;
+    const state = ending === undefined ? { state: "running" } : { state: "failed", exitCode: ending.code, reason: ending.reason };
+    throw new PartialFailure(inputs.name, { ...inputs, ...outputsOf(inputs.name, ports), ...state }, error.message);
+  }
+}
+
+function configOf(inputs: CheckedInstance, _image: BuiltImage): InstanceConfig {
+  const env = inputs.env === undefined ? undefined : Object.entries(inputs.env).map(([name, value]) => `${name}=${value}`);
+  const process = { ...(env && { env }), ...(inputs.command && { args: inputs.command }) };
+  return { ...(Object.keys(process).length > 0 && { process }), ...(inputs.hostname !== undefined && { hostname: inputs.hostname }) };
+}
+
+function outputsOf(id: string, ports: InstancePort[]): Omit<InstanceOutputs, "state"> {
+  const [first] = ports;
+  const web = ports.find((port) => port.protocol === "tcp");
+  return {
+    ports,
+    ...(first && { address: hostAndPort(first) }),
+    ...(web && { url: `http://${hostAndPort(web)}` }),
+    consoleLog: portableConsolePath(id),
+  };
+}
+
+/** Where a port is reached from this machine. */
+function hostAndPort(port: InstancePort): string {
+  return `${port.hostAddress === "0.0.0.0" ? "127.0.0.1" : port.hostAddress}:${port.host}`;
+}
+
+function withObservation(state: InstanceState, observation: Exclude<Observation, { state: "missing" }>): InstanceState {
+  const { exitCode: _code, reason: _reason, ...rest } = state;
+  if (observation.state === "running") return { ...rest, state: "running" };
+  const { exitCode, reason } = observation;
+  return { ...rest, state: observation.state, reason, ...(exitCode !== undefined && { exitCode }) };
+}
+
+function timeoutMs(given: string | number | undefined, fallback: string): number {
+  return parseDuration(given ?? fallback) ?? 0;
+}
