@@ -24,7 +24,9 @@ beforeEach(() => {
 afterEach(() => machine.dispose());
 
 function files(): string[] {
-  return readdirSync(machine.stateDir, { recursive: true, encoding: "utf8" }).filter((name) => !["instances", "locks"].includes(name));
+  return readdirSync(machine.stateDir, { recursive: true, encoding: "utf8" }).filter(
+    (name) => !["instances", "locks"].includes(name),
+  );
 }
 
 describe("starting", () => {
@@ -33,8 +35,13 @@ describe("starting", () => {
 
     expect(started.ports[0]?.host).toBeGreaterThan(0);
     expect(machine.guests()).toHaveLength(1);
-    expect(readFileSync(path.join(machine.stateDir, "instances/web/console.log"), "utf8")).toContain("hello from the guest");
-    expect(await observeInstance("web", machine.stateDir)).toMatchObject({ state: "running", record: { ports: started.ports } });
+    expect(readFileSync(path.join(machine.stateDir, "instances/web/console.log"), "utf8")).toContain(
+      "hello from the guest",
+    );
+    expect(await observeInstance("web", machine.stateDir)).toMatchObject({
+      state: "running",
+      record: { ports: started.ports },
+    });
   });
 
   test.each(["q35", "pc", "microvm"] as const)("works on the machine %s", async (kind) => {
@@ -91,7 +98,9 @@ describe("starting", () => {
 
 describe("a guest that does not come up", () => {
   async function failure(kernel: Uint8Array, change: { startTimeoutMs?: number } = {}): Promise<NotReadyError> {
-    const error = await startInstance(machine.spec(kernel, { ports: [WEB] }), machine.options(change)).catch((e: unknown) => e);
+    const error = await startInstance(machine.spec(kernel, { ports: [WEB] }), machine.options(change)).catch(
+      (e: unknown) => e,
+    );
     expect(error).toBeInstanceOf(NotReadyError);
     return error as NotReadyError;
   }
@@ -119,7 +128,10 @@ describe("a guest that does not come up", () => {
       { exit: 137 },
     );
 
-    expect((await failure(hungry)).ending).toEqual({ code: 137, reason: "the guest ran out of memory: no page left for process 1" });
+    expect((await failure(hungry)).ending).toEqual({
+      code: 137,
+      reason: "the guest ran out of memory: no page left for process 1",
+    });
   });
 
   test("because it resets without a word", async () => {
@@ -149,12 +161,17 @@ describe("a guest that does not come up", () => {
   test("because the memory is too small", async () => {
     const spec = machine.spec(SERVER, { memory: 4 << 20 });
 
-    await expect(startInstance(spec, machine.options())).rejects.toThrow("4 MiB of memory is too small for this image: it needs at least 8 MiB");
+    await expect(startInstance(spec, machine.options())).rejects.toThrow(
+      "4 MiB of memory is too small for this image: it needs at least 8 MiB",
+    );
   });
 
   test("because it is cancelled: nothing is left behind", async () => {
     const signal = AbortSignal.timeout(1500);
-    const start = startInstance(machine.spec(scriptedGuest(BOOT, "halt"), { ports: [WEB] }), machine.options({ signal }));
+    const start = startInstance(
+      machine.spec(scriptedGuest(BOOT, "halt"), { ports: [WEB] }),
+      machine.options({ signal }),
+    );
 
     await expect(start).rejects.toThrow();
     expect(machine.guests()).toEqual([]);
@@ -175,7 +192,9 @@ describe("a port that is taken", () => {
   test("is told with the program that has it, and nothing is left behind", async () => {
     const start = startInstance(machine.spec(SERVER, { ports: [{ ...WEB, host: port }] }), machine.options());
 
-    await expect(start).rejects.toThrow(`Port ${port}/tcp of 127.0.0.1 is already taken by node (process ${process.pid})`);
+    await expect(start).rejects.toThrow(
+      `Port ${port}/tcp of 127.0.0.1 is already taken by node (process ${process.pid})`,
+    );
     expect(files()).toEqual([]);
   });
 });
@@ -188,7 +207,9 @@ describe("stopping", () => {
     expect(machine.guests()).toEqual([]);
     expect(files()).toEqual([]);
     const again = net.createServer();
-    await new Promise<void>((resolve, reject) => again.once("error", reject).listen(ports[0]?.host, "127.0.0.1", resolve));
+    await new Promise<void>((resolve, reject) =>
+      again.once("error", reject).listen(ports[0]?.host, "127.0.0.1", resolve),
+    );
     again.close();
   });
 
@@ -231,5 +252,8 @@ test("a guest that is killed is seen to have failed", async () => {
   process.kill(machine.guests()[0]!, "SIGKILL");
   await expect.poll(() => machine.guests()).toEqual([]);
 
-  expect(await observeInstance("web", machine.stateDir)).toMatchObject({ state: "failed", reason: expect.stringContaining("killed") as string });
+  expect(await observeInstance("web", machine.stateDir)).toMatchObject({
+    state: "failed",
+    reason: expect.stringContaining("killed") as string,
+  });
 });

@@ -1,5 +1,5 @@
 import * as path from "node:path";
-import { buildImage, openImage, VisibleError, type BuiltImage, type ImageSpec, type Source } from "../image/index.js";
+import { buildImage, openImage, VisibleError, type BuiltImage, type ImageSpec } from "../image/index.js";
 import type { ImageInputs, ImageOutputs } from "./image-properties.js";
 import type { CheckFailure, CheckResult, Context, ResourceDefinition } from "./resource.js";
 import { validateInputs } from "./validate.js";
@@ -10,7 +10,14 @@ export const IMAGE_TOKEN = "unikernel:index:Image";
 /** The checked inputs: what the program wrote, and what building it gave. */
 export type CheckedImage = ImageInputs & ImageOutputs;
 
-const OUTPUTS = ["digest", "size", "architecture", "commandLine", "kernelVersion", "exposedPorts"] as const satisfies (keyof ImageOutputs)[];
+const OUTPUTS = [
+  "digest",
+  "size",
+  "architecture",
+  "commandLine",
+  "kernelVersion",
+  "exposedPorts",
+] as const satisfies (keyof ImageOutputs)[];
 
 /** The forms of a source, by the property that makes each out, with the others that belong to it. */
 const SOURCE_FORMS: Record<string, { needs: string[]; takes: string[] }> = {
@@ -38,7 +45,8 @@ export const imageResource: ResourceDefinition<CheckedImage, CheckedImage> = {
       context.notice(`not built yet: ${unknown.join(", ")} will be known only during the update`, "info");
       return { inputs: { ...inputs, ...pendingOutputs() }, failures };
     }
-    if (context.preview && news["buildOnPreview"] === false) return { inputs: { ...inputs, ...pendingOutputs() }, failures };
+    if (context.preview && news["buildOnPreview"] === false)
+      return { inputs: { ...inputs, ...pendingOutputs() }, failures };
     try {
       return { inputs: { ...inputs, ...outputsOf(await build(inputs as unknown as ImageInputs, context)) }, failures };
     } catch (error) {
@@ -53,7 +61,10 @@ export const imageResource: ResourceDefinition<CheckedImage, CheckedImage> = {
 
   async create(inputs, context) {
     // Tells this resource from others for as long as it lives; the content that it was first made of gave it its name.
-    return { id: `image-${inputs.digest.slice("sha256:".length).slice(0, 12)}`, state: await ensureBuilt(inputs, context) };
+    return {
+      id: `image-${inputs.digest.slice("sha256:".length).slice(0, 12)}`,
+      state: await ensureBuilt(inputs, context),
+    };
   },
 
   async read(_id, state) {
@@ -114,14 +125,27 @@ function checkSource(source: unknown): CheckFailure[] {
   const [form] = forms;
   if (form === undefined || forms.length > 1) {
     const found = forms.length === 0 ? "none of them" : forms.map((name) => `"${name}"`).join(" and ");
-    return [{ property: "source", reason: `"source" must have exactly one of "container", "binary", "directory" and "bundle", but has ${found}.` }];
+    return [
+      {
+        property: "source",
+        reason: `"source" must have exactly one of "container", "binary", "directory" and "bundle", but has ${found}.`,
+      },
+    ];
   }
   const { needs, takes } = SOURCE_FORMS[form] ?? { needs: [], takes: [] };
   const missing = needs.filter((name) => !(name in source));
-  const strange = Object.keys(source).filter((name) => name !== form && !takes.includes(name) && isSourceProperty(name));
+  const strange = Object.keys(source).filter(
+    (name) => name !== form && !takes.includes(name) && isSourceProperty(name),
+  );
   return [
-    ...missing.map((name) => ({ property: `source.${name}`, reason: `"source.${name}" is missing: a source with "${form}" needs it.` })),
-    ...strange.map((name) => ({ property: `source.${name}`, reason: `"source.${name}" has no meaning in a source with "${form}".` })),
+    ...missing.map((name) => ({
+      property: `source.${name}`,
+      reason: `"source.${name}" is missing: a source with "${form}" needs it.`,
+    })),
+    ...strange.map((name) => ({
+      property: `source.${name}`,
+      reason: `"source.${name}" has no meaning in a source with "${form}".`,
+    })),
   ];
 }
 
@@ -138,6 +162,8 @@ function relativeSource(source: unknown, baseDir: string): unknown {
     const result = path.relative(baseDir, value);
     return result.startsWith("..") ? result : `./${result}`;
   };
-  const paths: (keyof Source | string)[] = ["container", "binary", "directory", "bundle", "runtime"];
-  return Object.fromEntries(Object.entries(source).map(([key, value]) => [key, paths.includes(key) ? relative(value) : (value as unknown)]));
+  const paths = ["container", "binary", "directory", "bundle", "runtime"];
+  return Object.fromEntries(
+    Object.entries(source).map(([key, value]) => [key, paths.includes(key) ? relative(value) : (value as unknown)]),
+  );
 }

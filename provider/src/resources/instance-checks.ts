@@ -8,9 +8,19 @@ import { placeOf, UNKNOWN, type Pending } from "./values.js";
 /** What is wrong with inputs whose types are right. Unknown values pass. */
 export function checkInstance(inputs: Record<string, unknown>): CheckFailure[] {
   return [
-    ...checkText(inputs["name"], "name", INSTANCE_NAME, "a letter or digit, then letters, digits, \"-\", \"_\" or \".\", 63 at most"),
+    ...checkText(
+      inputs["name"],
+      "name",
+      INSTANCE_NAME,
+      'a letter or digit, then letters, digits, "-", "_" or ".", 63 at most',
+    ),
     ...checkText(inputs["image"], "image", /^sha256:[0-9a-f]{64}$/, "an Image, or its digest (sha256:…)"),
-    ...checkText(inputs["hostname"], "hostname", /^(?!-)[A-Za-z0-9.-]{1,63}$/, "letters, digits, \"-\" and \".\", 63 at most"),
+    ...checkText(
+      inputs["hostname"],
+      "hostname",
+      /^(?!-)[A-Za-z0-9.-]{1,63}$/,
+      'letters, digits, "-" and ".", 63 at most',
+    ),
     ...checkMemory(inputs["memory"]),
     ...checkRange(inputs["cpus"], "cpus", 1, 8),
     ...checkPorts(inputs["ports"]),
@@ -28,9 +38,20 @@ function checkText(value: unknown, property: string, pattern: RegExp, form: stri
 function checkMemory(value: unknown): CheckFailure[] {
   if (typeof value !== "string" && typeof value !== "number") return [];
   const bytes = parseSize(value);
-  if (bytes === undefined) return [{ property: "memory", reason: `"memory" must be a size such as "128 MiB", or a number of bytes; "${value}" is neither.` }];
+  if (bytes === undefined)
+    return [
+      {
+        property: "memory",
+        reason: `"memory" must be a size such as "128 MiB", or a number of bytes; "${value}" is neither.`,
+      },
+    ];
   if (bytes >= MIB) return [];
-  return [{ property: "memory", reason: `"memory" is ${bytes} bytes, less than 1 MiB. A number without a unit is a number of bytes: write "128 MiB".` }];
+  return [
+    {
+      property: "memory",
+      reason: `"memory" is ${bytes} bytes, less than 1 MiB. A number without a unit is a number of bytes: write "128 MiB".`,
+    },
+  ];
 }
 
 const MIB = 1024 * 1024;
@@ -52,7 +73,10 @@ function checkPort(port: unknown, place: string): CheckFailure[] {
   const { guest, host, hostAddress } = port as Record<string, unknown>;
   const failures = [...checkRange(guest, `${place}.guest`, 1, 65_535), ...checkRange(host, `${place}.host`, 0, 65_535)];
   if (typeof hostAddress === "string" && !isIPv4(hostAddress)) {
-    failures.push({ property: `${place}.hostAddress`, reason: `"${place}.hostAddress" must be an IPv4 address such as 127.0.0.1; "${hostAddress}" is not.` });
+    failures.push({
+      property: `${place}.hostAddress`,
+      reason: `"${place}.hostAddress" must be an IPv4 address such as 127.0.0.1; "${hostAddress}" is not.`,
+    });
   }
   return failures;
 }
@@ -66,11 +90,19 @@ function checkTwice(ports: Pending<PortMapping | number>[]): CheckFailure[] {
     const port = normalizePort(entry as PortMapping | number);
     const place = placeOf("ports", i, true);
     // Every address holds this port when one of the mappings takes all of them.
-    const names = [port.hostAddress, port.hostAddress === "0.0.0.0" ? undefined : "0.0.0.0"].filter((name) => name !== undefined);
+    const names = [port.hostAddress, port.hostAddress === "0.0.0.0" ? undefined : "0.0.0.0"].filter(
+      (name) => name !== undefined,
+    );
     const key = (address: string): string => `${address} ${port.host}/${port.protocol}`;
-    const other = port.hostAddress === "0.0.0.0" ? [...seen].find(([name]) => name.endsWith(` ${port.host}/${port.protocol}`))?.[1] : names.map((name) => seen.get(key(name))).find((found) => found !== undefined);
+    const other =
+      port.hostAddress === "0.0.0.0"
+        ? [...seen].find(([name]) => name.endsWith(` ${port.host}/${port.protocol}`))?.[1]
+        : names.map((name) => seen.get(key(name))).find((found) => found !== undefined);
     if (port.host !== 0 && other !== undefined) {
-      failures.push({ property: place, reason: `Host port ${port.host}/${port.protocol} is listed twice, in ${other} and in ${place}. Give one of them another host port.` });
+      failures.push({
+        property: place,
+        reason: `Host port ${port.host}/${port.protocol} is listed twice, in ${other} and in ${place}. Give one of them another host port.`,
+      });
     }
     seen.set(key(port.hostAddress), place);
   }
@@ -80,15 +112,32 @@ function checkTwice(ports: Pending<PortMapping | number>[]): CheckFailure[] {
 /** A port mapping with everything that the program left open. */
 export function normalizePort(port: PortMapping | number): InstancePort {
   const mapping = typeof port === "number" ? { guest: port } : port;
-  return { guest: mapping.guest, host: mapping.host ?? mapping.guest, protocol: mapping.protocol ?? "tcp", hostAddress: mapping.hostAddress ?? "127.0.0.1" };
+  return {
+    guest: mapping.guest,
+    host: mapping.host ?? mapping.guest,
+    protocol: mapping.protocol ?? "tcp",
+    hostAddress: mapping.hostAddress ?? "127.0.0.1",
+  };
 }
 
 function checkEnv(env: unknown): CheckFailure[] {
   if (typeof env !== "object" || env === null) return [];
   return Object.entries(env).flatMap(([name, value]) => {
     const property = placeOf("env", name, false);
-    if (name === "" || /[=\0]/.test(name)) return [{ property, reason: `"${name}" cannot be the name of an environment variable: it is empty, or has a "=" or a zero byte in it.` }];
-    if (typeof value === "string" && value.includes("\0")) return [{ property, reason: `The value of the environment variable "${name}" has a zero byte in it, which no environment can hold.` }];
+    if (name === "" || /[=\0]/.test(name))
+      return [
+        {
+          property,
+          reason: `"${name}" cannot be the name of an environment variable: it is empty, or has a "=" or a zero byte in it.`,
+        },
+      ];
+    if (typeof value === "string" && value.includes("\0"))
+      return [
+        {
+          property,
+          reason: `The value of the environment variable "${name}" has a zero byte in it, which no environment can hold.`,
+        },
+      ];
     return [];
   });
 }
@@ -104,6 +153,11 @@ function checkTimeouts(timeouts: unknown): CheckFailure[] {
     if (typeof value !== "string" && typeof value !== "number") return [];
     if (parseDuration(value) !== undefined) return [];
     const property = `timeouts.${name}`;
-    return [{ property, reason: `"${property}" must be a time such as "90 s" or "2 min", or a number of seconds; "${value}" is neither.` }];
+    return [
+      {
+        property,
+        reason: `"${property}" must be a time such as "90 s" or "2 min", or a number of seconds; "${value}" is neither.`,
+      },
+    ];
   });
 }

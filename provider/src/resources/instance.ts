@@ -16,7 +16,7 @@ import type { InstanceInputs, InstanceOutputs, InstancePort, PortMapping } from 
 import { PartialFailure, type Context, type ResourceDefinition } from "./resource.js";
 import { parseDuration, parseSize } from "./units.js";
 import { validateInputs } from "./validate.js";
-import { sameData } from "./values.js";
+import { sameData, UNKNOWN } from "./values.js";
 
 export const INSTANCE_TOKEN = "unikernel:index:Instance";
 
@@ -41,7 +41,9 @@ export const instanceResource: ResourceDefinition<CheckedInstance, InstanceState
     const failures = validateInputs(INSTANCE_TOKEN, news);
     if (failures.length === 0) failures.push(...checkInstance(news));
     if (failures.length > 0) return { inputs: news, failures };
-    const ports = Array.isArray(news["ports"]) ? news["ports"].map((port) => completePort(port)) : (news["ports"] ?? []);
+    const ports = Array.isArray(news["ports"])
+      ? news["ports"].map((port) => completePort(port))
+      : (news["ports"] ?? []);
     const name = news["name"] ?? old.name ?? (context.identity && automaticName(context.identity, context.baseDir));
     return { inputs: { memory: "128 MiB", cpus: 1, machine: "q35", ...news, name, ports }, failures };
   },
@@ -64,7 +66,11 @@ export const instanceResource: ResourceDefinition<CheckedInstance, InstanceState
 
   async update(id, old, news, context) {
     const observation = await observeInstance(id, defaultStateDir());
-    if (changedAtBoot(old, news).length === 0 && isWell(observation, old.ports) && (observation.state === "exited" || observation.ready)) {
+    if (
+      changedAtBoot(old, news).length === 0 &&
+      isWell(observation, old.ports) &&
+      (observation.state === "exited" || observation.ready)
+    ) {
       return withObservation({ ...old, ...news, ports: old.ports }, observation);
     }
     context.status(observation.state === "missing" ? "not on this machine: starting it" : "starting it again");
@@ -73,7 +79,11 @@ export const instanceResource: ResourceDefinition<CheckedInstance, InstanceState
 
   async delete(id, state, context) {
     context.status("stopping");
-    await removeInstance(id, { stateDir: defaultStateDir(), stopTimeoutMs: timeoutMs(state.timeouts?.stop, DEFAULT_STOP_TIMEOUT), signal: context.signal });
+    await removeInstance(id, {
+      stateDir: defaultStateDir(),
+      stopTimeoutMs: timeoutMs(state.timeouts?.stop, DEFAULT_STOP_TIMEOUT),
+      signal: context.signal,
+    });
   },
 };
 
@@ -83,7 +93,9 @@ function completePort(port: unknown): unknown {
 
 /** The inputs whose change needs a new guest. */
 function changedAtBoot(old: InstanceState, news: CheckedInstance): string[] {
-  const changed = (["name", "image", "cpus", "machine", "hostname", "env", "command"] as const).filter((key) => !sameData(old[key] ?? undefined, news[key] ?? undefined));
+  const changed = (["name", "image", "cpus", "machine", "hostname", "env", "command"] as const).filter(
+    (key) => !sameData(old[key] ?? undefined, news[key] ?? undefined),
+  );
   const replaces: string[] = [...changed];
   if (typeof news.memory === "symbol" || parseSize(old.memory) !== parseSize(news.memory)) replaces.push("memory");
   if (!samePorts(old.ports, news.ports)) replaces.push("ports");
@@ -91,16 +103,19 @@ function changedAtBoot(old: InstanceState, news: CheckedInstance): string[] {
 }
 
 /** Whether the ports that were given fit those wanted; where a wanted one is left open, any is fine. */
-function samePorts(old: readonly InstancePort[], wanted: readonly InstancePort[]): boolean {
+function samePorts(old: readonly InstancePort[], wanted: readonly InstancePort[] | typeof UNKNOWN): boolean {
   return (
-    Array.isArray(wanted) &&
+    wanted !== UNKNOWN &&
     old.length === wanted.length &&
     wanted.every((port, i) => sameData(port.host === 0 ? { ...old[i], host: 0 } : old[i], port))
   );
 }
 
 /** Whether the guest is as it should be: it runs, or it is one without ports that has done its work. */
-function isWell(observation: Observation, ports: readonly PortMapping[]): observation is Extract<Observation, { state: "running" | "exited" }> {
+function isWell(
+  observation: Observation,
+  ports: readonly PortMapping[],
+): observation is Extract<Observation, { state: "running" | "exited" }> {
   return observation.state === "running" || (observation.state === "exited" && ports.length === 0);
 }
 
@@ -112,7 +127,15 @@ async function start(inputs: CheckedInstance, context: Context): Promise<Instanc
     );
   }
   const memory = parseSize(inputs.memory) ?? 0;
-  const spec: InstanceSpec = { id: inputs.name, image, memory, cpus: inputs.cpus, ports: inputs.ports, config: configOf(inputs, image), machine: inputs.machine };
+  const spec: InstanceSpec = {
+    id: inputs.name,
+    image,
+    memory,
+    cpus: inputs.cpus,
+    ports: inputs.ports,
+    config: configOf(inputs, image),
+    machine: inputs.machine,
+  };
   try {
     const { ports, ending } = await startInstance(spec, {
       stateDir: defaultStateDir(),
@@ -122,19 +145,29 @@ async function start(inputs: CheckedInstance, context: Context): Promise<Instanc
       signal: context.signal,
       status: context.status,
     });
-    return { ...inputs, ...outputsOf(inputs.name, ports), state: ending === undefined ? "running" : "exited", ...(ending && { exitCode: ending.code, reason: ending.reason }) };
+    return {
+      ...inputs,
+      ...outputsOf(inputs.name, ports),
+      state: ending === undefined ? "running" : "exited",
+      ...(ending && { exitCode: ending.code, reason: ending.reason }),
+    };
   } catch (error) {
     if (!(error instanceof NotReadyError)) throw error;
     const { ports, ending } = error;
-    const state = ending === undefined ? { state: "running" } : { state: "failed", exitCode: ending.code, reason: ending.reason };
+    const state =
+      ending === undefined ? { state: "running" } : { state: "failed", exitCode: ending.code, reason: ending.reason };
     throw new PartialFailure(inputs.name, { ...inputs, ...outputsOf(inputs.name, ports), ...state }, error.message);
   }
 }
 
 function configOf(inputs: CheckedInstance, _image: BuiltImage): InstanceConfig {
-  const env = inputs.env === undefined ? undefined : Object.entries(inputs.env).map(([name, value]) => `${name}=${value}`);
+  const env =
+    inputs.env === undefined ? undefined : Object.entries(inputs.env).map(([name, value]) => `${name}=${value}`);
   const process = { ...(env && { env }), ...(inputs.command && { args: inputs.command }) };
-  return { ...(Object.keys(process).length > 0 && { process }), ...(inputs.hostname !== undefined && { hostname: inputs.hostname }) };
+  return {
+    ...(Object.keys(process).length > 0 && { process }),
+    ...(inputs.hostname !== undefined && { hostname: inputs.hostname }),
+  };
 }
 
 function outputsOf(id: string, ports: InstancePort[]): Omit<InstanceOutputs, "state"> {

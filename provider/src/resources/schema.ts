@@ -43,10 +43,11 @@ export function packageSchema(): PackageSchema {
   return loaded;
 }
 
-/** In an installed package the schema lies beside the code; in a checkout it has a folder of its own. */
+/** In a checkout the schema has a folder of its own; in an installed package it lies beside the code. */
 function schemaFile(): string {
-  const installed = path.join(__dirname, "..", "schema", "unikernel.json");
-  return existsSync(installed) ? installed : path.join(__dirname, "..", "..", "..", "schema", "unikernel.json");
+  const checkout = path.join(__dirname, "..", "..", "..", "schema");
+  const folder = existsSync(path.join(checkout, "generate.mjs")) ? checkout : path.join(__dirname, "..", "schema");
+  return path.join(folder, "unikernel.json");
 }
 
 /** The schema of one kind of resource. */

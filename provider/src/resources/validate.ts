@@ -21,12 +21,17 @@ function checkObject(
   for (const [key, inner] of Object.entries(value)) {
     const spec = properties[key];
     const where = placeOf(place, key, false);
-    if (spec === undefined) failures.push({ property: where, reason: `${kind} has no input "${where}".${suggestion(key, Object.keys(properties))}` });
+    if (spec === undefined)
+      failures.push({
+        property: where,
+        reason: `${kind} has no input "${where}".${suggestion(key, Object.keys(properties))}`,
+      });
     else if (inner !== undefined && inner !== null) failures.push(...checkValue(inner, spec, where));
   }
   for (const key of required) {
     const where = placeOf(place, key, false);
-    if (value[key] === undefined || value[key] === null) failures.push({ property: where, reason: `"${where}" is missing.` });
+    if (value[key] === undefined || value[key] === null)
+      failures.push({ property: where, reason: `"${where}" is missing.` });
   }
   return failures;
 }
@@ -47,7 +52,9 @@ function checkValue(value: unknown, spec: PropertySpec, place: string): CheckFai
   }
   if (spec.additionalProperties !== undefined) {
     const values = spec.additionalProperties;
-    return Object.entries(value as object).flatMap(([key, inner]) => checkValue(inner, values, placeOf(place, key, false)));
+    return Object.entries(value as object).flatMap(([key, inner]) =>
+      checkValue(inner, values, placeOf(place, key, false)),
+    );
   }
   return [];
 }
@@ -59,15 +66,30 @@ function checkReference(value: unknown, spec: PropertySpec, place: string): Chec
     if (typeof value === "string" && allowed.includes(value)) return [];
     const is = typeof value === "string" ? `"${value}"` : nounOfValue(value);
     const hint = typeof value === "string" ? suggestion(value, allowed) : "";
-    return [{ property: place, reason: `"${place}" must be one of ${allowed.map((entry) => `"${entry}"`).join(", ")}, but is ${is}.${hint}` }];
+    return [
+      {
+        property: place,
+        reason: `"${place}" must be one of ${allowed.map((entry) => `"${entry}"`).join(", ")}, but is ${is}.${hint}`,
+      },
+    ];
   }
   if (formOfValue(value) !== "object") return [wrongForm(value, spec, place)];
-  return checkObject(value as Record<string, unknown>, type.properties ?? {}, type.required ?? [], spec.$ref?.split(":").at(-1) ?? "", place);
+  return checkObject(
+    value as Record<string, unknown>,
+    type.properties ?? {},
+    type.required ?? [],
+    spec.$ref?.split(":").at(-1) ?? "",
+    place,
+  );
 }
 
 function suggestion(word: string, known: readonly string[]): string {
   const nearest = known.length === 0 ? undefined : closest(word, [...known]);
-  if (nearest !== undefined && distance(word.toLowerCase(), nearest.toLowerCase()) <= Math.max(1, Math.floor(nearest.length / 3))) return ` Did you mean "${nearest}"?`;
+  if (
+    nearest !== undefined &&
+    distance(word.toLowerCase(), nearest.toLowerCase()) <= Math.max(1, Math.floor(nearest.length / 3))
+  )
+    return ` Did you mean "${nearest}"?`;
   return ` There is ${known.map((name) => `"${name}"`).join(", ")}.`;
 }
 

@@ -12,7 +12,9 @@ export function hasUnknown(value: unknown): boolean {
 export function unknownPlaces(value: unknown, place = ""): string[] {
   if (value === UNKNOWN) return [place];
   if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([key, inner]) => unknownPlaces(inner, placeOf(place, key, Array.isArray(value))));
+  return Object.entries(value).flatMap(([key, inner]) =>
+    unknownPlaces(inner, placeOf(place, key, Array.isArray(value))),
+  );
 }
 
 /** The place of a member: `ports[0]`, `env.GREETING`. */
@@ -22,14 +24,13 @@ export function placeOf(place: string, key: string | number, inArray: boolean): 
 }
 
 /** Inputs of which any part may be unknown. */
-export type Pending<T> = T extends object
-  ? { [K in keyof T]: Pending<T[K]> | typeof UNKNOWN }
-  : T | typeof UNKNOWN;
+export type Pending<T> = T extends object ? { [K in keyof T]: Pending<T[K]> | typeof UNKNOWN } : T | typeof UNKNOWN;
 
 /** Whether two values are the same data. {@link UNKNOWN} equals nothing, not even itself. */
 export function sameData(a: unknown, b: unknown): boolean {
   if (a === UNKNOWN || b === UNKNOWN) return false;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return (a ?? undefined) === (b ?? undefined);
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null)
+    return (a ?? undefined) === (b ?? undefined);
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
   return [...keys].every((key) => sameData((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
 }

@@ -33,7 +33,10 @@ export class Engine {
    */
   async whileAlive<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const controller = new AbortController();
-    const timer = setInterval(() => void this.#isAlive().then((alive) => alive || controller.abort(new Error("Pulumi ended"))), 1000);
+    const timer = setInterval(
+      () => void this.#isAlive().then((alive) => alive || controller.abort(new Error("Pulumi ended"))),
+      1000,
+    );
     try {
       return await work(controller.signal);
     } finally {

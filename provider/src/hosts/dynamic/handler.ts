@@ -22,23 +22,30 @@ export function dynamicProvider<Inputs extends object, State extends Inputs>(
   /** URNs by resource name, learnt in `check`, which always comes first. Only the display needs them. */
   const urns = new Map<string, string>();
 
-  function run<T>(urn: string | undefined, given: WireContext | undefined, work: (context: Context) => Promise<T>): Promise<T> {
-    return engine.whileAlive(async (signal) =>
-      work({
-        signal,
-        status: (message) => engine.log(message, "info", { urn, ephemeral: true }),
-        notice: (message, severity) => engine.log(message, severity, { urn, ephemeral: false }),
-        preview: given?.preview ?? false,
-        baseDir: process.cwd(),
-        identity: given,
-      }),
-    ).catch((error: unknown) => {
-      throw presentable(error);
-    });
+  function run<T>(
+    urn: string | undefined,
+    given: WireContext | undefined,
+    work: (context: Context) => Promise<T>,
+  ): Promise<T> {
+    return engine
+      .whileAlive(async (signal) =>
+        work({
+          signal,
+          status: (message) => engine.log(message, "info", { urn, ephemeral: true }),
+          notice: (message, severity) => engine.log(message, severity, { urn, ephemeral: false }),
+          preview: given?.preview ?? false,
+          baseDir: process.cwd(),
+          identity: given,
+        }),
+      )
+      .catch((error: unknown) => {
+        throw presentable(error);
+      });
   }
 
   /** What `check` saw the same inputs under. */
-  const urnKey = (inputs: object): string => JSON.stringify((inputs as { name?: unknown }).name ?? (inputs as { digest?: unknown }).digest);
+  const urnKey = (inputs: object): string =>
+    JSON.stringify((inputs as { name?: unknown }).name ?? (inputs as { digest?: unknown }).digest);
   const urnOf = (inputs: object): string | undefined => urns.get(urnKey(inputs));
 
   return {
@@ -46,14 +53,18 @@ export function dynamicProvider<Inputs extends object, State extends Inputs>(
       const { [CONTEXT_KEY]: given, ...inputs } = decode(news as Record<string, unknown>);
       const wire = given as WireContext | undefined;
       const urn = wire && urnFrom(wire, definition.token);
-      const result = await run(urn, wire, (context) => definition.check(decode((olds ?? {}) as Record<string, unknown>) as Partial<State>, inputs, context));
+      const result = await run(urn, wire, (context) =>
+        definition.check(decode((olds ?? {}) as Record<string, unknown>) as Partial<State>, inputs, context),
+      );
       if (urn !== undefined) urns.set(urnKey(result.inputs), urn);
       return { inputs: encode(result.inputs), failures: result.failures };
     },
 
     async diff(id, olds, news) {
       const inputs = decode(news as Record<string, unknown>) as Inputs;
-      return run(urnOf(inputs), undefined, (context) => definition.diff(id, decode(olds as Record<string, unknown>) as State, inputs, context));
+      return run(urnOf(inputs), undefined, (context) =>
+        definition.diff(id, decode(olds as Record<string, unknown>) as State, inputs, context),
+      );
     },
 
     async create(inputs) {
@@ -72,7 +83,9 @@ export function dynamicProvider<Inputs extends object, State extends Inputs>(
     async update(id, olds, news) {
       const inputs = decode(news as Record<string, unknown>) as Inputs;
       const old = decode(olds as Record<string, unknown>) as State;
-      return { outs: encode(await run(urnOf(inputs), undefined, (context) => definition.update(id, old, inputs, context))) };
+      return {
+        outs: encode(await run(urnOf(inputs), undefined, (context) => definition.update(id, old, inputs, context))),
+      };
     },
 
     async delete(id, props) {
@@ -93,7 +106,12 @@ function urnFrom(context: WireContext, token: string): string {
 /** An error as Pulumi's host shows it best: it prints the stack of whatever it catches, and packs a partial failure by its properties. */
 function presentable(error: unknown): unknown {
   if (error instanceof PartialFailure) {
-    return Object.assign(new VisibleError(error.message), { id: error.id, properties: encode(error.state), reasons: [error.message], stack: "" });
+    return Object.assign(new VisibleError(error.message), {
+      id: error.id,
+      properties: encode(error.state),
+      reasons: [error.message],
+      stack: "",
+    });
   }
   if (error instanceof VisibleError) error.stack = "";
   return error;

@@ -42,7 +42,14 @@ export class Image extends DynamicResource implements Outputs<ImageOutputs> {
    * @param opts - How Pulumi treats the resource.
    */
   constructor(name: string, args: ImageArgs, opts?: pulumi.CustomResourceOptions) {
-    const outputs = { digest: undefined, size: undefined, architecture: undefined, commandLine: undefined, kernelVersion: undefined, exposedPorts: undefined };
+    const outputs = {
+      digest: undefined,
+      size: undefined,
+      architecture: undefined,
+      commandLine: undefined,
+      kernelVersion: undefined,
+      exposedPorts: undefined,
+    };
     super("Image", name, { ...outputs, ...args }, opts);
   }
 }

@@ -54,14 +54,21 @@ export class Instance extends DynamicResource implements Outputs<InstanceOutputs
    * @param opts - How Pulumi treats the resource.
    */
   constructor(name: string, args: InstanceArgs, opts?: pulumi.CustomResourceOptions) {
-    const outputs = { address: undefined, url: undefined, state: undefined, exitCode: undefined, reason: undefined, consoleLog: undefined };
+    const outputs = {
+      address: undefined,
+      url: undefined,
+      state: undefined,
+      exitCode: undefined,
+      reason: undefined,
+      consoleLog: undefined,
+    };
     super("Instance", name, { ports: undefined, ...outputs, ...args, image: digestOf(args.image) }, opts);
   }
 }
 
 /** Not by `instanceof`: a program may have this package twice. */
 function digestOf(image: InstanceArgs["image"]): pulumi.Input<string> {
-  return pulumi.CustomResource.isInstance(image) && "digest" in image ? image.digest : (image as pulumi.Input<string>);
+  return pulumi.CustomResource.isInstance(image) && "digest" in image ? image.digest : image;
 }
 
 type Outputs<T> = { [K in keyof Required<T>]: pulumi.Output<T[K]> };

@@ -9,7 +9,12 @@ export type Inputs<T> = T extends object ? { [K in keyof T]: pulumi.Input<Inputs
  * serialized: the state holds a line of code that finds the operations, the same for every program.
  */
 export abstract class DynamicResource extends pulumi.CustomResource {
-  protected constructor(kind: "Image" | "Instance", name: string, props: Record<string, unknown>, opts: pulumi.CustomResourceOptions | undefined) {
+  protected constructor(
+    kind: "Image" | "Instance",
+    name: string,
+    props: Record<string, unknown>,
+    opts: pulumi.CustomResourceOptions | undefined,
+  ) {
     const context: pulumi.Inputs = {
       organization: pulumi.getOrganization(),
       project: pulumi.getProject(),
@@ -19,6 +24,11 @@ export abstract class DynamicResource extends pulumi.CustomResource {
       parent: opts?.parent?.urn,
     } satisfies Record<keyof WireContext, unknown>;
     const provider = `exports.handler = () => require("pulumi-unikernel/dynamic/${kind.toLowerCase()}");`;
-    super(`pulumi-nodejs:dynamic/unikernel:${kind}`, name, { ...props, [CONTEXT_KEY]: context, __provider: provider }, opts);
+    super(
+      `pulumi-nodejs:dynamic/unikernel:${kind}`,
+      name,
+      { ...props, [CONTEXT_KEY]: context, __provider: provider },
+      opts,
+    );
   }
 }

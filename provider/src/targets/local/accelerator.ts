@@ -59,7 +59,14 @@ async function recall(file: string): Promise<AcceleratorProbe | undefined> {
 
 /** Differs when QEMU, the host's kernel or its processor differ. */
 function hostKey(qemu: Qemu): string {
-  const facts = [qemu.path, qemu.version, os.hostname(), os.release(), os.cpus()[0]?.model ?? "", String(process.getuid?.())];
+  const facts = [
+    qemu.path,
+    qemu.version,
+    os.hostname(),
+    os.release(),
+    os.cpus()[0]?.model ?? "",
+    String(process.getuid?.()),
+  ];
   return createHash("sha256").update(facts.join("\n")).digest("hex").slice(0, 16);
 }
 
@@ -101,7 +108,16 @@ async function runProbe(
 ): Promise<{ failure?: string; elapsedMs: number }> {
   signal?.throwIfAborted();
   // The machine with its whole firmware: that much work tells a real accelerator from one that emulates itself.
-  const options = ["-machine", "q35", "-accel", accelerator, "-cpu", accelerator === "tcg" ? "max" : "host", "-m", "16"];
+  const options = [
+    "-machine",
+    "q35",
+    "-accel",
+    accelerator,
+    "-cpu",
+    accelerator === "tcg" ? "max" : "host",
+    "-m",
+    "16",
+  ];
   if (sandbox) options.push("-sandbox", SANDBOX);
   options.push("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", kernel);
   options.push("-device", "isa-debug-exit,iobase=0x501,iosize=2");

@@ -39,7 +39,10 @@ export function qemuArguments(guest: GuestHardware): string[] {
   return [
     ...["-name", `guest=${value(guest.name)}`],
     // SMM is of no use without UEFI and slows the firmware down.
-    ...["-machine", guest.machine === "microvm" ? "microvm,acpi=on,graphics=off" : `${guest.machine},smm=off,usb=off,graphics=off`],
+    ...[
+      "-machine",
+      guest.machine === "microvm" ? "microvm,acpi=on,graphics=off" : `${guest.machine},smm=off,usb=off,graphics=off`,
+    ],
     ...["-accel", guest.accelerator],
     ...["-cpu", guest.accelerator === "tcg" ? "max" : "host"],
     ...["-smp", String(guest.cpus)],
@@ -53,12 +56,17 @@ export function qemuArguments(guest: GuestHardware): string[] {
     // No option ROM: nothing boots from the network.
     ...["-device", bus === "pci" ? "virtio-net-pci,netdev=net,romfile=" : "virtio-net-device,netdev=net"],
     ...["-device", `virtio-rng-${bus}`],
-    ...["-chardev", guest.console === "stdio" ? "stdio,id=console,signal=off" : `file,id=console,path=${value(guest.console.file)}`],
+    ...[
+      "-chardev",
+      guest.console === "stdio" ? "stdio,id=console,signal=off" : `file,id=console,path=${value(guest.console.file)}`,
+    ],
     ...["-serial", "chardev:console"],
     ...["-chardev", `file,id=status,path=${value(guest.status)}`],
     ...["-device", "isa-debugcon,iobase=0xe9,readback=0xe9,chardev=status"],
     ...["-device", "isa-debug-exit,iobase=0x501,iosize=2"],
-    ...(guest.config === undefined ? [] : ["-fw_cfg", `name=opt/org.pulumi.unikernel/config.json,file=${value(guest.config)}`]),
+    ...(guest.config === undefined
+      ? []
+      : ["-fw_cfg", `name=opt/org.pulumi.unikernel/config.json,file=${value(guest.config)}`]),
     ...["-qmp", `unix:${value(guest.qmp)},server=on,wait=off`],
     ...["-pidfile", guest.pidFile],
   ];

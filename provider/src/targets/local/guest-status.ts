@@ -135,7 +135,10 @@ export function endingOf(events: readonly GuestEvent[]): Ending | undefined {
       case "exit":
         return {
           code: event.code,
-          reason: event.signal === undefined ? `the application ended with status ${event.code}` : `${event.signal} ended the application`,
+          reason:
+            event.signal === undefined
+              ? `the application ended with status ${event.code}`
+              : `${event.signal} ended the application`,
         };
     }
   }

@@ -43,7 +43,9 @@ async function acquire(file: string, options: { timeoutMs: number; signal?: Abor
         continue;
       }
       if (performance.now() >= deadline) {
-        throw new VisibleError(`Process ${holder.pid} has been working on the same instance for ${Math.round(options.timeoutMs / 1000)} s. Try again when it has ended.`);
+        throw new VisibleError(
+          `Process ${holder.pid} has been working on the same instance for ${Math.round(options.timeoutMs / 1000)} s. Try again when it has ended.`,
+        );
       }
       await delay(50, undefined, options.signal && { signal: options.signal });
     }
@@ -75,6 +77,7 @@ async function breakLock(file: string, draft: string, dead: Holder): Promise<voi
     return;
   }
   const moved = await readHolder(aside);
-  if (moved !== undefined && (moved.pid !== dead.pid || moved.started !== dead.started)) await link(aside, file).catch(() => undefined);
+  if (moved !== undefined && (moved.pid !== dead.pid || moved.started !== dead.started))
+    await link(aside, file).catch(() => undefined);
   await rm(aside, { force: true });
 }

@@ -30,11 +30,16 @@ export async function observeInstance(id: string, stateDir: string): Promise<Obs
   const events = await new StatusReader(paths.status).read();
   const ending = endingOf(events);
   if (ending === undefined && (await qemuProcess(paths.pid)) !== undefined) {
-    const ready = events.length > 0 && (record?.ports ?? []).every((port) => events.some((event) => listensOn(event, port)));
+    const ready =
+      events.length > 0 && (record?.ports ?? []).every((port) => events.some((event) => listensOn(event, port)));
     return { state: "running", ready, record };
   }
   if (ending === undefined) {
-    return { state: "failed", reason: "QEMU ended without a word from the guest: it was killed, or the guest reset itself", record };
+    return {
+      state: "failed",
+      reason: "QEMU ended without a word from the guest: it was killed, or the guest reset itself",
+      record,
+    };
   }
   return ending.code === 0
     ? { state: "exited", exitCode: 0, reason: ending.reason, record }

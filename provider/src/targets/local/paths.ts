@@ -73,7 +73,13 @@ export async function prepareSocketFolder(socket: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const found = await lstat(folder);
   const uid = process.getuid?.();
-  if (!found.isDirectory() || (uid !== undefined && found.uid !== uid) || (folder === socketFolder() && (found.mode & 0o077) !== 0)) {
-    throw new VisibleError(`${folder} must be a folder that only you can open, for the sockets that QEMU is controlled by. Remove it and try again.`);
+  if (
+    !found.isDirectory() ||
+    (uid !== undefined && found.uid !== uid) ||
+    (folder === socketFolder() && (found.mode & 0o077) !== 0)
+  ) {
+    throw new VisibleError(
+      `${folder} must be a folder that only you can open, for the sockets that QEMU is controlled by. Remove it and try again.`,
+    );
   }
 }

@@ -45,7 +45,9 @@ async function portError(port: PortMapping, code: string | undefined): Promise<V
     case "EACCES":
       return new VisibleError(`${name} needs root's rights, as ports below 1024 do. Choose a higher host port.`);
     case "EADDRNOTAVAIL":
-      return new VisibleError(`${port.hostAddress} is not an address of this machine. Use 127.0.0.1, 0.0.0.0 or one of its own addresses as hostAddress.`);
+      return new VisibleError(
+        `${port.hostAddress} is not an address of this machine. Use 127.0.0.1, 0.0.0.0 or one of its own addresses as hostAddress.`,
+      );
     default:
       return new VisibleError(`${name} cannot be listened on (${code ?? "unknown error"}).`);
   }
@@ -91,7 +93,8 @@ async function holderOf(port: PortMapping): Promise<string | undefined> {
     for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
       const target = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => "");
       const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
-      if (inode !== undefined && inodes.has(inode)) return `${(await programName(Number(pid))) ?? "a process"} (process ${pid})`;
+      if (inode !== undefined && inodes.has(inode))
+        return `${(await programName(Number(pid))) ?? "a process"} (process ${pid})`;
     }
   }
   return undefined;

@@ -33,7 +33,14 @@ export function pvhKernel(code: Uint8Array): Buffer {
   file.writeUInt16LE(64, 58);
 
   const noteOffset = FILE_HEADER + 2 * PROGRAM_HEADER;
-  programHeader(file, 0, { type: 1, flags: 7, offset: CODE_OFFSET, address: LOAD_ADDRESS, size: code.length, align: 0x1000 });
+  programHeader(file, 0, {
+    type: 1,
+    flags: 7,
+    offset: CODE_OFFSET,
+    address: LOAD_ADDRESS,
+    size: code.length,
+    align: 0x1000,
+  });
   programHeader(file, 1, { type: 4, flags: 4, offset: noteOffset, address: 0, size: note.length, align: 4 });
   note.copy(file, noteOffset);
   file.set(code, CODE_OFFSET);

@@ -26,7 +26,9 @@ export async function findQemu(architecture: "x86_64", signal?: AbortSignal): Pr
   const name = `qemu-system-${architecture}`;
   const file = await which(name);
   if (file === undefined) {
-    throw new VisibleError(`QEMU is not installed: there is no ${name} in PATH. Install it with: ${await installLine()}`);
+    throw new VisibleError(
+      `QEMU is not installed: there is no ${name} in PATH. Install it with: ${await installLine()}`,
+    );
   }
   const version = await versionOf(file, signal);
   const [major = 0, minor = 0] = version.split(".").map(Number);
@@ -50,7 +52,9 @@ async function versionOf(file: string, signal: AbortSignal | undefined): Promise
   }
   const version = /version (\d+\.\d+(?:\.\d+)*)/.exec(output)?.[1];
   if (version === undefined) {
-    throw new VisibleError(`${file} does not say which version of QEMU it is. Install QEMU anew with: ${await installLine()}`);
+    throw new VisibleError(
+      `${file} does not say which version of QEMU it is. Install QEMU anew with: ${await installLine()}`,
+    );
   }
   return version;
 }

@@ -25,11 +25,13 @@ export class QmpClient {
     const socket = net.connect({ path });
     const client = new QmpClient(socket);
     try {
-      await timeLimit(new Promise<void>((resolve, reject) => {
-        client.#greeted = resolve;
-        socket.once("error", reject);
-        socket.once("close", () => reject(new Error("QEMU closed its control socket")));
-      }));
+      await timeLimit(
+        new Promise<void>((resolve, reject) => {
+          client.#greeted = resolve;
+          socket.once("error", reject);
+          socket.once("close", () => reject(new Error("QEMU closed its control socket")));
+        }),
+      );
       await client.execute("qmp_capabilities");
       return client;
     } catch (error) {

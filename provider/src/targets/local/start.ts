@@ -87,7 +87,8 @@ export async function startInstance(spec: InstanceSpec, options: StartOptions): 
       return await untilReady(child, ports, paths, options);
     } catch (error) {
       // Whatever is not reported as created must not stay.
-      if (!(error instanceof NotReadyError)) await removeLocked(spec.id, { ...options, stopTimeoutMs: 0, signal: undefined });
+      if (!(error instanceof NotReadyError))
+        await removeLocked(spec.id, { ...options, stopTimeoutMs: 0, signal: undefined });
       throw error;
     }
   });
@@ -173,18 +174,27 @@ async function untilReady(
     const ending = endingOf(events);
     if (ending !== undefined && ended) {
       if (ports.length === 0 && ending.code === 0) return { ports, ending };
-      throw new NotReadyError(`The guest ended while it was starting: ${ending.reason}. ${await quoteConsole(paths.console)}`, ports, ending);
+      throw new NotReadyError(
+        `The guest ended while it was starting: ${ending.reason}. ${await quoteConsole(paths.console)}`,
+        ports,
+        ending,
+      );
     }
     if (ended) throw await unexplainedEnd(child, events, ports, paths);
 
     if (booted === undefined && events.length > 0) booted = performance.now();
     for (const port of waiting) {
-      if (events.some((event) => listensOn(event, port)) && (port.protocol === "udp" || (await canConnect(port, 1000)))) waiting.delete(port);
+      if (events.some((event) => listensOn(event, port)) && (port.protocol === "udp" || (await canConnect(port, 1000))))
+        waiting.delete(port);
     }
-    if (ports.length > 0 ? waiting.size === 0 : booted !== undefined && performance.now() - booted > SETTLE_MS) return { ports };
+    if (ports.length > 0 ? waiting.size === 0 : booted !== undefined && performance.now() - booted > SETTLE_MS)
+      return { ports };
 
     if (performance.now() - started > options.startTimeoutMs) {
-      const missing = ports.length === 0 ? "the kernel has not reported itself" : `nothing listens on ${[...waiting].map(guestPort).join(", ")} in the guest`;
+      const missing =
+        ports.length === 0
+          ? "the kernel has not reported itself"
+          : `nothing listens on ${[...waiting].map(guestPort).join(", ")} in the guest`;
       throw new NotReadyError(
         `The guest was not ready after ${options.startTimeoutMs / 1000} s: ${missing}. It runs on for you to look at. ${await quoteConsole(paths.console)}`,
         ports,
@@ -200,12 +210,22 @@ function guestPort(port: PortMapping): string {
 }
 
 /** QEMU ended and the guest said nothing of an ending: either QEMU could not start, or the guest reset itself or was killed. */
-async function unexplainedEnd(child: ChildProcess, events: GuestEvent[], ports: PortMapping[], paths: InstancePaths): Promise<Error> {
+async function unexplainedEnd(
+  child: ChildProcess,
+  events: GuestEvent[],
+  ports: PortMapping[],
+  paths: InstancePaths,
+): Promise<Error> {
   const complaint = (await readFile(paths.log, "utf8").catch(() => "")).trim();
   if (events.length === 0 && child.exitCode !== 0 && complaint !== "") {
     return new VisibleError(`QEMU could not start the guest: ${complaint.split("\n").at(-1) ?? ""}`);
   }
-  const how = child.signalCode !== null ? `QEMU was killed by ${child.signalCode}` : "the guest reset itself without a word";
+  const how =
+    child.signalCode !== null ? `QEMU was killed by ${child.signalCode}` : "the guest reset itself without a word";
   const ending = { code: child.signalCode !== null ? 137 : 255, reason: how };
-  return new NotReadyError(`The guest ended while it was starting: ${how}. ${await quoteConsole(paths.console)}`, ports, ending);
+  return new NotReadyError(
+    `The guest ended while it was starting: ${how}. ${await quoteConsole(paths.console)}`,
+    ports,
+    ending,
+  );
 }

@@ -58,7 +58,8 @@ async function stopQemu(id: string, options: StopOptions): Promise<void> {
   await kill(pidFile, "SIGKILL");
   if (await untilGone(pidFile, QUIT_TIMEOUT_MS, options.signal)) return;
   const pid = await qemuProcess(pidFile);
-  if (pid !== undefined) throw new VisibleError(`QEMU (process ${pid}) of the instance "${id}" does not end, not even when killed.`);
+  if (pid !== undefined)
+    throw new VisibleError(`QEMU (process ${pid}) of the instance "${id}" does not end, not even when killed.`);
 }
 
 async function kill(pidFile: string, signal: NodeJS.Signals): Promise<void> {
