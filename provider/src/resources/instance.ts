@@ -78,7 +78,7 @@ export const instanceResource: ResourceDefinition<CheckedInstance, InstanceState
   },
 
   async delete(id, state, context) {
-    context.status("stopping");
+    context.status(`stopping ${id}`);
     await removeInstance(id, {
       stateDir: defaultStateDir(),
       stopTimeoutMs: timeoutMs(state.timeouts?.stop, DEFAULT_STOP_TIMEOUT),

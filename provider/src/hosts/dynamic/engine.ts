@@ -6,6 +6,7 @@ import { LogRequest, LogSeverity } from "@pulumi/pulumi/proto/engine_pb.js";
 /** A connection to the engine that runs this process. */
 export class Engine {
   readonly #client: InstanceType<typeof EngineClient> | undefined;
+  #last: Promise<void> = Promise.resolve();
 
   constructor(readonly address: string | undefined) {
     this.#client = address === undefined ? undefined : new EngineClient(address, grpc.credentials.createInsecure());
@@ -23,8 +24,10 @@ export class Engine {
     request.setMessage(message);
     request.setUrn(options.urn ?? "");
     request.setEphemeral(options.ephemeral);
-    // A line that does not arrive is no reason to fail.
-    this.#client?.log(request, () => undefined);
+    // One after the other, so that they arrive in order. A line that does not arrive is no reason to fail.
+    this.#last = this.#last.then(
+      () => new Promise((resolve) => (this.#client ? this.#client.log(request, () => resolve()) : resolve())),
+    );
   }
 
   /**
