@@ -1,0 +1,33 @@
+import path from "node:path";
+import { ESLint } from "eslint";
+import { describe, expect, it } from "vitest";
+
+const root = path.resolve(import.meta.dirname, "../..");
+// Only this rule: the others want a file that the TypeScript project knows.
+const eslint = new ESLint({ cwd: root, ruleFilter: ({ ruleId }) => ruleId === "no-restricted-imports" });
+
+/** The imports of `lines` that the borders forbid in a file of the provider. */
+async function forbidden(file: string, ...imports: string[]): Promise<string[]> {
+  const code = imports.map((from, i) => `import * as m${i} from "${from}";\n`).join("");
+  const [result] = await eslint.lintText(code, { filePath: path.join(root, "provider/src", file) });
+  expect(result?.fatalErrorCount).toBe(0);
+  return (result?.messages ?? []).map(({ line }) => imports[line - 1] ?? "");
+}
+
+describe("the provider's layers import only those below them", () => {
+  // Existing files, because ESLint asks the TypeScript project for them.
+  it.each([
+    ["image/build.ts", ["../targets/local/index.js", "../resources/image.js", "../hosts/cli/main.js", "@pulumi/pulumi"]],
+    ["image/sources/directory.ts", ["../../targets/local/index.js", "../../resources/image.js", "@pulumi/pulumi"]],
+    ["targets/local/index.ts", ["../../resources/image.js", "../../hosts/cli/main.js", "@pulumi/pulumi"]],
+  ])("%s may not import from above", async (file, imports) => {
+    expect(await forbidden(file, ...imports)).toEqual(imports);
+  });
+
+  it.each([
+    ["image/sources/directory.ts", ["../tree.js", "./source.js", "node:fs"]],
+    ["targets/local/index.ts", ["../../image/index.js", "./paths.js"]],
+  ])("%s may import from its own layer and below", async (file, imports) => {
+    expect(await forbidden(file, ...imports)).toEqual([]);
+  });
+});
