@@ -63,7 +63,10 @@ export async function buildImage(spec: ImageSpec, context: BuildContext): Promis
  *
  * @returns undefined when it, its disk or its kernel is no longer in the cache.
  */
-export async function openImage(digest: Digest, context: Pick<BuildContext, "cacheDir"> = {}): Promise<BuiltImage | undefined> {
+export async function openImage(
+  digest: Digest,
+  context: Pick<BuildContext, "cacheDir"> = {},
+): Promise<BuiltImage | undefined> {
   const cache = await Cache.open(context.cacheDir);
   const record = (await cache.findJson("images", digest.slice("sha256:".length))) as ImageRecord | undefined;
   if (!record) return undefined;
@@ -76,7 +79,9 @@ async function buildBundle(spec: ImageSpec, source: ResolvedSource, context: Sou
   const { cache } = context;
   const { command, args, env, hostname, user, workingDir } = spec;
   const sortedEnv = Object.entries(env ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
-  const key = sha256(JSON.stringify([BUILDER_VERSION, source.key, { command, args, sortedEnv, hostname, user, workingDir }]));
+  const key = sha256(
+    JSON.stringify([BUILDER_VERSION, source.key, { command, args, sortedEnv, hostname, user, workingDir }]),
+  );
   const known = (await cache.findJson("results", key)) as Bundle | undefined;
   if (known && (await cache.find("disks", known.disk)) !== undefined) return known;
 
@@ -87,7 +92,12 @@ async function buildBundle(spec: ImageSpec, source: ResolvedSource, context: Sou
   const tree = bundleTree(rootfs.tree, config);
   const disk = sha256(`${BUILDER_VERSION} ${treeDigest(tree)}`);
   if ((await cache.find("disks", disk)) === undefined) await addDisk(disk, tree, source.name, context);
-  const bundle: Bundle = { disk, config, exposedPorts: rootfs.defaults.exposedPorts, applicationMemory: applicationMemory(program) };
+  const bundle: Bundle = {
+    disk,
+    config,
+    exposedPorts: rootfs.defaults.exposedPorts,
+    applicationMemory: applicationMemory(program),
+  };
   await cache.addJson("results", key, bundle);
   return bundle;
 }

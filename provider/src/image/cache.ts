@@ -149,7 +149,9 @@ export class Cache {
   }
 
   #full(): VisibleError {
-    return new VisibleError(`The disk that holds the cache is full. Free some space, or remove "${this.root}" and build again.`);
+    return new VisibleError(
+      `The disk that holds the cache is full. Free some space, or remove "${this.root}" and build again.`,
+    );
   }
 }
 
@@ -178,7 +180,10 @@ export function syncDirectory(path: string): void {
 /**
  * Names this process among all that may share the cache folder: process ids say something only within one machine and one PID namespace.
  */
-const pidNamespace = `${hostname()}-${readlink("/proc/self/ns/pid") ?? process.platform}`.replace(/[^A-Za-z0-9]+/g, "_");
+const pidNamespace = `${hostname()}-${readlink("/proc/self/ns/pid") ?? process.platform}`.replace(
+  /[^A-Za-z0-9]+/g,
+  "_",
+);
 const processIdentity = `${pidNamespace}.${process.pid}`;
 
 function readlink(path: string): string | undefined {

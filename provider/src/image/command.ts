@@ -27,7 +27,9 @@ export interface Program {
 export function checkCommand(root: Directory, { process }: RuntimeConfig): Program {
   const [name] = process.args;
   if (name === undefined || name === "") {
-    throw new VisibleError("The image has no command to run: it has neither an entrypoint nor a command of its own. Give one with `command`.");
+    throw new VisibleError(
+      "The image has no command to run: it has neither an entrypoint nor a command of its own. Give one with `command`.",
+    );
   }
   const path = findCommand(root, name, process);
   return checkProgram(root, path, process, `The command "${name}"`, 0);
@@ -65,14 +67,20 @@ function checkProgram(root: Directory, path: string, process: Runner, subject: s
   }
   const start = withFile(file, (read) => read(0, 256));
   if (start.toString("latin1", 0, 2) === "#!") return checkScript(root, real, start, process, depth);
-  if (!isElf(start)) throw new VisibleError(`${subject} cannot be run: "${real}" is neither an ELF program nor a script that begins with #!.`);
+  if (!isElf(start))
+    throw new VisibleError(
+      `${subject} cannot be run: "${real}" is neither an ELF program nor a script that begins with #!.`,
+    );
   return checkElf(root, real, file, subject);
 }
 
 function checkScript(root: Directory, script: string, start: Buffer, process: Runner, depth: number): Program {
   const line = start.toString("utf8", 2).split("\n", 1)[0]?.trim() ?? "";
   const [interpreter = "", ...rest] = line.split(/[ \t]+/);
-  if (depth >= MAX_SCRIPTS) throw new VisibleError(`The script "${script}" cannot be run: its interpreters are scripts of scripts without end.`);
+  if (depth >= MAX_SCRIPTS)
+    throw new VisibleError(
+      `The script "${script}" cannot be run: its interpreters are scripts of scripts without end.`,
+    );
   const subject = `The interpreter "${interpreter}" of the script "${script}"`;
   const program = checkProgram(root, interpreter, process, subject, depth + 1);
   const [wanted] = rest[0] === "-S" ? rest.slice(1) : rest;
@@ -82,7 +90,9 @@ function checkScript(root: Directory, script: string, start: Buffer, process: Ru
     path = findCommand(root, wanted, process);
   } catch (error) {
     if (!(error instanceof VisibleError)) throw error;
-    throw new VisibleError(`The script "${script}" wants "${wanted}", which is not in the image: no folder of its PATH has it.`);
+    throw new VisibleError(
+      `The script "${script}" wants "${wanted}", which is not in the image: no folder of its PATH has it.`,
+    );
   }
   return checkProgram(root, path, process, `The interpreter "${wanted}" of the script "${script}"`, depth + 1);
 }
@@ -92,10 +102,16 @@ function checkElf(root: Directory, path: string, file: File, subject: string): P
   if (elf.interpreter === undefined) return { path, elf };
   const loader = resolve(root, elf.interpreter);
   if (loader?.inode.type !== "file") {
-    throw new VisibleError(`${subject} cannot be run: "${path}" wants the dynamic loader "${toText(elf.interpreter)}", which is not in the image.`);
+    throw new VisibleError(
+      `${subject} cannot be run: "${path}" wants the dynamic loader "${toText(elf.interpreter)}", which is not in the image.`,
+    );
   }
   const loaderPath = toText(loader.path);
-  return { path, elf, interpreter: { path: loaderPath, elf: parse(loader.inode, `The dynamic loader "${loaderPath}" of "${path}"`) } };
+  return {
+    path,
+    elf,
+    interpreter: { path: loaderPath, elf: parse(loader.inode, `The dynamic loader "${loaderPath}" of "${path}"`) },
+  };
 }
 
 function parse(file: File, subject: string): Elf {

@@ -47,7 +47,9 @@ function environment(spec: ImageSpec, inherited: string[], home: string): string
   }
   for (const [name, value] of Object.entries(spec.env ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (name === "" || /[=\0]/.test(name) || value.includes("\0")) {
-      throw new VisibleError(`"${name}" cannot be the name of an environment variable: a name is not empty and has no "=" or NUL in it.`);
+      throw new VisibleError(
+        `"${name}" cannot be the name of an environment variable: a name is not empty and has no "=" or NUL in it.`,
+      );
     }
     values.set(name, value);
   }

@@ -16,7 +16,14 @@ export interface Elf {
   runpath: string[];
   /** Whether the default folders of the loader are not to be searched (`DF_1_NODEFLIB`). */
   noDefaultLibraries: boolean;
-  segments: { offset: number; address: number; fileSize: number; memorySize: number; writable: boolean; executable: boolean }[];
+  segments: {
+    offset: number;
+    address: number;
+    fileSize: number;
+    memorySize: number;
+    writable: boolean;
+    executable: boolean;
+  }[];
 }
 
 /** Why a file is no x86-64 ELF program: the end of a sentence that begins with its name. */
@@ -63,10 +70,12 @@ export function parseElf(read: ReadAt): Elf {
   if (header.length < 64) throw new ElfError("is an ELF file that is cut short");
   const bits = header[4] === 1 ? 32 : 64;
   const machine = header[5] === 2 ? header.readUInt16BE(18) : header.readUInt16LE(18);
-  if (machine !== EM_X86_64) throw new ElfError(`is an ELF file for ${MACHINES[machine] ?? `machine number ${machine}`}; only x86-64 runs`);
+  if (machine !== EM_X86_64)
+    throw new ElfError(`is an ELF file for ${MACHINES[machine] ?? `machine number ${machine}`}; only x86-64 runs`);
   if (bits === 32) throw new ElfError("is a 32-bit ELF file; only 64-bit x86-64 runs");
   const type = header.readUInt16LE(16);
-  if (type !== ET_EXEC && type !== ET_DYN) throw new ElfError(`is an ELF file of type ${type} (an object file or a core dump), not a program`);
+  if (type !== ET_EXEC && type !== ET_DYN)
+    throw new ElfError(`is an ELF file of type ${type} (an object file or a core dump), not a program`);
 
   const headers = programHeaders(header, read);
   const segments: Elf["segments"] = headers
@@ -132,7 +141,9 @@ function dynamicSection(
   }
   const value = (wanted: number): number | undefined => entries.find(([tag]) => tag === wanted)?.[1];
   const address = value(DT_STRTAB);
-  const home = segments.find((segment) => address !== undefined && address >= segment.address && address < segment.address + segment.fileSize);
+  const home = segments.find(
+    (segment) => address !== undefined && address >= segment.address && address < segment.address + segment.fileSize,
+  );
   if (address === undefined || home === undefined) return result;
   const strings = readAll(read, home.offset + address - home.address, value(DT_STRSZ) ?? 0);
   for (const [tag, offset] of entries) {

@@ -16,7 +16,8 @@ export async function inspectDisk(path: string): Promise<DiskDescription> {
   try {
     const files = [...reader.files()];
     const config = files.find((file) => file.path === "/config.json");
-    if (config?.type !== "file") throw new VisibleError(`"${path}" is an EROFS file system, but holds no OCI bundle: it has no /config.json.`);
+    if (config?.type !== "file")
+      throw new VisibleError(`"${path}" is an EROFS file system, but holds no OCI bundle: it has no /config.json.`);
     return {
       digest: `sha256:${digest}`,
       size,

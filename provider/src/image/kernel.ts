@@ -22,7 +22,9 @@ export async function cacheKernel(source: KernelSource, cache: Cache): Promise<K
     bytes = await readFile(source.path);
   } catch (error) {
     if (errorCode(error) !== "ENOENT") throw error;
-    throw new VisibleError(`The kernel is missing: there is no "${source.path}". In a checkout, \`npm run build\` makes it; otherwise install pulumi-unikernel again.`);
+    throw new VisibleError(
+      `The kernel is missing: there is no "${source.path}". In a checkout, \`npm run build\` makes it; otherwise install pulumi-unikernel again.`,
+    );
   }
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   const digest: Digest = `sha256:${sha256}`;

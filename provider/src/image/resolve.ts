@@ -15,7 +15,11 @@ export interface Resolved {
  *
  * @returns undefined when there is nothing, or the symlinks go in circles.
  */
-export function resolve(root: Directory, path: ByteString, options: { followLast?: boolean } = {}): Resolved | undefined {
+export function resolve(
+  root: Directory,
+  path: ByteString,
+  options: { followLast?: boolean } = {},
+): Resolved | undefined {
   const followLast = options.followLast ?? true;
   const pending = components(path).reverse();
   const stack: { name: ByteString; inode: Inode }[] = [];

@@ -11,7 +11,13 @@ export function treeDigest(root: Directory): string {
     first.set(inode, path);
     const { mode, uid, gid, mtime, mtimeNs } = inode;
     const xattrs = [...(inode.xattrs ?? [])].map(([name, value]) => [name, value.toString("hex")]).sort();
-    hash.update(JSON.stringify([path, inode.type, ...(sameAs === undefined ? [mode, uid, gid, mtime, mtimeNs, xattrs, own(inode)] : [sameAs])]));
+    hash.update(
+      JSON.stringify([
+        path,
+        inode.type,
+        ...(sameAs === undefined ? [mode, uid, gid, mtime, mtimeNs, xattrs, own(inode)] : [sameAs]),
+      ]),
+    );
     hash.update("\n");
   };
   add("/", root);

@@ -13,7 +13,10 @@ import { DiskReader } from "./read.js";
 import { writeDisk } from "./write.js";
 
 /** Writes a tree below `/rootfs` of a disk, as images have it. */
-async function write(rootfs: Directory, to = temporaryDirectory()): Promise<{ disk: string; bytes: Buffer; tree: Directory }> {
+async function write(
+  rootfs: Directory,
+  to = temporaryDirectory(),
+): Promise<{ disk: string; bytes: Buffer; tree: Directory }> {
   const tree = folder({ rootfs });
   const disk = join(to, "disk.erofs");
   await writeDisk(disk, tree, treeDigest(tree));
@@ -39,8 +42,13 @@ describe("a disk", () => {
         second: hardLinked,
         link: symlink("../etc/passwd"),
         "long link": symlink("x/".repeat(2000)),
-        directory: folder({ nested: folder({ file: file("deep") }, { mode: 0o1777 }), empty: directory() }, { uid: 33, gid: 33 }),
-        many: folder(Object.fromEntries(Array.from({ length: 3000 }, (_, index) => [`file number ${index}`, file(`${index}`)]))),
+        directory: folder(
+          { nested: folder({ file: file("deep") }, { mode: 0o1777 }), empty: directory() },
+          { uid: 33, gid: 33 },
+        ),
+        many: folder(
+          Object.fromEntries(Array.from({ length: 3000 }, (_, index) => [`file number ${index}`, file(`${index}`)])),
+        ),
         "!sorts before .": file("!"),
       }),
     );
@@ -49,7 +57,9 @@ describe("a disk", () => {
     extract(disk, target);
     const expected = listTree(tree);
     const found = listFolder(target);
-    if (!isRoot) for (const listed of [...Object.values(expected), ...Object.values(found)]) Object.assign(listed, { uid: 0, gid: 0 });
+    if (!isRoot)
+      for (const listed of [...Object.values(expected), ...Object.values(found)])
+        Object.assign(listed, { uid: 0, gid: 0 });
     expect(found).toEqual(expected);
     // fsck.erofs unpacks two files; on the disk it is one inode.
     const reader = new DiskReader(disk);
@@ -72,7 +82,12 @@ describe("a disk", () => {
         fifo: { type: "fifo", ...common, major: 0, minor: 0 },
         socket: { type: "socket", ...common, major: 0, minor: 0 },
         sudo: file("sudo", { mode: 0o4755 }),
-        ping: file("ping", { xattrs: new Map([["security.capability", capability], ["user.note", Buffer.from("hello")]]) }),
+        ping: file("ping", {
+          xattrs: new Map([
+            ["security.capability", capability],
+            ["user.note", Buffer.from("hello")],
+          ]),
+        }),
         long: file("long", { xattrs: new Map([["user.long", Buffer.alloc(10_000, 65)]]) }),
       }),
     );
@@ -85,13 +100,19 @@ describe("a disk", () => {
     expect(files["/rootfs/fifo"]?.type).toBe("fifo");
     expect(files["/rootfs/socket"]?.type).toBe("socket");
     expect(files["/rootfs/sudo"]?.mode).toBe(0o4755);
-    expect(files["/rootfs/ping"]?.xattrs).toEqual({ "security.capability": capability, "user.note": Buffer.from("hello") });
+    expect(files["/rootfs/ping"]?.xattrs).toEqual({
+      "security.capability": capability,
+      "user.note": Buffer.from("hello"),
+    });
     expect(files["/rootfs/long"]?.xattrs?.["user.long"]).toEqual(Buffer.alloc(10_000, 65));
     expect(execFileSync("dump.erofs", ["--path=/rootfs/null", disk], { encoding: "utf8" })).toContain("char dev");
   });
 
   test("has the same bytes for the same tree, whatever order its entries came in", async () => {
-    const entries: [string, Inode][] = Array.from({ length: 200 }, (_, index) => [`f${index}`, file("x".repeat(index * 50))]);
+    const entries: [string, Inode][] = Array.from({ length: 200 }, (_, index) => [
+      `f${index}`,
+      file("x".repeat(index * 50)),
+    ]);
     const one = await write(folder(Object.fromEntries(entries)));
     const other = await write(folder(Object.fromEntries([...entries].reverse())));
     expect(one.bytes.equals(other.bytes)).toBe(true);
@@ -101,7 +122,10 @@ describe("a disk", () => {
   });
 
   test("is no larger than its content needs", async () => {
-    const files = Array.from({ length: 2000 }, (_, index): [string, Inode] => [`f${index}`, file(Buffer.alloc((index * 7919) % 9000, index))]);
+    const files = Array.from({ length: 2000 }, (_, index): [string, Inode] => [
+      `f${index}`,
+      file(Buffer.alloc((index * 7919) % 9000, index)),
+    ]);
     const content = files.reduce((sum, [, inode]) => sum + (inode.type === "file" ? inode.size : 0), 0);
     const { bytes } = await write(folder(Object.fromEntries(files)));
     expect(bytes.length).toBeLessThan(content * 1.1);
@@ -109,7 +133,9 @@ describe("a disk", () => {
 
   test("stores the same content once", async () => {
     const data = Buffer.alloc(1024 * 1024, "same");
-    const { bytes, disk, tree } = await write(folder({ one: file(data), two: file(data, { mode: 0o600 }), three: file(data, { mtime: 5 }) }));
+    const { bytes, disk, tree } = await write(
+      folder({ one: file(data), two: file(data, { mode: 0o600 }), three: file(data, { mtime: 5 }) }),
+    );
     expect(bytes.length).toBeLessThan(1.1 * data.length);
     const target = join(temporaryDirectory(), "extracted");
     extract(disk, target);
@@ -121,8 +147,14 @@ describe("a disk", () => {
     const pseudoRandom = (seed: number, length: number): Buffer =>
       Buffer.alloc(length, createHash("sha512").update(`${seed}`).digest());
     const tree = (application: string): Directory => {
-      const base = Array.from({ length: 1000 }, (_, index): [string, Inode] => [`lib${index}`, file(pseudoRandom(index, (index * 104_729) % 60_000))]);
-      const top = Array.from({ length: 50 }, (_, index): [string, Inode] => [`app${index}.rb`, file(`${application} ${index}\n`.repeat(40), { layer: 1 })]);
+      const base = Array.from({ length: 1000 }, (_, index): [string, Inode] => [
+        `lib${index}`,
+        file(pseudoRandom(index, (index * 104_729) % 60_000)),
+      ]);
+      const top = Array.from({ length: 50 }, (_, index): [string, Inode] => [
+        `app${index}.rb`,
+        file(`${application} ${index}\n`.repeat(40), { layer: 1 }),
+      ]);
       return folder({ lib: folder(Object.fromEntries(base)), app: folder(Object.fromEntries(top)) });
     };
     const before = (await write(tree("puts 1"))).bytes;
@@ -146,7 +178,9 @@ describe("a disk", () => {
         extract(disk, target);
         const expected = listTree(tree);
         const found = listFolder(target);
-        if (!isRoot) for (const listed of [...Object.values(expected), ...Object.values(found)]) Object.assign(listed, { uid: 0, gid: 0 });
+        if (!isRoot)
+          for (const listed of [...Object.values(expected), ...Object.values(found)])
+            Object.assign(listed, { uid: 0, gid: 0 });
         expect(found).toEqual(expected);
       }),
       { numRuns: 40 },
@@ -154,7 +188,9 @@ describe("a disk", () => {
   });
 
   test("that is broken is refused with a sentence, never misread or fallen over", async () => {
-    const { disk, bytes } = await write(folder({ file: file("x".repeat(5000)), directory: folder({ link: symlink("target") }) }));
+    const { disk, bytes } = await write(
+      folder({ file: file("x".repeat(5000)), directory: folder({ link: symlink("target") }) }),
+    );
     fc.assert(
       fc.property(fc.nat(bytes.length - 1), fc.uint8Array({ minLength: 1, maxLength: 8 }), (position, noise) => {
         const broken = Buffer.from(bytes);
@@ -191,5 +227,7 @@ const anyFile = fc
 const anySymlink = fc.stringMatching(/^[a-z./]{1,300}$/).map(symlink);
 const { anyDirectory } = fc.letrec<{ anyInode: Inode; anyDirectory: Directory }>((tie) => ({
   anyInode: fc.oneof({ maxDepth: 4, withCrossShrink: true }, anyFile, anySymlink, tie("anyDirectory")),
-  anyDirectory: fc.tuple(fc.dictionary(name, tie("anyInode"), { maxKeys: 30, noNullPrototype: true }), metadata).map(([entries, metadata]) => folder(entries, metadata)),
+  anyDirectory: fc
+    .tuple(fc.dictionary(name, tie("anyInode"), { maxKeys: 30, noNullPrototype: true }), metadata)
+    .map(([entries, metadata]) => folder(entries, metadata)),
 }));

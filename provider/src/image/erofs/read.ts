@@ -77,7 +77,8 @@ export class DiskReader {
       if (name === "." || name === "..") continue;
       const inode = this.#inode(nid);
       const path = `${prefix}/${toText(name)}`;
-      const target = inode.metadata.type === "symlink" ? { target: toText(this.#content(inode).toString("latin1")) } : {};
+      const target =
+        inode.metadata.type === "symlink" ? { target: toText(this.#content(inode).toString("latin1")) } : {};
       yield { path, ...inode.metadata, ...target, nid };
       if (inode.metadata.type === "directory") yield* this.#walk(nid, path, depth + 1);
     }
@@ -85,12 +86,14 @@ export class DiskReader {
 
   *#entries(nid: number): Generator<[name: string, nid: number]> {
     const inode = this.#inode(nid);
-    if (inode.metadata.type !== "directory") throw this.#error(`is a broken EROFS disk: inode ${nid} is not a directory`);
+    if (inode.metadata.type !== "directory")
+      throw this.#error(`is a broken EROFS disk: inode ${nid} is not a directory`);
     const content = this.#content(inode);
     for (let start = 0; start < content.length; start += BLOCK_SIZE) {
       const block = content.subarray(start, start + BLOCK_SIZE);
       const count = block.length < DIRENT_SIZE ? 0 : Math.floor(block.readUInt16LE(8) / DIRENT_SIZE);
-      if (count * DIRENT_SIZE > block.length) throw this.#error(`is a broken EROFS disk: directory ${nid} cannot be read`);
+      if (count * DIRENT_SIZE > block.length)
+        throw this.#error(`is a broken EROFS disk: directory ${nid} cannot be read`);
       for (let index = 0; index < count; index++) {
         const entry = index * DIRENT_SIZE;
         const nameStart = block.readUInt16LE(entry + 8);
@@ -107,7 +110,8 @@ export class DiskReader {
     const format = this.#read(start, 2).readUInt16LE();
     const extended = (format & 1) !== 0;
     const layout = (format >> 1) & 7;
-    if (layout !== LAYOUT_FLAT_PLAIN && layout !== LAYOUT_FLAT_INLINE) throw this.#error(`has an inode (${nid}) of a layout that unikernel's disks do not have`);
+    if (layout !== LAYOUT_FLAT_PLAIN && layout !== LAYOUT_FLAT_INLINE)
+      throw this.#error(`has an inode (${nid}) of a layout that unikernel's disks do not have`);
     const size = extended ? EXTENDED_INODE_SIZE : COMPACT_INODE_SIZE;
     const raw = this.#read(start, size);
     const xattrCount = raw.readUInt16LE(2);
@@ -131,7 +135,9 @@ export class DiskReader {
         mtime: extended ? Number(raw.readBigInt64LE(32)) : this.#time,
         links: extended ? raw.readUInt32LE(44) : raw.readUInt16LE(6),
         ...(isDevice ? { device: decodeDevice(address) } : {}),
-        ...(xattrs.size > 0 ? { xattrs: Object.fromEntries([...xattrs].map(([name, value]) => [toText(name), value])) } : {}),
+        ...(xattrs.size > 0
+          ? { xattrs: Object.fromEntries([...xattrs].map(([name, value]) => [toText(name), value])) }
+          : {}),
       },
     };
   }

@@ -43,7 +43,12 @@ export interface WrittenDisk {
  *
  * @param identity decides the file system's UUID: 64 hexadecimal digits that stand for the content.
  */
-export async function writeDisk(path: string, tree: Directory, identity: string, options: WriteOptions = {}): Promise<WrittenDisk> {
+export async function writeDisk(
+  path: string,
+  tree: Directory,
+  identity: string,
+  options: WriteOptions = {},
+): Promise<WrittenDisk> {
   const layout = layOut(tree);
   const total = layout.blocks * BLOCK_SIZE;
   const contents = new ContentReader();
@@ -62,7 +67,12 @@ export async function writeDisk(path: string, tree: Directory, identity: string,
         const length = node.blocks * BLOCK_SIZE;
         for (let position = 0; position < length; position += BUFFER_SIZE) {
           const part = output.reserve(Math.min(BUFFER_SIZE, length - position));
-          readContent(node, position, part.subarray(0, Math.max(0, Math.min(part.length, node.size - position))), contents);
+          readContent(
+            node,
+            position,
+            part.subarray(0, Math.max(0, Math.min(part.length, node.size - position))),
+            contents,
+          );
         }
         block += node.blocks;
       }
@@ -121,7 +131,7 @@ class HashedOutput {
   #flush(): void {
     const data = this.#buffer.subarray(0, this.#used);
     this.#hash.update(data);
-    for (let done = 0; done < data.length; ) done += writeSync(this.#file, data, done);
+    for (let done = 0; done < data.length;) done += writeSync(this.#file, data, done);
     this.#used = 0;
   }
 }

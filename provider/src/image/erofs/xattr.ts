@@ -16,7 +16,9 @@ export function encodeXattrs(xattrs: Map<ByteString, Buffer> | undefined): Buffe
     const prefix = XATTR_PREFIXES.find(([, prefix]) => name.startsWith(prefix));
     const suffix = name.slice(prefix?.[1].length ?? 0);
     if (prefix === undefined || suffix.length > 255 || value.length > 0xffff) {
-      throw new VisibleError(`The extended attribute "${toText(name)}" (${value.length} bytes) cannot be stored in an EROFS file system.`);
+      throw new VisibleError(
+        `The extended attribute "${toText(name)}" (${value.length} bytes) cannot be stored in an EROFS file system.`,
+      );
     }
     const length = XATTR_ENTRY_SIZE + suffix.length + value.length;
     const entry = Buffer.alloc(Math.ceil(length / 4) * 4);

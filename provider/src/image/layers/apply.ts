@@ -83,7 +83,9 @@ function makeParent(root: Directory, entry: LayerEntry, name: string): Directory
       continue;
     }
     if (next !== undefined || current.entries.has(component)) {
-      throw new VisibleError(`The layer ${name} holds "${toText(entry.path)}", but "${toText(walked)}" is not a directory. The image is damaged.`);
+      throw new VisibleError(
+        `The layer ${name} holds "${toText(entry.path)}", but "${toText(walked)}" is not a directory. The image is damaged.`,
+      );
     }
     const made = directory({ mtime: entry.mtime, mtimeNs: entry.mtimeNs });
     current.entries.set(component, made);
@@ -92,7 +94,14 @@ function makeParent(root: Directory, entry: LayerEntry, name: string): Directory
   return current;
 }
 
-function metadata(entry: LayerEntry): { mode: number; uid: number; gid: number; mtime: number; mtimeNs: number; xattrs?: Map<ByteString, Buffer> } {
+function metadata(entry: LayerEntry): {
+  mode: number;
+  uid: number;
+  gid: number;
+  mtime: number;
+  mtimeNs: number;
+  xattrs?: Map<ByteString, Buffer>;
+} {
   const { mode, uid, gid, mtime, mtimeNs } = entry;
   const xattrs = entry.xattrs?.map(([name, value]): [ByteString, Buffer] => [name, Buffer.from(value, "base64")]);
   return { mode, uid, gid, mtime, mtimeNs, ...(xattrs ? { xattrs: new Map(xattrs) } : {}) };

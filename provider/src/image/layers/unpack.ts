@@ -109,7 +109,8 @@ async function unpack(
       decompressor(start) as NodeJS.ReadWriteStream,
       async (chunks) => {
         const source = new StreamSource(chunks as AsyncIterable<Buffer>);
-        for await (const entry of readTar(source, blob.name)) entries.push(await toLayerEntry(entry, contents, blob.name));
+        for await (const entry of readTar(source, blob.name))
+          entries.push(await toLayerEntry(entry, contents, blob.name));
         // What follows the end of the archive belongs to the blob too.
         await source.skip(Number.MAX_SAFE_INTEGER);
       },
@@ -124,7 +125,9 @@ async function unpack(
     if (errorCode(error) === "ENOSPC") throw error;
     await verifyBlob(blob);
     if (error instanceof VisibleError || !isDecompressionError(error)) throw error;
-    throw new VisibleError(`The layer ${blob.name} is damaged or cut short: it cannot be decompressed (${(error as Error).message}).`);
+    throw new VisibleError(
+      `The layer ${blob.name} is damaged or cut short: it cannot be decompressed (${(error as Error).message}).`,
+    );
   } finally {
     contents.close();
   }
@@ -143,7 +146,7 @@ class ContentsWriter {
 
   append(chunk: Buffer): void {
     this.position += chunk.length;
-    for (let done = 0; done < chunk.length; ) {
+    for (let done = 0; done < chunk.length;) {
       const count = chunk.copy(this.#buffer, this.#used, done);
       done += count;
       this.#used += count;
@@ -161,7 +164,7 @@ class ContentsWriter {
   }
 
   #flush(): void {
-    for (let done = 0; done < this.#used; ) done += writeSync(this.#file, this.#buffer, done, this.#used - done);
+    for (let done = 0; done < this.#used;) done += writeSync(this.#file, this.#buffer, done, this.#used - done);
     this.#used = 0;
   }
 }
@@ -171,10 +174,13 @@ async function toLayerEntry(entry: TarEntry, contents: ContentsWriter, archive: 
   const path = normalize(entry.path, archive, "holds the path");
   const result: LayerEntry = { path, type, mode, uid, gid, mtime, mtimeNs };
   // Attributes that Linux does not have (macOS writes some) are left out, as container engines do.
-  const xattrs = [...(entry.xattrs ?? [])].filter(([name]) => isStorableXattr(name) && !name.startsWith("trusted.overlay."));
+  const xattrs = [...(entry.xattrs ?? [])].filter(
+    ([name]) => isStorableXattr(name) && !name.startsWith("trusted.overlay."),
+  );
   if (xattrs.length > 0) result.xattrs = xattrs.map(([name, value]) => [name, value.toString("base64")]);
   if (type === "symlink") result.target = entry.target;
-  if (type === "hard link") result.target = normalize(entry.target, archive, `holds the hard link "${toText(entry.path)}" to`);
+  if (type === "hard link")
+    result.target = normalize(entry.target, archive, `holds the hard link "${toText(entry.path)}" to`);
   if (type === "character device" || type === "block device") result.device = [entry.major, entry.minor];
   if (type === "file") {
     const offset = contents.position;
@@ -194,10 +200,15 @@ function normalize(path: ByteString, archive: string, what: string): ByteString 
   for (const name of path.split("/")) {
     if (name === "" || name === ".") continue;
     if (name === ".." && result.pop() === undefined) {
-      throw new VisibleError(`The layer ${archive} ${what} "${toText(path)}", which climbs out of the root directory. It will not be unpacked.`);
+      throw new VisibleError(
+        `The layer ${archive} ${what} "${toText(path)}", which climbs out of the root directory. It will not be unpacked.`,
+      );
     }
     if (name === "..") continue;
-    if (name.length > MAX_NAME) throw new VisibleError(`The layer ${archive} ${what} "${toText(path)}", in which a name is longer than 255 bytes.`);
+    if (name.length > MAX_NAME)
+      throw new VisibleError(
+        `The layer ${archive} ${what} "${toText(path)}", in which a name is longer than 255 bytes.`,
+      );
     result.push(name);
   }
   return result.join("/");
@@ -233,7 +244,9 @@ async function verifyBlob(blob: LayerBlob): Promise<void> {
 function checkDigest(sha256: string, size: number, blob: LayerBlob): void {
   if (sha256 === blob.sha256) return;
   const cutShort = size < blob.length ? ` and is cut short: ${size} of ${blob.length} bytes are there` : "";
-  throw new VisibleError(`The layer ${blob.name} does not match its digest${cutShort}. Copy or pull the image again. (Found sha256:${sha256}.)`);
+  throw new VisibleError(
+    `The layer ${blob.name} does not match its digest${cutShort}. Copy or pull the image again. (Found sha256:${sha256}.)`,
+  );
 }
 
 function isDecompressionError(error: unknown): boolean {

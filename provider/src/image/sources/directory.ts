@@ -8,7 +8,16 @@
  * Extended attributes are left out too: Node.js cannot read them.
  */
 import { createHash } from "node:crypto";
-import { type BigIntStats, closeSync, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
+import {
+  type BigIntStats,
+  closeSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+} from "node:fs";
 import { resolve } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { fileVersion } from "../content.js";
@@ -21,7 +30,11 @@ import { NO_DEFAULTS, type ResolvedSource, type SourceContext } from "./source.j
 /** 1980-01-01T00:00:00Z. */
 export const FIXED_TIME = 315532800;
 
-export async function resolveDirectory(path: string, command: string[], context: SourceContext): Promise<ResolvedSource> {
+export async function resolveDirectory(
+  path: string,
+  command: string[],
+  context: SourceContext,
+): Promise<ResolvedSource> {
   if (command.length === 0) throw new VisibleError(`The source directory "${path}" needs a command to run in it.`);
   const tree = await readDirectory(path, context);
   return {
@@ -95,7 +108,8 @@ class Scan {
   async #read(path: Buffer, relative: ByteString, stats: BigIntStats): Promise<Inode | undefined> {
     const common = metadata(stats);
     if (stats.isDirectory()) return this.directory(path, relative, stats);
-    if (stats.isSymbolicLink()) return { type: "symlink", ...common, mode: 0o777, target: readlinkSync(path, "latin1"), layer: 0 };
+    if (stats.isSymbolicLink())
+      return { type: "symlink", ...common, mode: 0o777, target: readlinkSync(path, "latin1"), layer: 0 };
     if (stats.isFile()) {
       const hostFile = path.toString();
       const version = fileVersion(stats);
@@ -103,7 +117,13 @@ class Scan {
       this.#index.set(relative, version, sha256);
       return { type: "file", ...common, size: Number(stats.size), sha256, layer: 0, content: { hostFile, version } };
     }
-    const type = stats.isCharacterDevice() ? "character device" : stats.isBlockDevice() ? "block device" : stats.isFIFO() ? "fifo" : "socket";
+    const type = stats.isCharacterDevice()
+      ? "character device"
+      : stats.isBlockDevice()
+        ? "block device"
+        : stats.isFIFO()
+          ? "fifo"
+          : "socket";
     const isDevice = type === "character device" || type === "block device";
     const { major, minor } = isDevice ? hostDevice(stats.rdev) : { major: 0, minor: 0 };
     return { type, ...common, major, minor, layer: 0 };
@@ -159,4 +179,3 @@ function unreadable(path: string, error: unknown): Error {
   if (code === "EACCES" || code === "EPERM") return new VisibleError(`"${path}" cannot be read: permission denied.`);
   return error as Error;
 }
-

@@ -45,6 +45,10 @@ export class FileIndex {
 
   async save(): Promise<void> {
     if (!this.#changed && this.#now.size === this.#before.size) return;
-    await this.#cache.addJson("indexes", this.#name, [...this.#now].map(([path, entry]) => [path, ...entry]));
+    await this.#cache.addJson(
+      "indexes",
+      this.#name,
+      [...this.#now].map(([path, entry]) => [path, ...entry]),
+    );
   }
 }

@@ -1,5 +1,6 @@
 import { VisibleError } from "../errors.js";
 import type { Source } from "../types.js";
+import { resolveBinary } from "./binary.js";
 import { resolveContainer } from "./container/container.js";
 import { resolveDirectory } from "./directory.js";
 import type { ResolvedSource, SourceContext } from "./source.js";
@@ -7,6 +8,7 @@ import type { ResolvedSource, SourceContext } from "./source.js";
 /** Looks at a source, as far as is needed to tell whether it has changed. */
 export async function resolveSource(source: Source, context: SourceContext): Promise<ResolvedSource> {
   if ("directory" in source) return resolveDirectory(source.directory, source.command, context);
+  if ("binary" in source) return resolveBinary(source.binary, context);
   if ("container" in source) return resolveContainer(source.container, context);
   throw new VisibleError("This kind of source cannot be built yet.");
 }

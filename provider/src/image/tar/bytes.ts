@@ -48,7 +48,7 @@ export class StreamSource implements ByteSource {
   }
 
   async skip(length: number): Promise<void> {
-    for (let missing = length; missing > 0; ) {
+    for (let missing = length; missing > 0;) {
       const part = await this.some(missing);
       if (part === undefined) return;
       missing -= part.length;

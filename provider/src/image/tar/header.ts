@@ -80,7 +80,8 @@ function number(record: Buffer, offset: number, length: number): number {
   const first = record[offset] ?? 0;
   if ((first & 0x80) === 0) return parseInt(text(record, offset, length).trim() || "0", 8) || 0;
   let value = first === 0xff ? -1n : BigInt(first & 0x7f);
-  for (let index = offset + 1; index < offset + length; index++) value = (value << 8n) | BigInt(record[index] as number);
+  for (let index = offset + 1; index < offset + length; index++)
+    value = (value << 8n) | BigInt(record[index] as number);
   return Number(value);
 }
 

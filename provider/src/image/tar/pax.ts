@@ -29,7 +29,7 @@ export interface PaxSparse {
 export function parsePax(data: Buffer): PaxRecords | undefined {
   const records: PaxRecords = {};
   let sparse: (PaxSparse & { major?: number; offset?: number }) | undefined;
-  for (let start = 0; start < data.length && data[start] !== 0; ) {
+  for (let start = 0; start < data.length && data[start] !== 0;) {
     const space = data.indexOf(0x20, start);
     const length = space < 0 ? NaN : Number(data.toString("latin1", start, space));
     const equals = data.indexOf(0x3d, space);
@@ -81,5 +81,7 @@ function parseTime(text: string): { seconds: number; nanoseconds: number } {
   const seconds = Number(whole);
   const nanoseconds = Number(fraction.padEnd(9, "0").slice(0, 9));
   if (sign === "") return { seconds, nanoseconds };
-  return nanoseconds === 0 ? { seconds: -seconds, nanoseconds } : { seconds: -seconds - 1, nanoseconds: 1e9 - nanoseconds };
+  return nanoseconds === 0
+    ? { seconds: -seconds, nanoseconds }
+    : { seconds: -seconds - 1, nanoseconds: 1e9 - nanoseconds };
 }

@@ -59,7 +59,10 @@ export async function* readTar(source: ByteSource, name: string): AsyncGenerator
     if (record.length === 0 || (record.length === RECORD && record.every((byte) => byte === 0))) return;
     if (record.length < RECORD) throw cutShort(name);
     const header = parseHeader(record);
-    if (!header) throw new VisibleError(`The archive ${name} is damaged or is not a tar archive: it has no header at byte ${source.position - RECORD}.`);
+    if (!header)
+      throw new VisibleError(
+        `The archive ${name} is damaged or is not a tar archive: it has no header at byte ${source.position - RECORD}.`,
+      );
 
     if (header.type === "x" || header.type === "g") {
       const records = parsePax(await metadata(source, header, name));
@@ -77,7 +80,12 @@ export async function* readTar(source: ByteSource, name: string): AsyncGenerator
   }
 }
 
-async function* readEntry(source: ByteSource, header: RawHeader, pax: PaxRecords, name: string): AsyncGenerator<TarEntry, void> {
+async function* readEntry(
+  source: ByteSource,
+  header: RawHeader,
+  pax: PaxRecords,
+  name: string,
+): AsyncGenerator<TarEntry, void> {
   const rawPath = pax.sparse?.name ?? pax.path ?? header.name;
   const known = TYPES[header.type];
   // Before POSIX, a directory was a file whose name ends in a slash.
@@ -89,7 +97,9 @@ async function* readEntry(source: ByteSource, header: RawHeader, pax: PaxRecords
   const gnuParts = isGnuSparse ? await gnuSparseParts(source, header, name) : undefined;
   const start = source.position;
   if (type !== undefined) {
-    const sparse: PaxSparse | undefined = gnuParts ? { parts: gnuParts, size: header.sparse.size, mapInData: false } : pax.sparse;
+    const sparse: PaxSparse | undefined = gnuParts
+      ? { parts: gnuParts, size: header.sparse.size, mapInData: false }
+      : pax.sparse;
     const parts = sparse?.mapInData === true ? await sparseMap(source, name) : sparse?.parts;
     const size = sparse?.size ?? stored;
     if (parts && !isValidMap(parts, size, stored - (source.position - start))) throw damaged(name, source);
@@ -112,13 +122,18 @@ async function* readEntry(source: ByteSource, header: RawHeader, pax: PaxRecords
   await source.skip(Math.ceil(stored / RECORD) * RECORD - (source.position - start));
 }
 
-async function* readContent(source: ByteSource, parts: SparsePart[], size: number, name: string): AsyncGenerator<Buffer, void> {
+async function* readContent(
+  source: ByteSource,
+  parts: SparsePart[],
+  size: number,
+  name: string,
+): AsyncGenerator<Buffer, void> {
   let position = 0;
   for (const { offset, length } of [...parts, { offset: size, length: 0 }]) {
     for (; position < offset; position += Math.min(ZEROS.length, offset - position)) {
       yield ZEROS.subarray(0, Math.min(ZEROS.length, offset - position));
     }
-    for (let missing = length; missing > 0; ) {
+    for (let missing = length; missing > 0;) {
       const chunk = await source.some(missing);
       if (chunk === undefined) throw cutShort(name);
       missing -= chunk.length;
@@ -130,7 +145,7 @@ async function* readContent(source: ByteSource, parts: SparsePart[], size: numbe
 
 async function gnuSparseParts(source: ByteSource, header: RawHeader, name: string): Promise<SparsePart[]> {
   const parts = [...header.sparse.parts];
-  for (let more = header.sparse.more; more; ) {
+  for (let more = header.sparse.more; more;) {
     const record = await exactly(source, RECORD);
     if (record.length < RECORD) throw cutShort(name);
     const next = parseSparseRecord(record);
@@ -150,7 +165,10 @@ async function sparseMap(source: ByteSource, name: string): Promise<SparsePart[]
     if (text.length > MAX_METADATA) throw damaged(name, source);
     const [count, ...numbers] = text.split("\n").slice(0, -1).map(Number);
     if (count === undefined || numbers.length < 2 * count) continue;
-    return Array.from({ length: count }, (_, index) => ({ offset: numbers[2 * index] as number, length: numbers[2 * index + 1] as number }));
+    return Array.from({ length: count }, (_, index) => ({
+      offset: numbers[2 * index] as number,
+      length: numbers[2 * index + 1] as number,
+    }));
   }
 }
 

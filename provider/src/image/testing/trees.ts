@@ -7,7 +7,19 @@ import { type Directory, directory, type File, type Inode, walk } from "../tree.
 export function file(content: string | Buffer, metadata: Partial<File> = {}): File {
   const data = Buffer.from(content as string);
   const sha256 = createHash("sha256").update(data).digest("hex");
-  return { type: "file", mode: 0o644, uid: 0, gid: 0, mtime: 0, mtimeNs: 0, layer: 0, ...metadata, size: data.length, content: { data }, sha256 };
+  return {
+    type: "file",
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    mtime: 0,
+    mtimeNs: 0,
+    layer: 0,
+    ...metadata,
+    size: data.length,
+    content: { data },
+    sha256,
+  };
 }
 
 export function symlink(target: string): Inode {
@@ -46,8 +58,19 @@ export function listTree(root: Directory): Record<string, Listed> {
   for (const [path, inode] of walk(root)) {
     const { type, mode, uid, gid, mtime } = inode;
     const content =
-      inode.type === "file" && "data" in inode.content ? inode.content.data.toString("latin1") : inode.type === "symlink" ? inode.target : undefined;
-    result[path] = { type, mode: type === "symlink" ? 0o777 : mode, uid, gid, mtime, ...(content !== undefined ? { content } : {}) };
+      inode.type === "file" && "data" in inode.content
+        ? inode.content.data.toString("latin1")
+        : inode.type === "symlink"
+          ? inode.target
+          : undefined;
+    result[path] = {
+      type,
+      mode: type === "symlink" ? 0o777 : mode,
+      uid,
+      gid,
+      mtime,
+      ...(content !== undefined ? { content } : {}),
+    };
   }
   return result;
 }
@@ -72,7 +95,12 @@ export function listFolder(root: string, prefix = ""): Record<string, Listed> {
               : stats.isFIFO()
                 ? "fifo"
                 : "socket";
-    const content = type === "file" ? readFileSync(host).toString("latin1") : type === "symlink" ? readlinkSync(host, "latin1") : undefined;
+    const content =
+      type === "file"
+        ? readFileSync(host).toString("latin1")
+        : type === "symlink"
+          ? readlinkSync(host, "latin1")
+          : undefined;
     result[path] = {
       type,
       mode: stats.mode & 0o7777,

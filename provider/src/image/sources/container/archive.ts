@@ -15,7 +15,15 @@ import { readTar } from "../../tar/read.js";
 import { toText } from "../../tree.js";
 import type { ResolvedSource, SourceContext } from "../source.js";
 import { type BlobStore, checkDocument, loadImage, resolveImage } from "./image.js";
-import { checkPlatform, type Descriptor, hexOf, type ImageConfiguration, isIndex, parseJson, selectTag } from "./manifest.js";
+import {
+  checkPlatform,
+  type Descriptor,
+  hexOf,
+  type ImageConfiguration,
+  isIndex,
+  parseJson,
+  selectTag,
+} from "./manifest.js";
 
 /** What `docker save` wrote before it wrote OCI image layouts. */
 interface DockerManifest {
@@ -24,13 +32,20 @@ interface DockerManifest {
   Layers: string[];
 }
 
-export async function resolveArchive(path: string, tag: string | undefined, name: string, context: SourceContext): Promise<ResolvedSource> {
+export async function resolveArchive(
+  path: string,
+  tag: string | undefined,
+  name: string,
+  context: SourceContext,
+): Promise<ResolvedSource> {
   const archive = await Archive.open(await decompressed(path, name, context), name);
   const index = await archive.readJson("index.json");
   if (isIndex(index)) return resolveImage(layoutStore(archive, name), selectTag(index, tag, name), context);
   const manifest = await archive.readJson("manifest.json");
   if (Array.isArray(manifest)) return resolveDockerManifest(archive, manifest as DockerManifest[], tag, name, context);
-  throw new VisibleError(`"${name}" is not a container image: the archive has neither an index.json nor a manifest.json. Make one with \`docker save\`.`);
+  throw new VisibleError(
+    `"${name}" is not a container image: the archive has neither an index.json nor a manifest.json. Make one with \`docker save\`.`,
+  );
 }
 
 async function resolveDockerManifest(
@@ -41,21 +56,31 @@ async function resolveDockerManifest(
   context: SourceContext,
 ): Promise<ResolvedSource> {
   const tags = manifests.flatMap(({ RepoTags }) => RepoTags ?? []);
-  const chosen = tag === undefined ? manifests : manifests.filter(({ RepoTags }) => RepoTags?.some((name) => name.endsWith(`:${tag}`)));
+  const chosen =
+    tag === undefined
+      ? manifests
+      : manifests.filter(({ RepoTags }) => RepoTags?.some((name) => name.endsWith(`:${tag}`)));
   const [image, ...others] = chosen;
   if (!image) throw new VisibleError(`"${name}" holds no image with the tag "${tag}", only ${tags.join(", ")}.`);
-  if (others.length > 0) throw new VisibleError(`"${name}" holds several images: ${tags.join(", ")}. Save one image only.`);
+  if (others.length > 0)
+    throw new VisibleError(`"${name}" holds several images: ${tags.join(", ")}. Save one image only.`);
 
   const document = await archive.read(image.Config);
-  if (!document) throw new VisibleError(`The archive "${name}" is incomplete: ${image.Config} is not in it. Save or copy it again.`);
+  if (!document)
+    throw new VisibleError(`The archive "${name}" is incomplete: ${image.Config} is not in it. Save or copy it again.`);
   const configuration = parseJson(document, `The configuration of "${name}"`) as ImageConfiguration;
   checkPlatform(configuration, `"${name}"`);
   const diffIds = configuration.rootfs?.diff_ids ?? [];
   if (diffIds.length !== image.Layers.length) {
-    throw new VisibleError(`The archive "${name}" is damaged: it has ${image.Layers.length} layers, and its configuration lists ${diffIds.length}.`);
+    throw new VisibleError(
+      `The archive "${name}" is damaged: it has ${image.Layers.length} layers, and its configuration lists ${diffIds.length}.`,
+    );
   }
   // Layers are stored uncompressed here, so that their digests are those of the configuration.
-  const layers = diffIds.map((digest, number): Descriptor => ({ digest, size: archive.find(image.Layers[number] as string)?.length ?? 0 }));
+  const layers = diffIds.map((digest, number): Descriptor => ({
+    digest,
+    size: archive.find(image.Layers[number] as string)?.length ?? 0,
+  }));
   const store: BlobStore = {
     name: `"${name}"`,
     readDocument: async () => document,
@@ -160,7 +185,8 @@ class Archive {
   }
 
   #checkWhole({ offset, length }: Part): void {
-    if (offset + length > this.#size) throw new VisibleError(`The archive "${this.#name}" is cut short. Save or copy it again.`);
+    if (offset + length > this.#size)
+      throw new VisibleError(`The archive "${this.#name}" is cut short. Save or copy it again.`);
   }
 }
 
@@ -192,10 +218,17 @@ async function decompressed(path: string, name: string, context: SourceContext):
   progress?.({ step: "unpack", message: `decompressing "${name}"` });
   await cache.add("blobs", entry, async (target) => {
     try {
-      await pipeline(createReadStream(path), createGunzip({ chunkSize: 256 * 1024 }), createWriteStream(target, { flush: true }), { signal });
+      await pipeline(
+        createReadStream(path),
+        createGunzip({ chunkSize: 256 * 1024 }),
+        createWriteStream(target, { flush: true }),
+        { signal },
+      );
     } catch (error) {
       if (!String((error as { code?: unknown }).code).startsWith("Z_")) throw error;
-      throw new VisibleError(`The archive "${name}" is cut short or damaged: it cannot be decompressed (${(error as Error).message}).`);
+      throw new VisibleError(
+        `The archive "${name}" is cut short or damaged: it cannot be decompressed (${(error as Error).message}).`,
+      );
     }
   });
   return cache.path("blobs", entry);

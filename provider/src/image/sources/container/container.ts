@@ -4,14 +4,18 @@ import { VisibleError } from "../../errors.js";
 import type { ResolvedSource, SourceContext } from "../source.js";
 import { resolveArchive } from "./archive.js";
 import { resolveLayout } from "./layout.js";
+import { resolveReference } from "./pull.js";
 
 /** Tells the forms of a container source apart and looks the image up. */
 export async function resolveContainer(container: string, context: SourceContext): Promise<ResolvedSource> {
   const local = await findLocal(container, context.baseDir);
   if (local?.kind === "layout") return resolveLayout(local.path, local.tag, container, context);
   if (local?.kind === "archive") return resolveArchive(local.path, local.tag, container, context);
-  if (isPath(container)) throw new VisibleError(`The container image "${container}" does not exist (looked for "${resolve(context.baseDir, container)}").`);
-  throw new VisibleError(`Registries cannot be read yet.`);
+  if (isPath(container))
+    throw new VisibleError(
+      `The container image "${container}" does not exist (looked for "${resolve(context.baseDir, container)}").`,
+    );
+  return resolveReference(container, context);
 }
 
 interface Local {

@@ -28,7 +28,10 @@ export interface BlobStore {
   /** A small document: index, manifest or configuration. Its digest has been checked. */
   readDocument(descriptor: Descriptor, isManifest: boolean): Promise<Buffer>;
   /** A layer, as a part of a file of this host. `progress` is told how many of its bytes have arrived. */
-  locate(descriptor: Descriptor, progress: (done: number) => void): Promise<Pick<LayerBlob, "path" | "offset" | "length">>;
+  locate(
+    descriptor: Descriptor,
+    progress: (done: number) => void,
+  ): Promise<Pick<LayerBlob, "path" | "offset" | "length">>;
 }
 
 /** Follows an index to the image for linux/amd64. */
@@ -45,7 +48,12 @@ export async function resolveImage(store: BlobStore, index: Index, context: Sour
   throw new VisibleError(`${store.name} is not a container image: its manifest is of a kind that is not known.`);
 }
 
-async function resolveManifest(store: BlobStore, manifest: Manifest, digest: string, context: SourceContext): Promise<ResolvedSource> {
+async function resolveManifest(
+  store: BlobStore,
+  manifest: Manifest,
+  digest: string,
+  context: SourceContext,
+): Promise<ResolvedSource> {
   return {
     name: store.name,
     key: JSON.stringify(["container", digest]),
@@ -65,8 +73,13 @@ export async function loadImage(
   context: SourceContext,
 ): Promise<RootFileSystem> {
   checkPlatform(configuration, store.name);
-  const unsupported = layers.find(({ mediaType }) => mediaType !== undefined && (/\+encrypted$/.test(mediaType) || !/tar|layer/.test(mediaType)));
-  if (unsupported) throw new VisibleError(`${store.name} is not a container image that can be unpacked: it has a layer of type "${unsupported.mediaType}".`);
+  const unsupported = layers.find(
+    ({ mediaType }) => mediaType !== undefined && (/\+encrypted$/.test(mediaType) || !/tar|layer/.test(mediaType)),
+  );
+  if (unsupported)
+    throw new VisibleError(
+      `${store.name} is not a container image that can be unpacked: it has a layer of type "${unsupported.mediaType}".`,
+    );
 
   const tree = directory();
   const names = layers.map(({ digest }) => `${digest.slice(0, "sha256:".length + 12)}… of ${store.name}`);
@@ -75,7 +88,12 @@ export async function loadImage(
   return { tree, defaults: imageDefaults(configuration) };
 }
 
-async function unpackLayers(store: BlobStore, layers: Descriptor[], names: string[], context: SourceContext): Promise<UnpackedLayer[]> {
+async function unpackLayers(
+  store: BlobStore,
+  layers: Descriptor[],
+  names: string[],
+  context: SourceContext,
+): Promise<UnpackedLayer[]> {
   const total = layers.reduce((sum, { size }) => sum + size, 0);
   const pulled = layers.map(() => 0);
   const unpacked = layers.map(() => 0);
@@ -133,7 +151,9 @@ function imageDefaults(configuration: ImageConfiguration): ImageDefaults {
     ["stopSignal", StopSignal],
     ["exposedPorts", exposedPorts.join(",")],
   ];
-  const implied = facts.filter(([, value]) => value !== undefined && value !== "").map(([name, value]) => [`org.opencontainers.image.${name}`, value]);
+  const implied = facts
+    .filter(([, value]) => value !== undefined && value !== "")
+    .map(([name, value]) => [`org.opencontainers.image.${name}`, value]);
   const labels = Object.entries(Labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
   return {
     entrypoint: Entrypoint ?? [],
@@ -150,5 +170,7 @@ function imageDefaults(configuration: ImageConfiguration): ImageDefaults {
 export function checkDocument(data: Buffer, descriptor: Descriptor, name: string): Buffer {
   const found = createHash("sha256").update(data).digest("hex");
   if (found === hexOf(descriptor.digest, name)) return data;
-  throw new VisibleError(`${name} is damaged: the document ${descriptor.digest} does not match its digest (found sha256:${found}). Copy or pull the image again.`);
+  throw new VisibleError(
+    `${name} is damaged: the document ${descriptor.digest} does not match its digest (found sha256:${found}). Copy or pull the image again.`,
+  );
 }

@@ -10,13 +10,20 @@ import type { ResolvedSource, SourceContext } from "../source.js";
 import { type BlobStore, checkDocument, resolveImage } from "./image.js";
 import { hexOf, isIndex, parseJson, selectTag } from "./manifest.js";
 
-export async function resolveLayout(folder: string, tag: string | undefined, name: string, context: SourceContext): Promise<ResolvedSource> {
+export async function resolveLayout(
+  folder: string,
+  tag: string | undefined,
+  name: string,
+  context: SourceContext,
+): Promise<ResolvedSource> {
   let data: Buffer;
   try {
     data = await readFile(join(folder, "index.json"));
   } catch (error) {
     if (errorCode(error) !== "ENOENT") throw error;
-    throw new VisibleError(`The folder "${name}" is not an OCI image layout: it has no index.json. To run what is in the folder itself, use a directory source.`);
+    throw new VisibleError(
+      `The folder "${name}" is not an OCI image layout: it has no index.json. To run what is in the folder itself, use a directory source.`,
+    );
   }
   const index = parseJson(data, `"${name}/index.json"`);
   if (!isIndex(index)) throw new VisibleError(`"${name}/index.json" is damaged: it lists no manifests.`);
@@ -25,7 +32,8 @@ export async function resolveLayout(folder: string, tag: string | undefined, nam
 
 function layoutStore(folder: string, name: string): BlobStore {
   const blobPath = (digest: string): string => join(folder, "blobs", "sha256", hexOf(digest, `The image "${name}"`));
-  const missing = (digest: string): VisibleError => new VisibleError(`The image "${name}" is incomplete: the blob ${digest} is not there. Copy it again.`);
+  const missing = (digest: string): VisibleError =>
+    new VisibleError(`The image "${name}" is incomplete: the blob ${digest} is not there. Copy it again.`);
   return {
     name: `"${name}"`,
     readDocument: async (descriptor) => {

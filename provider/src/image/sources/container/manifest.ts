@@ -72,7 +72,10 @@ export function isManifest(document: unknown): document is Manifest {
 /** The hexadecimal part of a digest. */
 export function hexOf(digest: string, name: string): string {
   const [, hex] = /^sha256:([0-9a-f]{64})$/.exec(digest) ?? [];
-  if (hex === undefined) throw new VisibleError(`${name} has the digest "${digest}", which is not a SHA-256 digest; only those are supported.`);
+  if (hex === undefined)
+    throw new VisibleError(
+      `${name} has the digest "${digest}", which is not a SHA-256 digest; only those are supported.`,
+    );
   return hex;
 }
 
@@ -89,7 +92,9 @@ export function selectPlatform(index: Index, name: string): Descriptor[] {
   const platforms = index.manifests
     .map(({ platform }) => [platform?.os, platform?.architecture, platform?.variant].filter(Boolean).join("/"))
     .filter((platform) => platform !== "unknown/unknown");
-  throw new VisibleError(`${name} has no image for linux/amd64, only for ${[...new Set(platforms)].join(", ") || "nothing"}.`);
+  throw new VisibleError(
+    `${name} has no image for linux/amd64, only for ${[...new Set(platforms)].join(", ") || "nothing"}.`,
+  );
 }
 
 function isWanted({ os, architecture }: NonNullable<Descriptor["platform"]>): boolean {
@@ -101,12 +106,16 @@ export function selectTag(index: Index, tag: string | undefined, name: string): 
   if (tag === undefined) {
     const tags = new Set(index.manifests.map(tagOf).filter((tag) => tag !== undefined));
     if (tags.size <= 1) return index;
-    throw new VisibleError(`${name} holds several images: ${[...tags].join(", ")}. Add one of these tags, as in "${name}:${[...tags][0]}".`);
+    throw new VisibleError(
+      `${name} holds several images: ${[...tags].join(", ")}. Add one of these tags, as in "${name}:${[...tags][0]}".`,
+    );
   }
   const manifests = index.manifests.filter((descriptor) => tagOf(descriptor) === tag);
   if (manifests.length > 0) return { manifests };
   const tags = index.manifests.map(tagOf).filter((tag) => tag !== undefined);
-  throw new VisibleError(`${name} holds no image with the tag "${tag}"${tags.length > 0 ? `, only ${tags.join(", ")}` : ""}.`);
+  throw new VisibleError(
+    `${name} holds no image with the tag "${tag}"${tags.length > 0 ? `, only ${tags.join(", ")}` : ""}.`,
+  );
 }
 
 function tagOf({ annotations }: Descriptor): string | undefined {
@@ -117,5 +126,6 @@ function tagOf({ annotations }: Descriptor): string | undefined {
 /** Makes sure that the image is for linux/amd64. */
 export function checkPlatform(configuration: ImageConfiguration, name: string): void {
   const { os = "linux", architecture = "amd64" } = configuration;
-  if (os !== "linux" || architecture !== "amd64") throw new VisibleError(`${name} has no image for linux/amd64, only for ${os}/${architecture}.`);
+  if (os !== "linux" || architecture !== "amd64")
+    throw new VisibleError(`${name} has no image for linux/amd64, only for ${os}/${architecture}.`);
 }
