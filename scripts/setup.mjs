@@ -3,7 +3,6 @@
 //   node scripts/setup.mjs [start|test|bench]
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { inRoot } from "./lib/paths.mjs";
 import { main, VisibleError } from "./lib/terminal.mjs";
 import { aptInstall } from "./tools/apt.mjs";
 import { nodeModules } from "./tools/node-modules.mjs";
@@ -34,7 +33,7 @@ const needs = {
 /**
  * Makes ready for a command.
  * @param {"start" | "test" | "bench"} command
- * @returns The Rust toolchain, and the environment in which `pulumi` and its plugins are on PATH.
+ * @returns The Rust toolchain, and the environment in which `pulumi` is on PATH.
  */
 export async function setup(command) {
   if (process.platform !== "linux")
@@ -48,13 +47,11 @@ export async function setup(command) {
   return { rust: toolchain, env: pulumiEnvironment(engine) };
 }
 
-/** The environment in which the engine finds its plugins and asks nothing and nobody. */
+/** The environment in which the engine is found and asks nothing and nobody. */
 export function pulumiEnvironment(engine) {
-  // `@pulumi/pulumi` carries the plugin that dynamic providers run in.
-  const plugins = inRoot("node_modules", "@pulumi", "pulumi");
   return {
     ...process.env,
-    PATH: [engine, plugins, process.env.PATH].join(path.delimiter),
+    PATH: [engine, process.env.PATH].join(path.delimiter),
     PULUMI_SKIP_UPDATE_CHECK: "1",
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
   };

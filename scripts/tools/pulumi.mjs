@@ -1,10 +1,9 @@
 // The Pulumi engine and its Node.js language host.
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, createWriteStream, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
-import { createWriteStream } from "node:fs";
-import { toolsCache } from "../lib/paths.mjs";
+import { inRoot, toolsCache } from "../lib/paths.mjs";
 import { capture, run, which } from "../lib/process.mjs";
 import { dim, step, VisibleError } from "../lib/terminal.mjs";
 import { go } from "./go.mjs";
@@ -14,12 +13,13 @@ const minimumMinor = 200;
 /** The newest published Go module that contains the Node.js language host. */
 const languageHostVersion = "3.68.0";
 const installed = path.join(toolsCache, `pulumi-${version}`);
-const programs = ["pulumi", "pulumi-language-nodejs"];
+/** The engine, the Node.js language host, and the plugin that dynamic providers run in. */
+const programs = ["pulumi", "pulumi-language-nodejs", "pulumi-resource-pulumi-nodejs"];
 
-/** The folder that holds a good `pulumi` and `pulumi-language-nodejs`, or undefined. */
+/** The folder that holds a good `pulumi` and the programs that belong to it, or undefined. */
 export function findPulumi() {
   const found = which("pulumi");
-  if (found && which("pulumi-language-nodejs", path.dirname(found))) {
+  if (found && programs.every((program) => which(program, path.dirname(found)))) {
     const [, major, minor] = /^v(\d+)\.(\d+)\./.exec(capture(found, ["version"]) ?? "") ?? [];
     if (Number(major) === 3 && Number(minor) >= minimumMinor) return path.dirname(found);
   }
@@ -84,6 +84,8 @@ async function download(bin) {
  * requires the published one.
  */
 async function build(partial, bin) {
+  // Beside the engine it is part of it; from anywhere else on PATH the engine warns of it.
+  copyFileSync(inRoot("node_modules", "@pulumi", "pulumi", programs[2]), path.join(bin, programs[2]));
   const compiler = await go();
   const modules = [
     {
