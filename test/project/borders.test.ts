@@ -17,7 +17,10 @@ async function forbidden(file: string, ...imports: string[]): Promise<string[]> 
 describe("the provider's layers import only those below them", () => {
   // Existing files, because ESLint asks the TypeScript project for them.
   it.each([
-    ["image/build.ts", ["../targets/local/index.js", "../resources/image.js", "../hosts/cli/main.js", "@pulumi/pulumi"]],
+    [
+      "image/build.ts",
+      ["../targets/local/index.js", "../resources/image.js", "../hosts/cli/main.js", "@pulumi/pulumi"],
+    ],
     ["image/sources/directory.ts", ["../../targets/local/index.js", "../../resources/image.js", "@pulumi/pulumi"]],
     ["targets/local/index.ts", ["../../resources/image.js", "../../hosts/cli/main.js", "@pulumi/pulumi"]],
   ])("%s may not import from above", async (file, imports) => {
