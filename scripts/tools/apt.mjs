@@ -14,9 +14,11 @@ export function missingPackages(packages) {
   return packages.filter((name) => !installed.has(name));
 }
 
-/** True when apt knows the package in a version that can be installed. */
-export function isAvailable(name) {
-  return /Candidate: \d/.test(capture("apt-cache", ["policy", name]) ?? "");
+/** True when apt knows all packages in versions that can be installed. */
+export async function areAvailable(packages) {
+  const known = (name) => /Candidate: \d/.test(capture("apt-cache", ["policy", name]) ?? "");
+  if (!packages.every(known) && (isRoot || which("sudo"))) await refreshLists();
+  return packages.every(known);
 }
 
 /** Installs the packages that are missing; `why` ends up in the progress line. */
@@ -29,30 +31,34 @@ export async function aptInstall(packages, why) {
       `This needs programs that the Debian packages \`${list}\` contain (${why}), and only Debian and Ubuntu are ` +
         `set up automatically. Install them with your system's package manager and run the command again.`,
     );
-  const root = process.getuid?.() === 0;
-  if (!root && !which("sudo"))
+  if (!isRoot && !which("sudo"))
     throw new VisibleError(
       `These packages are missing (${why}), and installing them takes root or sudo. ` +
         `As root, run: apt-get install --no-install-recommends ${list}`,
     );
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const aptGet = (...args) =>
-    root
-      ? run("apt-get", args, { quiet: true, env })
-      : run("sudo", ["DEBIAN_FRONTEND=noninteractive", "apt-get", ...args], {
-          quiet: true,
-          stdio: ["inherit", "pipe", "pipe"],
-        });
   await step(`Install packages: ${list}`, why, async () => {
-    // A fresh machine's package lists are empty or old: refresh them once, then again only when a package is unknown.
-    await refreshLists(aptGet);
-    await aptGet("install", "--yes", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", ...missing);
+    await refreshLists();
+    await aptGet("install", "--yes", "--no-install-recommends", ...missing);
   });
 }
 
+const isRoot = process.getuid?.() === 0;
+
+function aptGet(...args) {
+  // Debian's own daily upgrade may hold the lock for a while.
+  const command = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300", ...args];
+  return run(isRoot ? "env" : "sudo", command, { quiet: true });
+}
+
 let refreshed = false;
-async function refreshLists(aptGet) {
+
+/** A fresh machine's package lists are empty or old. */
+async function refreshLists() {
   if (refreshed) return;
-  await aptGet("update", "-o", "DPkg::Lock::Timeout=300");
   refreshed = true;
+  try {
+    await aptGet("update");
+  } catch {
+    // One source of several may be out of reach; whether a package is missing for it shows when it is installed.
+  }
 }

@@ -4,7 +4,7 @@ import path from "node:path";
 import { toolsCache } from "../lib/paths.mjs";
 import { capture, run, which } from "../lib/process.mjs";
 import { step, VisibleError } from "../lib/terminal.mjs";
-import { aptInstall, isAvailable } from "./apt.mjs";
+import { aptInstall, areAvailable } from "./apt.mjs";
 
 export const target = "x86_64-unknown-none";
 /** `rust-version` in kernel/Cargo.toml. */
@@ -106,8 +106,7 @@ async function addTarget(options) {
 async function installDebian(options) {
   if (!which("apt-get")) return undefined;
   const packages = options.lint ? [...debianPackages, ...debianLintPackages] : debianPackages;
-  await aptInstall([], "");
-  if (!packages.every(isAvailable)) return undefined;
+  if (!(await areAvailable(packages))) return undefined;
   await aptInstall(packages, "Rust, which the kernel is written in");
   return debian(options);
 }
