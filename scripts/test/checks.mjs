@@ -48,6 +48,8 @@ export function checks({ rust, env }) {
       check: () => cargo("clippy", "--locked", "--package", "unikernel", ...rust.bareMetal, "--", "-D", "warnings"),
     },
     { name: "kernel's crates", suite: () => cargoTest(rust, kernel) },
+    // Its binary is for bare metal; what can be tested on this machine is its library.
+    { name: "kernel proper", suite: () => cargoTest(rust, kernel, "--package", "unikernel", "--lib") },
     ...(anyFile(inRoot("provider", "src"), ".test.ts")
       ? [{ name: "provider", suite: () => vitest(inRoot("provider"), env) }]
       : []),

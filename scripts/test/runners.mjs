@@ -33,8 +33,8 @@ function execute(program, args, options) {
 const settle = (counts, code) => (code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts);
 
 /** @returns {Promise<Counts>} */
-export async function cargoTest(rust, folder) {
-  const args = ["test", "--locked", "--no-fail-fast"];
+export async function cargoTest(rust, folder, ...selection) {
+  const args = ["test", "--locked", "--no-fail-fast", ...selection];
   const { code, output } = await execute(rust.cargo, args, { cwd: folder, env: rust.env });
   const counts = { passed: 0, failed: 0, skipped: 0 };
   for (const [, passed, failed, ignored] of output.matchAll(
