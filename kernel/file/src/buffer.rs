@@ -42,6 +42,24 @@ pub trait Sink {
     }
 }
 
+/// Gives all of `bytes` to `sink`, or none that count: a record is read whole.
+pub(crate) fn put_record(sink: &mut dyn Sink, bytes: &[u8]) -> core::result::Result<(), Fault> {
+    let mut done = 0;
+    while done < bytes.len() {
+        done += sink.write(&bytes[done..])?;
+    }
+    Ok(())
+}
+
+/// Fills `into` from `source`, or nothing that counts.
+pub(crate) fn get_record(source: &mut dyn Source, into: &mut [u8]) -> core::result::Result<(), Fault> {
+    let mut done = 0;
+    while done < into.len() {
+        done += source.read(&mut into[done..])?;
+    }
+    Ok(())
+}
+
 /// Gives the bytes that an operation consumes.
 pub trait Source {
     /// How many more bytes there are.

@@ -7,12 +7,16 @@ extern crate alloc;
 
 mod buffer;
 mod descriptors;
+pub mod epoll;
 mod error;
+pub mod eventfd;
 mod open_file;
 pub mod pipe;
+pub mod poll;
 mod readiness;
 #[cfg(test)]
 mod testing;
+pub mod timerfd;
 mod traits;
 
 pub use buffer::{BytesSink, BytesSource, Fault, Sink, Source};

@@ -11,8 +11,8 @@ use crate::{DirectoryEntry, File, Result, Sink, Source};
 
 /// Told when an open file description that it watches goes away.
 pub trait Watcher: Send + Sync {
-    /// The description registered with `key` is closed.
-    fn closed(&self, key: u64);
+    /// The description registered with `key` is closed. Its file is still there.
+    fn closed(&self, key: u64, file: &dyn File);
 }
 
 /// An open file description: a file with a position, an access mode and status flags. The file is told to close when the last share of
@@ -184,13 +184,9 @@ impl OpenFile {
             SEEK_CUR => *position as i64,
             SEEK_END => self.file.status()?.size as i64,
             SEEK_DATA | SEEK_HOLE => {
-                let size = self.file.status()?.size;
-                if u64::try_from(offset).is_ok_and(|offset| offset < size) {
-                    // A file without holes is one run of data with the hole that every file has behind its end.
-                    *position = if whence == SEEK_DATA { offset as u64 } else { size };
-                    return Ok(*position);
-                }
-                return Err(Errno::NXIO.into());
+                let offset = u64::try_from(offset).map_err(|_| Errno::NXIO)?;
+                *position = self.file.seek_data(offset, whence == SEEK_HOLE)?;
+                return Ok(*position);
             }
             _ => return Err(Errno::INVAL.into()),
         };
@@ -234,7 +230,7 @@ impl Drop for OpenFile {
         let watchers = core::mem::take(&mut *self.watchers.lock());
         for (watcher, key) in watchers {
             if let Some(watcher) = watcher.upgrade() {
-                watcher.closed(key);
+                watcher.closed(key, &*self.file);
             }
         }
         if !self.is_path() {

@@ -42,12 +42,22 @@ pub trait File: Any + Send + Sync {
         false
     }
 
+    /// The first offset from `offset` on that holds data (`SEEK_DATA`) or, with `hole`, that does not (`SEEK_HOLE`). `ENXIO` behind the
+    /// end. A file that knows no holes is data up to its end.
+    fn seek_data(&self, offset: u64, hole: bool) -> Result<u64> {
+        let size = self.status()?.size;
+        if offset >= size {
+            return Err(Errno::NXIO.into());
+        }
+        Ok(if hole { size } else { offset })
+    }
+
     /// What the file is ready for now.
     fn readiness(&self) -> Readiness {
         Readiness::IN | Readiness::OUT | Readiness::RDNORM | Readiness::WRNORM
     }
 
-    /// Notified when the readiness may have changed; `None` for files that are always ready.
+    /// Notified when the readiness may have changed; `None` for files that are always ready, which epoll refuses.
     fn wait_queue(&self) -> Option<&WaitQueue> {
         None
     }
@@ -131,6 +141,8 @@ pub enum FileType {
     Fifo,
     /// Socket.
     Socket,
+    /// None, as eventfd, timerfd and epoll have it: `stat(2)` reports a mode without a type.
+    Anonymous,
 }
 
 /// An entry of a directory.

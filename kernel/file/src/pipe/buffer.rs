@@ -21,7 +21,10 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// `length` bytes of a page from `offset` on, such as a page of the page cache. Panics when they leave the page.
+    /// `length` bytes of a page from `offset` on, such as a page of the page cache.
+    ///
+    /// # Panics
+    /// When they leave the page.
     pub fn new(frame: Frame, offset: usize, length: usize) -> Self {
         assert!(
             offset <= PAGE_SIZE && length <= PAGE_SIZE - offset,

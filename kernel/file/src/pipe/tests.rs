@@ -55,7 +55,7 @@ fn a_pipe_fills_as_on_linux() {
 #[test]
 fn a_small_write_is_whole_or_not_at_all() {
     let (reader, writer) = pipe(false);
-    assert_eq!(write(&writer, &[1; 65000]).unwrap(), 65000);
+    assert_eq!(write(&writer, &vec![1; 65000]).unwrap(), 65000);
     assert!(would_block(&write(&writer, &[2; 1000])));
     assert_eq!(write(&writer, &[2; 536]).unwrap(), 536);
     read(&reader, 4096).unwrap();

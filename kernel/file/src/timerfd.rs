@@ -1,0 +1,383 @@
+//! Timers to wait for (`timerfd_create(2)`).
+
+use abi::general::{CLOCK_BOOTTIME, CLOCK_BOOTTIME_ALARM, CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_REALTIME_ALARM};
+use abi::{Errno, IntervalTimer, Timespec};
+use alloc::sync::Arc;
+use core::any::Any;
+use core::future::Future;
+use core::pin::pin;
+use core::task::Poll;
+use hal::sync::SpinLock;
+use hal::time::{monotonic, realtime};
+use task::{WaitQueue, sleep_until};
+
+use crate::buffer::put_record;
+use crate::{Error, File, FileType, Readiness, Result, Sink, Status, anonymous_inode};
+
+/// Notified when somebody sets the clock of the day.
+static CLOCK_SET: WaitQueue = WaitQueue::new();
+
+/// Tells all timers that the clock of the day was set.
+pub fn realtime_was_set() {
+    CLOCK_SET.notify();
+}
+
+/// A timer as a file: reading it gives the number of expirations since the last read.
+pub struct TimerFd {
+    shared: Arc<Shared>,
+    follows_realtime: bool,
+    inode: u64,
+}
+
+struct Shared {
+    state: SpinLock<State>,
+    /// Notified when the timer expires.
+    queue: WaitQueue,
+    /// Notified when the driver has to look at the state again.
+    changed: WaitQueue,
+}
+
+#[derive(Default)]
+struct State {
+    /// Time of the next expiration that nobody has read; on the clock of the day when `on_realtime`, else since boot.
+    deadline: Option<u64>,
+    interval: u64,
+    on_realtime: bool,
+    /// The mark of [`CLOCK_SET`] of a timer that is cancelled when the clock is set.
+    cancel_after: Option<u64>,
+    /// A task waits for the deadline; it looks again at this time since boot, or when told.
+    driver: Option<u64>,
+    /// Who waits was told of the expiration.
+    told: bool,
+    closed: bool,
+}
+
+impl State {
+    fn now(&self) -> u64 {
+        if self.on_realtime { realtime() } else { monotonic() }
+    }
+
+    /// Expirations that nobody has read.
+    fn expirations(&self) -> u64 {
+        let now = self.now();
+        match self.deadline {
+            Some(deadline) if deadline <= now && self.interval == 0 => 1,
+            Some(deadline) if deadline <= now => 1 + (now - deadline) / self.interval,
+            _ => 0,
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel_after.is_some_and(|mark| mark != CLOCK_SET.ticket())
+    }
+
+    /// Time since boot of the next expiration, unless one waits to be read already.
+    fn wake_at(&self) -> Option<u64> {
+        let left = self.deadline?.checked_sub(self.now()).filter(|&left| left > 0)?;
+        Some(monotonic().saturating_add(left))
+    }
+
+    fn setting(&self) -> IntervalTimer {
+        let left = match self.deadline {
+            None => 0,
+            Some(deadline) => {
+                let now = self.now();
+                match deadline.checked_sub(now).filter(|&left| left > 0) {
+                    Some(left) => left,
+                    None if self.interval == 0 => 0,
+                    None => self.interval - (now - deadline) % self.interval,
+                }
+            }
+        };
+        IntervalTimer {
+            interval: Timespec::from_nanoseconds(self.interval),
+            value: Timespec::from_nanoseconds(left),
+        }
+    }
+}
+
+impl TimerFd {
+    /// A timer that is not armed. `EINVAL` for clocks that timers cannot follow. The alarm clocks are those they wake a sleeping machine for;
+    /// this one never sleeps.
+    pub fn new(clock: u32) -> core::result::Result<Arc<Self>, Errno> {
+        let follows_realtime = match clock {
+            CLOCK_REALTIME | CLOCK_REALTIME_ALARM => true,
+            CLOCK_MONOTONIC | CLOCK_BOOTTIME | CLOCK_BOOTTIME_ALARM => false,
+            _ => return Err(Errno::INVAL),
+        };
+        Ok(Arc::new(Self {
+            shared: Arc::new(Shared {
+                state: SpinLock::default(),
+                queue: WaitQueue::new(),
+                changed: WaitQueue::new(),
+            }),
+            follows_realtime,
+            inode: anonymous_inode(),
+        }))
+    }
+
+    /// Time to the next expiration, and the interval.
+    pub fn setting(&self) -> IntervalTimer {
+        self.shared.state.lock().setting()
+    }
+
+    /// Arms the timer, or disarms it with a value of zero, and returns the setting before. `absolute` makes the value a time of its clock. With
+    /// `cancel_on_set` reads of an absolute timer of the clock of the day fail with `ECANCELED` once that clock was set.
+    pub fn set(
+        &self,
+        new: &IntervalTimer,
+        absolute: bool,
+        cancel_on_set: bool,
+    ) -> core::result::Result<IntervalTimer, Errno> {
+        let (value, interval) = (new.value.to_nanoseconds()?, new.interval.to_nanoseconds()?);
+        let mut state = self.shared.state.lock();
+        let old = state.setting();
+        state.on_realtime = absolute && self.follows_realtime;
+        state.interval = interval;
+        state.deadline = match value {
+            0 => None,
+            _ if absolute => Some(value),
+            _ => Some(monotonic().saturating_add(value)),
+        };
+        state.cancel_after = (cancel_on_set && state.on_realtime).then(|| CLOCK_SET.ticket());
+        self.drive(state);
+        self.shared.queue.notify();
+        Ok(old)
+    }
+
+    /// Makes somebody wait for the deadline.
+    fn drive(&self, mut state: hal::sync::SpinLockGuard<'_, State>) {
+        state.told = false;
+        let Some(wake_at) = state.wake_at() else { return };
+        match state.driver {
+            None => {
+                state.driver = Some(wake_at);
+                drop(state);
+                task::spawn(drive(self.shared.clone()));
+            }
+            Some(planned) if wake_at < planned => {
+                drop(state);
+                self.shared.changed.notify();
+            }
+            // The driver looks before that deadline anyway.
+            Some(_) => {}
+        }
+    }
+}
+
+/// Waits for deadlines and tells of expirations until the file is closed.
+async fn drive(shared: Arc<Shared>) {
+    loop {
+        let (changed, clock) = (shared.changed.ticket(), CLOCK_SET.ticket());
+        let (wake_at, tell, follows_clock) = {
+            let mut state = shared.state.lock();
+            if state.closed {
+                return;
+            }
+            let wake_at = state.wake_at();
+            state.driver = Some(wake_at.unwrap_or(u64::MAX));
+            let expired = state.expirations() > 0;
+            let tell = expired && !core::mem::replace(&mut state.told, true);
+            (wake_at, tell, state.on_realtime)
+        };
+        if tell {
+            shared.queue.notify();
+        }
+        let mut deadline = wake_at.map(sleep_until);
+        let mut change = pin!(shared.changed.wait(changed));
+        let mut clock_set = pin!(CLOCK_SET.wait(clock));
+        core::future::poll_fn(|context| {
+            let slept = deadline
+                .as_mut()
+                .is_some_and(|sleep| pin!(sleep).poll(context).is_ready());
+            if slept || change.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            if follows_clock && clock_set.as_mut().poll(context).is_ready() {
+                shared.queue.notify();
+                return Poll::Ready(());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+impl File for TimerFd {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn status(&self) -> Result<Status> {
+        Ok(Status::anonymous(self.inode, FileType::Anonymous, 0o600))
+    }
+
+    fn read(&self, _offset: u64, sink: &mut dyn Sink) -> Result<usize> {
+        if sink.remaining() < 8 {
+            return Err(Errno::INVAL.into());
+        }
+        let mut state = self.shared.state.lock();
+        if state.is_cancelled() {
+            state.cancel_after = Some(CLOCK_SET.ticket());
+            return Err(Errno::CANCELED.into());
+        }
+        let count = state.expirations();
+        if count == 0 {
+            return Err(Error::WouldBlock);
+        }
+        put_record(sink, &count.to_ne_bytes())?;
+        state.deadline = match state.interval {
+            0 => None,
+            interval => state
+                .deadline
+                .map(|deadline| deadline.saturating_add(count.saturating_mul(interval))),
+        };
+        self.drive(state);
+        Ok(8)
+    }
+
+    fn readiness(&self) -> Readiness {
+        let state = self.shared.state.lock();
+        if state.is_cancelled() || state.expirations() > 0 {
+            Readiness::IN
+        } else {
+            Readiness::empty()
+        }
+    }
+
+    fn wait_queue(&self) -> Option<&WaitQueue> {
+        Some(&self.shared.queue)
+    }
+}
+
+impl Drop for TimerFd {
+    fn drop(&mut self) {
+        self.shared.state.lock().closed = true;
+        self.shared.changed.notify();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BytesSink;
+    use std::sync::{Mutex, MutexGuard};
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// The clock is one for all tests.
+    fn alone() -> MutexGuard<'static, ()> {
+        static LOCK: Mutex<()> = Mutex::new(());
+        LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn read(file: &TimerFd) -> Result<u64> {
+        let mut bytes = [0; 8];
+        file.read(0, &mut BytesSink::new(&mut bytes))?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+
+    fn setting(value: u64, interval: u64) -> IntervalTimer {
+        IntervalTimer {
+            interval: Timespec::from_nanoseconds(interval),
+            value: Timespec::from_nanoseconds(value),
+        }
+    }
+
+    fn pass(time: u64) {
+        hal::time::advance(time);
+        task::fire_expired(monotonic());
+        while task::run_ready(64) {}
+    }
+
+    #[test]
+    fn a_relative_timer_expires_once() {
+        let _alone = alone();
+        let timer = TimerFd::new(CLOCK_MONOTONIC).unwrap();
+        timer.set(&setting(50 * SECOND, 0), false, false).unwrap();
+        while task::run_ready(64) {}
+        let ticket = timer.shared.queue.ticket();
+        pass(40 * SECOND);
+        assert!(matches!(read(&timer), Err(Error::WouldBlock)));
+        assert!(timer.setting().value.seconds < 11);
+        pass(20 * SECOND);
+        assert_ne!(timer.shared.queue.ticket(), ticket, "who waits hears of the expiration");
+        assert_eq!(timer.readiness(), Readiness::IN);
+        assert_eq!(timer.setting().value, Timespec::default());
+        assert_eq!(read(&timer).unwrap(), 1);
+        assert!(matches!(read(&timer), Err(Error::WouldBlock)));
+    }
+
+    #[test]
+    fn an_interval_counts_what_nobody_read_and_goes_on() {
+        let _alone = alone();
+        let timer = TimerFd::new(CLOCK_BOOTTIME).unwrap();
+        let first = monotonic() + 10 * SECOND;
+        timer.set(&setting(first, 100 * SECOND), true, false).unwrap();
+        while task::run_ready(64) {}
+        pass(350 * SECOND);
+        assert_eq!(read(&timer).unwrap(), 4);
+        let left = timer.setting().value.seconds;
+        assert!((50..=60).contains(&left), "{left} s to the next");
+        let ticket = timer.shared.queue.ticket();
+        pass(70 * SECOND);
+        assert_ne!(timer.shared.queue.ticket(), ticket);
+        assert_eq!(read(&timer).unwrap(), 1);
+    }
+
+    #[test]
+    fn an_earlier_deadline_replaces_a_later_one() {
+        let _alone = alone();
+        let timer = TimerFd::new(CLOCK_REALTIME).unwrap();
+        timer.set(&setting(1000 * SECOND, 0), false, false).unwrap();
+        while task::run_ready(64) {}
+        let old = timer.set(&setting(10 * SECOND, 0), false, false).unwrap();
+        assert!(old.value.seconds >= 998);
+        while task::run_ready(64) {}
+        let ticket = timer.shared.queue.ticket();
+        pass(11 * SECOND);
+        assert_ne!(timer.shared.queue.ticket(), ticket);
+        assert_eq!(read(&timer).unwrap(), 1);
+        timer.set(&setting(10 * SECOND, 0), false, false).unwrap();
+        timer.set(&setting(0, 0), false, false).unwrap();
+        pass(20 * SECOND);
+        assert!(matches!(read(&timer), Err(Error::WouldBlock)));
+    }
+
+    #[test]
+    fn setting_the_clock_cancels() {
+        let _alone = alone();
+        let timer = TimerFd::new(CLOCK_REALTIME).unwrap();
+        timer.set(&setting(realtime() + 10 * SECOND, 0), true, true).unwrap();
+        realtime_was_set();
+        assert_eq!(timer.readiness(), Readiness::IN);
+        assert!(matches!(read(&timer), Err(Error::Errno(Errno::CANCELED))));
+        assert!(matches!(read(&timer), Err(Error::WouldBlock)));
+    }
+
+    #[test]
+    fn the_driver_ends_with_the_file() {
+        let _alone = alone();
+        let timer = TimerFd::new(CLOCK_MONOTONIC).unwrap();
+        timer.set(&setting(3600 * SECOND, 0), false, false).unwrap();
+        while task::run_ready(64) {}
+        let shared = Arc::downgrade(&timer.shared);
+        drop(timer);
+        while task::run_ready(64) {}
+        assert!(shared.upgrade().is_none());
+    }
+
+    #[test]
+    fn other_clocks_and_bad_times_are_refused() {
+        assert_eq!(TimerFd::new(2).err(), Some(Errno::INVAL));
+        let timer = TimerFd::new(CLOCK_MONOTONIC).unwrap();
+        let bad = IntervalTimer {
+            value: Timespec {
+                seconds: 0,
+                nanoseconds: -1,
+            },
+            ..IntervalTimer::default()
+        };
+        assert_eq!(timer.set(&bad, false, false).err(), Some(Errno::INVAL));
+    }
+}
