@@ -62,6 +62,11 @@ pub trait File: Any + Send + Sync {
         None
     }
 
+    /// Nanoseconds after which a blocking read, or `write`, gives up with `EAGAIN`: `SO_RCVTIMEO` and `SO_SNDTIMEO` of sockets.
+    fn time_limit(&self, _write: bool) -> Option<u64> {
+        None
+    }
+
     /// The pages to map with `mmap(2)`; `None` when it cannot be mapped.
     fn pages(&self) -> Option<Arc<dyn Pages>> {
         None
