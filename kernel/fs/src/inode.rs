@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use crate::vfs::Place;
 use abi::Errno;
 use file::{DirectoryEntry, File, FileType, Pages, Result, Sink, Source, Status};
 
@@ -279,6 +280,8 @@ pub enum XattrMode {
 pub enum Link {
     /// To a path.
     Path(Vec<u8>),
+    /// To a place, whatever its path (`/proc/self/exe`).
+    Place(Place),
 }
 
 /// A device number (`st_dev`) for a file system that has no device, as Linux numbers them: major 0.

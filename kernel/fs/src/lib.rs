@@ -2,6 +2,7 @@
 //!
 //! - [`Inode`] is what every file system implements; [`erofs`] is the image's,
 //!   read through the page cache ([`CachedPages`]) from a [`BlockDevice`].
+//! - [`vfs`] has what names mean: path lookup, permissions, mounts.
 //!
 //! Nothing here blocks. An operation that needs data from the disk returns [`file::Error::Pending`] before it has changed anything;
 //! the caller awaits the completion and calls again.
@@ -15,6 +16,7 @@ mod block;
 mod cache;
 pub mod erofs;
 mod inode;
+pub mod vfs;
 
 pub use block::{BlockDevice, Transfer};
 pub use cache::{CachedPages, reclaim, reclaim_mapped};

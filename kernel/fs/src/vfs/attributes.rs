@@ -1,0 +1,245 @@
+//! Changing attributes.
+
+use alloc::vec::Vec;
+
+use abi::Errno;
+use file::{FileType, Result};
+
+use super::{Access, Capabilities, Context, MountFlags, Place};
+use crate::inode::{AttributeChange, Link, XattrMode};
+
+const SET_USER_ID: u16 = 0o4000;
+const SET_GROUP_ID: u16 = 0o2000;
+/// Bytes of the longest name of an extended attribute.
+const XATTR_NAME_MAX: usize = 255;
+/// Bytes of the longest value of an extended attribute.
+const XATTR_SIZE_MAX: usize = 65_536;
+
+/// A time for `utimensat(2)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Time {
+    /// The present (`UTIME_NOW`).
+    Now,
+    /// As it is (`UTIME_OMIT`).
+    Omit,
+    /// Nanoseconds since 1970.
+    At(u64),
+}
+
+impl Context {
+    /// `chmod(2)`.
+    pub fn change_mode(&self, place: &Place, mode: u16) -> Result<()> {
+        let inode = place.inode()?;
+        place.mount.check_writable()?;
+        let status = inode.status()?;
+        if !self.credentials.owns(&status) {
+            return Err(Errno::PERM.into());
+        }
+        if status.file_type == FileType::Symlink {
+            return Err(Errno::OPNOTSUPP.into());
+        }
+        let mut permissions = mode & 0o7777;
+        if !self.credentials.is_member(status.gid) && !self.credentials.can(Capabilities::FSETID) {
+            permissions &= !SET_GROUP_ID;
+        }
+        inode.set_attributes(&AttributeChange {
+            permissions: Some(permissions),
+            ..AttributeChange::default()
+        })
+    }
+
+    /// `chown(2)`; `None` leaves an ID as it is.
+    pub fn change_owner(&self, place: &Place, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+        let inode = place.inode()?;
+        place.mount.check_writable()?;
+        let status = inode.status()?;
+        let owner = self.credentials.user == status.uid;
+        let may_give = uid.is_none_or(|uid| owner && uid == status.uid);
+        let may_regroup = gid.is_none_or(|gid| owner && (gid == status.gid || self.credentials.is_member(gid)));
+        if !(may_give && may_regroup) && !self.credentials.can(Capabilities::CHOWN) {
+            return Err(Errno::PERM.into());
+        }
+        inode.set_attributes(&AttributeChange {
+            permissions: without_set_ids(status.file_type, status.permissions),
+            uid,
+            gid,
+            ..AttributeChange::default()
+        })
+    }
+
+    /// `utimensat(2)`.
+    pub fn change_times(&self, place: &Place, accessed: Time, modified: Time) -> Result<()> {
+        if (accessed, modified) == (Time::Omit, Time::Omit) {
+            return Ok(());
+        }
+        let inode = place.inode()?;
+        place.mount.check_writable()?;
+        let status = inode.status()?;
+        if !self.credentials.owns(&status) {
+            if (accessed, modified) != (Time::Now, Time::Now) {
+                return Err(Errno::PERM.into());
+            }
+            self.credentials.check(&status, Access::WRITE)?;
+        }
+        let resolve = |time| match time {
+            Time::Now => Some(hal::time::realtime()),
+            Time::Omit => None,
+            Time::At(time) => Some(time),
+        };
+        inode.set_attributes(&AttributeChange {
+            accessed: resolve(accessed),
+            modified: resolve(modified),
+            ..AttributeChange::default()
+        })
+    }
+
+    /// `truncate(2)`.
+    pub fn truncate(&self, place: &Place, size: u64) -> Result<()> {
+        let inode = place.inode()?;
+        match inode.file_type() {
+            FileType::Regular => {}
+            FileType::Directory => return Err(Errno::ISDIR.into()),
+            _ => return Err(Errno::INVAL.into()),
+        }
+        place.mount.check_writable()?;
+        self.credentials.check(&inode.status()?, Access::WRITE)?;
+        inode.truncate(size)
+    }
+
+    /// `access(2)`: with the real IDs, which the caller puts into the context. No access at all asks only whether the file exists.
+    pub fn check_access(&self, place: &Place, access: Access) -> Result<()> {
+        let inode = place.inode()?;
+        if access.is_empty() {
+            return Ok(());
+        }
+        let file_type = inode.file_type();
+        if access.contains(Access::EXECUTE)
+            && file_type == FileType::Regular
+            && place.mount.flags().contains(MountFlags::NO_EXECUTE)
+        {
+            return Err(Errno::ACCES.into());
+        }
+        self.credentials.check(&inode.status()?, access)?;
+        let changes = matches!(file_type, FileType::Regular | FileType::Directory | FileType::Symlink);
+        if access.contains(Access::WRITE) && changes {
+            place.mount.check_writable()?;
+        }
+        Ok(())
+    }
+
+    /// `EACCES` unless the file may be executed.
+    pub fn check_execute(&self, place: &Place) -> Result<()> {
+        match place.inode()?.file_type() {
+            FileType::Regular => self.check_access(place, Access::EXECUTE),
+            _ => Err(Errno::ACCES.into()),
+        }
+    }
+
+    /// `readlink(2)`.
+    pub fn read_link(&self, place: &Place) -> Result<Vec<u8>> {
+        let inode = place.inode()?;
+        if inode.file_type() != FileType::Symlink {
+            return Err(Errno::INVAL.into());
+        }
+        Ok(match inode.follow()? {
+            Link::Path(path) => path,
+            Link::Place(place) => place.path(&self.root),
+        })
+    }
+
+    /// `getxattr(2)`.
+    pub fn xattr(&self, place: &Place, name: &[u8]) -> Result<Vec<u8>> {
+        check_xattr_name(name)?;
+        let inode = place.inode()?;
+        let missing = match namespace(name) {
+            Namespace::User if has_user_xattrs(inode.file_type()) => {
+                self.credentials.check(&inode.status()?, Access::READ)?;
+                false
+            }
+            Namespace::User => true,
+            Namespace::Trusted => !self.credentials.can(Capabilities::SYS_ADMIN),
+            Namespace::Security => false,
+            Namespace::Other => return Err(Errno::OPNOTSUPP.into()),
+        };
+        if missing {
+            return Err(Errno::NODATA.into());
+        }
+        inode.xattr(name)
+    }
+
+    /// `listxattr(2)`: the names that the caller may know.
+    pub fn xattr_names(&self, place: &Place) -> Result<Vec<Vec<u8>>> {
+        let mut names = place.inode()?.xattr_names()?;
+        if !self.credentials.can(Capabilities::SYS_ADMIN) {
+            names.retain(|name| !name.starts_with(b"trusted."));
+        }
+        Ok(names)
+    }
+
+    /// `setxattr(2)`.
+    pub fn set_xattr(&self, place: &Place, name: &[u8], value: &[u8], mode: XattrMode) -> Result<()> {
+        check_xattr_name(name)?;
+        if value.len() > XATTR_SIZE_MAX {
+            return Err(Errno::TOOBIG.into());
+        }
+        self.check_xattr_change(place, name)?;
+        place.inode()?.set_xattr(name, value, mode)
+    }
+
+    /// `removexattr(2)`.
+    pub fn remove_xattr(&self, place: &Place, name: &[u8]) -> Result<()> {
+        check_xattr_name(name)?;
+        self.check_xattr_change(place, name)?;
+        place.inode()?.remove_xattr(name)
+    }
+
+    fn check_xattr_change(&self, place: &Place, name: &[u8]) -> Result<()> {
+        let inode = place.inode()?;
+        place.mount.check_writable()?;
+        match namespace(name) {
+            Namespace::User if has_user_xattrs(inode.file_type()) => {
+                Ok(self.credentials.check(&inode.status()?, Access::WRITE)?)
+            }
+            Namespace::Trusted | Namespace::Security if self.credentials.can(Capabilities::SYS_ADMIN) => Ok(()),
+            Namespace::Other => Err(Errno::OPNOTSUPP.into()),
+            _ => Err(Errno::PERM.into()),
+        }
+    }
+}
+
+enum Namespace {
+    User,
+    Trusted,
+    Security,
+    Other,
+}
+
+fn namespace(name: &[u8]) -> Namespace {
+    match () {
+        () if name.starts_with(b"user.") => Namespace::User,
+        () if name.starts_with(b"trusted.") => Namespace::Trusted,
+        () if name.starts_with(b"security.") => Namespace::Security,
+        () => Namespace::Other,
+    }
+}
+
+fn has_user_xattrs(file_type: FileType) -> bool {
+    matches!(file_type, FileType::Regular | FileType::Directory)
+}
+
+fn check_xattr_name(name: &[u8]) -> core::result::Result<(), Errno> {
+    match name.len() {
+        1..=XATTR_NAME_MAX => Ok(()),
+        _ => Err(Errno::RANGE),
+    }
+}
+
+/// The permission bits that a file keeps when its owner changes or its content is written to: `None` when all.
+fn without_set_ids(file_type: FileType, permissions: u16) -> Option<u16> {
+    // Without the group's execute bit, the set-group-ID bit means something else.
+    let dropped = match permissions & 0o010 {
+        0 => SET_USER_ID,
+        _ => SET_USER_ID | SET_GROUP_ID,
+    };
+    (file_type != FileType::Directory && permissions & dropped != 0).then_some(permissions & !dropped)
+}

@@ -1,0 +1,315 @@
+//! Names in memory: what lookups found, or found missing, so that they need not look again.
+
+use alloc::boxed::Box;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use abi::Errno;
+use file::{Error, FileType, Result};
+use hal::sync::{SpinLock, SpinLockGuard};
+use hashbrown::HashMap;
+
+use crate::inode::Inode;
+
+/// A name in a directory and what it stands for; nothing, when it is known not to exist.
+///
+/// The lock on a directory's children is the lock on the directory: who changes entries, or looks one up in the file system, holds it.
+pub struct Dentry {
+    inode: Option<Arc<dyn Inode>>,
+    position: SpinLock<Position>,
+    children: SpinLock<Children>,
+    /// The name was removed.
+    removed: AtomicBool,
+    /// File systems that are mounted here.
+    mounts: AtomicUsize,
+    used: AtomicBool,
+    /// Its slot in the cache plus one; 0 when it has none.
+    slot: AtomicUsize,
+}
+
+struct Position {
+    parent: Option<Arc<Dentry>>,
+    name: Box<[u8]>,
+}
+
+pub(super) type Children = HashMap<Box<[u8]>, Weak<Dentry>>;
+
+impl Dentry {
+    /// The top of a file system, or an object that has a name only for show.
+    pub fn top(inode: Arc<dyn Inode>, name: &[u8]) -> Arc<Self> {
+        Arc::new(Self::new(Some(inode), None, name))
+    }
+
+    fn new(inode: Option<Arc<dyn Inode>>, parent: Option<Arc<Dentry>>, name: &[u8]) -> Self {
+        Self {
+            inode,
+            position: SpinLock::new(Position {
+                parent,
+                name: name.into(),
+            }),
+            children: SpinLock::new(Children::new()),
+            removed: AtomicBool::new(false),
+            mounts: AtomicUsize::new(0),
+            used: AtomicBool::new(false),
+            slot: AtomicUsize::new(0),
+        }
+    }
+
+    /// What the name stands for; `ENOENT` when it does not exist.
+    pub fn inode(&self) -> core::result::Result<&Arc<dyn Inode>, Errno> {
+        self.inode.as_ref().ok_or(Errno::NOENT)
+    }
+
+    /// Whether the name exists.
+    pub fn exists(&self) -> bool {
+        self.inode.is_some()
+    }
+
+    /// Whether it is a directory.
+    pub fn is_directory(&self) -> bool {
+        self.has_type(FileType::Directory)
+    }
+
+    /// Whether it is a file of this type.
+    pub fn has_type(&self, file_type: FileType) -> bool {
+        self.inode.as_ref().is_some_and(|inode| inode.file_type() == file_type)
+    }
+
+    /// Whether the name was removed since; the file may live on.
+    pub fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Acquire)
+    }
+
+    /// The directory that it is in; `None` at the top of a file system.
+    pub fn parent(&self) -> Option<Arc<Dentry>> {
+        self.position.lock().parent.clone()
+    }
+
+    /// Its name; at the top of a file system `/`.
+    pub fn name(&self) -> Box<[u8]> {
+        self.position.lock().name.clone()
+    }
+
+    /// Whether it is `other` or lies below it.
+    pub(super) fn is_within(self: &Arc<Self>, other: &Arc<Self>) -> bool {
+        self.ancestor_below(other).is_some() || Arc::ptr_eq(self, other)
+    }
+
+    /// The entry of `other` that leads to this one, when this one lies below.
+    pub(super) fn ancestor_below(self: &Arc<Self>, other: &Arc<Self>) -> Option<Arc<Self>> {
+        let mut current = self.clone();
+        loop {
+            let parent = current.parent()?;
+            if Arc::ptr_eq(&parent, other) {
+                return Some(current);
+            }
+            current = parent;
+        }
+    }
+
+    pub(super) fn is_mount_point(&self) -> bool {
+        self.mounts.load(Ordering::Acquire) > 0
+    }
+
+    pub(super) fn count_mount(&self, mounted: bool) {
+        if mounted {
+            self.mounts.fetch_add(1, Ordering::AcqRel);
+        } else {
+            self.mounts.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Locks the directory.
+    pub(super) fn lock(&self) -> SpinLockGuard<'_, Children> {
+        self.children.lock()
+    }
+
+    /// The entry `name`, which may turn out not to exist. `EACCES` and the like are the caller's to check.
+    pub(super) fn child(self: &Arc<Self>, name: &[u8]) -> Result<Arc<Dentry>> {
+        let found = self.child_locked(&mut self.lock(), name)?;
+        found.keep();
+        Ok(found)
+    }
+
+    /// Keeps the name in memory when nobody uses it, for the next lookup. To be called without any lock.
+    pub(super) fn keep(self: &Arc<Self>) {
+        let cacheable = self
+            .parent()
+            .is_some_and(|parent| parent.inode().is_ok_and(|directory| directory.caches_names()));
+        if cacheable && !self.is_removed() && self.slot.load(Ordering::Relaxed) == 0 {
+            let displaced = CACHE.lock().insert(self);
+            drop(displaced);
+        }
+    }
+
+    /// As [`Dentry::child`], for who has locked the directory.
+    pub(super) fn child_locked(self: &Arc<Self>, children: &mut Children, name: &[u8]) -> Result<Arc<Dentry>> {
+        let directory = self.inode()?;
+        let caches = directory.caches_names();
+        if caches && let Some(found) = children.get(name).and_then(Weak::upgrade) {
+            found.used.store(true, Ordering::Relaxed);
+            return Ok(found);
+        }
+        if name.len() > 255 {
+            return Err(Errno::NAMETOOLONG.into());
+        }
+        let inode = match directory.lookup(name) {
+            Ok(inode) => Some(inode),
+            Err(Error::Errno(Errno::NOENT)) => None,
+            Err(error) => return Err(error),
+        };
+        let found = Arc::new(Self::new(inode, Some(self.clone()), name));
+        if caches {
+            children.insert(name.into(), Arc::downgrade(&found));
+        }
+        Ok(found)
+    }
+
+    /// Takes note of a new entry of a directory that the caller has locked.
+    pub(super) fn created(
+        self: &Arc<Self>,
+        children: &mut Children,
+        name: &[u8],
+        inode: Arc<dyn Inode>,
+    ) -> Arc<Dentry> {
+        let created = Arc::new(Self::new(Some(inode), Some(self.clone()), name));
+        children.insert(name.into(), Arc::downgrade(&created));
+        created
+    }
+
+    /// Takes note that an entry is gone from a directory that the caller has locked.
+    pub(super) fn remove(&self, children: &mut Children) {
+        children.remove(&self.position.lock().name);
+        self.removed.store(true, Ordering::Release);
+        // The name must not keep the file's content in memory.
+        CACHE.lock().forget(self);
+    }
+
+    /// Takes note that it has moved to another name, in a directory that the caller has locked as well as the old one.
+    pub(super) fn moved(self: &Arc<Self>, parent: &Arc<Dentry>, name: &[u8], children: &mut Children) {
+        children.insert(name.into(), Arc::downgrade(self));
+        let mut position = self.position.lock();
+        position.name = name.into();
+        position.parent = Some(parent.clone());
+    }
+}
+
+impl Drop for Dentry {
+    fn drop(&mut self) {
+        let Position { parent, name } = core::mem::replace(
+            self.position.get_mut(),
+            Position {
+                parent: None,
+                name: Box::default(),
+            },
+        );
+        let mut parent = parent;
+        if let Some(directory) = &parent
+            // Its lock may be held further up; then the next lookup of the name cleans up.
+            && let Some(mut children) = directory.children.try_lock()
+            && children.get(&name).is_some_and(|entry| entry.strong_count() == 0)
+        {
+            children.remove(&name);
+        }
+        // One by one, not each parent from its child's drop: paths may be deeper than the stack.
+        while let Some(mut last) = parent.take().and_then(Arc::into_inner) {
+            parent = last.position.get_mut().parent.take();
+            let name = core::mem::take(&mut last.position.get_mut().name);
+            if let Some(directory) = &parent
+                && let Some(mut children) = directory.children.try_lock()
+                && children.get(&name).is_some_and(|entry| entry.strong_count() == 0)
+            {
+                children.remove(&name);
+            }
+        }
+    }
+}
+
+/// The names that stay in memory though nobody uses them, each with a slot that a clock's hand goes over.
+struct Cache {
+    slots: Vec<Option<Arc<Dentry>>>,
+    free: Vec<usize>,
+    hand: usize,
+}
+
+static CACHE: SpinLock<Cache> = SpinLock::new(Cache {
+    slots: Vec::new(),
+    free: Vec::new(),
+    hand: 0,
+});
+
+/// How many names may stay: about 2 % of memory, with their inodes.
+fn capacity() -> usize {
+    (hal::mem::usage().total / 8).clamp(64, 65_536)
+}
+
+impl Cache {
+    /// Keeps a name and gives the one that it displaces, which the caller drops without any lock.
+    #[must_use]
+    fn insert(&mut self, dentry: &Arc<Dentry>) -> Option<Arc<Dentry>> {
+        if dentry.slot.load(Ordering::Relaxed) != 0 {
+            return None;
+        }
+        let mut displaced = None;
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None if self.slots.len() < capacity() => self.grow(),
+            None => match self.victim() {
+                Some(slot) => {
+                    displaced = self.slots[slot].take();
+                    slot
+                }
+                None => self.grow(),
+            },
+        };
+        self.slots[slot] = Some(dentry.clone());
+        dentry.slot.store(slot + 1, Ordering::Relaxed);
+        displaced
+    }
+
+    fn grow(&mut self) -> usize {
+        self.slots.push(None);
+        self.slots.len() - 1
+    }
+
+    /// A slot whose name nobody uses, nor has used since the hand last passed.
+    fn victim(&mut self) -> Option<usize> {
+        for _ in 0..2 * self.slots.len() {
+            self.hand = (self.hand + 1) % self.slots.len();
+            if let Some(dentry) = &self.slots[self.hand]
+                && !dentry.used.swap(false, Ordering::Relaxed)
+                && Arc::strong_count(dentry) == 1
+            {
+                return Some(self.hand);
+            }
+        }
+        None
+    }
+
+    fn forget(&mut self, dentry: &Dentry) {
+        if let Some(slot) = dentry.slot.swap(0, Ordering::Relaxed).checked_sub(1) {
+            // The caller holds a share, so this is not the last.
+            self.slots[slot] = None;
+            self.free.push(slot);
+        }
+    }
+}
+
+/// Lets go of up to `count` names that nobody uses, and of what their inodes have cached. To be called without any lock. Returns how many.
+pub fn shrink_dentries(count: usize) -> usize {
+    for done in 0..count {
+        let victim = {
+            let mut cache = CACHE.lock();
+            match cache.victim() {
+                Some(slot) => {
+                    cache.free.push(slot);
+                    cache.slots[slot].take()
+                }
+                None => return done,
+            }
+        };
+        drop(victim);
+    }
+    count
+}

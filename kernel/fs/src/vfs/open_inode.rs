@@ -1,0 +1,214 @@
+//! Inodes as open files.
+
+use alloc::sync::Arc;
+use core::any::Any;
+
+use abi::Errno;
+use file::{DirectoryEntry, File, FileType, Pages, Readiness, Result, Sink, Source, Status, UserMemory};
+use task::WaitQueue;
+
+use super::Place;
+use crate::inode::Inode;
+
+/// Positions of `.` and `..`, which come before a directory's entries.
+const DOTS: u64 = 2;
+
+/// An inode that was opened by a path.
+pub struct OpenInode {
+    place: Place,
+    inode: Arc<dyn Inode>,
+    content: Content,
+}
+
+enum Content {
+    /// The inode's own operations.
+    Inode,
+    /// A file that this opening made: a device, or content generated at that moment.
+    File(Arc<dyn File>),
+    /// None: opened with `O_PATH`.
+    None,
+}
+
+impl OpenInode {
+    /// A handle that stands for the path only (`O_PATH`).
+    pub fn path_only(place: &Place) -> core::result::Result<Arc<Self>, Errno> {
+        Self::with(place, Content::None)
+    }
+
+    pub(super) fn with_inode(place: &Place) -> core::result::Result<Arc<Self>, Errno> {
+        Self::with(place, Content::Inode)
+    }
+
+    pub(super) fn with_file(place: &Place, file: Arc<dyn File>) -> core::result::Result<Arc<Self>, Errno> {
+        Self::with(place, Content::File(file))
+    }
+
+    fn with(place: &Place, content: Content) -> core::result::Result<Arc<Self>, Errno> {
+        Ok(Arc::new(Self {
+            inode: place.inode()?.clone(),
+            place: place.clone(),
+            content,
+        }))
+    }
+
+    /// Where it was found.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What was opened.
+    pub fn inode(&self) -> &Arc<dyn Inode> {
+        &self.inode
+    }
+
+    /// The file behind a device node, or one generated at opening.
+    pub fn inner(&self) -> Option<&Arc<dyn File>> {
+        match &self.content {
+            Content::File(file) => Some(file),
+            _ => None,
+        }
+    }
+
+    /// The inode's own operations, unless another file serves them.
+    fn delegate(&self) -> core::result::Result<Option<&Arc<dyn File>>, Errno> {
+        match &self.content {
+            Content::Inode => Ok(None),
+            Content::File(file) => Ok(Some(file)),
+            Content::None => Err(Errno::BADF),
+        }
+    }
+
+    fn dots(&self, from: u64, entry: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<bool> {
+        let parent = self
+            .place
+            .dentry
+            .parent()
+            .or_else(|| Some(self.place.mount.attached()?.dentry.parent()?));
+        for position in from..DOTS {
+            let (name, inode): (&[u8], _) = match position {
+                0 => (b".", self.inode.status()?.inode),
+                _ => match parent.as_ref().and_then(|parent| parent.inode().ok()) {
+                    Some(parent) => (b"..", parent.status()?.inode),
+                    None => (b"..", self.inode.status()?.inode),
+                },
+            };
+            let fits = entry(DirectoryEntry {
+                inode,
+                next: position + 1,
+                file_type: FileType::Directory,
+                name,
+            });
+            if !fits {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl File for OpenInode {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn status(&self) -> Result<Status> {
+        self.inode.status()
+    }
+
+    fn read(&self, offset: u64, sink: &mut dyn Sink) -> Result<usize> {
+        match self.delegate()? {
+            Some(file) => file.read(offset, sink),
+            None => self.inode.read(offset, sink),
+        }
+    }
+
+    fn write(&self, offset: u64, source: &mut dyn Source) -> Result<usize> {
+        match self.delegate()? {
+            Some(file) => file.write(offset, source),
+            None => self.inode.write(offset, source),
+        }
+    }
+
+    fn append(&self, source: &mut dyn Source) -> Result<(usize, u64)> {
+        match self.delegate()? {
+            Some(file) => file.append(source),
+            None => self.inode.append(source),
+        }
+    }
+
+    fn is_seekable(&self) -> bool {
+        match &self.content {
+            Content::Inode => true,
+            Content::File(file) => file.is_seekable(),
+            Content::None => false,
+        }
+    }
+
+    fn readiness(&self) -> Readiness {
+        match &self.content {
+            Content::File(file) => file.readiness(),
+            _ => Readiness::IN | Readiness::OUT | Readiness::RDNORM | Readiness::WRNORM,
+        }
+    }
+
+    fn wait_queue(&self) -> Option<&WaitQueue> {
+        self.inner()?.wait_queue()
+    }
+
+    fn pages(&self) -> Option<Arc<dyn Pages>> {
+        match self.delegate().ok()? {
+            Some(file) => file.pages(),
+            None => self.inode.pages(),
+        }
+    }
+
+    fn read_directory(&self, from: u64, entry: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<()> {
+        if self.delegate()?.is_some() || self.inode.file_type() != FileType::Directory {
+            return Err(Errno::NOTDIR.into());
+        }
+        if self.place.dentry.is_removed() {
+            return Err(Errno::NOENT.into());
+        }
+        if !self.dots(from, entry)? {
+            return Ok(());
+        }
+        let mut given = from < DOTS;
+        let result = self.inode.read_directory(from.saturating_sub(DOTS), &mut |found| {
+            given |= true;
+            entry(DirectoryEntry {
+                next: found.next + DOTS,
+                ..found
+            })
+        });
+        // What was given stands; the reader comes back for the rest.
+        if given { Ok(()) } else { result }
+    }
+
+    fn control(&self, command: u32, argument: usize, memory: &mut dyn UserMemory) -> Result<usize> {
+        match self.delegate()? {
+            Some(file) => file.control(command, argument, memory),
+            None => Err(Errno::NOTTY.into()),
+        }
+    }
+
+    fn truncate(&self, size: u64) -> Result<()> {
+        match self.delegate()? {
+            Some(file) => file.truncate(size),
+            None => self.inode.truncate(size),
+        }
+    }
+
+    fn sync(&self, _data_only: bool) -> Result<()> {
+        match self.delegate()? {
+            Some(file) => file.sync(_data_only),
+            // What is written lives in memory only, and what is on the disk is never written.
+            None => Ok(()),
+        }
+    }
+
+    fn close(&self) {
+        if let Content::File(file) = &self.content {
+            file.close();
+        }
+    }
+}
