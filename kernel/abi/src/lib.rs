@@ -10,6 +10,7 @@ mod files;
 mod flags;
 mod io;
 mod sockets;
+mod system_calls;
 mod time;
 
 pub use errno::Errno;
@@ -21,4 +22,5 @@ pub use sockets::{
     ControlHeader, Linger, MessageHeader, MultiMessageHeader, PeerCredentials, SocketAddressV4, SocketAddressV6,
     UNIX_PATH_MAX,
 };
+pub use system_calls::system_call_name;
 pub use time::{IntervalTimer, Timespec, Timeval};

@@ -4,9 +4,15 @@
 #![cfg_attr(not(test), no_std)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
+pub mod futex;
 mod machine;
 pub mod memory;
 pub mod process;
+pub mod program;
+pub mod scheduler;
 pub mod signal;
 pub mod syscall;
+pub mod system;

@@ -1,6 +1,7 @@
 //! Stands in for `hal::user` until it lands; same shapes, no behaviour.
 #![allow(missing_docs, clippy::all, clippy::pedantic, unused_variables)]
 
+use alloc::vec::Vec;
 use bitflags::bitflags;
 use hal::mem::Frame;
 
@@ -81,6 +82,33 @@ impl UserContext {
     pub fn set_instruction_pointer(&mut self, value: usize) {}
     pub fn set_stack_pointer(&mut self, value: usize) {}
     pub fn set_thread_pointer(&mut self, value: usize) {}
+    pub fn thread_pointer(&mut self) -> usize {
+        0
+    }
+    pub fn set_gs_base(&mut self, value: usize) {}
+    pub fn gs_base(&mut self) -> usize {
+        0
+    }
+    pub fn duplicate(&mut self) -> Self {
+        Self(())
+    }
+    pub fn restart_system_call(&mut self, number: usize) {}
+    pub fn signal_registers(&self) -> [u64; 18] {
+        [0; 18]
+    }
+    pub fn set_signal_registers(&mut self, registers: &[u64; 18]) {}
+    pub fn signal_segments(&self) -> u64 {
+        0
+    }
+    pub fn extended_state(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+    pub fn set_extended_state(&mut self, bytes: &[u8]) {}
+    pub fn enter_function(&mut self, function: usize, stack_pointer: usize, arguments: [usize; 3]) {}
+    pub fn note_fault(&mut self, vector: u8, error: usize, address: usize) {}
+    pub fn fault(&self) -> FaultRecord {
+        FaultRecord::default()
+    }
 }
 
 pub fn copy_from_user(address: usize, into: &mut [u8]) -> Result<(), usize> {
@@ -104,3 +132,26 @@ pub fn compare_exchange_u32(address: usize, current: u32, new: u32) -> Result<Re
 pub fn random() -> u64 {
     0
 }
+pub fn hardware_capabilities() -> (usize, usize) {
+    (0, 0)
+}
+#[derive(Clone, Copy, Default)]
+pub struct FaultRecord {
+    pub vector: u8,
+    pub error: usize,
+    pub address: usize,
+}
+pub fn extended_state_size() -> usize {
+    0
+}
+pub fn fill_random(bytes: &mut [u8]) {}
+pub fn synchronize_cpus() {}
+pub const NAME: &str = "x86_64";
+pub fn write_console(text: &str) {}
+pub fn write_status(line: &str) {}
+pub fn power_off(code: u8) -> ! {
+    loop {}
+}
+pub fn serve_interrupts() {}
+pub fn arm_timer(deadline: Option<u64>) {}
+pub fn wait_for_interrupt() {}

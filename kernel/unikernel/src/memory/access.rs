@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::mem::size_of;
 
 use file::{Fault, Sink, Source};
-use hal::mem::Frame;
+use hal::mem::{Frame, PAGE_SIZE};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::AddressSpace;
@@ -193,5 +193,22 @@ impl AddressSpace {
             at += part;
         }
         Err(too_long)
+    }
+}
+
+impl AddressSpace {
+    /// Writes into this address space, which need not be the active one and in which nothing runs yet.
+    pub async fn poke(&self, mut address: usize, mut bytes: &[u8]) -> Result<(), Errno> {
+        while !bytes.is_empty() {
+            self.fault_in(Fault { address, write: true }).await?;
+            let page = address & !(PAGE_SIZE - 1);
+            let offset = address - page;
+            let part = bytes.len().min(PAGE_SIZE - offset);
+            let mapping = self.table.lookup(page).ok_or(Errno::FAULT)?;
+            mapping.frame.write(offset, &bytes[..part]);
+            address += part;
+            bytes = &bytes[part..];
+        }
+        Ok(())
     }
 }

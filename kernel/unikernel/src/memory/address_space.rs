@@ -218,6 +218,11 @@ impl AddressSpace {
         checked_range(start, length).is_some_and(|range| self.inner.lock().covers(&range))
     }
 
+    /// Whether the page at an address is there.
+    pub fn is_present(&self, address: usize) -> bool {
+        self.table.lookup(address & !(PAGE_SIZE - 1)).is_some()
+    }
+
     /// Sets where the heap starts, after loading a program.
     pub fn set_break_start(&self, start: usize) {
         let mut inner = self.inner.lock();

@@ -14,3 +14,9 @@ pub use layout::Layout;
 
 /// The most bytes that a stack grows to (`RLIMIT_STACK`).
 pub const STACK_LIMIT: usize = 8 << 20;
+
+/// Gives memory back that can be had again, such as cached pages of files; whether there was any.
+pub fn reclaim_some() -> bool {
+    const PAGES: usize = 64;
+    fs::reclaim(PAGES) > 0
+}

@@ -2,10 +2,28 @@
 
 mod credentials;
 mod limits;
+#[expect(
+    clippy::module_inception,
+    reason = "the folder is about processes, the file about the object"
+)]
 mod process;
+mod run;
 mod thread;
+
+use core::sync::atomic::{AtomicI32, Ordering};
 
 pub use credentials::Credentials;
 pub use limits::{Limit, Limits, Resource};
-pub use process::{ExitStatus, Process};
+pub use process::{ExitStatus, Process, Program};
+pub(crate) use run::parked;
+pub use run::{InterruptedCall, start_thread};
 pub use thread::{AlternateStack, Thread};
+
+/// Threads that a process may have.
+pub const MAX_THREADS: usize = 16384;
+
+/// An ID for a new thread or process. The first is 1.
+pub fn next_tid() -> i32 {
+    static NEXT: AtomicI32 = AtomicI32::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

@@ -9,7 +9,7 @@ use hal::sync::SpinLock;
 
 use super::{Credentials, Limits, Thread};
 use crate::memory::AddressSpace;
-use crate::signal::{Actions, Info, Pending, Signal};
+use crate::signal::{Actions, Info, Pending, Signal, SignalSet};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct Process {
     pub limits: SpinLock<Limits>,
     /// What `/proc/PID` tells of the program.
     pub program: SpinLock<Program>,
+    /// Nanoseconds that threads used which have ended.
+    pub(super) ended_time: AtomicU64,
     /// 0 while it runs, then [`ExitStatus`] as [`encode`] has it.
     ending: AtomicU64,
 }
@@ -72,6 +74,7 @@ impl Process {
             credentials: SpinLock::new(credentials),
             limits: SpinLock::new(limits),
             program: SpinLock::default(),
+            ended_time: AtomicU64::new(0),
             ending: AtomicU64::new(0),
         }
     }
@@ -96,6 +99,28 @@ impl Process {
         self.threads.lock().get(&tid)?.upgrade()
     }
 
+    /// How many threads it has.
+    pub fn thread_count(&self) -> usize {
+        self.threads.lock().len()
+    }
+
+    /// Nanoseconds that its threads spent in user mode and in the kernel.
+    pub fn cpu_times(&self) -> (u64, u64) {
+        let ended = (self.ended_time.load(Ordering::Relaxed), 0);
+        self.threads()
+            .iter()
+            .map(|thread| thread.cpu_times())
+            .fold(ended, |sum, time| (sum.0 + time.0, sum.1 + time.1))
+    }
+
+    /// Forgets pending signals of a set.
+    pub fn discard(&self, signals: SignalSet) {
+        self.pending.discard(signals);
+        for thread in self.threads() {
+            thread.pending.discard(signals);
+        }
+    }
+
     pub(super) fn add_thread(&self, thread: &Arc<Thread>) {
         self.threads.lock().insert(thread.tid, Arc::downgrade(thread));
     }
@@ -118,6 +143,11 @@ impl Process {
                 thread.interrupt();
             }
         }
+    }
+
+    /// The last thread has ended. The first process takes the machine with it.
+    pub(super) fn finish(&self, status: ExitStatus) {
+        crate::system::application_ended(status);
     }
 
     /// How it ends, once that is decided.

@@ -1,7 +1,7 @@
 //! A thread of the application.
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use core::task::Waker;
 
 use hal::sync::SpinLock;
@@ -19,6 +19,28 @@ pub struct AlternateStack {
     pub size: usize,
     /// `SS_DISABLE`, `SS_AUTODISARM`.
     pub flags: u32,
+}
+
+impl AlternateStack {
+    /// None.
+    pub const DISABLED: Self = Self {
+        address: 0,
+        size: 0,
+        flags: linux_raw_sys::general::SS_DISABLE,
+    };
+
+    /// Whether handlers may run there.
+    pub fn is_enabled(&self) -> bool {
+        self.flags & linux_raw_sys::general::SS_DISABLE == 0
+    }
+
+    /// Whether a stack pointer lies on it. One that disarms itself is never in use as far as anybody can tell.
+    pub fn holds(&self, stack_pointer: usize) -> bool {
+        self.is_enabled()
+            && self.flags & linux_raw_sys::general::SS_AUTODISARM == 0
+            && stack_pointer > self.address
+            && stack_pointer - self.address <= self.size
+    }
 }
 
 /// A thread: what the rest of the kernel knows of it. Its registers belong to the future that runs it.
@@ -49,6 +71,8 @@ pub struct Thread {
     pub user_time: AtomicU64,
     /// Nanoseconds in the kernel.
     pub system_time: AtomicU64,
+    /// `exit(2)` was called: the lowest byte is the status, the next says so.
+    exiting: AtomicU32,
     /// Wakes the task that runs the thread.
     waker: SpinLock<Option<Waker>>,
 }
@@ -64,16 +88,13 @@ impl Thread {
             mask: AtomicU64::new(mask.bits()),
             awaited: AtomicU64::new(0),
             saved_mask: SpinLock::new(None),
-            alternate_stack: SpinLock::new(AlternateStack {
-                address: 0,
-                size: 0,
-                flags: 2,
-            }),
+            alternate_stack: SpinLock::new(AlternateStack::DISABLED),
             clear_tid: AtomicUsize::new(0),
             robust_list: AtomicUsize::new(0),
             name: SpinLock::new([0; 16]),
             user_time: AtomicU64::new(0),
             system_time: AtomicU64::new(0),
+            exiting: AtomicU32::new(0),
             waker: SpinLock::new(None),
         });
         thread.process.add_thread(&thread);
@@ -147,6 +168,41 @@ impl Thread {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Sends a signal that an instruction of this thread caused: one that is blocked or ignored ends the process.
+    pub fn force(&self, signal: Signal, info: Info) {
+        let actions = &self.process.actions;
+        let mut action = actions.get(signal);
+        if self.blocked().contains(signal) || action.handler == crate::signal::Action::IGNORE {
+            action.handler = crate::signal::Action::DEFAULT;
+            actions.set(signal, action);
+            self.set_blocked(self.blocked().without(SignalSet::of(signal)));
+        }
+        self.pending.push(signal, info);
+    }
+
+    /// Ends this thread before it enters user mode again.
+    pub fn exit(&self, code: u8) {
+        self.exiting.store(1 << 8 | u32::from(code), Ordering::Release);
+    }
+
+    /// The status that [`Thread::exit`] was given.
+    pub fn exit_code(&self) -> u8 {
+        self.exiting.load(Ordering::Acquire) as u8
+    }
+
+    /// Whether the thread or its process ends.
+    pub fn is_leaving(&self) -> bool {
+        self.exiting.load(Ordering::Acquire) != 0 || self.process.exit_status().is_some()
+    }
+
+    /// Nanoseconds in user mode and in the kernel.
+    pub fn cpu_times(&self) -> (u64, u64) {
+        (
+            self.user_time.load(Ordering::Relaxed),
+            self.system_time.load(Ordering::Relaxed),
+        )
     }
 
     pub(crate) fn set_waker(&self, waker: &Waker) {

@@ -1,11 +1,15 @@
-//! Signals: numbers, sets, actions and the queues of pending ones.
+//! Signals: numbers, sets, actions, the queues of pending ones, and their delivery.
 
 mod action;
+mod delivery;
+mod frame;
 mod info;
 mod queue;
 mod set;
 
 pub use action::{Action, ActionFlags, Actions, DefaultAction, Disposition};
+pub use delivery::{deliver, of_exception};
+pub use frame::{Frame, MINIMUM_STACK, SavedFrame, read_frame};
 pub use info::Info;
 pub use queue::Pending;
 pub use set::{Signal, SignalSet};

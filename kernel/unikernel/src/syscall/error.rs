@@ -1,14 +1,33 @@
 //! How a system call ends without a result.
 
 use abi::Errno;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use crate::machine::UserContext;
+use crate::process::Thread;
 
 /// How a system call ends without a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The application gets this number.
     Errno(Errno),
     /// A signal came while the call waited; what the application sees depends on the signal's handler.
     Interrupted(Restart),
+    /// What is left to do needs the caller's registers, and no wait. Boxed, because only rare calls end so.
+    Registers(Box<RegisterChange>),
+}
+
+/// The rest of a call that needs the caller's registers, such as the copy that `clone(2)` makes of them.
+pub type RegisterChange = dyn FnOnce(&Arc<Thread>, &mut UserContext) -> Outcome + Send;
+
+/// What becomes of the registers.
+pub enum Outcome {
+    /// This value is the call's result.
+    Return(usize),
+    /// The call fails.
+    Fail(Errno),
+    /// They are as they should be, the result register included.
+    Replaced,
 }
 
 /// What becomes of an interrupted call, as in Linux's `ERESTART…` codes.
@@ -16,8 +35,6 @@ pub enum Error {
 pub enum Restart {
     /// Again, unless a handler without `SA_RESTART` ran: then `EINTR` (`ERESTARTSYS`).
     UnlessHandler,
-    /// Again in any case (`ERESTARTNOINTR`).
-    Always,
     /// Again only when no handler ran (`ERESTARTNOHAND`).
     WithoutHandler,
 }
@@ -30,6 +47,11 @@ impl Error {
     pub const INTERRUPTED: Self = Self::Interrupted(Restart::UnlessHandler);
     /// `EINTR` after any handler, as calls with a time-out do.
     pub const INTERRUPTED_ONCE: Self = Self::Interrupted(Restart::WithoutHandler);
+
+    /// Ends a call with a change of the caller's registers.
+    pub fn registers(change: impl FnOnce(&Arc<Thread>, &mut UserContext) -> Outcome + Send + 'static) -> Self {
+        Self::Registers(Box::new(change))
+    }
 }
 
 impl From<Errno> for Error {

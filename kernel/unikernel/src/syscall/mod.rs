@@ -3,11 +3,21 @@
 
 mod call;
 mod error;
+mod futex;
+mod identity;
+mod mapped_file;
+mod memory;
+mod signal;
+mod system;
 mod table;
+mod thread;
+mod time;
 mod unknown;
 mod wait;
 
 pub use call::Call;
-pub use error::{Error, Restart, Result};
+pub use error::{Error, Outcome, RegisterChange, Restart, Result};
+pub use system::RELEASE;
 pub use table::{Entry, SYSTEM_CALLS, Support, dispatch};
+pub use time::monotonic_of_realtime;
 pub use wait::{Stop, Waiting, retry, retry_ready};

@@ -3,7 +3,8 @@
 use abi::Errno;
 use alloc::sync::Arc;
 
-use super::{Call, Result};
+use super::identity::Of;
+use super::{Call, Result, futex, identity, memory, signal, system, thread, time};
 use crate::process::Thread;
 
 /// How fully a call is served.
@@ -54,9 +55,113 @@ macro_rules! system_calls {
     };
 }
 
-// Rows are sorted by name within the file that serves them.
+// Rows are grouped by the file that serves them, and sorted by name within it.
 system_calls! {
     |thread, call|
+
+    // Futexes.
+    __NR_futex: Partial, "no `FUTEX_WAIT_REQUEUE_PI`; `FUTEX_LOCK_PI` does not inherit priorities: there are none" =>
+        futex::futex(thread, call).await;
+    __NR_get_robust_list: Full, "" => futex::get_robust_list(thread, call).await;
+    __NR_set_robust_list: Full, "" => futex::set_robust_list(thread, call);
+
+    // Users and groups.
+    __NR_capget: Partial, "root has all capabilities, others none" => identity::capget(thread, call).await;
+    __NR_capset: Accepted, "capabilities follow the effective user ID" => identity::capset(thread, call).await;
+    __NR_getegid: Full, "" => Ok(identity::get(thread, Of::Group, true));
+    __NR_geteuid: Full, "" => Ok(identity::get(thread, Of::User, true));
+    __NR_getgid: Full, "" => Ok(identity::get(thread, Of::Group, false));
+    __NR_getgroups: Full, "" => identity::getgroups(thread, call).await;
+    __NR_getpgid: Partial, "there is one process group" => identity::check_own_process(thread, call.int(0));
+    __NR_getpgrp: Partial, "there is one process group" => identity::check_own_process(thread, 0);
+    __NR_getresgid: Full, "" => identity::get_all(thread, Of::Group, call).await;
+    __NR_getresuid: Full, "" => identity::get_all(thread, Of::User, call).await;
+    __NR_getsid: Partial, "there is one session" => identity::check_own_process(thread, call.int(0));
+    __NR_getuid: Full, "" => Ok(identity::get(thread, Of::User, false));
+    __NR_setfsgid: Full, "" => Ok(identity::set_file_system(thread, Of::Group, call));
+    __NR_setfsuid: Full, "" => Ok(identity::set_file_system(thread, Of::User, call));
+    __NR_setgid: Partial, "for all threads of the process" => identity::set_id(thread, Of::Group, call);
+    __NR_setgroups: Partial, "for all threads of the process" => identity::setgroups(thread, call).await;
+    __NR_setpgid: Partial, "there is one process group" => identity::check_own_process(thread, call.int(0)).map(|_| 0);
+    __NR_setregid: Partial, "for all threads of the process" => identity::set_pair(thread, Of::Group, call);
+    __NR_setresgid: Partial, "for all threads of the process" => identity::set_all(thread, Of::Group, call);
+    __NR_setresuid: Partial, "for all threads of the process" => identity::set_all(thread, Of::User, call);
+    __NR_setreuid: Partial, "for all threads of the process" => identity::set_pair(thread, Of::User, call);
+    __NR_setsid: Partial, "there is one session" => Err(Errno::PERM.into());
+    __NR_setuid: Partial, "for all threads of the process" => identity::set_id(thread, Of::User, call);
+
+    // Memory.
+    __NR_brk: Full, "" => Ok(memory::brk(thread, call));
+    __NR_madvise: Partial, "`MADV_FREE` frees at once; hints have no effect" => memory::madvise(thread, call).await;
+    __NR_membarrier: Partial, "no `SYNC_CORE`, `RSEQ`" => memory::membarrier(call);
+    __NR_mincore: Full, "" => memory::mincore(thread, call).await;
+    __NR_mlock2: Accepted, "nothing is ever swapped out" => memory::check_mapped(thread, call);
+    __NR_mlock: Accepted, "nothing is ever swapped out" => memory::check_mapped(thread, call);
+    __NR_mlockall: Accepted, "nothing is ever swapped out" => Ok(0);
+    __NR_mmap: Partial, "`PROT_WRITE` and `PROT_EXEC` not together; no huge pages" => memory::mmap(thread, call).await;
+    __NR_mprotect: Partial, "`PROT_WRITE` and `PROT_EXEC` not together" => memory::mprotect(thread, call);
+    __NR_mremap: Full, "" => memory::mremap(thread, call);
+    __NR_msync: Full, "" => memory::msync(thread, call);
+    __NR_munlock: Accepted, "nothing is ever swapped out" => memory::check_mapped(thread, call);
+    __NR_munlockall: Accepted, "nothing is ever swapped out" => Ok(0);
+    __NR_munmap: Full, "" => memory::munmap(thread, call);
+
+    // Signals.
+    __NR_kill: Partial, "there is one process" => signal::kill(thread, call);
+    __NR_pause: Full, "" => signal::pause(thread).await;
+    __NR_rt_sigaction: Full, "" => signal::rt_sigaction(thread, call).await;
+    __NR_rt_sigpending: Full, "" => signal::rt_sigpending(thread, call).await;
+    __NR_rt_sigprocmask: Full, "" => signal::rt_sigprocmask(thread, call).await;
+    __NR_rt_sigqueueinfo: Full, "" => signal::rt_sigqueueinfo(thread, call).await;
+    __NR_rt_sigreturn: Full, "" => signal::rt_sigreturn(thread, call).await;
+    __NR_rt_sigsuspend: Full, "" => signal::rt_sigsuspend(thread, call).await;
+    __NR_rt_sigtimedwait: Full, "" => signal::rt_sigtimedwait(thread, call).await;
+    __NR_rt_tgsigqueueinfo: Full, "" => signal::rt_tgsigqueueinfo(thread, call).await;
+    __NR_sigaltstack: Full, "" => signal::sigaltstack(thread, call).await;
+    __NR_tgkill: Full, "" => signal::thread_kill(thread, Some(call.int(0)), call.int(1), call.int(2));
+    __NR_tkill: Full, "" => signal::thread_kill(thread, None, call.int(0), call.int(1));
+
+    // The machine and the process as a whole.
+    __NR_getpriority: Accepted, "there are no priorities" => Ok(20);
+    __NR_getrandom: Full, "" => system::getrandom(thread, call).await;
+    __NR_getrlimit: Full, "" => system::getrlimit(thread, call.unsigned(0) as usize, call.word(1)).await;
+    __NR_getrusage: Partial, "times, all of them as user time, and the peak of memory" => system::getrusage(thread, call).await;
+    __NR_personality: Partial, "Linux's own" => system::personality(call);
+    __NR_prlimit64: Full, "" => system::prlimit64(thread, call).await;
+    __NR_sethostname: Full, "" => system::sethostname(thread, call).await;
+    __NR_setpriority: Accepted, "there are no priorities" => Ok(0);
+    __NR_setrlimit: Full, "" => system::setrlimit(thread, call.unsigned(0) as usize, call.word(1)).await;
+    __NR_sysinfo: Full, "" => system::sysinfo(thread, call).await;
+    __NR_times: Full, "" => system::times(thread, call).await;
+    __NR_uname: Full, "" => system::uname(thread, call).await;
+
+    // Threads.
+    __NR_arch_prctl: Partial, "the FS and GS bases" => thread::arch_prctl(thread, call).await;
+    __NR_clone3: Partial, "threads; no processes" => thread::clone3(thread, call).await;
+    __NR_clone: Partial, "threads; no processes" => thread::clone(thread, call);
+    __NR_exit: Full, "" => Ok(thread::exit(thread, call));
+    __NR_exit_group: Full, "" => Ok(thread::exit_group(thread, call));
+    __NR_getcpu: Full, "" => thread::getcpu(thread, call).await;
     __NR_getpid: Full, "" => Ok(thread.process.pid as usize);
+    __NR_getppid: Full, "" => Ok(0);
     __NR_gettid: Full, "" => Ok(thread.tid as usize);
+    __NR_prctl: Partial, "names; other settings are taken without effect" => thread::prctl(thread, call).await;
+    __NR_sched_get_priority_max: Full, "" => thread::sched_priority(call, 99);
+    __NR_sched_get_priority_min: Full, "" => thread::sched_priority(call, 1);
+    __NR_sched_getaffinity: Full, "" => thread::sched_getaffinity(thread, call).await;
+    __NR_sched_getparam: Full, "" => thread::sched_getparam(thread, call).await;
+    __NR_sched_getscheduler: Full, "" => thread::sched_getscheduler(thread, call);
+    __NR_sched_setaffinity: Accepted, "threads move as CPUs are free" => thread::sched_setaffinity(thread, call).await;
+    __NR_sched_setparam: Accepted, "there are no priorities" => Ok(0);
+    __NR_sched_setscheduler: Accepted, "there are no priorities" => thread::sched_setscheduler(thread, call);
+    __NR_sched_yield: Full, "" => Ok(thread::sched_yield().await);
+    __NR_set_tid_address: Full, "" => Ok(thread::set_tid_address(thread, call));
+
+    // Time.
+    __NR_clock_getres: Full, "" => time::clock_getres(thread, call).await;
+    __NR_clock_gettime: Full, "" => time::clock_gettime(thread, call).await;
+    __NR_clock_nanosleep: Full, "" => time::clock_nanosleep(thread, call).await;
+    __NR_gettimeofday: Full, "" => time::gettimeofday(thread, call).await;
+    __NR_nanosleep: Full, "" => time::nanosleep(thread, call).await;
+    __NR_time: Full, "" => time::time(thread, call).await;
 }

@@ -1,0 +1,234 @@
+//! Who waits for which futex.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::future::poll_fn;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::task::{Poll, Waker};
+
+use hal::sync::SpinLock;
+
+use crate::process::Thread;
+use crate::syscall::Stop;
+
+/// Names a futex: an address space or an object that is mapped, and a place in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    object: usize,
+    offset: usize,
+}
+
+const BUCKETS: usize = 64;
+static QUEUES: [SpinLock<Vec<Entry>>; BUCKETS] = [const { SpinLock::new(Vec::new()) }; BUCKETS];
+
+struct Entry {
+    key: Key,
+    bits: u32,
+    waker: Waker,
+    waiter: Arc<Waiter>,
+}
+
+/// The waiting side of an entry.
+struct Waiter {
+    woken: AtomicBool,
+    /// Where the entry is; a requeue moves it.
+    bucket: AtomicUsize,
+}
+
+impl Key {
+    pub(super) fn new(object: usize, offset: usize) -> Self {
+        Self { object, offset }
+    }
+
+    fn bucket(self) -> usize {
+        let mixed = (self.object ^ self.offset.rotate_left(23)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed >> (usize::BITS - BUCKETS.trailing_zeros())
+    }
+}
+
+/// Leaves the queue when the wait ends, however it ends.
+struct Place(Arc<Waiter>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        while !self.0.woken.load(Ordering::Acquire) {
+            let bucket = self.0.bucket.load(Ordering::Acquire);
+            let mut queue = QUEUES[bucket].lock();
+            let before = queue.len();
+            queue.retain(|entry| !Arc::ptr_eq(&entry.waiter, &self.0));
+            if queue.len() != before {
+                return;
+            }
+        }
+    }
+}
+
+/// Waits on a futex if `check`, called with the queue locked so that no wake-up passes between, says so. Ends with a wake-up whose bits
+/// meet `bits`, at the deadline, or with a signal; with what `check` gave instead when that is an error.
+pub async fn wait<E>(
+    thread: &Thread,
+    key: Key,
+    bits: u32,
+    deadline: Option<u64>,
+    mut check: impl FnMut() -> Result<(), E>,
+) -> Result<Result<(), Stop>, E> {
+    let waiter = Arc::new(Waiter {
+        woken: AtomicBool::new(false),
+        bucket: AtomicUsize::new(key.bucket()),
+    });
+    poll_fn(|context| {
+        let mut queue = QUEUES[key.bucket()].lock();
+        Poll::Ready(check().map(|()| {
+            queue.push(Entry {
+                key,
+                bits,
+                waker: context.waker().clone(),
+                waiter: waiter.clone(),
+            });
+        }))
+    })
+    .await?;
+    let place = Place(waiter);
+    let woken = poll_fn(|_| {
+        // The entry has the task's waker; nothing to register again.
+        if place.0.woken.load(Ordering::Acquire) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    });
+    let result = thread.wait_until(deadline, woken).await;
+    // A wake-up that came together with the time-out or the signal was meant for this waiter and counts.
+    let woken = place.0.woken.load(Ordering::Acquire);
+    Ok(if woken { Ok(()) } else { result })
+}
+
+/// Wakes up to `count` waiters whose bits meet `bits`, and returns how many.
+pub fn wake(key: Key, count: usize, bits: u32) -> usize {
+    let mut wakers = Vec::new();
+    {
+        let mut queue = QUEUES[key.bucket()].lock();
+        let mut index = 0;
+        while index < queue.len() && wakers.len() < count {
+            if queue[index].key == key && queue[index].bits & bits != 0 {
+                let entry = queue.remove(index);
+                entry.waiter.woken.store(true, Ordering::Release);
+                wakers.push(entry.waker);
+            } else {
+                index += 1;
+            }
+        }
+    }
+    let count = wakers.len();
+    wakers.into_iter().for_each(Waker::wake);
+    count
+}
+
+/// Wakes up to `wake_count` waiters of a futex and lets up to `move_count` others wait for another one instead, if `check` agrees while
+/// both are locked. Returns how many were woken and moved.
+pub fn requeue<E>(
+    from: Key,
+    to: Key,
+    wake_count: usize,
+    move_count: usize,
+    check: impl FnOnce() -> Result<(), E>,
+) -> Result<(usize, usize), E> {
+    let (first, second) = (from.bucket().min(to.bucket()), from.bucket().max(to.bucket()));
+    let mut wakers = Vec::new();
+    let mut moved = 0;
+    {
+        // In the order of their numbers, so that two requeues do not wait for each other.
+        let mut low = QUEUES[first].lock();
+        let mut high = (first != second).then(|| QUEUES[second].lock());
+        check()?;
+        let mut index = 0;
+        loop {
+            let source = match &mut high {
+                Some(high) if from.bucket() == second => &mut **high,
+                _ => &mut *low,
+            };
+            let Some(entry) = source.get(index) else { break };
+            if entry.key != from {
+                index += 1;
+            } else if wakers.len() < wake_count {
+                let entry = source.remove(index);
+                entry.waiter.woken.store(true, Ordering::Release);
+                wakers.push(entry.waker);
+            } else if moved < move_count {
+                moved += 1;
+                if from == to {
+                    index += 1;
+                    continue;
+                }
+                let mut entry = source.remove(index);
+                entry.key = to;
+                entry.waiter.bucket.store(to.bucket(), Ordering::Release);
+                match &mut high {
+                    Some(high) if to.bucket() == second => high.push(entry),
+                    _ => low.push(entry),
+                }
+            } else {
+                break;
+            }
+        }
+    }
+    let woken = wakers.len();
+    wakers.into_iter().for_each(Waker::wake);
+    Ok((woken, moved))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::task::Context;
+
+    fn enqueue(key: Key, bits: u32) -> Arc<Waiter> {
+        let waiter = Arc::new(Waiter {
+            woken: AtomicBool::new(false),
+            bucket: AtomicUsize::new(key.bucket()),
+        });
+        QUEUES[key.bucket()].lock().push(Entry {
+            key,
+            bits,
+            waker: Context::from_waker(Waker::noop()).waker().clone(),
+            waiter: waiter.clone(),
+        });
+        waiter
+    }
+
+    #[test]
+    fn a_wake_up_takes_the_first_with_the_right_bits() {
+        let key = Key::new(1, 4);
+        let (one, two, three) = (enqueue(key, 1), enqueue(key, 2), enqueue(key, ANY_BITS));
+        assert_eq!(wake(key, 1, 2), 1);
+        assert_eq!(wake(Key::new(1, 8), 9, ANY_BITS), 0);
+        assert!(!one.woken.load(Ordering::Relaxed) && two.woken.load(Ordering::Relaxed));
+        assert_eq!(wake(key, 9, ANY_BITS), 2);
+        assert!(one.woken.load(Ordering::Relaxed) && three.woken.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_requeue_wakes_some_and_moves_others_in_order() {
+        let waiters: Vec<_> = (0..5).map(|_| enqueue(Key::new(2, 0), ANY_BITS)).collect();
+        for target in [Key::new(2, 4), Key::new(3, 64)] {
+            let moved = requeue::<()>(Key::new(2, 0), target, 1, 1, || Ok(())).unwrap();
+            assert_eq!(moved, (1, 1));
+            assert_eq!(wake(target, 9, ANY_BITS), 1);
+        }
+        assert_eq!(wake(Key::new(2, 0), 9, ANY_BITS), 1);
+        assert!(waiters.iter().all(|waiter| waiter.woken.load(Ordering::Relaxed)));
+        assert_eq!(requeue(Key::new(2, 0), Key::new(2, 4), 1, 1, || Err(7)), Err(7));
+    }
+
+    #[test]
+    fn a_place_that_is_left_is_taken_out_also_after_a_requeue() {
+        let key = Key::new(4, 0);
+        let waiter = enqueue(key, ANY_BITS);
+        let target = Key::new(5, 1 << 20);
+        requeue::<()>(key, target, 0, 1, || Ok(())).unwrap();
+        drop(Place(waiter));
+        assert_eq!(wake(target, 9, ANY_BITS), 0);
+    }
+
+    const ANY_BITS: u32 = super::super::ANY;
+}

@@ -1,0 +1,177 @@
+//! Running a thread: user mode, what ends it, and back.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::sync::atomic::Ordering;
+use core::task::Poll;
+
+use super::{ExitStatus, Thread};
+use crate::machine::{Trap, UserContext};
+use crate::memory::{Attempt, FaultError};
+use crate::signal::{self, Info, Signal};
+use crate::syscall::{self, Call, Error, Outcome, Restart};
+
+/// A call that a signal interrupted.
+#[derive(Clone, Copy, Debug)]
+pub struct InterruptedCall {
+    /// Which call.
+    pub number: usize,
+    /// What becomes of it.
+    pub restart: Restart,
+}
+
+/// Starts a thread with its registers. Its ID is first stored where `tid_stores` say.
+pub fn start_thread(thread: Arc<Thread>, context: UserContext, tid_stores: [Option<usize>; 2]) {
+    let owner = thread.clone();
+    let mut body = Box::pin(async move {
+        for address in tid_stores.into_iter().flatten() {
+            // As Linux: a bad address is the application's loss.
+            let _ = thread.memory.write(address, &thread.tid).await;
+        }
+        run(&thread, context).await;
+        thread.finish().await;
+    });
+    let mut known = false;
+    task::spawn(poll_fn(move |task| {
+        if !core::mem::replace(&mut known, true) {
+            owner.set_waker(task.waker());
+        }
+        owner.memory.activate();
+        let start = hal::time::monotonic();
+        let result = body.as_mut().poll(task);
+        owner
+            .user_time
+            .fetch_add(hal::time::monotonic() - start, Ordering::Relaxed);
+        result
+    }));
+}
+
+/// Waits for a future of a system call. The CPU may run other threads meanwhile, so the extended state leaves it first.
+pub(crate) async fn parked<F: Future>(context: &mut UserContext, future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|task| match future.as_mut().poll(task) {
+        Poll::Ready(value) => Poll::Ready(value),
+        Poll::Pending => {
+            context.park();
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+async fn run(thread: &Arc<Thread>, mut context: UserContext) {
+    let mut interrupted = None;
+    loop {
+        if interrupted.is_some() || thread.is_interrupted() {
+            signal::deliver(thread, &mut context, interrupted.take()).await;
+        }
+        if thread.is_leaving() {
+            return;
+        }
+        match context.run(thread.memory.table()) {
+            Trap::SystemCall => interrupted = system_call(thread, &mut context).await,
+            Trap::PageFault {
+                address,
+                write,
+                execute,
+                ..
+            } => {
+                let attempt = match () {
+                    () if write => Attempt::Write,
+                    () if execute => Attempt::Execute,
+                    () => Attempt::Read,
+                };
+                page_fault(thread, &mut context, address, attempt).await;
+            }
+            Trap::Exception { vector, error } => {
+                let (signal, code) = signal::of_exception(vector);
+                context.note_fault(vector, error, 0);
+                thread.force(signal, Info::fault(signal, code, context.instruction_pointer()));
+            }
+            Trap::Interrupt => {
+                crate::scheduler::serve_devices();
+                if task::has_ready() && crate::scheduler::slice_is_over() {
+                    parked(&mut context, task::yield_now()).await;
+                }
+            }
+        }
+    }
+}
+
+async fn system_call(thread: &Arc<Thread>, context: &mut UserContext) -> Option<InterruptedCall> {
+    let (number, arguments) = context.system_call();
+    let call = Call {
+        number,
+        arguments,
+        stack_pointer: context.stack_pointer(),
+    };
+    match parked(context, syscall::dispatch(thread, &call)).await {
+        Ok(value) => context.set_return_value(value as isize),
+        Err(Error::Errno(errno)) => context.set_return_value(errno.to_return_value()),
+        Err(Error::Interrupted(restart)) => return Some(InterruptedCall { number, restart }),
+        Err(Error::Registers(change)) => match change(thread, context) {
+            Outcome::Return(value) => context.set_return_value(value as isize),
+            Outcome::Fail(errno) => context.set_return_value(errno.to_return_value()),
+            Outcome::Replaced => {}
+        },
+    }
+    None
+}
+
+async fn page_fault(thread: &Arc<Thread>, context: &mut UserContext, address: usize, attempt: Attempt) {
+    const MAPPING_ERROR: i32 = 1;
+    const ACCESS_ERROR: i32 = 2;
+    const NO_ADDRESS: i32 = 2;
+    let limit = crate::memory::STACK_LIMIT;
+    let failure = match thread.memory.fault(address, attempt, limit) {
+        Ok(()) => return,
+        Err(FaultError::Pending(completion)) => {
+            parked(context, completion).await;
+            // The instruction runs again and finds the page, or faults anew.
+            return;
+        }
+        Err(failure) => failure,
+    };
+    let (signal, code) = match failure {
+        FaultError::OutOfMemory => {
+            if crate::memory::reclaim_some() {
+                return;
+            }
+            crate::system::out_of_memory(&thread.process);
+            return;
+        }
+        FaultError::NoData => (Signal::BUS, NO_ADDRESS),
+        FaultError::Denied => (Signal::SEGV, ACCESS_ERROR),
+        FaultError::Unmapped | FaultError::Pending(_) => (Signal::SEGV, MAPPING_ERROR),
+    };
+    const PAGE_FAULT: u8 = 14;
+    context.note_fault(PAGE_FAULT, usize::from(attempt == Attempt::Write) << 1 | 4, address);
+    thread.force(signal, Info::fault(signal, code, address));
+}
+
+impl Thread {
+    /// Gives up what others see of the thread, and ends the process with its last one.
+    async fn finish(self: &Arc<Self>) {
+        use crate::futex;
+        let head = self.robust_list.load(Ordering::Relaxed);
+        if head != 0 {
+            let _ = futex::release_robust_list(self, head).await;
+        }
+        let clear = self.clear_tid.load(Ordering::Relaxed);
+        if clear != 0 && self.memory.write(clear, &0_u32).await.is_ok() {
+            for shared in [false, true] {
+                if let Ok(key) = futex::Key::of(&self.memory, clear, shared) {
+                    futex::wake(key, 1, futex::ANY);
+                }
+            }
+        }
+        let (user, system) = self.cpu_times();
+        self.process.ended_time.fetch_add(user + system, Ordering::Relaxed);
+        if self.process.remove_thread(self.tid) {
+            let status = self.process.exit_status().unwrap_or(ExitStatus::Code(self.exit_code()));
+            self.process.finish(status);
+        }
+    }
+}

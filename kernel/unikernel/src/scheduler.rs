@@ -1,0 +1,58 @@
+//! The loop of each CPU, and when a thread has had its turn.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use hal::cpu::{self, MAX_CPUS};
+
+/// Polls before a CPU looks at its devices.
+const BATCH: usize = 32;
+/// Nanoseconds that a thread runs while others wait.
+const SLICE: u64 = 4_000_000;
+
+/// When the current slice of each CPU is over.
+static SLICE_END: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
+
+/// Runs tasks for ever.
+pub fn run() -> ! {
+    let this = cpu::current();
+    loop {
+        serve_devices();
+        SLICE_END[this].store(hal::time::monotonic() + SLICE, Ordering::Relaxed);
+        if task::run_ready(BATCH) {
+            continue;
+        }
+        task::set_sleeping(true);
+        if !task::has_ready() {
+            crate::machine::arm_timer(task::next_deadline());
+            crate::machine::wait_for_interrupt();
+        }
+        task::set_sleeping(false);
+    }
+}
+
+/// Serves interrupts that came and timers that are due.
+pub(crate) fn serve_devices() {
+    crate::machine::serve_interrupts();
+    task::fire_expired(hal::time::monotonic());
+}
+
+/// Before user mode: makes sure that the CPU comes back for timers, and for others that wait.
+pub(crate) fn prepare_user_mode() {
+    let mut deadline = task::next_deadline();
+    if task::has_ready() {
+        let end = SLICE_END[cpu::current()].load(Ordering::Relaxed);
+        deadline = Some(deadline.map_or(end, |deadline| deadline.min(end)));
+    }
+    crate::machine::arm_timer(deadline);
+}
+
+/// Whether the thread that runs here has run long enough; begins the next slice when it has.
+pub(crate) fn slice_is_over() -> bool {
+    let now = hal::time::monotonic();
+    let slot = &SLICE_END[cpu::current()];
+    if now < slot.load(Ordering::Relaxed) {
+        return false;
+    }
+    slot.store(now + SLICE, Ordering::Relaxed);
+    true
+}

@@ -1,0 +1,247 @@
+//! `mmap(2)` and its relatives, `brk(2)`.
+
+use abi::Errno;
+use alloc::vec;
+use linux_raw_sys::general as linux;
+
+use super::{Call, Result};
+use crate::memory::{AreaFlags, Attempt, Place, Protection, Request, page_align_up};
+use crate::process::{Resource, Thread};
+use hal::mem::PAGE_SIZE;
+
+fn protection(bits: usize) -> Result<Protection> {
+    // PROT_GROWSDOWN and PROT_GROWSUP change nothing for a range that is given in full.
+    let known = bits & !(linux::PROT_GROWSDOWN | linux::PROT_GROWSUP | linux::PROT_SEM) as usize;
+    let protection = u8::try_from(known)
+        .ok()
+        .and_then(Protection::from_bits)
+        .ok_or(Errno::INVAL)?;
+    check_write_xor_execute(protection)?;
+    Ok(protection)
+}
+
+/// Memory is never writable and executable at a time; programs that make code switch between the two.
+fn check_write_xor_execute(protection: Protection) -> Result<()> {
+    if protection.contains(Protection::WRITE | Protection::EXECUTE) {
+        return Err(Errno::ACCES.into());
+    }
+    Ok(())
+}
+
+pub(super) async fn mmap(thread: &Thread, call: &Call) -> Result {
+    let (address, length) = (call.word(0), call.word(1));
+    let flags = call.unsigned(3);
+    let offset = call.word(5);
+    if length == 0 || !offset.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::INVAL.into());
+    }
+    let protection = protection(call.word(2))?;
+    let shared = match flags & linux::MAP_TYPE {
+        linux::MAP_PRIVATE => false,
+        linux::MAP_SHARED | linux::MAP_SHARED_VALIDATE => true,
+        _ => return Err(Errno::INVAL.into()),
+    };
+    let place = match () {
+        () if flags & linux::MAP_FIXED_NOREPLACE != 0 => Place::FixedNoReplace(address),
+        () if flags & linux::MAP_FIXED != 0 => Place::Fixed(address),
+        () => Place::Hint(address & !(PAGE_SIZE - 1)),
+    };
+    if !matches!(place, Place::Hint(_)) && !address.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::INVAL.into());
+    }
+    let limit = thread.process.limits.lock().get(Resource::AddressSpace).soft;
+    if (thread.memory.size() as u64).saturating_add(length as u64) > limit {
+        return Err(Errno::NOMEM.into());
+    }
+    let mut request = Request::anonymous(protection);
+    request.flags.set(AreaFlags::SHARED, shared);
+    request
+        .flags
+        .set(AreaFlags::GROWS_DOWN, flags & linux::MAP_GROWSDOWN != 0);
+    request.flags.set(AreaFlags::LOCKED, flags & linux::MAP_LOCKED != 0);
+    if flags & linux::MAP_ANONYMOUS == 0 {
+        let (backing, name) = super::mapped_file::open(thread, call.int(4), protection, shared, offset as u64)?;
+        request.backing = Some(backing);
+        request.name = Some(name);
+    } else if shared {
+        let (backing, name) = super::mapped_file::anonymous(page_align_up(length).ok_or(Errno::NOMEM)?);
+        request.backing = Some(backing);
+        request.name = Some(name);
+    }
+    let start = thread.memory.map(place, length, request)?;
+    if flags & (linux::MAP_POPULATE | linux::MAP_LOCKED) != 0 && flags & linux::MAP_NONBLOCK == 0 {
+        populate(thread, start, length).await;
+    }
+    Ok(start)
+}
+
+/// Brings pages in as far as that works: a failure shows when they are used.
+async fn populate(thread: &Thread, start: usize, length: usize) {
+    let Some((_, area)) = thread.memory.area_at(start) else {
+        return;
+    };
+    let attempt = match () {
+        () if area.protection.contains(Protection::WRITE) => Attempt::Write,
+        () if area.protection.is_empty() => return,
+        () => Attempt::Read,
+    };
+    for page in (start..start.saturating_add(length)).step_by(PAGE_SIZE) {
+        if thread.memory.fault_wait(page, attempt).await.is_err() {
+            return;
+        }
+    }
+}
+
+pub(super) fn munmap(thread: &Thread, call: &Call) -> Result {
+    thread.memory.unmap(call.word(0), call.word(1))?;
+    Ok(0)
+}
+
+pub(super) fn mprotect(thread: &Thread, call: &Call) -> Result {
+    let start = call.word(0);
+    if !start.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::INVAL.into());
+    }
+    thread.memory.protect(start, call.word(1), protection(call.word(2))?)?;
+    Ok(0)
+}
+
+pub(super) fn mremap(thread: &Thread, call: &Call) -> Result {
+    let (old, flags) = (call.word(0), call.unsigned(3));
+    let may_move = flags & linux::MREMAP_MAYMOVE != 0;
+    let fixed = (flags & linux::MREMAP_FIXED != 0).then_some(call.word(4));
+    let keep = flags & linux::MREMAP_DONTUNMAP != 0;
+    let known = linux::MREMAP_MAYMOVE | linux::MREMAP_FIXED | linux::MREMAP_DONTUNMAP;
+    if flags & !known != 0 || (fixed.is_some() || keep) && !may_move || !old.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::INVAL.into());
+    }
+    if keep && call.word(1) != call.word(2) {
+        return Err(Errno::INVAL.into());
+    }
+    Ok(thread
+        .memory
+        .remap(old, call.word(1), call.word(2), may_move, fixed, keep)?)
+}
+
+pub(super) fn brk(thread: &Thread, call: &Call) -> usize {
+    let limit = thread.process.limits.lock().get(Resource::Data).soft;
+    thread.memory.set_break(call.word(0), limit)
+}
+
+pub(super) async fn madvise(thread: &Thread, call: &Call) -> Result {
+    let (start, length, advice) = (call.word(0), call.word(1), call.unsigned(2));
+    if !start.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::INVAL.into());
+    }
+    let length = page_align_up(length).ok_or(Errno::INVAL)?;
+    if length == 0 {
+        return Ok(0);
+    }
+    let memory = &thread.memory;
+    match advice {
+        // A page that was given up is zero at once: `MADV_FREE` allows that, and the memory is worth more than the chance to keep it.
+        linux::MADV_DONTNEED | linux::MADV_FREE | linux::MADV_DONTNEED_LOCKED => memory.discard(start, length)?,
+        linux::MADV_DONTFORK => memory.set_flags(start, length, AreaFlags::DONT_FORK, true)?,
+        linux::MADV_DOFORK => memory.set_flags(start, length, AreaFlags::DONT_FORK, false)?,
+        linux::MADV_WIPEONFORK => memory.set_flags(start, length, AreaFlags::WIPE_ON_FORK, true)?,
+        linux::MADV_KEEPONFORK => memory.set_flags(start, length, AreaFlags::WIPE_ON_FORK, false)?,
+        linux::MADV_POPULATE_READ | linux::MADV_POPULATE_WRITE => {
+            let attempt = if advice == linux::MADV_POPULATE_READ {
+                Attempt::Read
+            } else {
+                Attempt::Write
+            };
+            for page in (start..start + length).step_by(PAGE_SIZE) {
+                memory.fault_wait(page, attempt).await.map_err(|_| Errno::FAULT)?;
+            }
+        }
+        linux::MADV_NORMAL
+        | linux::MADV_RANDOM
+        | linux::MADV_SEQUENTIAL
+        | linux::MADV_WILLNEED
+        | linux::MADV_HUGEPAGE
+        | linux::MADV_NOHUGEPAGE
+        | linux::MADV_MERGEABLE
+        | linux::MADV_UNMERGEABLE
+        | linux::MADV_DONTDUMP
+        | linux::MADV_DODUMP
+        | linux::MADV_COLD
+        | linux::MADV_PAGEOUT => {
+            if !memory.is_mapped(start, length) {
+                return Err(Errno::NOMEM.into());
+            }
+        }
+        _ => return Err(Errno::INVAL.into()),
+    }
+    Ok(0)
+}
+
+pub(super) fn msync(thread: &Thread, call: &Call) -> Result {
+    // Mappings and files share their pages, and there is no disk to write to.
+    let flags = call.unsigned(2);
+    let both = linux::MS_ASYNC | linux::MS_SYNC;
+    if flags & !(both | linux::MS_INVALIDATE) != 0 || flags & both == both || !call.word(0).is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::INVAL.into());
+    }
+    check_mapped(thread, call)
+}
+
+/// For calls on a range that have nothing to do, because nothing is ever swapped out.
+pub(super) fn check_mapped(thread: &Thread, call: &Call) -> Result {
+    let start = call.word(0) & !(PAGE_SIZE - 1);
+    let length = (call.word(0) - start).saturating_add(call.word(1));
+    if length == 0 || thread.memory.is_mapped(start, length) {
+        Ok(0)
+    } else {
+        Err(Errno::NOMEM.into())
+    }
+}
+
+pub(super) async fn mincore(thread: &Thread, call: &Call) -> Result {
+    let start = call.word(0);
+    if !start.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::INVAL.into());
+    }
+    let length = page_align_up(call.word(1)).ok_or(Errno::NOMEM)?;
+    if length == 0 {
+        return Ok(0);
+    }
+    if !thread.memory.is_mapped(start, length) {
+        return Err(Errno::NOMEM.into());
+    }
+    let mut done = 0;
+    let mut present = vec![0_u8; (length / PAGE_SIZE).min(PAGE_SIZE)];
+    while done < length / PAGE_SIZE {
+        let count = present.len().min(length / PAGE_SIZE - done);
+        for (index, byte) in present[..count].iter_mut().enumerate() {
+            *byte = u8::from(thread.memory.is_present(start + (done + index) * PAGE_SIZE));
+        }
+        thread
+            .memory
+            .write_bytes(call.word(2) + done, &present[..count])
+            .await?;
+        done += count;
+    }
+    Ok(0)
+}
+
+pub(super) fn membarrier(call: &Call) -> Result {
+    // Every CPU passes a barrier whenever it enters the kernel, and `hal` reaches those in user mode.
+    const QUERY: u32 = 0;
+    const GLOBAL: u32 = 1;
+    const PRIVATE_EXPEDITED: u32 = 1 << 3;
+    const REGISTER_PRIVATE_EXPEDITED: u32 = 1 << 4;
+    const SUPPORTED: u32 = GLOBAL | PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED;
+    if call.unsigned(1) != 0 {
+        return Err(Errno::INVAL.into());
+    }
+    match call.unsigned(0) {
+        QUERY => Ok(SUPPORTED as usize),
+        GLOBAL | PRIVATE_EXPEDITED => {
+            crate::machine::synchronize_cpus();
+            Ok(0)
+        }
+        REGISTER_PRIVATE_EXPEDITED => Ok(0),
+        _ => Err(Errno::INVAL.into()),
+    }
+}

@@ -1,0 +1,266 @@
+//! Signals: actions, masks, sending and waiting.
+
+use abi::{Errno, Timespec};
+use alloc::sync::Arc;
+use linux_raw_sys::general as linux;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::{Call, Error, Outcome, Result, Stop};
+use crate::process::{AlternateStack, Process, Thread};
+use crate::signal::{Action, Info, MINIMUM_STACK, Signal, SignalSet};
+
+const SET_SIZE: usize = 8;
+
+fn check_set_size(size: usize) -> Result<()> {
+    if size == SET_SIZE {
+        Ok(())
+    } else {
+        Err(Errno::INVAL.into())
+    }
+}
+
+/// Reads a `sigset_t`.
+pub(super) async fn read_set(thread: &Thread, address: usize, size: usize) -> Result<SignalSet> {
+    check_set_size(size)?;
+    Ok(SignalSet::from_bits(thread.memory.read(address).await?))
+}
+
+pub(super) async fn rt_sigaction(thread: &Thread, call: &Call) -> Result {
+    check_set_size(call.word(3))?;
+    let signal = Signal::new(call.int(0))?;
+    let new = if call.word(1) == 0 {
+        None
+    } else {
+        Some(thread.memory.read::<Action>(call.word(1)).await?)
+    };
+    if new.is_some() && SignalSet::UNSTOPPABLE.contains(signal) {
+        return Err(Errno::INVAL.into());
+    }
+    let actions = &thread.process.actions;
+    let old = match new {
+        Some(action) => {
+            let old = actions.set(signal, action);
+            if action.ignores(signal) {
+                thread.process.discard(SignalSet::of(signal));
+            }
+            old
+        }
+        None => actions.get(signal),
+    };
+    if call.word(2) != 0 {
+        thread.memory.write(call.word(2), &old).await?;
+    }
+    Ok(0)
+}
+
+pub(super) async fn rt_sigprocmask(thread: &Thread, call: &Call) -> Result {
+    check_set_size(call.word(3))?;
+    let old = thread.blocked();
+    if call.word(1) != 0 {
+        let set = SignalSet::from_bits(thread.memory.read(call.word(1)).await?);
+        thread.set_blocked(match call.unsigned(0) {
+            linux::SIG_BLOCK => old.with(set),
+            linux::SIG_UNBLOCK => old.without(set),
+            linux::SIG_SETMASK => set,
+            _ => return Err(Errno::INVAL.into()),
+        });
+    }
+    if call.word(2) != 0 {
+        thread.memory.write(call.word(2), &old.bits()).await?;
+    }
+    Ok(0)
+}
+
+pub(super) async fn rt_sigpending(thread: &Thread, call: &Call) -> Result {
+    if call.word(1) > SET_SIZE {
+        return Err(Errno::INVAL.into());
+    }
+    let pending = thread
+        .pending
+        .set()
+        .with(thread.process.pending.set())
+        .and(thread.blocked());
+    thread
+        .memory
+        .write_bytes(call.word(0), &pending.bits().to_ne_bytes()[..call.word(1)])
+        .await?;
+    Ok(0)
+}
+
+pub(super) async fn rt_sigsuspend(thread: &Thread, call: &Call) -> Result {
+    let mask = read_set(thread, call.word(0), call.word(1)).await?;
+    thread.suspend_mask(mask);
+    let _ = thread.wait(core::future::pending::<()>()).await;
+    Err(Error::INTERRUPTED_ONCE)
+}
+
+pub(super) async fn pause(thread: &Thread) -> Result {
+    let _ = thread.wait(core::future::pending::<()>()).await;
+    Err(Error::INTERRUPTED_ONCE)
+}
+
+pub(super) async fn rt_sigtimedwait(thread: &Thread, call: &Call) -> Result {
+    let wanted = read_set(thread, call.word(0), call.word(3))
+        .await?
+        .without(SignalSet::UNSTOPPABLE);
+    let deadline = match call.word(2) {
+        0 => None,
+        address => {
+            let duration = thread.memory.read::<Timespec>(address).await?.to_nanoseconds()?;
+            Some(hal::time::monotonic().saturating_add(duration))
+        }
+    };
+    thread.set_awaited(wanted);
+    let taken = loop {
+        if let Some(taken) = thread.take_signal_of(wanted) {
+            break Ok(taken);
+        }
+        match thread.wait_until(deadline, core::future::pending::<()>()).await {
+            Err(Stop::TimedOut) => break Err(Errno::AGAIN),
+            // One of those that are awaited, or another, which is delivered.
+            _ => break thread.take_signal_of(wanted).ok_or(Errno::INTR),
+        }
+    };
+    thread.set_awaited(SignalSet::EMPTY);
+    let (signal, info) = taken?;
+    if call.word(1) != 0 {
+        thread.memory.write(call.word(1), &info).await?;
+    }
+    Ok(usize::from(signal.number()))
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct StackRecord {
+    address: usize,
+    flags: u32,
+    padding: u32,
+    size: usize,
+}
+
+pub(super) async fn sigaltstack(thread: &Thread, call: &Call) -> Result {
+    let old = *thread.alternate_stack.lock();
+    let on_stack = old.holds(call.stack_pointer);
+    if call.word(0) != 0 {
+        let new = thread.memory.read::<StackRecord>(call.word(0)).await?;
+        if on_stack {
+            return Err(Errno::PERM.into());
+        }
+        let mode = new.flags & !linux::SS_AUTODISARM;
+        if mode != 0 && mode != linux::SS_DISABLE && mode != linux::SS_ONSTACK {
+            return Err(Errno::INVAL.into());
+        }
+        if mode != linux::SS_DISABLE && new.size < MINIMUM_STACK.min(2048) {
+            return Err(Errno::NOMEM.into());
+        }
+        *thread.alternate_stack.lock() = if mode == linux::SS_DISABLE {
+            AlternateStack::DISABLED
+        } else {
+            AlternateStack {
+                address: new.address,
+                size: new.size,
+                flags: new.flags & linux::SS_AUTODISARM,
+            }
+        };
+    }
+    if call.word(1) != 0 {
+        let record = StackRecord {
+            address: old.address,
+            flags: old.flags | if on_stack { linux::SS_ONSTACK } else { 0 },
+            padding: 0,
+            size: old.size,
+        };
+        thread.memory.write(call.word(1), &record).await?;
+    }
+    Ok(0)
+}
+
+pub(super) async fn rt_sigreturn(thread: &Thread, call: &Call) -> Result {
+    let frame = crate::signal::read_frame(&thread.memory, call.stack_pointer).await;
+    Err(Error::registers(move |thread, context| {
+        match frame {
+            Ok(frame) => frame.restore(thread, context),
+            // As Linux: a frame that cannot be read ends the program.
+            Err(_) => thread.force(Signal::SEGV, Info::kernel(Signal::SEGV)),
+        }
+        Outcome::Replaced
+    }))
+}
+
+fn sender_info(thread: &Thread, signal: Signal, code: i32) -> Info {
+    let uid = thread.process.credentials.lock().uid;
+    Info::from_process(signal, code, thread.process.pid, uid)
+}
+
+/// The process that a number means: its own, its group's (0), every one (-1).
+fn target(thread: &Thread, pid: i32) -> Result<Arc<Process>> {
+    let own = thread.process.pid;
+    if pid == own || pid == 0 || pid == -own {
+        return Ok(thread.process.clone());
+    }
+    Err(Errno::SRCH.into())
+}
+
+pub(super) fn kill(thread: &Thread, call: &Call) -> Result {
+    let process = target(thread, call.int(0))?;
+    if call.int(1) == 0 {
+        return Ok(0);
+    }
+    let signal = Signal::new(call.int(1))?;
+    process.send(signal, sender_info(thread, signal, Info::USER));
+    Ok(0)
+}
+
+/// `tkill(2)` and, with a process, `tgkill(2)`.
+pub(super) fn thread_kill(thread: &Thread, pid: Option<i32>, tid: i32, number: i32) -> Result {
+    if tid <= 0 || pid.is_some_and(|pid| pid <= 0) {
+        return Err(Errno::INVAL.into());
+    }
+    if pid.is_some_and(|pid| pid != thread.process.pid) {
+        return Err(Errno::SRCH.into());
+    }
+    let target = thread.process.thread(tid).ok_or(Errno::SRCH)?;
+    if number == 0 {
+        return Ok(0);
+    }
+    let signal = Signal::new(number)?;
+    if target.send(signal, sender_info(thread, signal, Info::THREAD)) {
+        Ok(0)
+    } else {
+        Err(Errno::AGAIN.into())
+    }
+}
+
+async fn queued_info(thread: &Thread, number: i32, address: usize) -> Result<(Signal, Info)> {
+    let signal = Signal::new(number)?;
+    let mut info = thread.memory.read::<Info>(address).await?;
+    if info.code >= 0 || info.code == Info::THREAD {
+        // Only the kernel says that a signal comes from the kernel. A process may tell itself anything.
+        return Err(Errno::PERM.into());
+    }
+    info.signal = number;
+    Ok((signal, info))
+}
+
+pub(super) async fn rt_sigqueueinfo(thread: &Thread, call: &Call) -> Result {
+    let (signal, info) = queued_info(thread, call.int(1), call.word(2)).await?;
+    let process = target(thread, call.int(0))?;
+    if process.send(signal, info) {
+        Ok(0)
+    } else {
+        Err(Errno::AGAIN.into())
+    }
+}
+
+pub(super) async fn rt_tgsigqueueinfo(thread: &Thread, call: &Call) -> Result {
+    let (signal, info) = queued_info(thread, call.int(2), call.word(3)).await?;
+    if call.int(0) != thread.process.pid {
+        return Err(Errno::SRCH.into());
+    }
+    let target = thread.process.thread(call.int(1)).ok_or(Errno::SRCH)?;
+    if target.send(signal, info) {
+        Ok(0)
+    } else {
+        Err(Errno::AGAIN.into())
+    }
+}

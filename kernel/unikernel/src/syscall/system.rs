@@ -1,0 +1,188 @@
+//! The machine and the process as a whole: limits, usage, names, random numbers.
+
+use abi::{Errno, Timeval};
+use linux_raw_sys::general as linux;
+use zerocopy::{Immutable, IntoBytes};
+
+use super::{Call, Result};
+use crate::process::{Limit, Thread};
+use hal::mem::PAGE_SIZE;
+
+/// Linux's release whose interface this kernel offers.
+pub const RELEASE: &str = "6.1.0-unikernel";
+
+pub(super) async fn uname(thread: &Thread, call: &Call) -> Result {
+    const FIELD: usize = 65;
+    let host = crate::system::host_name();
+    let mut record = [0_u8; 6 * FIELD];
+    let values: [&[u8]; 6] = [
+        b"Linux",
+        &host,
+        RELEASE.as_bytes(),
+        b"#1 pulumi-unikernel",
+        crate::machine::NAME.as_bytes(),
+        b"(none)",
+    ];
+    for (field, value) in record.chunks_exact_mut(FIELD).zip(values) {
+        let length = value.len().min(FIELD - 1);
+        field[..length].copy_from_slice(&value[..length]);
+    }
+    thread.memory.write_bytes(call.word(0), &record).await?;
+    Ok(0)
+}
+
+pub(super) async fn sethostname(thread: &Thread, call: &Call) -> Result {
+    const MAX: usize = 64;
+    if !thread.process.credentials.lock().is_privileged() {
+        return Err(Errno::PERM.into());
+    }
+    if call.word(1) > MAX {
+        return Err(Errno::INVAL.into());
+    }
+    let name = thread.memory.read_array(call.word(0), call.word(1)).await?;
+    crate::system::set_host_name(name);
+    Ok(0)
+}
+
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct SystemInformation {
+    uptime: u64,
+    loads: [u64; 3],
+    total_memory: u64,
+    free_memory: u64,
+    shared_memory: u64,
+    buffers: u64,
+    total_swap: u64,
+    free_swap: u64,
+    processes: u16,
+    padding: [u8; 6],
+    total_high: u64,
+    free_high: u64,
+    unit: u32,
+    end: u32,
+}
+
+pub(super) async fn sysinfo(thread: &Thread, call: &Call) -> Result {
+    let usage = hal::mem::usage();
+    let record = SystemInformation {
+        uptime: hal::time::monotonic() / 1_000_000_000,
+        loads: [0; 3],
+        total_memory: (usage.total * PAGE_SIZE) as u64,
+        free_memory: ((usage.total - usage.used) * PAGE_SIZE) as u64,
+        shared_memory: 0,
+        buffers: 0,
+        total_swap: 0,
+        free_swap: 0,
+        processes: thread.process.thread_count() as u16,
+        padding: [0; 6],
+        total_high: 0,
+        free_high: 0,
+        unit: 1,
+        end: 0,
+    };
+    thread.memory.write(call.word(0), &record).await?;
+    Ok(0)
+}
+
+pub(super) async fn getrlimit(thread: &Thread, number: usize, address: usize) -> Result {
+    let limit = thread.process.limits.lock().get_number(number)?;
+    thread.memory.write(address, &limit).await?;
+    Ok(0)
+}
+
+pub(super) async fn setrlimit(thread: &Thread, number: usize, address: usize) -> Result {
+    let limit = thread.memory.read::<Limit>(address).await?;
+    let privileged = thread.process.credentials.lock().is_privileged();
+    thread.process.limits.lock().set_number(number, limit, privileged)?;
+    Ok(0)
+}
+
+pub(super) async fn prlimit64(thread: &Thread, call: &Call) -> Result {
+    if call.int(0) != 0 && call.int(0) != thread.process.pid {
+        return Err(Errno::SRCH.into());
+    }
+    let number = call.unsigned(1) as usize;
+    let old = thread.process.limits.lock().get_number(number)?;
+    if call.word(2) != 0 {
+        setrlimit(thread, number, call.word(2)).await?;
+    }
+    if call.word(3) != 0 {
+        thread.memory.write(call.word(3), &old).await?;
+    }
+    Ok(0)
+}
+
+#[derive(Default, IntoBytes, Immutable)]
+#[repr(C)]
+struct ResourceUsage {
+    user: Timeval,
+    system: Timeval,
+    peak_resident: u64,
+    others: [u64; 13],
+}
+
+pub(super) async fn getrusage(thread: &Thread, call: &Call) -> Result {
+    const SELF: i32 = 0;
+    const CHILDREN: i32 = -1;
+    const THREAD: i32 = 1;
+    let (user, system) = match call.int(0) {
+        SELF => thread.process.cpu_times(),
+        THREAD => thread.cpu_times(),
+        CHILDREN => (0, 0),
+        _ => return Err(Errno::INVAL.into()),
+    };
+    let usage = ResourceUsage {
+        user: Timeval::from_nanoseconds(user),
+        system: Timeval::from_nanoseconds(system),
+        peak_resident: (thread.memory.peak_resident() * PAGE_SIZE / 1024) as u64,
+        ..ResourceUsage::default()
+    };
+    thread.memory.write(call.word(1), &usage).await?;
+    Ok(0)
+}
+
+pub(super) async fn times(thread: &Thread, call: &Call) -> Result {
+    const TICK: u64 = 10_000_000;
+    let (user, system) = thread.process.cpu_times();
+    if call.word(0) != 0 {
+        thread
+            .memory
+            .write(call.word(0), &[user / TICK, system / TICK, 0, 0])
+            .await?;
+    }
+    Ok((hal::time::monotonic() / TICK) as usize)
+}
+
+pub(super) async fn getrandom(thread: &Thread, call: &Call) -> Result {
+    let known = linux::GRND_NONBLOCK | linux::GRND_RANDOM | linux::GRND_INSECURE;
+    if call.unsigned(2) & !known != 0 {
+        return Err(Errno::INVAL.into());
+    }
+    let length = call.word(1).min(i32::MAX as usize);
+    let mut chunk = [0; 256];
+    let mut done = 0;
+    while done < length {
+        let part = chunk.len().min(length - done);
+        crate::machine::fill_random(&mut chunk[..part]);
+        match thread
+            .memory
+            .write_bytes(call.word(0).wrapping_add(done), &chunk[..part])
+            .await
+        {
+            Ok(()) => done += part,
+            Err(errno) if done == 0 => return Err(errno.into()),
+            Err(_) => break,
+        }
+    }
+    Ok(done)
+}
+
+pub(super) fn personality(call: &Call) -> Result {
+    const ASK: u32 = u32::MAX;
+    match call.unsigned(0) {
+        // PER_LINUX; ADDR_NO_RANDOMIZE is taken and not followed.
+        ASK | 0 | 0x0004_0000 => Ok(0),
+        _ => Err(Errno::INVAL.into()),
+    }
+}

@@ -1,0 +1,152 @@
+//! Clocks and sleeping.
+
+use abi::{Errno, Timespec, Timeval};
+use linux_raw_sys::general as linux;
+
+use super::{Call, Error, Result, Stop};
+use crate::process::Thread;
+
+/// Nanoseconds of a second.
+const SECOND: u64 = 1_000_000_000;
+
+/// The monotonic time at which the real-time clock shows `realtime`, as far as is known now.
+pub fn monotonic_of_realtime(realtime: u64) -> u64 {
+    let offset = i128::from(hal::time::monotonic()) - i128::from(hal::time::realtime());
+    u64::try_from(i128::from(realtime) + offset).unwrap_or(0)
+}
+
+fn read_clock(thread: &Thread, clock: i32) -> Result<u64> {
+    use core::sync::atomic::Ordering::Relaxed;
+    const REALTIME: i32 = linux::CLOCK_REALTIME as i32;
+    const MONOTONIC: i32 = linux::CLOCK_MONOTONIC as i32;
+    const PROCESS: i32 = linux::CLOCK_PROCESS_CPUTIME_ID as i32;
+    const THREAD: i32 = linux::CLOCK_THREAD_CPUTIME_ID as i32;
+    const MONOTONIC_RAW: i32 = linux::CLOCK_MONOTONIC_RAW as i32;
+    const REALTIME_COARSE: i32 = linux::CLOCK_REALTIME_COARSE as i32;
+    const MONOTONIC_COARSE: i32 = linux::CLOCK_MONOTONIC_COARSE as i32;
+    const BOOT: i32 = linux::CLOCK_BOOTTIME as i32;
+    const REALTIME_ALARM: i32 = linux::CLOCK_REALTIME_ALARM as i32;
+    const BOOT_ALARM: i32 = linux::CLOCK_BOOTTIME_ALARM as i32;
+    const TAI: i32 = linux::CLOCK_TAI as i32;
+    let times = |thread: &Thread| {
+        let (user, system) = thread.cpu_times();
+        user + system
+    };
+    Ok(match clock {
+        REALTIME | REALTIME_COARSE | TAI | REALTIME_ALARM => hal::time::realtime(),
+        MONOTONIC | MONOTONIC_RAW | MONOTONIC_COARSE | BOOT | BOOT_ALARM => hal::time::monotonic(),
+        THREAD => times(thread),
+        PROCESS => {
+            let (user, system) = thread.process.cpu_times();
+            user + system
+        }
+        // Clocks of processes and threads by number: `~number << 3`, and in the low bits 4 for a thread, 0 to 2 for which time.
+        clock if clock < 0 && clock & 7 != 3 && clock & 3 != 3 => {
+            let number = !(clock >> 3);
+            if clock & 4 != 0 {
+                let tid = if number == 0 { thread.tid } else { number };
+                let target = thread.process.thread(tid).ok_or(Errno::INVAL)?;
+                target.user_time.load(Relaxed) + target.system_time.load(Relaxed)
+            } else if number == 0 || number == thread.process.pid {
+                let (user, system) = thread.process.cpu_times();
+                user + system
+            } else {
+                return Err(Errno::INVAL.into());
+            }
+        }
+        _ => return Err(Errno::INVAL.into()),
+    })
+}
+
+pub(super) async fn clock_gettime(thread: &Thread, call: &Call) -> Result {
+    let now = Timespec::from_nanoseconds(read_clock(thread, call.int(0))?);
+    thread.memory.write(call.word(1), &now).await?;
+    Ok(0)
+}
+
+pub(super) async fn clock_getres(thread: &Thread, call: &Call) -> Result {
+    read_clock(thread, call.int(0))?;
+    let coarse = [linux::CLOCK_REALTIME_COARSE, linux::CLOCK_MONOTONIC_COARSE].contains(&call.unsigned(0));
+    if call.word(1) != 0 {
+        let resolution = Timespec::from_nanoseconds(if coarse { 4_000_000 } else { 1 });
+        thread.memory.write(call.word(1), &resolution).await?;
+    }
+    Ok(0)
+}
+
+pub(super) async fn gettimeofday(thread: &Thread, call: &Call) -> Result {
+    if call.word(0) != 0 {
+        thread
+            .memory
+            .write(call.word(0), &Timeval::from_nanoseconds(hal::time::realtime()))
+            .await?;
+    }
+    if call.word(1) != 0 {
+        // The time zone, which nobody uses: UTC.
+        thread.memory.write(call.word(1), &[0_i32; 2]).await?;
+    }
+    Ok(0)
+}
+
+pub(super) async fn time(thread: &Thread, call: &Call) -> Result {
+    let seconds = hal::time::realtime() / SECOND;
+    if call.word(0) != 0 {
+        thread.memory.write(call.word(0), &seconds).await?;
+    }
+    Ok(seconds as usize)
+}
+
+pub(super) async fn nanosleep(thread: &Thread, call: &Call) -> Result {
+    let duration = thread.memory.read::<Timespec>(call.word(0)).await?.to_nanoseconds()?;
+    sleep(
+        thread,
+        hal::time::monotonic().saturating_add(duration),
+        Some(call.word(1)),
+    )
+    .await
+}
+
+pub(super) async fn clock_nanosleep(thread: &Thread, call: &Call) -> Result {
+    let clock = call.unsigned(0);
+    let absolute = call.unsigned(1) & linux::TIMER_ABSTIME != 0;
+    let time = thread.memory.read::<Timespec>(call.word(2)).await?.to_nanoseconds()?;
+    match clock {
+        linux::CLOCK_REALTIME | linux::CLOCK_TAI | linux::CLOCK_REALTIME_ALARM if absolute => {
+            sleep(thread, monotonic_of_realtime(time), None).await
+        }
+        linux::CLOCK_REALTIME
+        | linux::CLOCK_TAI
+        | linux::CLOCK_MONOTONIC
+        | linux::CLOCK_BOOTTIME
+        | linux::CLOCK_REALTIME_ALARM
+        | linux::CLOCK_BOOTTIME_ALARM => {
+            if absolute {
+                sleep(thread, time, None).await
+            } else {
+                let deadline = hal::time::monotonic().saturating_add(time);
+                sleep(thread, deadline, Some(call.word(3))).await
+            }
+        }
+        linux::CLOCK_THREAD_CPUTIME_ID => Err(Errno::INVAL.into()),
+        _ => Err(Errno::OPNOTSUPP.into()),
+    }
+}
+
+/// Sleeps; an interrupted relative sleep tells how much was left, an absolute one starts again after a handler that lets it.
+async fn sleep(thread: &Thread, deadline: u64, left: Option<usize>) -> Result {
+    match thread.wait_until(Some(deadline), core::future::pending::<()>()).await {
+        Err(Stop::Signal) => {
+            if let Some(left) = left.filter(|&address| address != 0) {
+                let rest = Timespec::from_nanoseconds(deadline.saturating_sub(hal::time::monotonic()));
+                thread.memory.write(left, &rest).await?;
+            }
+            // A relative sleep never starts again: it would sleep for the whole time.
+            if left.is_some() {
+                Err(Errno::INTR.into())
+            } else {
+                Err(Error::INTERRUPTED_ONCE)
+            }
+        }
+        Ok(()) | Err(Stop::TimedOut) => Ok(0),
+    }
+}

@@ -1,0 +1,158 @@
+//! The guest as a whole: its name, its end, and what it says about both.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+use hal::sync::SpinLock;
+
+use crate::machine::{self, UserContext};
+use crate::process::{ExitStatus, Process, Thread};
+use crate::signal::{Info, Signal};
+
+static HOST_NAME: SpinLock<Vec<u8>> = SpinLock::new(Vec::new());
+
+/// The host name; `localhost` until it is set.
+pub fn host_name() -> Vec<u8> {
+    let name = HOST_NAME.lock().clone();
+    if name.is_empty() { b"localhost".to_vec() } else { name }
+}
+
+/// Sets the host name.
+pub fn set_host_name(name: Vec<u8>) {
+    *HOST_NAME.lock() = name;
+}
+
+/// Writes a line of the kernel's own on the console.
+pub fn say(line: &str) {
+    machine::write_console(&alloc::format!("unikernel: {line}\n"));
+}
+
+/// The first process has ended: tells the host how, and ends the machine.
+pub fn application_ended(status: ExitStatus) -> ! {
+    match status {
+        ExitStatus::Code(code) => {
+            machine::write_status(&alloc::format!(r#"{{"event":"exit","code":{code}}}"#));
+            machine::power_off(code)
+        }
+        ExitStatus::Signal(signal) => {
+            let code = 128 + signal.number();
+            machine::write_status(&alloc::format!(
+                r#"{{"event":"exit","signal":"{signal}","code":{code}}}"#
+            ));
+            say(&alloc::format!("the application was ended by {signal}"));
+            machine::power_off(code)
+        }
+    }
+}
+
+/// Memory is used up and nothing can be given back: tells the host, and ends the machine.
+pub fn out_of_memory(process: &Process) -> ! {
+    let memory = process.memory();
+    let usage = hal::mem::usage();
+    let mebibytes = |pages: usize| pages * hal::mem::PAGE_SIZE >> 20;
+    let message = alloc::format!(
+        "out of memory: the application uses {} MiB of the guest's {} MiB; give the instance more memory",
+        mebibytes(memory.resident()),
+        mebibytes(usage.total),
+    );
+    end_with_event("oom", &message, 128 + Signal::KILL.number())
+}
+
+/// The kernel cannot go on, or never could: says why, tells the host, and ends the machine.
+pub fn fail(message: &str) -> ! {
+    end_with_event("panic", message, 255)
+}
+
+fn end_with_event(event: &str, message: &str, code: u8) -> ! {
+    say(message);
+    let mut quoted = String::new();
+    for character in message.chars() {
+        match character {
+            '"' | '\\' => {
+                quoted.push('\\');
+                quoted.push(character);
+            }
+            character if character < ' ' => {
+                let _ = write!(quoted, "\\u{:04x}", character as u32);
+            }
+            character => quoted.push(character),
+        }
+    }
+    machine::write_status(&alloc::format!(
+        r#"{{"event":"{event}","message":"{quoted}","code":{code}}}"#
+    ));
+    machine::power_off(code)
+}
+
+/// Says on the console what ended the application, as far as the machine shows it.
+pub fn report_crash(thread: &Thread, context: &UserContext, signal: Signal, info: &Info) {
+    const NAMES: [&str; 18] = [
+        "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp",
+        "rip", "flags",
+    ];
+    let name = *thread.name.lock();
+    let length = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+    let name = String::from_utf8_lossy(&name[..length]).into_owned();
+    let place = context.instruction_pointer();
+    let cause = match (signal, info.code) {
+        (Signal::SEGV, 1) => alloc::format!(": nothing is mapped at {:#x}", info.fields[0]),
+        (Signal::SEGV, 2) => alloc::format!(": {:#x} may not be used so", info.fields[0]),
+        (Signal::BUS, 2) => alloc::format!(": {:#x} lies past the end of its file", info.fields[0]),
+        _ => String::new(),
+    };
+    say(&alloc::format!("{signal} in thread {} ({name}){cause}", thread.tid));
+    say(&alloc::format!("  at {place:#x} {}", locate(thread, place)));
+    let registers = context.signal_registers();
+    let mut line = String::new();
+    for (index, (name, value)) in NAMES.iter().zip(registers).enumerate() {
+        let _ = write!(line, "  {name:<5} {value:016x}");
+        if index % 4 == 3 || index + 1 == NAMES.len() {
+            say(&line);
+            line.clear();
+        }
+    }
+    report_stack(thread, context);
+}
+
+/// The module and the offset in it that an address of code has.
+fn locate(thread: &Thread, address: usize) -> String {
+    let Some((start, area)) = thread.memory.area_at(address) else {
+        return String::from("(not mapped)");
+    };
+    let Some(name) = &area.name else {
+        return String::from("(anonymous memory)");
+    };
+    let page = area
+        .backing
+        .as_ref()
+        .map_or(0, |backing| backing.first_page as usize * hal::mem::PAGE_SIZE);
+    alloc::format!(
+        "({}+{:#x})",
+        String::from_utf8_lossy(&name.path),
+        address - start + page
+    )
+}
+
+/// Return addresses by the chain of frame pointers, as far as the code keeps one.
+fn report_stack(thread: &Thread, context: &UserContext) {
+    const DEPTH: usize = 16;
+    let mut frame = context.signal_registers()[10] as usize;
+    for _ in 0..DEPTH {
+        let mut words = [0; 16];
+        if frame == 0 || !frame.is_multiple_of(8) || machine::copy_from_user(frame, &mut words).is_err() {
+            return;
+        }
+        let word = |index: usize| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&words[index * 8..index * 8 + 8]);
+            usize::from_ne_bytes(bytes)
+        };
+        let (next, place) = (word(0), word(1));
+        if place == 0 || next <= frame {
+            return;
+        }
+        say(&alloc::format!("  from {place:#x} {}", locate(thread, place)));
+        frame = next;
+    }
+}
