@@ -2,6 +2,7 @@
 
 mod credentials;
 mod limits;
+mod paths;
 #[expect(
     clippy::module_inception,
     reason = "the folder is about processes, the file about the object"
@@ -14,6 +15,7 @@ use core::sync::atomic::{AtomicI32, Ordering};
 
 pub use credentials::Credentials;
 pub use limits::{Limit, Limits, Resource};
+pub use paths::{Paths, Places};
 pub use process::{ExitStatus, Process, Program};
 pub(crate) use run::parked;
 pub use run::{InterruptedCall, start_thread};

@@ -5,9 +5,10 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use file::DescriptorTable;
 use hal::sync::SpinLock;
 
-use super::{Credentials, Limits, Thread};
+use super::{Credentials, Limits, Paths, Thread};
 use crate::memory::AddressSpace;
 use crate::signal::{Actions, Info, Pending, Signal, SignalSet};
 
@@ -30,8 +31,11 @@ pub struct Process {
     pub actions: Arc<Actions>,
     /// Signals for any of its threads.
     pub pending: Pending,
-    /// Users and groups.
-    pub credentials: SpinLock<Credentials>,
+    credentials: SpinLock<(Credentials, Arc<fs::vfs::Credentials>)>,
+    /// Open files by descriptor.
+    pub files: Arc<DescriptorTable>,
+    /// Working directory, root and umask.
+    pub paths: Arc<Paths>,
     /// Resource limits.
     pub limits: SpinLock<Limits>,
     /// What `/proc/PID` tells of the program.
@@ -64,19 +68,56 @@ fn encode(status: ExitStatus) -> u64 {
 
 impl Process {
     /// A process without threads.
-    pub fn new(pid: i32, memory: Arc<AddressSpace>, credentials: Credentials, limits: Limits) -> Self {
+    pub fn new(
+        pid: i32,
+        memory: Arc<AddressSpace>,
+        paths: Arc<Paths>,
+        credentials: Credentials,
+        limits: Limits,
+    ) -> Self {
+        let for_files = Arc::new(credentials.for_files());
         Self {
             pid,
             memory: SpinLock::new(memory),
             threads: SpinLock::new(BTreeMap::new()),
             actions: Arc::default(),
             pending: Pending::default(),
-            credentials: SpinLock::new(credentials),
+            credentials: SpinLock::new((credentials, for_files)),
+            files: Arc::default(),
+            paths,
             limits: SpinLock::new(limits),
             program: SpinLock::default(),
             ended_time: AtomicU64::new(0),
             ending: AtomicU64::new(0),
         }
+    }
+
+    /// Users and groups.
+    pub fn credentials(&self) -> Credentials {
+        self.credentials.lock().0.clone()
+    }
+
+    /// Whether it may do what only root may.
+    pub fn is_privileged(&self) -> bool {
+        self.credentials.lock().0.is_privileged()
+    }
+
+    /// Looks at users and groups.
+    pub fn with_credentials<T>(&self, look: impl FnOnce(&Credentials) -> T) -> T {
+        look(&self.credentials.lock().0)
+    }
+
+    /// Changes users and groups.
+    pub fn update_credentials<T>(&self, change: impl FnOnce(&mut Credentials) -> T) -> T {
+        let mut guard = self.credentials.lock();
+        let result = change(&mut guard.0);
+        guard.1 = Arc::new(guard.0.for_files());
+        result
+    }
+
+    /// Who it is for file systems.
+    pub(super) fn file_credentials(&self) -> Arc<fs::vfs::Credentials> {
+        self.credentials.lock().1.clone()
     }
 
     /// Its memory. A thread's own is [`Thread::memory`].

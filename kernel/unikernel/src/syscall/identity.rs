@@ -114,10 +114,11 @@ pub(super) enum Of {
 }
 
 fn with<T>(thread: &Thread, of: Of, change: impl FnOnce(Ids<'_>) -> T) -> T {
-    let mut credentials = thread.process.credentials.lock();
-    change(match of {
-        Of::User => users(&mut credentials),
-        Of::Group => groups(&mut credentials),
+    thread.process.update_credentials(|credentials| {
+        change(match of {
+            Of::User => users(credentials),
+            Of::Group => groups(credentials),
+        })
     })
 }
 
@@ -143,7 +144,10 @@ pub(super) fn set_file_system(thread: &Thread, of: Of, call: &Call) -> usize {
 }
 
 pub(super) async fn get_all(thread: &Thread, of: Of, call: &Call) -> Result {
-    let values = with(thread, of, |ids| [*ids.real, *ids.effective, *ids.saved]);
+    let values = thread.process.with_credentials(|credentials| match of {
+        Of::User => [credentials.uid, credentials.euid, credentials.suid],
+        Of::Group => [credentials.gid, credentials.egid, credentials.sgid],
+    });
     for (index, value) in values.iter().enumerate() {
         thread.memory.write(call.word(index), value).await?;
     }
@@ -151,11 +155,16 @@ pub(super) async fn get_all(thread: &Thread, of: Of, call: &Call) -> Result {
 }
 
 pub(super) fn get(thread: &Thread, of: Of, effective: bool) -> usize {
-    with(thread, of, |ids| if effective { *ids.effective } else { *ids.real }) as usize
+    thread.process.with_credentials(|credentials| match (of, effective) {
+        (Of::User, false) => credentials.uid,
+        (Of::User, true) => credentials.euid,
+        (Of::Group, false) => credentials.gid,
+        (Of::Group, true) => credentials.egid,
+    }) as usize
 }
 
 pub(super) async fn getgroups(thread: &Thread, call: &Call) -> Result {
-    let groups = thread.process.credentials.lock().groups.clone();
+    let groups = thread.process.credentials().groups;
     let room = call.int(0);
     if room < 0 || room != 0 && (room as usize) < groups.len() {
         return Err(Errno::INVAL.into());
@@ -172,14 +181,16 @@ pub(super) async fn getgroups(thread: &Thread, call: &Call) -> Result {
 pub(super) async fn setgroups(thread: &Thread, call: &Call) -> Result {
     const MAX: usize = 65536;
     let count = call.unsigned(0) as usize;
-    if !thread.process.credentials.lock().is_privileged() {
+    if !thread.process.is_privileged() {
         return Err(Errno::PERM.into());
     }
     if count > MAX {
         return Err(Errno::INVAL.into());
     }
     let groups = thread.memory.read_array(call.word(1), count).await?;
-    thread.process.credentials.lock().groups = groups;
+    thread
+        .process
+        .update_credentials(|credentials| credentials.groups = groups);
     Ok(0)
 }
 
@@ -218,11 +229,7 @@ pub(super) async fn capget(thread: &Thread, call: &Call) -> Result {
     };
     // All that exist, for root: there is no other owner to protect from.
     const ALL: u64 = (1 << 41) - 1;
-    let held = if thread.process.credentials.lock().is_privileged() {
-        ALL
-    } else {
-        0
-    };
+    let held = if thread.process.is_privileged() { ALL } else { 0 };
     let mut sets = [[0_u32; 3]; 2];
     for (index, set) in sets.iter_mut().enumerate() {
         let word = (held >> (32 * index)) as u32;
@@ -242,7 +249,7 @@ pub(super) async fn capset(thread: &Thread, call: &Call) -> Result {
     }
     let sets = thread.memory.read_array::<[u32; 3]>(call.word(1), words).await?;
     let asks = sets.iter().any(|set| set[0] != 0 || set[1] != 0);
-    if asks && !thread.process.credentials.lock().is_privileged() {
+    if asks && !thread.process.is_privileged() {
         return Err(Errno::PERM.into());
     }
     Ok(0)

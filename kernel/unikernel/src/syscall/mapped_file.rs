@@ -3,8 +3,10 @@
 use abi::Errno;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use file::Pages;
+use fs::vfs::{MountFlags, OpenInode};
 use hal::mem::{Frame, PAGE_SIZE};
 use hal::sync::SpinLock;
 
@@ -14,13 +16,54 @@ use crate::process::Thread;
 
 /// The file behind a descriptor, for a mapping from `offset` on.
 pub(super) fn open(
-    _thread: &Thread,
-    _descriptor: i32,
-    _protection: Protection,
-    _shared: bool,
-    _offset: u64,
+    thread: &Thread,
+    descriptor: i32,
+    protection: Protection,
+    shared: bool,
+    offset: u64,
 ) -> Result<(Backing, Arc<AreaName>)> {
-    Err(Errno::NODEV.into())
+    let open = thread.process.files.get(descriptor)?;
+    let flags = open.flags();
+    let writes = shared && protection.contains(Protection::WRITE);
+    if !flags.reads() || writes && !flags.writes() {
+        return Err(Errno::ACCES.into());
+    }
+    let mut path = Vec::new();
+    if let Some(inode) = open.downcast::<OpenInode>() {
+        if protection.contains(Protection::EXECUTE) && inode.place().mount.flags().contains(MountFlags::NO_EXECUTE) {
+            return Err(Errno::PERM.into());
+        }
+        path = inode.place().path(&thread.process.paths.places().root);
+    }
+    let mut pages = open.file().pages().ok_or(Errno::NODEV)?;
+    if shared && !flags.writes() {
+        pages = Arc::new(ReadOnly(pages));
+    }
+    let status = open.file().status().map_err(|_| Errno::NODEV)?;
+    let name = Arc::new(AreaName {
+        path,
+        device: status.device,
+        inode: status.inode,
+    });
+    let first_page = offset / PAGE_SIZE as u64;
+    Ok((Backing { pages, first_page }, name))
+}
+
+/// A file that was opened for reading only: `mprotect` does not make its shared mappings writable.
+struct ReadOnly(Arc<dyn Pages>);
+
+impl Pages for ReadOnly {
+    fn page(&self, index: u64) -> file::Result<Frame> {
+        self.0.page(index)
+    }
+
+    fn cached_page(&self, index: u64) -> Option<Frame> {
+        self.0.cached_page(index)
+    }
+
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
 }
 
 /// Memory for a shared anonymous mapping.

@@ -188,7 +188,7 @@ pub(super) async fn rt_sigreturn(thread: &Thread, call: &Call) -> Result {
 }
 
 fn sender_info(thread: &Thread, signal: Signal, code: i32) -> Info {
-    let uid = thread.process.credentials.lock().uid;
+    let uid = thread.process.with_credentials(|credentials| credentials.uid);
     Info::from_process(signal, code, thread.process.pid, uid)
 }
 

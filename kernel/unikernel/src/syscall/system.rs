@@ -33,7 +33,7 @@ pub(super) async fn uname(thread: &Thread, call: &Call) -> Result {
 
 pub(super) async fn sethostname(thread: &Thread, call: &Call) -> Result {
     const MAX: usize = 64;
-    if !thread.process.credentials.lock().is_privileged() {
+    if !thread.process.is_privileged() {
         return Err(Errno::PERM.into());
     }
     if call.word(1) > MAX {
@@ -93,7 +93,7 @@ pub(super) async fn getrlimit(thread: &Thread, number: usize, address: usize) ->
 
 pub(super) async fn setrlimit(thread: &Thread, number: usize, address: usize) -> Result {
     let limit = thread.memory.read::<Limit>(address).await?;
-    let privileged = thread.process.credentials.lock().is_privileged();
+    let privileged = thread.process.is_privileged();
     thread.process.limits.lock().set_number(number, limit, privileged)?;
     Ok(0)
 }
