@@ -7,4 +7,5 @@ cpSync(schema, fileURLToPath(new URL("dist/schema", import.meta.url)), {
   recursive: true,
   filter: (file) => file === schema || file.endsWith(".json"),
 });
-for (const name of ["LICENSE", "README.md"]) copyFileSync(new URL(`../${name}`, import.meta.url), new URL(name, import.meta.url));
+for (const name of ["LICENSE", "README.md"])
+  copyFileSync(new URL(`../${name}`, import.meta.url), new URL(name, import.meta.url));
