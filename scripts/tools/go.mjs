@@ -1,6 +1,7 @@
 // Go, which builds the Pulumi engine where its own downloads cannot be reached, and one of the test guests.
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import path from "node:path";
+import { installInto } from "../lib/install.mjs";
 import { toolsCache } from "../lib/paths.mjs";
 import { capture, run, which } from "../lib/process.mjs";
 import { step, VisibleError } from "../lib/terminal.mjs";
@@ -46,33 +47,27 @@ async function installGo() {
       `There is no Go toolchain for ${process.arch}: install Go ${minimum.join(".")} or newer by hand.`,
     );
   if (!which("go")) await aptInstall(["golang-go"], "Go, to fetch the newer Go that the Pulumi engine needs");
-  await step(`Install Go ${wanted}`, "it builds the Pulumi engine and a test guest", async () => {
-    const platform = `linux-${process.arch === "x64" ? "amd64" : "arm64"}`;
-    const modules = path.join(toolsCache, `.go-modules-${process.pid}`);
-    const env = { ...process.env, GOMODCACHE: modules, GOFLAGS: "-modcacherw", GOTOOLCHAIN: "local" };
-    const answer = await run(
-      "go",
-      ["mod", "download", "-json", `golang.org/toolchain@v0.0.1-go${wanted}.${platform}`],
-      {
-        quiet: true,
-        env,
-        cwd: "/",
-      },
-    );
-    const { Dir: folder } = JSON.parse(answer);
-    // Module archives do not keep the executable bit.
-    for (const programs of ["bin", `pkg/tool/${platform.replace("-", "_")}`]) {
-      if (!existsSync(path.join(folder, programs))) continue;
-      for (const program of readdirSync(path.join(folder, programs)))
-        chmodSync(path.join(folder, programs, program), 0o755);
-    }
-    mkdirSync(toolsCache, { recursive: true });
-    const partial = `${installed}.partial-${process.pid}`;
-    cpSync(folder, partial, { recursive: true });
-    rmSync(modules, { recursive: true, force: true });
-    rmSync(installed, { recursive: true, force: true });
-    renameSync(partial, installed);
-  });
+  await step(`Install Go ${wanted}`, "it builds the Pulumi engine and a test guest", () =>
+    installInto(installed, async (partial) => {
+      const platform = `linux-${process.arch === "x64" ? "amd64" : "arm64"}`;
+      const modules = path.join(partial, "modules");
+      const env = { ...process.env, GOMODCACHE: modules, GOFLAGS: "-modcacherw", GOTOOLCHAIN: "local" };
+      const answer = await run(
+        "go",
+        ["mod", "download", "-json", `golang.org/toolchain@v0.0.1-go${wanted}.${platform}`],
+        { quiet: true, env, cwd: "/" },
+      );
+      const { Dir: folder } = JSON.parse(answer);
+      for (const name of readdirSync(folder)) renameSync(path.join(folder, name), path.join(partial, name));
+      rmSync(modules, { recursive: true });
+      // Module archives do not keep the executable bit.
+      for (const programs of ["bin", `pkg/tool/${platform.replace("-", "_")}`]) {
+        if (!existsSync(path.join(partial, programs))) continue;
+        for (const program of readdirSync(path.join(partial, programs)))
+          chmodSync(path.join(partial, programs, program), 0o755);
+      }
+    }),
+  );
   const own = findGo();
   if (!own) throw new VisibleError(`Go ${wanted} was installed to ${installed} but does not run there.`);
   return own;

@@ -1,8 +1,9 @@
 // The Pulumi engine and its Node.js language host.
-import { copyFileSync, createWriteStream, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, createWriteStream, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
+import { installInto } from "../lib/install.mjs";
 import { inRoot, toolsCache } from "../lib/paths.mjs";
 import { capture, run, which } from "../lib/process.mjs";
 import { dim, step, VisibleError } from "../lib/terminal.mjs";
@@ -33,22 +34,17 @@ export async function pulumi() {
 }
 
 async function installPulumi() {
-  const partial = `${installed}.partial-${process.pid}`;
-  const bin = path.join(partial, "bin");
-  try {
-    mkdirSync(bin, { recursive: true });
-    await step(`Install the Pulumi engine ${version}`, "it runs the Pulumi program", async () => {
+  await step(`Install the Pulumi engine ${version}`, "it runs the Pulumi program", () =>
+    installInto(installed, async (partial) => {
+      const bin = path.join(partial, "bin");
+      mkdirSync(bin);
       if (await download(bin)) return;
       console.error(
         dim("  Pulumi's own downloads cannot be reached: building it from its Go modules, about 5 minutes"),
       );
       await build(partial, bin);
-    });
-    rmSync(installed, { recursive: true, force: true });
-    renameSync(partial, installed);
-  } finally {
-    rmSync(partial, { recursive: true, force: true });
-  }
+    }),
+  );
   const own = findPulumi();
   if (!own) throw new VisibleError(`The Pulumi engine was installed to ${installed} but is not complete there.`);
   return own;
