@@ -65,7 +65,8 @@ const ownRustupEnv = () => ({
 
 /** A toolchain that is there already, or undefined. */
 export function findRust({ lint = false } = {}) {
-  for (const env of [process.env, ownRustupEnv()]) {
+  const environments = [process.env, ...(existsSync(path.join(ownRustup, "cargo", "bin")) ? [ownRustupEnv()] : [])];
+  for (const env of environments) {
     const found = rustup(env, { lint });
     if (found?.complete) return found;
   }
