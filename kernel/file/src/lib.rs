@@ -10,6 +10,7 @@ mod descriptors;
 pub mod epoll;
 mod error;
 pub mod eventfd;
+pub mod lock;
 mod open_file;
 pub mod pipe;
 pub mod poll;

@@ -4,9 +4,10 @@ use abi::general::{SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET};
 use abi::{Errno, OpenFlags};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use hal::sync::SpinLock;
 
+use crate::lock::{self, FileId, Owner};
 use crate::{DirectoryEntry, File, Result, Sink, Source};
 
 /// Told when an open file description that it watches goes away.
@@ -24,6 +25,8 @@ pub struct OpenFile {
     /// Held across a transfer, so that two of them never use the same position.
     position: SpinLock<u64>,
     watchers: SpinLock<Vec<(Weak<dyn Watcher>, u64)>>,
+    /// It may hold locks.
+    locks: AtomicBool,
 }
 
 /// Flags that `fcntl(F_SETFL)` changes.
@@ -49,6 +52,7 @@ impl OpenFile {
             flags: AtomicU32::new(flags.difference(TRANSIENT).bits()),
             position: SpinLock::new(0),
             watchers: SpinLock::new(Vec::new()),
+            locks: AtomicBool::new(false),
         })
     }
 
@@ -212,6 +216,18 @@ impl OpenFile {
         result
     }
 
+    /// The file's identity for locks.
+    pub fn lock_id(&self) -> Result<FileId> {
+        let status = self.file.status()?;
+        Ok((status.device, status.inode))
+    }
+
+    /// What tells this description from others as the owner of locks. From now on its end releases them.
+    pub fn lock_owner(&self) -> usize {
+        self.locks.store(true, Ordering::Relaxed);
+        core::ptr::from_ref(self).addr()
+    }
+
     /// Tells `watcher`, with `key`, when the description is closed.
     pub fn watch(&self, watcher: Weak<dyn Watcher>, key: u64) {
         self.watchers.lock().push((watcher, key));
@@ -232,6 +248,13 @@ impl Drop for OpenFile {
             if let Some(watcher) = watcher.upgrade() {
                 watcher.closed(key, &*self.file);
             }
+        }
+        if *self.locks.get_mut()
+            && let Ok(id) = self.lock_id()
+        {
+            let owner = self.lock_owner();
+            lock::release(id, Owner::Whole(owner), 0, u64::MAX);
+            lock::release(id, Owner::Description(owner), 0, u64::MAX);
         }
         if !self.is_path() {
             self.file.close();

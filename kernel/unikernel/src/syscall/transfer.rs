@@ -1,0 +1,288 @@
+//! Reading and writing: `read`, `write`, their vector and offset forms, `lseek`.
+
+use abi::general::{RWF_APPEND, RWF_DSYNC, RWF_HIPRI, RWF_NOWAIT, RWF_SYNC};
+use abi::{Errno, IoVector, OpenFlags};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use file::OpenFile;
+
+use super::{Call, Error, Result, Waiting, retry};
+use crate::memory::{Segment, UserBuffers};
+use crate::process::Thread;
+use crate::signal::{Info, Signal};
+
+/// The most bytes that one call transfers, as on Linux.
+pub(super) const MAX_TRANSFER: usize = 0x7fff_f000;
+/// The most pieces of a vector (`IOV_MAX`).
+const MAX_VECTORS: usize = 1024;
+
+/// Where in a file a call reads or writes.
+#[derive(Clone, Copy)]
+enum Place {
+    /// At the position, which moves.
+    Position,
+    /// At an offset.
+    Offset(u64),
+    /// At the end (`RWF_APPEND`).
+    End,
+}
+
+/// How a call may wait for a file.
+pub(super) fn waiting(file: &OpenFile, write: bool) -> Waiting {
+    let nonblocking = file.is_nonblocking();
+    Waiting {
+        nonblocking,
+        deadline: file
+            .file()
+            .time_limit(write)
+            .filter(|_| !nonblocking)
+            .map(|limit| hal::time::monotonic().saturating_add(limit)),
+    }
+}
+
+/// Takes the first `count` bytes off.
+fn advance(segments: &mut [Segment], mut count: usize) {
+    for segment in segments {
+        let part = segment.length.min(count);
+        segment.address += part;
+        segment.length -= part;
+        count -= part;
+        if count == 0 {
+            break;
+        }
+    }
+}
+
+async fn read_segments(
+    thread: &Thread,
+    file: &OpenFile,
+    segments: &mut [Segment],
+    place: Place,
+    waiting: Waiting,
+) -> Result {
+    let total: usize = segments.iter().map(|segment| segment.length).sum();
+    let mut done = 0;
+    loop {
+        let result = retry(thread, &**file.file(), waiting, || {
+            let mut sink = UserBuffers::new(segments);
+            match place {
+                Place::Offset(offset) => file.read_at(offset + done as u64, &mut sink),
+                Place::Position | Place::End => file.read(&mut sink),
+            }
+        })
+        .await;
+        match result {
+            Ok(count) => {
+                done += count;
+                // Streams give what they have; files are read on to the end.
+                if count == 0 || done == total || !file.is_seekable() {
+                    return Ok(done);
+                }
+                advance(segments, count);
+            }
+            Err(_) if done > 0 => return Ok(done),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn write_segments(
+    thread: &Thread,
+    file: &OpenFile,
+    segments: &mut [Segment],
+    place: Place,
+    waiting: Waiting,
+) -> Result {
+    let total: usize = segments.iter().map(|segment| segment.length).sum();
+    let mut done = 0;
+    loop {
+        let result = retry(thread, &**file.file(), waiting, || {
+            let mut source = UserBuffers::new(segments);
+            match place {
+                Place::Offset(offset) => file.write_at(offset + done as u64, &mut source),
+                Place::Position => file.write(&mut source),
+                Place::End => {
+                    file.check_writes()?;
+                    file.file().append(&mut source).map(|(count, _)| count)
+                }
+            }
+        })
+        .await;
+        if let Err(Error::Errno(Errno::PIPE)) = result {
+            raise_broken_pipe(thread);
+        }
+        match result {
+            Ok(count) => {
+                done += count;
+                if count == 0 || done == total {
+                    return Ok(done);
+                }
+                advance(segments, count);
+            }
+            Err(_) if done > 0 => return Ok(done),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Tells a thread that it wrote to something that nobody reads.
+pub(super) fn raise_broken_pipe(thread: &Thread) {
+    let uid = thread.process.credentials.lock().uid;
+    let info = Info::from_process(Signal::PIPE, Info::USER, thread.process.pid, uid);
+    thread.send(Signal::PIPE, info);
+}
+
+fn one(address: usize, length: usize) -> [Segment; 1] {
+    [Segment {
+        address,
+        length: length.min(MAX_TRANSFER),
+    }]
+}
+
+/// Reads the `struct iovec` of a call and cuts them off at what one call transfers.
+pub(super) async fn read_vectors(
+    thread: &Thread,
+    address: usize,
+    count: usize,
+) -> core::result::Result<Vec<Segment>, Errno> {
+    if count > MAX_VECTORS {
+        return Err(Errno::INVAL);
+    }
+    let vectors: Vec<IoVector> = thread.memory.read_array(address, count).await?;
+    let mut left = MAX_TRANSFER;
+    vectors
+        .into_iter()
+        .map(|vector| {
+            if isize::try_from(vector.length).is_err() {
+                return Err(Errno::INVAL);
+            }
+            let length = vector.length.min(left);
+            left -= length;
+            Ok(Segment {
+                address: vector.base,
+                length,
+            })
+        })
+        .collect()
+}
+
+fn descriptor(thread: &Thread, call: &Call) -> core::result::Result<Arc<OpenFile>, Errno> {
+    thread.process.descriptors.get(call.int(0))
+}
+
+/// `read(fd, buffer, count)`
+pub(super) async fn read(thread: &Thread, call: &Call) -> Result {
+    let file = descriptor(thread, call)?;
+    let mut segments = one(call.word(1), call.word(2));
+    read_segments(thread, &file, &mut segments, Place::Position, waiting(&file, false)).await
+}
+
+/// `write(fd, buffer, count)`
+pub(super) async fn write(thread: &Thread, call: &Call) -> Result {
+    let file = descriptor(thread, call)?;
+    let mut segments = one(call.word(1), call.word(2));
+    write_segments(thread, &file, &mut segments, Place::Position, waiting(&file, true)).await
+}
+
+/// `readv(fd, vectors, count)`
+pub(super) async fn readv(thread: &Thread, call: &Call) -> Result {
+    let file = descriptor(thread, call)?;
+    let mut segments = read_vectors(thread, call.word(1), call.word(2)).await?;
+    read_segments(thread, &file, &mut segments, Place::Position, waiting(&file, false)).await
+}
+
+/// `writev(fd, vectors, count)`
+pub(super) async fn writev(thread: &Thread, call: &Call) -> Result {
+    let file = descriptor(thread, call)?;
+    let mut segments = read_vectors(thread, call.word(1), call.word(2)).await?;
+    write_segments(thread, &file, &mut segments, Place::Position, waiting(&file, true)).await
+}
+
+/// The offset argument of the `p…` calls.
+fn offset(call: &Call) -> core::result::Result<u64, Errno> {
+    u64::try_from(call.long(3)).map_err(|_| Errno::INVAL)
+}
+
+/// `pread64(fd, buffer, count, offset)`
+pub(super) async fn pread(thread: &Thread, call: &Call) -> Result {
+    let place = Place::Offset(offset(call)?);
+    let file = descriptor(thread, call)?;
+    let mut segments = one(call.word(1), call.word(2));
+    read_segments(thread, &file, &mut segments, place, waiting(&file, false)).await
+}
+
+/// `pwrite64(fd, buffer, count, offset)`
+pub(super) async fn pwrite(thread: &Thread, call: &Call) -> Result {
+    let place = Place::Offset(offset(call)?);
+    let file = descriptor(thread, call)?;
+    let mut segments = one(call.word(1), call.word(2));
+    write_segments(thread, &file, &mut segments, place, waiting(&file, true)).await
+}
+
+/// `preadv(fd, vectors, count, offset)`
+pub(super) async fn preadv(thread: &Thread, call: &Call) -> Result {
+    let place = Place::Offset(offset(call)?);
+    let file = descriptor(thread, call)?;
+    let mut segments = read_vectors(thread, call.word(1), call.word(2)).await?;
+    read_segments(thread, &file, &mut segments, place, waiting(&file, false)).await
+}
+
+/// `pwritev(fd, vectors, count, offset)`
+pub(super) async fn pwritev(thread: &Thread, call: &Call) -> Result {
+    let place = Place::Offset(offset(call)?);
+    let file = descriptor(thread, call)?;
+    let mut segments = read_vectors(thread, call.word(1), call.word(2)).await?;
+    write_segments(thread, &file, &mut segments, place, waiting(&file, true)).await
+}
+
+/// Place and waiting of `preadv2` and `pwritev2`. Flags that cannot be honoured are `EOPNOTSUPP`, as on Linux.
+fn second_form(file: &OpenFile, call: &Call, allowed: u32, write: bool) -> Result<(Place, Waiting)> {
+    let flags = call.unsigned(5);
+    // What waits for a disk cannot promise not to.
+    if flags & !allowed != 0 || flags & RWF_NOWAIT != 0 && file.is_seekable() {
+        return Err(Errno::OPNOTSUPP.into());
+    }
+    let mut waiting = waiting(file, write);
+    waiting.nonblocking |= flags & RWF_NOWAIT != 0;
+    let place = match call.long(3) {
+        _ if flags & RWF_APPEND != 0 => Place::End,
+        -1 => Place::Position,
+        offset => Place::Offset(u64::try_from(offset).map_err(|_| Errno::INVAL)?),
+    };
+    Ok((place, waiting))
+}
+
+/// `preadv2(fd, vectors, count, offset, _, flags)`
+pub(super) async fn preadv2(thread: &Thread, call: &Call) -> Result {
+    let file = descriptor(thread, call)?;
+    let (place, waiting) = second_form(&file, call, RWF_HIPRI | RWF_NOWAIT, false)?;
+    let mut segments = read_vectors(thread, call.word(1), call.word(2)).await?;
+    read_segments(thread, &file, &mut segments, place, waiting).await
+}
+
+/// `pwritev2(fd, vectors, count, offset, _, flags)`
+pub(super) async fn pwritev2(thread: &Thread, call: &Call) -> Result {
+    let file = descriptor(thread, call)?;
+    let allowed = RWF_HIPRI | RWF_NOWAIT | RWF_APPEND | RWF_SYNC | RWF_DSYNC;
+    let (place, waiting) = second_form(&file, call, allowed, true)?;
+    let mut segments = read_vectors(thread, call.word(1), call.word(2)).await?;
+    let count = write_segments(thread, &file, &mut segments, place, waiting).await?;
+    let flags = call.unsigned(5);
+    if flags & (RWF_SYNC | RWF_DSYNC) != 0 {
+        super::retry_ready(thread, || file.file().sync(flags & RWF_SYNC == 0)).await?;
+    }
+    Ok(count)
+}
+
+/// `lseek(fd, offset, whence)`
+pub(super) async fn lseek(thread: &Thread, call: &Call) -> Result {
+    let file = thread.process.descriptors.get(call.int(0))?;
+    let position = super::retry_ready(thread, || file.seek(call.long(1), call.unsigned(2))).await?;
+    Ok(position as usize)
+}
+
+/// Writes with `O_DSYNC` or `O_SYNC` reach the device before the call returns.
+pub(super) fn is_synchronous(file: &OpenFile) -> bool {
+    file.flags().intersects(OpenFlags::DSYNC | OpenFlags::SYNC)
+}
