@@ -4,7 +4,7 @@ use abi::general::{SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET};
 use abi::{Errno, OpenFlags};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use hal::sync::SpinLock;
 
 use crate::lock::{self, FileId, Owner};
@@ -27,6 +27,8 @@ pub struct OpenFile {
     watchers: SpinLock<Vec<(Weak<dyn Watcher>, u64)>>,
     /// It may hold locks.
     locks: AtomicBool,
+    /// Who gets `SIGIO`: a process, a process group when negative, nobody when 0.
+    signal_owner: AtomicI32,
 }
 
 /// Flags that `fcntl(F_SETFL)` changes.
@@ -53,6 +55,7 @@ impl OpenFile {
             position: SpinLock::new(0),
             watchers: SpinLock::new(Vec::new()),
             locks: AtomicBool::new(false),
+            signal_owner: AtomicI32::new(0),
         })
     }
 
@@ -214,6 +217,16 @@ impl OpenFile {
         });
         *position = next;
         result
+    }
+
+    /// Who gets `SIGIO` (`F_GETOWN`): a process, a process group when negative, nobody when 0.
+    pub fn signal_owner(&self) -> i32 {
+        self.signal_owner.load(Ordering::Relaxed)
+    }
+
+    /// Says who gets `SIGIO` (`F_SETOWN`).
+    pub fn set_signal_owner(&self, owner: i32) {
+        self.signal_owner.store(owner, Ordering::Relaxed);
     }
 
     /// The file's identity for locks.

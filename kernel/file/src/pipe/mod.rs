@@ -6,7 +6,7 @@ mod transfer;
 
 pub use buffer::{Segment, SegmentSink, SegmentSource};
 pub use fifo::Fifo;
-pub use transfer::{splice_from_pipe, splice_into_pipe, splice_pipes, tee};
+pub use transfer::{put_back, splice_into_pipe, splice_pipes, take, tee};
 
 use abi::ioctl::FIONREAD;
 use abi::{Errno, OpenFlags};

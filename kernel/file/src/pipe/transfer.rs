@@ -5,29 +5,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use hal::mem::PAGE_SIZE;
 
-use super::{PipeEnd, Segment, SegmentSink, SegmentSource};
-use crate::{Error, Result, Sink, Source};
-
-/// Takes at most `limit` bytes out of a pipe, gives them to `write` and puts back what it did not write. 0 at the end of the stream.
-pub fn splice_from_pipe(
-    from: &PipeEnd,
-    limit: usize,
-    write: impl FnOnce(&mut dyn Source) -> Result<usize>,
-) -> Result<usize> {
-    let mut segments = take(from, limit)?;
-    if segments.is_empty() {
-        return Ok(0);
-    }
-    let result = write(&mut SegmentSource::new(&segments));
-    let mut written = *result.as_ref().unwrap_or(&0);
-    for segment in &mut segments {
-        let part = written.min(segment.length());
-        segment.skip(part);
-        written -= part;
-    }
-    put_back(from, segments);
-    result
-}
+use super::{PipeEnd, Segment, SegmentSink};
+use crate::{Error, Result, Sink};
 
 /// Adds at most `limit` bytes that `read` produces to a pipe.
 pub fn splice_into_pipe(
@@ -35,7 +14,7 @@ pub fn splice_into_pipe(
     limit: usize,
     read: impl FnOnce(&mut dyn Sink) -> Result<usize>,
 ) -> Result<usize> {
-    let room = free_slots(into)? * PAGE_SIZE;
+    let room = into.room()?;
     let mut sink = SegmentSink::new(limit.min(room));
     let count = read(&mut sink)?;
     add(into, sink.into_segments());
@@ -73,6 +52,13 @@ pub fn tee(from: &PipeEnd, into: &PipeEnd, limit: usize) -> Result<usize> {
     Ok(count)
 }
 
+impl PipeEnd {
+    /// Bytes that a write may add for sure; `WouldBlock` when there is no room.
+    pub fn room(&self) -> Result<usize> {
+        free_slots(self).map(|slots| slots * PAGE_SIZE)
+    }
+}
+
 fn check_different(from: &PipeEnd, into: &PipeEnd) -> core::result::Result<(), Errno> {
     if Arc::ptr_eq(&from.pipe, &into.pipe) {
         Err(Errno::INVAL)
@@ -93,7 +79,8 @@ fn free_slots(into: &PipeEnd) -> Result<usize> {
     }
 }
 
-fn take(from: &PipeEnd, limit: usize) -> Result<Vec<Segment>> {
+/// Takes at most `limit` bytes out of a pipe; none at the end of the stream. What is not used is [`put_back`].
+pub fn take(from: &PipeEnd, limit: usize) -> Result<Vec<Segment>> {
     let mut state = from.pipe.state.lock();
     if state.buffer.bytes() == 0 && state.writers > 0 {
         return Err(Error::WouldBlock);
@@ -101,7 +88,8 @@ fn take(from: &PipeEnd, limit: usize) -> Result<Vec<Segment>> {
     Ok(state.buffer.take(limit))
 }
 
-fn put_back(from: &PipeEnd, segments: Vec<Segment>) {
+/// Puts back what [`take`] took out and nobody used, and lets writers go on.
+pub fn put_back(from: &PipeEnd, segments: Vec<Segment>) {
     from.pipe.state.lock().buffer.put_back(segments);
     notify_taken(from);
 }

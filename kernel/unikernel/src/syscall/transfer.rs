@@ -1,7 +1,7 @@
 //! Reading and writing: `read`, `write`, their vector and offset forms, `lseek`.
 
 use abi::general::{RWF_APPEND, RWF_DSYNC, RWF_HIPRI, RWF_NOWAIT, RWF_SYNC};
-use abi::{Errno, IoVector, OpenFlags};
+use abi::{Errno, IoVector};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -282,7 +282,15 @@ pub(super) async fn lseek(thread: &Thread, call: &Call) -> Result {
     Ok(position as usize)
 }
 
-/// Writes with `O_DSYNC` or `O_SYNC` reach the device before the call returns.
-pub(super) fn is_synchronous(file: &OpenFile) -> bool {
-    file.flags().intersects(OpenFlags::DSYNC | OpenFlags::SYNC)
+/// Reads into vectors or writes from them, as the access mode of the end of a pipe says (`vmsplice(2)`).
+pub(super) async fn vectors(thread: &Thread, file: &OpenFile, address: usize, count: usize, nonblocking: bool) -> Result {
+    let mut segments = read_vectors(thread, address, count).await?;
+    let writes = file.flags().writes();
+    let mut waiting = waiting(file, writes);
+    waiting.nonblocking |= nonblocking;
+    if writes {
+        write_segments(thread, file, &mut segments, Place::Position, waiting).await
+    } else {
+        read_segments(thread, file, &mut segments, Place::Position, waiting).await
+    }
 }

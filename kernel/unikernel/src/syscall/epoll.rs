@@ -1,0 +1,96 @@
+//! `epoll_ctl(2)` and `epoll_wait(2)`.
+
+use abi::general::EPOLL_CTL_DEL;
+use abi::{EpollEvent, Errno, Timespec};
+use file::epoll::Epoll;
+use zerocopy::IntoBytes;
+
+use super::mask::with_mask;
+use super::{Call, Error, Result, Stop};
+use crate::process::Thread;
+
+/// The most events that one call reports; the rest stay ready for the next.
+const BATCH: usize = 64;
+
+/// `epoll_ctl(epfd, operation, fd, event)`
+pub(super) async fn ctl(thread: &Thread, call: &Call) -> Result {
+    let operation = call.unsigned(1);
+    let event: EpollEvent = match operation {
+        EPOLL_CTL_DEL => EpollEvent::default(),
+        _ => thread.memory.read(call.word(3)).await?,
+    };
+    let epoll = thread.file(call.int(0))?;
+    let target = thread.file(call.int(2))?;
+    if target.file().wait_queue().is_none() {
+        return Err(Errno::PERM.into());
+    }
+    let epoll = epoll.downcast::<Epoll>().ok_or(Errno::INVAL)?;
+    epoll.control(operation, call.int(2), &target, event)?;
+    Ok(0)
+}
+
+/// The end of a time of milliseconds from now; none when negative.
+pub(super) fn deadline_after_milliseconds(milliseconds: i32) -> Option<u64> {
+    let milliseconds = u64::try_from(milliseconds).ok()?;
+    Some(hal::time::monotonic() + milliseconds * 1_000_000)
+}
+
+/// `epoll_wait(epfd, events, count, milliseconds)`
+pub(super) async fn wait(thread: &Thread, call: &Call) -> Result {
+    let milliseconds = call.int(3);
+    collect(thread, call, milliseconds == 0, || deadline_after_milliseconds(milliseconds)).await
+}
+
+/// `epoll_pwait(epfd, events, count, milliseconds, mask, size)`
+pub(super) async fn pwait(thread: &Thread, call: &Call) -> Result {
+    with_mask(thread, call.word(4), call.word(5), wait(thread, call)).await
+}
+
+/// `epoll_pwait2(epfd, events, count, time, mask, size)`
+pub(super) async fn pwait2(thread: &Thread, call: &Call) -> Result {
+    let deadline = deadline_after(thread, call.word(3)).await?;
+    let wait = collect(thread, call, false, || deadline);
+    with_mask(thread, call.word(4), call.word(5), wait).await
+}
+
+/// The end of a `struct timespec` from now; none for a null pointer.
+pub(super) async fn deadline_after(thread: &Thread, address: usize) -> Result<Option<u64>> {
+    if address == 0 {
+        return Ok(None);
+    }
+    let time: Timespec = thread.memory.read(address).await?;
+    Ok(Some(hal::time::monotonic().saturating_add(time.to_nanoseconds()?)))
+}
+
+async fn collect(thread: &Thread, call: &Call, polls: bool, deadline: impl FnOnce() -> Option<u64>) -> Result {
+    let (address, maximum) = (call.word(1), call.int(2));
+    if maximum <= 0 || maximum as usize > i32::MAX as usize / size_of::<EpollEvent>() {
+        return Err(Errno::INVAL.into());
+    }
+    let file = thread.file(call.int(0))?;
+    let epoll = file.downcast::<Epoll>().ok_or(Errno::INVAL)?;
+    let mut events = [EpollEvent::default(); BATCH];
+    let events = &mut events[..BATCH.min(maximum as usize)];
+    let mut deadline = Some(deadline);
+    let mut ends = None;
+    loop {
+        let ticket = epoll.waiters().ticket();
+        let count = epoll.collect(events);
+        if count > 0 {
+            thread.memory.write_bytes(address, events[..count].as_bytes()).await?;
+            return Ok(count);
+        }
+        if polls {
+            return Ok(0);
+        }
+        // The clock is read only by who has to wait.
+        if let Some(deadline) = deadline.take() {
+            ends = deadline();
+        }
+        match thread.wait_until(ends, epoll.waiters().wait(ticket)).await {
+            Ok(()) => {}
+            Err(Stop::TimedOut) => return Ok(0),
+            Err(Stop::Signal) => return Err(Error::Errno(Errno::INTR)),
+        }
+    }
+}
