@@ -1,12 +1,15 @@
 //! Descriptors: `close`, `dup` and their kin.
 
-use abi::general::{CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE};
 use abi::{Errno, OpenFlags};
 use alloc::sync::Arc;
 use file::{File, OpenFile};
 
 use super::{Call, Result};
 use crate::process::{Resource, Thread};
+
+/// Flags of `close_range`, which `linux-raw-sys` lacks.
+const CLOSE_RANGE_UNSHARE: u32 = 2;
+const CLOSE_RANGE_CLOEXEC: u32 = 4;
 
 impl Thread {
     /// How many descriptors the process may have.
@@ -17,13 +20,13 @@ impl Thread {
 
     /// The open file behind a descriptor.
     pub(super) fn file(&self, descriptor: i32) -> core::result::Result<Arc<OpenFile>, Errno> {
-        self.process.descriptors.get(descriptor)
+        self.process.files.get(descriptor)
     }
 
     /// Gives an open file the lowest free descriptor.
     pub(super) fn install(&self, file: Arc<OpenFile>, close_on_exec: bool) -> core::result::Result<i32, Errno> {
         let limit = self.descriptor_limit();
-        self.process.descriptors.insert(file, 0, close_on_exec, limit)
+        self.process.files.insert(file, 0, close_on_exec, limit)
     }
 
     /// Opens a file of the kernel's own, with `O_CLOEXEC` from the same flags.
@@ -40,7 +43,7 @@ impl Thread {
 
 /// `close(fd)`
 pub(super) fn close(thread: &Thread, call: &Call) -> Result {
-    let file = thread.process.descriptors.remove(call.int(0))?;
+    let file = thread.process.files.remove(call.int(0))?;
     thread.closed(&file);
     Ok(0)
 }
@@ -53,7 +56,7 @@ pub(super) fn close_range(thread: &Thread, call: &Call) -> Result {
         return Err(Errno::INVAL.into());
     }
     // No two processes share a table, so there is nothing to unshare.
-    let descriptors = &thread.process.descriptors;
+    let descriptors = &thread.process.files;
     if flags & CLOSE_RANGE_CLOEXEC != 0 {
         descriptors.set_close_on_exec_range(first as usize, last as usize);
     } else {
@@ -66,14 +69,14 @@ pub(super) fn close_range(thread: &Thread, call: &Call) -> Result {
 
 /// `dup(fd)`
 pub(super) fn dup(thread: &Thread, call: &Call) -> Result {
-    let file = thread.process.descriptors.get_any(call.int(0))?;
+    let file = thread.process.files.get_any(call.int(0))?;
     Ok(thread.install(file, false)? as usize)
 }
 
 /// `dup2(old, new)`
 pub(super) fn dup2(thread: &Thread, call: &Call) -> Result {
     let (old, new) = (call.int(0), call.int(1));
-    let file = thread.process.descriptors.get_any(old)?;
+    let file = thread.process.files.get_any(old)?;
     if old == new {
         return Ok(new as usize);
     }
@@ -87,13 +90,13 @@ pub(super) fn dup3(thread: &Thread, call: &Call) -> Result {
     if old == new || !OpenFlags::CLOEXEC.contains(flags) {
         return Err(Errno::INVAL.into());
     }
-    let file = thread.process.descriptors.get_any(old)?;
+    let file = thread.process.files.get_any(old)?;
     replace(thread, file, new, flags.contains(OpenFlags::CLOEXEC))
 }
 
 fn replace(thread: &Thread, file: Arc<OpenFile>, new: i32, close_on_exec: bool) -> Result {
     let limit = thread.descriptor_limit();
-    if let Some(old) = thread.process.descriptors.replace(new, file, close_on_exec, limit)? {
+    if let Some(old) = thread.process.files.replace(new, file, close_on_exec, limit)? {
         thread.closed(&old);
     }
     Ok(new as usize)
@@ -105,9 +108,6 @@ pub(super) fn duplicate_from(thread: &Thread, file: Arc<OpenFile>, minimum: usiz
     if minimum >= limit {
         return Err(Errno::INVAL.into());
     }
-    let descriptor = thread
-        .process
-        .descriptors
-        .insert(file, minimum, close_on_exec, limit)?;
+    let descriptor = thread.process.files.insert(file, minimum, close_on_exec, limit)?;
     Ok(descriptor as usize)
 }

@@ -38,7 +38,10 @@ pub(super) fn deadline_after_milliseconds(milliseconds: i32) -> Option<u64> {
 /// `epoll_wait(epfd, events, count, milliseconds)`
 pub(super) async fn wait(thread: &Thread, call: &Call) -> Result {
     let milliseconds = call.int(3);
-    collect(thread, call, milliseconds == 0, || deadline_after_milliseconds(milliseconds)).await
+    collect(thread, call, milliseconds == 0, || {
+        deadline_after_milliseconds(milliseconds)
+    })
+    .await
 }
 
 /// `epoll_pwait(epfd, events, count, milliseconds, mask, size)`

@@ -1,8 +1,6 @@
 //! Files without names: pipes, `eventfd`, `timerfd`, `epoll_create`.
 
-use abi::general::{
-    EFD_SEMAPHORE, EPOLL_CLOEXEC, TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET,
-};
+use abi::general::{EFD_SEMAPHORE, EPOLL_CLOEXEC, TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET};
 use abi::{Errno, IntervalTimer, OpenFlags};
 use file::OpenFile;
 use file::epoll::Epoll;
@@ -16,7 +14,11 @@ use crate::process::Thread;
 /// The flags of a call that knows only these.
 pub(super) fn flags(bits: u32, known: OpenFlags) -> core::result::Result<OpenFlags, Errno> {
     let flags = OpenFlags::from_bits_retain(bits);
-    if known.contains(flags) { Ok(flags) } else { Err(Errno::INVAL) }
+    if known.contains(flags) {
+        Ok(flags)
+    } else {
+        Err(Errno::INVAL)
+    }
 }
 
 const NONBLOCK_CLOEXEC: OpenFlags = OpenFlags::NONBLOCK.union(OpenFlags::CLOEXEC);
@@ -25,7 +27,10 @@ const NONBLOCK_CLOEXEC: OpenFlags = OpenFlags::NONBLOCK.union(OpenFlags::CLOEXEC
 pub(super) async fn pipe2(thread: &Thread, address: usize, bits: u32) -> Result {
     let flags = flags(bits, NONBLOCK_CLOEXEC | OpenFlags::DIRECT)?;
     let (reader, writer) = pipe::pipe(flags.contains(OpenFlags::DIRECT));
-    let ends = [OpenFile::new(reader, flags), OpenFile::new(writer, flags | OpenFlags::WRONLY)];
+    let ends = [
+        OpenFile::new(reader, flags),
+        OpenFile::new(writer, flags | OpenFlags::WRONLY),
+    ];
     install_pair(thread, address, ends, flags).await
 }
 
@@ -37,7 +42,7 @@ pub(super) async fn install_pair(
     flags: OpenFlags,
 ) -> Result {
     let close_on_exec = flags.contains(OpenFlags::CLOEXEC);
-    let descriptors = &thread.process.descriptors;
+    let descriptors = &thread.process.files;
     let [first, second] = files;
     let first = thread.install(first, close_on_exec)?;
     let undo = |number| drop(descriptors.remove(number));

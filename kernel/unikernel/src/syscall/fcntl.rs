@@ -15,7 +15,7 @@ use crate::process::Thread;
 
 /// `fcntl(fd, command, argument)`
 pub(super) async fn fcntl(thread: &Thread, call: &Call) -> Result {
-    let descriptors = &thread.process.descriptors;
+    let descriptors = &thread.process.files;
     let (number, command, argument) = (call.int(0), call.unsigned(1), call.word(2));
     let file = descriptors.get_any(number)?;
     match command {
@@ -49,7 +49,9 @@ pub(super) async fn fcntl(thread: &Thread, call: &Call) -> Result {
         F_GETOWN => Ok(file.signal_owner() as usize),
         F_SETPIPE_SZ => Ok(pipe_end(&file)?.pipe().set_capacity(argument)?),
         F_GETPIPE_SZ => Ok(pipe_end(&file)?.pipe().capacity()),
-        F_GET_SEALS => retry_ready(thread, || file.file().seals()).await.map(|seals| seals as usize),
+        F_GET_SEALS => retry_ready(thread, || file.file().seals())
+            .await
+            .map(|seals| seals as usize),
         F_ADD_SEALS => {
             file.check_writes().map_err(|_| Errno::PERM)?;
             retry_ready(thread, || file.file().add_seals(argument as u32)).await?;
@@ -86,7 +88,11 @@ async fn record_lock(thread: &Thread, file: &OpenFile, command: u32, owner: Owne
                     request.kind = if held.exclusive { F_WRLCK } else { F_RDLCK } as i16;
                     request.whence = SEEK_SET as i16;
                     request.start = held.first as i64;
-                    request.length = if held.last == u64::MAX { 0 } else { held.last - held.first + 1 } as i64;
+                    request.length = if held.last == u64::MAX {
+                        0
+                    } else {
+                        held.last - held.first + 1
+                    } as i64;
                     request.process = if let Owner::Process(pid) = held.owner { pid } else { -1 };
                 }
             }

@@ -14,12 +14,16 @@ pub(super) async fn ioctl(thread: &Thread, call: &Call) -> Result {
     let file = thread.file(number)?;
     match command {
         FIOCLEX | FIONCLEX => {
-            thread.process.descriptors.set_close_on_exec(number, command == FIOCLEX)?;
+            thread.process.files.set_close_on_exec(number, command == FIOCLEX)?;
             Ok(0)
         }
         FIONBIO | FIOASYNC => {
             let on: i32 = thread.memory.read(argument).await?;
-            let flag = if command == FIONBIO { OpenFlags::NONBLOCK } else { OpenFlags::ASYNC };
+            let flag = if command == FIONBIO {
+                OpenFlags::NONBLOCK
+            } else {
+                OpenFlags::ASYNC
+            };
             file.set_flag(flag, on != 0);
             Ok(0)
         }

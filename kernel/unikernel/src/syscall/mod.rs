@@ -2,16 +2,25 @@
 //! row in [`table`].
 
 mod call;
+mod descriptor;
+mod epoll;
 mod error;
+mod events;
+mod fcntl;
 mod futex;
 mod identity;
+mod ioctl;
 mod mapped_file;
+mod mask;
 mod memory;
+mod poll;
 mod signal;
+mod splice;
 mod system;
 mod table;
 mod thread;
 mod time;
+mod transfer;
 mod unknown;
 mod wait;
 

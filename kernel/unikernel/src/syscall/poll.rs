@@ -41,7 +41,11 @@ async fn poll_descriptors(thread: &Thread, address: usize, count: usize, deadlin
                 number if number < 0 => None,
                 number => thread.file(number).ok(),
             };
-            descriptor.returned = if file.is_none() && descriptor.descriptor >= 0 { NOT_OPEN } else { 0 };
+            descriptor.returned = if file.is_none() && descriptor.descriptor >= 0 {
+                NOT_OPEN
+            } else {
+                0
+            };
             unknown += usize::from(descriptor.returned != 0);
             PollEntry {
                 file,
@@ -101,7 +105,7 @@ const SETS: [(Readiness, Readiness); 3] = [
 async fn select_descriptors(thread: &Thread, call: &Call, deadline: Option<u64>) -> Result {
     let count = usize::try_from(call.int(0)).map_err(|_| Errno::INVAL)?;
     // Bits beyond the highest open descriptor do not count.
-    let numbers = thread.process.descriptors.numbers();
+    let numbers = thread.process.files.numbers();
     let count = count.min(numbers.last().map_or(0, |&highest| highest as usize + 1));
     let words = count.div_ceil(64);
     let mut sets: [Option<Vec<u64>>; 3] = [None, None, None];
@@ -141,7 +145,10 @@ async fn select_descriptors(thread: &Thread, call: &Call, deadline: Option<u64>)
                 total += 1;
             }
         }
-        thread.memory.write_bytes(call.word(1 + index), answer.as_bytes()).await?;
+        thread
+            .memory
+            .write_bytes(call.word(1 + index), answer.as_bytes())
+            .await?;
     }
     Ok(total)
 }

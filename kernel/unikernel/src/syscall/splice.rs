@@ -93,12 +93,7 @@ async fn write_all(
 }
 
 /// Copies from a file with positions to any file, in steps.
-async fn copy(
-    thread: &Thread,
-    from: (&OpenFile, &mut Place),
-    into: (&OpenFile, &mut Place),
-    count: usize,
-) -> Result {
+async fn copy(thread: &Thread, from: (&OpenFile, &mut Place), into: (&OpenFile, &mut Place), count: usize) -> Result {
     let (input, input_place) = from;
     let (output, output_place) = into;
     let waiting = waiting(output, true);
@@ -137,13 +132,20 @@ pub(super) async fn sendfile(thread: &Thread, call: &Call) -> Result {
     output.check_writes()?;
     let mut place = Place::read(thread, call.word(2)).await?;
     if !input.is_seekable() {
-        let errno = if place.offset.is_some() { Errno::SPIPE } else { Errno::INVAL };
+        let errno = if place.offset.is_some() {
+            Errno::SPIPE
+        } else {
+            Errno::INVAL
+        };
         return Err(errno.into());
     }
     if output.flags().contains(OpenFlags::APPEND) {
         return Err(Errno::INVAL.into());
     }
-    let mut end = Place { address: 0, offset: None };
+    let mut end = Place {
+        address: 0,
+        offset: None,
+    };
     let count = call.word(3).min(MAX_TRANSFER);
     let done = copy(thread, (&input, &mut place), (&output, &mut end), count).await?;
     place.store(thread).await?;
@@ -319,7 +321,10 @@ pub(super) async fn tee(thread: &Thread, call: &Call) -> Result {
         return Ok(0);
     }
     retry(thread, into, pipe_waiting(&output, flags), || into.room().map(|_| ())).await?;
-    retry(thread, from, pipe_waiting(&input, flags), || pipe::tee(from, into, count)).await
+    retry(thread, from, pipe_waiting(&input, flags), || {
+        pipe::tee(from, into, count)
+    })
+    .await
 }
 
 /// `vmsplice(fd, vectors, count, flags)`: copies, as the pages could be changed under the reader.

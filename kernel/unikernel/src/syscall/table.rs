@@ -4,7 +4,10 @@ use abi::Errno;
 use alloc::sync::Arc;
 
 use super::identity::Of;
-use super::{Call, Result, futex, identity, memory, signal, system, thread, time};
+use super::{
+    Call, Result, descriptor, epoll, events, fcntl, futex, identity, ioctl, memory, poll, signal, splice, system,
+    thread, time, transfer,
+};
 use crate::process::Thread;
 
 /// How fully a call is served.
@@ -59,6 +62,27 @@ macro_rules! system_calls {
 system_calls! {
     |thread, call|
 
+    // Descriptors.
+    __NR_close: Full, "" => descriptor::close(thread, call);
+    __NR_close_range: Full, "" => descriptor::close_range(thread, call);
+    __NR_dup2: Full, "" => descriptor::dup2(thread, call);
+    __NR_dup3: Full, "" => descriptor::dup3(thread, call);
+    __NR_dup: Full, "" => descriptor::dup(thread, call);
+    __NR_fcntl: Partial, "no leases, `F_NOTIFY`, `F_SETSIG`; `SIGIO` is not sent; no `EDEADLK`" => fcntl::fcntl(thread, call).await;
+    __NR_flock: Full, "" => fcntl::flock(thread, call).await;
+    __NR_ioctl: Partial, "what the kind of file knows; `SIGIO` is not sent" => ioctl::ioctl(thread, call).await;
+
+    // Files without names.
+    __NR_epoll_create1: Full, "" => events::epoll_create1(thread, call);
+    __NR_epoll_create: Full, "" => events::epoll_create(thread, call);
+    __NR_eventfd2: Full, "" => events::eventfd2(thread, call.unsigned(0), call.unsigned(1));
+    __NR_eventfd: Full, "" => events::eventfd2(thread, call.unsigned(0), 0);
+    __NR_pipe2: Partial, "no `O_NOTIFICATION_PIPE`" => events::pipe2(thread, call.word(0), call.unsigned(1)).await;
+    __NR_pipe: Full, "" => events::pipe2(thread, call.word(0), 0).await;
+    __NR_timerfd_create: Full, "" => events::timerfd_create(thread, call);
+    __NR_timerfd_gettime: Full, "" => events::timerfd_gettime(thread, call).await;
+    __NR_timerfd_settime: Full, "" => events::timerfd_settime(thread, call).await;
+
     // Futexes.
     __NR_futex: Partial, "no `FUTEX_WAIT_REQUEUE_PI`; `FUTEX_LOCK_PI` does not inherit priorities: there are none" =>
         futex::futex(thread, call).await;
@@ -105,6 +129,24 @@ system_calls! {
     __NR_munlock: Accepted, "nothing is ever swapped out" => memory::check_mapped(thread, call);
     __NR_munlockall: Accepted, "nothing is ever swapped out" => Ok(0);
     __NR_munmap: Full, "" => memory::munmap(thread, call);
+
+    // Reading and writing.
+    __NR_copy_file_range: Full, "" => splice::copy_file_range(thread, call).await;
+    __NR_lseek: Full, "" => transfer::lseek(thread, call).await;
+    __NR_pread64: Full, "" => transfer::pread(thread, call).await;
+    __NR_preadv2: Partial, "`RWF_NOWAIT` only for streams" => transfer::preadv2(thread, call).await;
+    __NR_preadv: Full, "" => transfer::preadv(thread, call).await;
+    __NR_pwrite64: Full, "" => transfer::pwrite(thread, call).await;
+    __NR_pwritev2: Partial, "`RWF_NOWAIT` only for streams" => transfer::pwritev2(thread, call).await;
+    __NR_pwritev: Full, "" => transfer::pwritev(thread, call).await;
+    __NR_read: Full, "" => transfer::read(thread, call).await;
+    __NR_readv: Full, "" => transfer::readv(thread, call).await;
+    __NR_sendfile: Full, "" => splice::sendfile(thread, call).await;
+    __NR_splice: Full, "" => splice::splice(thread, call).await;
+    __NR_tee: Full, "" => splice::tee(thread, call).await;
+    __NR_vmsplice: Partial, "copies" => splice::vmsplice(thread, call).await;
+    __NR_write: Full, "" => transfer::write(thread, call).await;
+    __NR_writev: Full, "" => transfer::writev(thread, call).await;
 
     // Signals.
     __NR_kill: Partial, "there is one process" => signal::kill(thread, call);
@@ -164,4 +206,14 @@ system_calls! {
     __NR_gettimeofday: Full, "" => time::gettimeofday(thread, call).await;
     __NR_nanosleep: Full, "" => time::nanosleep(thread, call).await;
     __NR_time: Full, "" => time::time(thread, call).await;
+
+    // Waiting for files.
+    __NR_epoll_ctl: Full, "" => epoll::ctl(thread, call).await;
+    __NR_epoll_pwait2: Full, "" => epoll::pwait2(thread, call).await;
+    __NR_epoll_pwait: Full, "" => epoll::pwait(thread, call).await;
+    __NR_epoll_wait: Full, "" => epoll::wait(thread, call).await;
+    __NR_poll: Full, "" => poll::poll_call(thread, call).await;
+    __NR_ppoll: Full, "" => poll::ppoll(thread, call).await;
+    __NR_pselect6: Full, "" => poll::pselect6(thread, call).await;
+    __NR_select: Full, "" => poll::select(thread, call).await;
 }

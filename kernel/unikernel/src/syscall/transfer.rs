@@ -128,7 +128,7 @@ async fn write_segments(
 
 /// Tells a thread that it wrote to something that nobody reads.
 pub(super) fn raise_broken_pipe(thread: &Thread) {
-    let uid = thread.process.credentials.lock().uid;
+    let uid = thread.process.with_credentials(|credentials| credentials.uid);
     let info = Info::from_process(Signal::PIPE, Info::USER, thread.process.pid, uid);
     thread.send(Signal::PIPE, info);
 }
@@ -168,7 +168,7 @@ pub(super) async fn read_vectors(
 }
 
 fn descriptor(thread: &Thread, call: &Call) -> core::result::Result<Arc<OpenFile>, Errno> {
-    thread.process.descriptors.get(call.int(0))
+    thread.process.files.get(call.int(0))
 }
 
 /// `read(fd, buffer, count)`
@@ -277,13 +277,19 @@ pub(super) async fn pwritev2(thread: &Thread, call: &Call) -> Result {
 
 /// `lseek(fd, offset, whence)`
 pub(super) async fn lseek(thread: &Thread, call: &Call) -> Result {
-    let file = thread.process.descriptors.get(call.int(0))?;
+    let file = thread.process.files.get(call.int(0))?;
     let position = super::retry_ready(thread, || file.seek(call.long(1), call.unsigned(2))).await?;
     Ok(position as usize)
 }
 
 /// Reads into vectors or writes from them, as the access mode of the end of a pipe says (`vmsplice(2)`).
-pub(super) async fn vectors(thread: &Thread, file: &OpenFile, address: usize, count: usize, nonblocking: bool) -> Result {
+pub(super) async fn vectors(
+    thread: &Thread,
+    file: &OpenFile,
+    address: usize,
+    count: usize,
+    nonblocking: bool,
+) -> Result {
     let mut segments = read_vectors(thread, address, count).await?;
     let writes = file.flags().writes();
     let mut waiting = waiting(file, writes);
