@@ -1,6 +1,7 @@
 import { VisibleError } from "../errors.js";
 import type { Source } from "../types.js";
 import { resolveBinary } from "./binary.js";
+import { resolveBundle } from "./bundle.js";
 import { resolveContainer } from "./container/container.js";
 import { resolveDirectory } from "./directory.js";
 import type { ResolvedSource, SourceContext } from "./source.js";
@@ -10,5 +11,8 @@ export async function resolveSource(source: Source, context: SourceContext): Pro
   if ("directory" in source) return resolveDirectory(source.directory, source.command, context);
   if ("binary" in source) return resolveBinary(source.binary, context);
   if ("container" in source) return resolveContainer(source.container, context);
-  throw new VisibleError("This kind of source cannot be built yet.");
+  if ("bundle" in source) return resolveBundle(source.bundle, source.runtime, context);
+  throw new VisibleError(
+    "The source must have one of: container, binary, directory (with command), bundle (with runtime).",
+  );
 }

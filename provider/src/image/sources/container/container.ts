@@ -9,8 +9,8 @@ import { resolveReference } from "./pull.js";
 /** Tells the forms of a container source apart and looks the image up. */
 export async function resolveContainer(container: string, context: SourceContext): Promise<ResolvedSource> {
   const local = await findLocal(container, context.baseDir);
-  if (local?.kind === "layout") return resolveLayout(local.path, local.tag, container, context);
-  if (local?.kind === "archive") return resolveArchive(local.path, local.tag, container, context);
+  if (local?.kind === "layout") return resolveLayout(local.path, local.tag, local.name, context);
+  if (local?.kind === "archive") return resolveArchive(local.path, local.tag, local.name, context);
   if (isPath(container))
     throw new VisibleError(
       `The container image "${container}" does not exist (looked for "${resolve(context.baseDir, container)}").`,
@@ -20,6 +20,8 @@ export async function resolveContainer(container: string, context: SourceContext
 
 interface Local {
   kind: "layout" | "archive";
+  /** As the user wrote it, without the tag. */
+  name: string;
   path: string;
   tag: string | undefined;
 }
@@ -34,10 +36,10 @@ async function findLocal(container: string, baseDir: string): Promise<Local | un
     if (name === undefined) continue;
     const path = resolve(baseDir, name);
     const stats = await stat(path).catch(() => undefined);
-    if (stats?.isFile()) return { kind: "archive", path, tag: wantedTag };
+    if (stats?.isFile()) return { kind: "archive", name, path, tag: wantedTag };
     // A folder that just happens to be called like an image is not meant, unless it is written as a path.
     if (stats?.isDirectory() && (isPath(name) || (await stat(join(path, "index.json")).catch(() => undefined)))) {
-      return { kind: "layout", path, tag: wantedTag };
+      return { kind: "layout", name, path, tag: wantedTag };
     }
   }
   return undefined;

@@ -107,14 +107,14 @@ export function selectTag(index: Index, tag: string | undefined, name: string): 
     const tags = new Set(index.manifests.map(tagOf).filter((tag) => tag !== undefined));
     if (tags.size <= 1) return index;
     throw new VisibleError(
-      `${name} holds several images: ${[...tags].join(", ")}. Add one of these tags, as in "${name}:${[...tags][0]}".`,
+      `"${name}" holds several images: ${[...tags].join(", ")}. Add one of these tags, as in "${name}:${[...tags][0]}".`,
     );
   }
   const manifests = index.manifests.filter((descriptor) => tagOf(descriptor) === tag);
   if (manifests.length > 0) return { manifests };
   const tags = index.manifests.map(tagOf).filter((tag) => tag !== undefined);
   throw new VisibleError(
-    `${name} holds no image with the tag "${tag}"${tags.length > 0 ? `, only ${tags.join(", ")}` : ""}.`,
+    `"${name}" holds no image with the tag "${tag}"${tags.length > 0 ? `, only ${tags.join(", ")}` : ""}.`,
   );
 }
 
