@@ -155,3 +155,16 @@ pub fn power_off(code: u8) -> ! {
 pub fn serve_interrupts() {}
 pub fn arm_timer(deadline: Option<u64>) {}
 pub fn wait_for_interrupt() {}
+pub fn write_console_bytes(bytes: &[u8]) {}
+pub fn read_console(into: &mut [u8]) -> usize {
+    0
+}
+pub fn console_has_input() -> bool {
+    false
+}
+pub fn disk() -> Option<alloc::sync::Arc<dyn fs::BlockDevice>> {
+    None
+}
+pub fn instance_config() -> Option<Vec<u8>> {
+    None
+}

@@ -45,6 +45,31 @@ pub enum Resource {
     RealTimeTime,
 }
 
+impl Resource {
+    /// By its name in `getrlimit(2)`, such as `RLIMIT_NOFILE`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name.strip_prefix("RLIMIT_")? {
+            "CPU" => Self::Cpu,
+            "FSIZE" => Self::FileSize,
+            "DATA" => Self::Data,
+            "STACK" => Self::Stack,
+            "CORE" => Self::Core,
+            "RSS" => Self::Rss,
+            "NPROC" => Self::Processes,
+            "NOFILE" => Self::OpenFiles,
+            "MEMLOCK" => Self::LockedMemory,
+            "AS" => Self::AddressSpace,
+            "LOCKS" => Self::Locks,
+            "SIGPENDING" => Self::PendingSignals,
+            "MSGQUEUE" => Self::MessageQueues,
+            "NICE" => Self::Nice,
+            "RTPRIO" => Self::RealTimePriority,
+            "RTTIME" => Self::RealTimeTime,
+            _ => return None,
+        })
+    }
+}
+
 /// The limits of a process.
 #[derive(Clone, Debug)]
 pub struct Limits([Limit; 16]);

@@ -11,7 +11,10 @@ mod process;
 mod run;
 mod thread;
 
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicI32, Ordering};
+
+use hal::sync::SpinLock;
 
 pub use credentials::Credentials;
 pub use limits::{Limit, Limits, Resource};
@@ -20,6 +23,19 @@ pub use process::{ExitStatus, Process, Program};
 pub(crate) use run::parked;
 pub use run::{InterruptedCall, start_thread};
 pub use thread::{AlternateStack, Thread};
+
+/// The first process, whose end is the machine's.
+static FIRST: SpinLock<Option<Arc<Process>>> = SpinLock::new(None);
+
+/// The first process, once it is started.
+pub fn first() -> Option<Arc<Process>> {
+    FIRST.lock().clone()
+}
+
+/// Makes a process the first.
+pub(crate) fn set_first(process: &Arc<Process>) {
+    *FIRST.lock() = Some(process.clone());
+}
 
 /// Threads that a process may have.
 pub const MAX_THREADS: usize = 16384;

@@ -205,6 +205,15 @@ impl Thread {
         )
     }
 
+    /// Names it after a program's file, as `execve(2)` does.
+    pub fn set_name_from_path(&self, path: &[u8]) {
+        let file = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
+        let length = file.len().min(15);
+        let mut name = [0; 16];
+        name[..length].copy_from_slice(&file[..length]);
+        *self.name.lock() = name;
+    }
+
     pub(crate) fn set_waker(&self, waker: &Waker) {
         *self.waker.lock() = Some(waker.clone());
     }

@@ -1,0 +1,8 @@
+//! Start-up: from devices to the first instruction of the application.
+
+mod config;
+mod files;
+mod start;
+
+pub use config::{Config, Mount, ProcessConfig, User};
+pub use start::start;

@@ -1,0 +1,219 @@
+//! The order of start-up.
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::{Errno, OpenFlags};
+use file::{BytesSink, OpenFile};
+use fs::vfs::{Context, Lookup, Mount, MountFlags, Namespace};
+use fs::{Inode, erofs};
+
+use super::{Config, files};
+use crate::machine;
+use crate::process::{Credentials, Paths, Process, Thread, next_tid, start_thread};
+use crate::program::{self, ExecuteError};
+use crate::signal::SignalSet;
+use crate::system::{fail, say, set_host_name};
+
+/// Where commands are looked for when the environment has no `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The longest `config.json`.
+const MAX_CONFIG: u64 = 1 << 20;
+
+/// Waits for the disk as often as an operation asks for it.
+async fn finish<T>(mut operation: impl FnMut() -> file::Result<T>) -> Result<T, Errno> {
+    loop {
+        match operation() {
+            Ok(value) => return Ok(value),
+            Err(file::Error::Pending(completion)) => completion.await,
+            Err(file::Error::Errno(errno)) => return Err(errno),
+            Err(file::Error::WouldBlock | file::Error::Fault(_)) => return Err(Errno::IO),
+        }
+    }
+}
+
+/// Starts the application. What goes wrong ends the machine with a sentence.
+pub async fn start() {
+    machine::write_status(concat!(
+        r#"{"event":"boot","version":""#,
+        env!("CARGO_PKG_VERSION"),
+        r#""}"#
+    ));
+    let disk = machine::disk().unwrap_or_else(|| fail("there is no disk; the image has to be a virtio-blk device"));
+    let file_system = erofs::Erofs::mount(disk)
+        .await
+        .unwrap_or_else(|error| fail(&alloc::format!("the disk holds no image that can be read: {error}")));
+    let bundle = finish(|| file_system.root())
+        .await
+        .unwrap_or_else(|errno| fail(&alloc::format!("the image's top directory cannot be read ({errno:?})")));
+    let config = read_config(&bundle).await;
+    if let Some(name) = &config.hostname {
+        set_host_name(name.clone().into_bytes());
+    }
+
+    let folder = config
+        .root
+        .path
+        .as_deref()
+        .unwrap_or("rootfs")
+        .trim_matches('/')
+        .to_string();
+    let root = finish(|| bundle.lookup(folder.as_bytes())).await.unwrap_or_else(|_| {
+        fail(&alloc::format!(
+            "the image has no folder /{folder} with the root file system; build it anew"
+        ))
+    });
+    let namespace = Namespace::new(&Mount::new(root, b"overlay", MountFlags::empty()));
+    let paths = Arc::new(Paths::new(namespace));
+    if let Err(message) = launch(&config, paths).await {
+        fail(&message);
+    }
+}
+
+async fn read_file(directory: &Arc<dyn Inode>, name: &str) -> Result<Vec<u8>, Errno> {
+    let inode = finish(|| directory.lookup(name.as_bytes())).await?;
+    let size = finish(|| inode.status()).await?.size;
+    if size > MAX_CONFIG {
+        return Err(Errno::FBIG);
+    }
+    let mut content = alloc::vec![0; size as usize];
+    let mut done = 0;
+    while done < content.len() {
+        let read = finish(|| inode.read(done as u64, &mut BytesSink::new(&mut content[done..]))).await?;
+        if read == 0 {
+            return Err(Errno::IO);
+        }
+        done += read;
+    }
+    Ok(content)
+}
+
+async fn read_config(bundle: &Arc<dyn Inode>) -> Config {
+    let text = read_file(bundle, "config.json").await.unwrap_or_else(|errno| {
+        fail(&alloc::format!(
+            "the image has no /config.json that can be read ({errno:?}); build it anew"
+        ))
+    });
+    let image = Config::parse(&text).unwrap_or_else(|error| {
+        fail(&alloc::format!(
+            "the image's config.json is not valid: {error}; build it anew"
+        ))
+    });
+    match machine::instance_config() {
+        None => image,
+        Some(text) => match Config::parse(&text) {
+            Ok(instance) => image.merge(instance),
+            Err(error) => fail(&alloc::format!("the instance's configuration is not valid: {error}")),
+        },
+    }
+}
+
+async fn launch(config: &Config, paths: Arc<Paths>) -> Result<(), String> {
+    let process = &config.process;
+    let arguments = process.args.clone().unwrap_or_default();
+    let Some(command) = arguments.first().filter(|command| !command.is_empty()) else {
+        return Err("the image names no command to run; set one where it is built".to_string());
+    };
+    let user = process.user.clone().unwrap_or_default();
+    let credentials = Credentials::of(user.uid, user.gid, user.additional_gids);
+    // The first process needs memory to exist; it gets the program's own below.
+    let memory = crate::memory::AddressSpace::new().ok_or("there is not enough memory for an address space")?;
+    let first = Arc::new(Process::new(
+        next_tid(),
+        Arc::new(memory),
+        paths,
+        credentials.clone(),
+        config.limits(),
+    ));
+
+    let cwd = process.cwd.as_deref().unwrap_or("/");
+    let context = first.context(None);
+    match finish(|| context.resolve(cwd.as_bytes(), Lookup::FOLLOW | Lookup::DIRECTORY)).await {
+        Ok(place) => first.paths.update(|places| places.working = place),
+        Err(errno) => {
+            return Err(alloc::format!(
+                "the working directory {cwd} is not in the image ({errno:?})"
+            ));
+        }
+    }
+    if let Some(umask) = user.umask {
+        first.paths.update(|places| places.umask = umask & 0o777);
+    }
+    open_console(&first);
+
+    let context = first.context(None);
+    let environment: Vec<_> = config
+        .process
+        .env
+        .iter()
+        .map(|variable| variable.clone().into_bytes())
+        .collect();
+    let path = config.variable("PATH").unwrap_or(DEFAULT_PATH);
+    let prepared = find_and_prepare(&context, &credentials, command, path, &arguments, &environment)
+        .await
+        .map_err(|error| error.sentence(command))?;
+    first.set_memory(prepared.memory);
+    *first.program.lock() = prepared.program;
+    let thread = Thread::new(first.pid, first.clone(), SignalSet::EMPTY);
+    thread.set_name_from_path(&first.program.lock().path);
+    crate::process::set_first(&first);
+    start_thread(thread, prepared.context, [None, None]);
+    Ok(())
+}
+
+/// Looks for a command without a slash in the folders of `PATH`, as `execvp(3)` does.
+async fn find_and_prepare(
+    context: &Context,
+    credentials: &Credentials,
+    command: &str,
+    path: &str,
+    arguments: &[String],
+    environment: &[Vec<u8>],
+) -> Result<program::Prepared, ExecuteError> {
+    let candidates: Vec<String> = if command.contains('/') {
+        [command.to_string()].into()
+    } else {
+        path.split(':')
+            .map(|folder| {
+                if folder.is_empty() {
+                    command.to_string()
+                } else {
+                    alloc::format!("{folder}/{command}")
+                }
+            })
+            .collect()
+    };
+    let arguments: Vec<_> = arguments.iter().map(|argument| argument.clone().into_bytes()).collect();
+    let mut failure = ExecuteError::File(Errno::NOENT);
+    for candidate in candidates {
+        let found = program::prepare(
+            context,
+            credentials,
+            candidate.as_bytes(),
+            arguments.clone(),
+            environment.to_vec(),
+        )
+        .await;
+        match found {
+            Err(ExecuteError::File(errno @ (Errno::NOENT | Errno::NOTDIR | Errno::ACCES))) => {
+                if errno == Errno::ACCES {
+                    failure = ExecuteError::File(errno);
+                }
+            }
+            result => return result,
+        }
+    }
+    Err(failure)
+}
+
+/// Descriptors 0, 1 and 2.
+fn open_console(process: &Process) {
+    const LIMIT: usize = 3;
+    for _ in 0..LIMIT {
+        let file = OpenFile::new(files::console(), OpenFlags::RDWR);
+        if process.files.insert(file, 0, false, LIMIT).is_err() {
+            say("the console cannot be opened");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! From a path to a program that is ready to run: `execve(2)` without the old program.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use abi::Errno;
+use file::FileType;
+use fs::vfs::{Access, Context, Lookup, MountFlags, Place};
+
+use super::elf::Malformed;
+use super::{Executable, LoadError, Start, build_stack, load, read_exact};
+use crate::machine::UserContext;
+use crate::memory::{AddressSpace, AreaName};
+use crate::process::{Credentials, Program};
+
+/// Scripts whose interpreter is a script, and so on.
+const MAX_SCRIPTS: usize = 4;
+/// Bytes of a script's first line that count.
+const SCRIPT_LINE: usize = 256;
+
+/// A program in an address space of its own.
+pub struct Prepared {
+    /// Its memory.
+    pub memory: Arc<AddressSpace>,
+    /// The registers of its first thread.
+    pub context: UserContext,
+    /// What `/proc` tells of it.
+    pub program: Program,
+}
+
+/// Why a program cannot be run.
+#[derive(Debug)]
+pub enum ExecuteError {
+    /// The program's own file cannot be had.
+    File(Errno),
+    /// It is not a program for this machine.
+    Malformed(Malformed),
+    /// Its interpreter (a dynamic loader, or what a script names) cannot be had.
+    Interpreter(Vec<u8>, Errno),
+    /// Something else, such as a lack of memory.
+    Other(Errno),
+}
+
+impl ExecuteError {
+    /// What `execve(2)` gives.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::File(errno) | Self::Interpreter(_, errno) | Self::Other(errno) => *errno,
+            Self::Malformed(_) => Errno::NOEXEC,
+        }
+    }
+
+    /// A sentence about `command`.
+    pub fn sentence(&self, command: &str) -> String {
+        match self {
+            Self::File(Errno::NOENT) => {
+                alloc::format!("{command} is not in the image; check the command and the image's PATH")
+            }
+            Self::File(Errno::ACCES) => alloc::format!("{command} is not executable; set its execute bit in the image"),
+            Self::File(errno) => alloc::format!("{command} cannot be run: {errno:?}"),
+            Self::Malformed(Malformed::NotElf) => {
+                alloc::format!("{command} is neither an ELF program nor a script that begins with #!")
+            }
+            Self::Malformed(Malformed::WrongClass) => {
+                alloc::format!("{command} is not a 64-bit program; this kernel runs x86-64 programs")
+            }
+            Self::Malformed(Malformed::WrongMachine(machine)) => {
+                alloc::format!(
+                    "{command} is built for another machine (ELF machine {machine}); this kernel runs x86-64 programs"
+                )
+            }
+            Self::Malformed(Malformed::NotExecutable) => alloc::format!("{command} is an object file, not a program"),
+            Self::Malformed(Malformed::Invalid(why)) => alloc::format!("{command} is damaged: {why}"),
+            Self::Interpreter(path, Errno::NOENT) => alloc::format!(
+                "{command} needs the interpreter {}, which is not in the image",
+                String::from_utf8_lossy(path)
+            ),
+            Self::Interpreter(path, errno) => alloc::format!(
+                "{command} needs the interpreter {}, which cannot be run: {errno:?}",
+                String::from_utf8_lossy(path)
+            ),
+            Self::Other(Errno::NOMEM) => {
+                alloc::format!("there is not enough memory to start {command}; give the instance more")
+            }
+            Self::Other(Errno::TOOBIG) => alloc::format!("the arguments and the environment of {command} are too long"),
+            Self::Other(errno) => alloc::format!("{command} cannot be started: {errno:?}"),
+        }
+    }
+}
+
+/// Waits for the disk as often as an operation asks for it.
+async fn finish<T>(mut operation: impl FnMut() -> file::Result<T>) -> Result<T, Errno> {
+    loop {
+        match operation() {
+            Ok(value) => return Ok(value),
+            Err(file::Error::Pending(completion)) => completion.await,
+            Err(file::Error::Errno(errno)) => return Err(errno),
+            Err(file::Error::WouldBlock | file::Error::Fault(_)) => return Err(Errno::IO),
+        }
+    }
+}
+
+/// Finds a file that may be executed.
+async fn find(context: &Context, path: &[u8]) -> Result<(Executable, Place), Errno> {
+    let place = finish(|| context.resolve(path, Lookup::FOLLOW)).await?;
+    let inode = place.inode()?.clone();
+    let status = finish(|| inode.status()).await?;
+    if status.file_type != FileType::Regular || place.mount.flags().contains(MountFlags::NO_EXECUTE) {
+        return Err(Errno::ACCES);
+    }
+    context.credentials.check(&status, Access::EXECUTE)?;
+    let pages = inode.pages().ok_or(Errno::ACCES)?;
+    let name = Arc::new(AreaName {
+        path: place.path(&context.root),
+        device: status.device,
+        inode: status.inode,
+    });
+    Ok((Executable { pages, name }, place))
+}
+
+/// The interpreter and its argument in a script's first line; `None` when the file is no script.
+async fn script_line(executable: &Executable) -> Result<Option<(Vec<u8>, Option<Vec<u8>>)>, Errno> {
+    let mut line = vec![0; SCRIPT_LINE.min(executable.pages.size() as usize)];
+    read_exact(&*executable.pages, 0, &mut line).await?;
+    let Some(line) = line.strip_prefix(b"#!") else {
+        return Ok(None);
+    };
+    let end = line.iter().position(|&byte| byte == b'\n').unwrap_or(line.len());
+    let line = line[..end].trim_ascii();
+    let split = line
+        .iter()
+        .position(|byte| matches!(byte, b' ' | b'\t'))
+        .unwrap_or(line.len());
+    let (interpreter, argument) = line.split_at(split);
+    if interpreter.is_empty() {
+        return Err(Errno::NOEXEC);
+    }
+    let argument = argument.trim_ascii();
+    Ok(Some((
+        interpreter.to_vec(),
+        (!argument.is_empty()).then(|| argument.to_vec()),
+    )))
+}
+
+/// Loads the program at `path`.
+pub async fn prepare(
+    context: &Context,
+    credentials: &Credentials,
+    path: &[u8],
+    mut arguments: Vec<Vec<u8>>,
+    environment: Vec<Vec<u8>>,
+) -> Result<Prepared, ExecuteError> {
+    let (mut executable, _) = find(context, path).await.map_err(ExecuteError::File)?;
+    let mut run_path = path.to_vec();
+    for depth in 0.. {
+        let Some((interpreter, argument)) = script_line(&executable).await.map_err(ExecuteError::File)? else {
+            break;
+        };
+        if depth == MAX_SCRIPTS {
+            return Err(ExecuteError::Other(Errno::LOOP));
+        }
+        let mut front = vec![interpreter.clone()];
+        front.extend(argument);
+        front.push(run_path);
+        arguments.splice(..arguments.len().min(1), front);
+        let found = find(context, &interpreter).await;
+        (executable, _) = found.map_err(|errno| ExecuteError::Interpreter(interpreter.clone(), errno))?;
+        run_path = interpreter;
+    }
+
+    let own = |error: LoadError| match error {
+        LoadError::Malformed(malformed) => ExecuteError::Malformed(malformed),
+        LoadError::Errno(errno) => ExecuteError::Other(errno),
+    };
+    let elf = executable.parse().await.map_err(own)?;
+    let memory = Arc::new(AddressSpace::new().ok_or(ExecuteError::Other(Errno::NOMEM))?);
+    let image = load(&memory, &executable, &elf, Some(memory.layout.program_base))
+        .await
+        .map_err(own)?;
+    memory.set_break_start((image.end + memory.layout.break_gap) & !(hal::mem::PAGE_SIZE - 1));
+
+    let mut entry = image.entry;
+    let mut interpreter_base = 0;
+    if let Some(path) = executable.interpreter(&elf).await.map_err(own)? {
+        let failed = |errno| ExecuteError::Interpreter(path.clone(), errno);
+        let (interpreter, _) = find(context, &path).await.map_err(failed)?;
+        let elf = interpreter.parse().await.map_err(|error| failed(error.errno()))?;
+        let loaded = load(&memory, &interpreter, &elf, None)
+            .await
+            .map_err(|error| failed(error.errno()))?;
+        entry = loaded.entry;
+        interpreter_base = loaded.base;
+    }
+
+    let start = Start {
+        program: &image,
+        interpreter_base,
+        vdso: None,
+        path: &run_path,
+        arguments: &arguments,
+        environment: &environment,
+        credentials,
+    };
+    let (stack_pointer, auxiliary) = build_stack(&memory, &start).await.map_err(ExecuteError::Other)?;
+    let mut registers = UserContext::new();
+    registers.set_instruction_pointer(entry);
+    registers.set_stack_pointer(stack_pointer);
+    Ok(Prepared {
+        memory,
+        context: registers,
+        program: Program {
+            path: executable.name.path.clone(),
+            arguments,
+            environment,
+            auxiliary,
+        },
+    })
+}
