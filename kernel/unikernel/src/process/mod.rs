@@ -10,6 +10,7 @@ mod paths;
 mod process;
 mod run;
 mod thread;
+mod timers;
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -23,6 +24,7 @@ pub use process::{ExitStatus, Process, Program};
 pub(crate) use run::parked;
 pub use run::{InterruptedCall, start_thread};
 pub use thread::{AlternateStack, Thread};
+pub use timers::{Notification, Setting, Timer, Timers};
 
 /// The first process, whose end is the machine's.
 static FIRST: SpinLock<Option<Arc<Process>>> = SpinLock::new(None);

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use file::DescriptorTable;
 use hal::sync::SpinLock;
 
-use super::{Credentials, Limits, Paths, Thread};
+use super::{Credentials, Limits, Paths, Thread, Timers};
 use crate::memory::AddressSpace;
 use crate::signal::{Actions, Info, Pending, Signal, SignalSet};
 
@@ -38,6 +38,8 @@ pub struct Process {
     pub paths: Arc<Paths>,
     /// Resource limits.
     pub limits: SpinLock<Limits>,
+    /// Timers that send signals.
+    pub timers: Timers,
     /// What `/proc/PID` tells of the program.
     pub program: SpinLock<Program>,
     /// Nanoseconds that threads used which have ended.
@@ -86,6 +88,7 @@ impl Process {
             files: Arc::default(),
             paths,
             limits: SpinLock::new(limits),
+            timers: Timers::default(),
             program: SpinLock::default(),
             ended_time: AtomicU64::new(0),
             ending: AtomicU64::new(0),

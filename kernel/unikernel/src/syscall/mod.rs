@@ -20,6 +20,7 @@ mod system;
 mod table;
 mod thread;
 mod time;
+mod timer;
 mod transfer;
 mod unknown;
 mod wait;

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use super::identity::Of;
 use super::{
     Call, Result, descriptor, epoll, events, fcntl, futex, identity, ioctl, memory, poll, signal, splice, system,
-    thread, time, transfer,
+    thread, time, timer, transfer,
 };
 use crate::process::Thread;
 
@@ -216,4 +216,14 @@ system_calls! {
     __NR_ppoll: Full, "" => poll::ppoll(thread, call).await;
     __NR_pselect6: Full, "" => poll::pselect6(thread, call).await;
     __NR_select: Full, "" => poll::select(thread, call).await;
+
+    // Timers that send signals.
+    __NR_alarm: Full, "" => Ok(timer::alarm(thread, call).await);
+    __NR_getitimer: Partial, "`ITIMER_REAL`" => timer::getitimer(thread, call).await;
+    __NR_setitimer: Partial, "`ITIMER_REAL`" => timer::setitimer(thread, call).await;
+    __NR_timer_create: Partial, "no clocks of CPU time" => timer::timer_create(thread, call).await;
+    __NR_timer_delete: Full, "" => timer::timer_delete(thread, call);
+    __NR_timer_getoverrun: Full, "" => timer::timer_getoverrun(thread, call);
+    __NR_timer_gettime: Full, "" => timer::timer_gettime(thread, call).await;
+    __NR_timer_settime: Full, "" => timer::timer_settime(thread, call).await;
 }

@@ -1,0 +1,172 @@
+//! Timers that send signals.
+
+use abi::{Errno, IntervalTimer, Timespec, Timeval};
+use linux_raw_sys::general as linux;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::{Call, Result, monotonic_of_realtime};
+use crate::process::{Notification, Setting, Thread};
+use crate::signal::{Info, Signal};
+
+/// `struct itimerval`
+#[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct IntervalValue {
+    interval: Timeval,
+    value: Timeval,
+}
+
+impl IntervalValue {
+    fn new(setting: Setting) -> Self {
+        Self {
+            interval: Timeval::from_nanoseconds(setting.interval),
+            value: Timeval::from_nanoseconds(setting.value),
+        }
+    }
+}
+
+fn record(setting: Setting) -> IntervalTimer {
+    IntervalTimer {
+        interval: Timespec::from_nanoseconds(setting.interval),
+        value: Timespec::from_nanoseconds(setting.value),
+    }
+}
+
+fn after(duration: u64) -> Option<u64> {
+    (duration > 0).then(|| hal::time::monotonic().saturating_add(duration))
+}
+
+pub(super) async fn alarm(thread: &Thread, call: &Call) -> usize {
+    const SECOND: u64 = 1_000_000_000;
+    let deadline = after(u64::from(call.unsigned(0)) * SECOND);
+    let old = thread.process.timers.real_interval().set(&thread.process, deadline, 0);
+    old.value.div_ceil(SECOND) as usize
+}
+
+fn check_kind(kind: u32) -> Result<()> {
+    match kind {
+        linux::ITIMER_REAL => Ok(()),
+        // Time is not accounted finely enough to count the CPU's.
+        linux::ITIMER_VIRTUAL | linux::ITIMER_PROF => Err(Errno::OPNOTSUPP.into()),
+        _ => Err(Errno::INVAL.into()),
+    }
+}
+
+pub(super) async fn setitimer(thread: &Thread, call: &Call) -> Result {
+    check_kind(call.unsigned(0))?;
+    let new = match call.word(1) {
+        0 => IntervalValue::default(),
+        address => thread.memory.read::<IntervalValue>(address).await?,
+    };
+    let (value, interval) = (new.value.to_nanoseconds()?, new.interval.to_nanoseconds()?);
+    let old = thread
+        .process
+        .timers
+        .real_interval()
+        .set(&thread.process, after(value), interval);
+    if call.word(2) != 0 {
+        thread.memory.write(call.word(2), &IntervalValue::new(old)).await?;
+    }
+    Ok(0)
+}
+
+pub(super) async fn getitimer(thread: &Thread, call: &Call) -> Result {
+    check_kind(call.unsigned(0))?;
+    let now = IntervalValue::new(thread.process.timers.real_interval().get());
+    thread.memory.write(call.word(1), &now).await?;
+    Ok(0)
+}
+
+/// `struct sigevent`, as far as it matters.
+#[derive(Clone, Copy, FromBytes, IntoBytes)]
+#[repr(C)]
+struct Event {
+    value: u64,
+    signal: i32,
+    notify: i32,
+    thread: i32,
+    padding: i32,
+}
+
+pub(super) async fn timer_create(thread: &Thread, call: &Call) -> Result {
+    let realtime = match call.unsigned(0) {
+        linux::CLOCK_REALTIME | linux::CLOCK_TAI | linux::CLOCK_REALTIME_ALARM => true,
+        linux::CLOCK_MONOTONIC | linux::CLOCK_BOOTTIME | linux::CLOCK_BOOTTIME_ALARM => false,
+        linux::CLOCK_PROCESS_CPUTIME_ID | linux::CLOCK_THREAD_CPUTIME_ID => return Err(Errno::OPNOTSUPP.into()),
+        _ => return Err(Errno::INVAL.into()),
+    };
+    let event = match call.word(1) {
+        0 => None,
+        address => Some(thread.memory.read::<Event>(address).await?),
+    };
+    let code = Info::TIMER;
+    let notification = match event {
+        None => None,
+        Some(event) => Some(match event.notify as u32 {
+            linux::SIGEV_NONE => Notification::None,
+            linux::SIGEV_SIGNAL => Notification::Signal {
+                signal: Signal::new(event.signal)?,
+                code,
+                value: event.value,
+                thread: None,
+            },
+            linux::SIGEV_THREAD_ID => {
+                thread.process.thread(event.thread).ok_or(Errno::INVAL)?;
+                Notification::Signal {
+                    signal: Signal::new(event.signal)?,
+                    code,
+                    value: event.value,
+                    thread: Some(event.thread),
+                }
+            }
+            _ => return Err(Errno::INVAL.into()),
+        }),
+    };
+    let id = thread.process.timers.create(realtime, |id| {
+        notification.unwrap_or(Notification::Signal {
+            signal: Signal::ALRM,
+            code,
+            value: id,
+            thread: None,
+        })
+    })?;
+    match thread.memory.write(call.word(2), &(id as i32)).await {
+        Ok(()) => Ok(0),
+        Err(errno) => {
+            thread.process.timers.delete(id)?;
+            Err(errno.into())
+        }
+    }
+}
+
+pub(super) async fn timer_settime(thread: &Thread, call: &Call) -> Result {
+    let timer = thread.process.timers.get(u64::from(call.unsigned(0)))?;
+    let new = thread.memory.read::<IntervalTimer>(call.word(2)).await?;
+    let (value, interval) = (new.value.to_nanoseconds()?, new.interval.to_nanoseconds()?);
+    let deadline = match () {
+        () if value == 0 => None,
+        () if call.unsigned(1) & linux::TIMER_ABSTIME == 0 => after(value),
+        () if timer.realtime => Some(monotonic_of_realtime(value)),
+        () => Some(value),
+    };
+    let old = timer.set(&thread.process, deadline, interval);
+    if call.word(3) != 0 {
+        thread.memory.write(call.word(3), &record(old)).await?;
+    }
+    Ok(0)
+}
+
+pub(super) async fn timer_gettime(thread: &Thread, call: &Call) -> Result {
+    let timer = thread.process.timers.get(u64::from(call.unsigned(0)))?;
+    thread.memory.write(call.word(1), &record(timer.get())).await?;
+    Ok(0)
+}
+
+pub(super) fn timer_getoverrun(thread: &Thread, call: &Call) -> Result {
+    Ok(thread.process.timers.get(u64::from(call.unsigned(0)))?.overruns() as usize)
+}
+
+pub(super) fn timer_delete(thread: &Thread, call: &Call) -> Result {
+    thread.process.timers.delete(u64::from(call.unsigned(0)))?;
+    Ok(0)
+}
