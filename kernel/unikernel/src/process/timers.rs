@@ -164,7 +164,9 @@ impl Timer {
             state.deadline = deadline;
             state.interval = interval;
             state.overruns = 0;
-            deadline.is_some() && !core::mem::replace(&mut state.running, deadline.is_some() || state.running)
+            let start = deadline.is_some() && !state.running;
+            state.running |= start;
+            start
         };
         self.changed.notify();
         if start {
