@@ -3,7 +3,9 @@
  *
  *   GET /        the greeting ($GREETING, "Hello from C" without one)
  *   GET /env     the environment, one variable a line
+ *   GET /fill/N  takes N MiB of memory and writes to every page of it
  *   GET /exit/N  ends the process with exit status N
+ *   GET /crash   reads from address 0
  *
  * Listens on $PORT (8080 without one). Linked statically it is the smallest guest of the tests and the benchmark.
  */
@@ -85,6 +87,17 @@ static int answer(int fd, char *request, size_t length) {
     } else if (strncmp(request, "GET /env ", 9) == 0) {
         char body[4096];
         result = respond(fd, "200 OK", body, environment(body, sizeof body), keep_alive);
+    } else if (strncmp(request, "GET /fill/", 10) == 0) {
+        size_t size = strtoul(request + 10, NULL, 10) << 20;
+        char *memory = malloc(size);
+        if (memory == NULL)
+            return respond(fd, "507 Insufficient Storage", "no memory\n", 10, keep_alive);
+        for (size_t i = 0; i < size; i += 4096)
+            ((volatile char *)memory)[i] = 1;
+        result = respond(fd, "200 OK", "filled\n", 7, keep_alive);
+        free(memory);
+    } else if (strncmp(request, "GET /crash ", 11) == 0) {
+        return *(volatile int *)0;
     } else if (strncmp(request, "GET /exit/", 10) == 0) {
         respond(fd, "200 OK", "bye\n", 4, 0);
         exit(atoi(request + 10));
