@@ -19,3 +19,8 @@ pub fn count() -> usize {
 pub fn kick(cpu: usize) {
     arch::kick_cpu(cpu);
 }
+
+/// Halts this CPU until an interrupt arrives; returns at once when one has come that [`crate::interrupt::dispatch`] has not handled yet.
+pub fn idle() {
+    arch::idle();
+}

@@ -10,7 +10,15 @@ extern crate alloc;
 extern crate std;
 
 mod arch;
+pub mod boot;
+pub mod console;
 pub mod cpu;
+pub mod interrupt;
 pub mod mem;
+mod panic;
+pub mod power;
+pub mod random;
 pub mod sync;
 pub mod time;
+pub mod timer;
+pub mod user;

@@ -17,3 +17,27 @@ pub fn realtime() -> u64 {
 pub fn advance(nanoseconds: u64) {
     arch::CLOCK_OFFSET.fetch_add(nanoseconds, core::sync::atomic::Ordering::Relaxed);
 }
+
+/// Seconds from 1970-01-01 to a day of the Gregorian calendar; month and day count from 1.
+pub(crate) fn seconds_since_1970(year: u64, month: u64, day: u64) -> u64 {
+    // Years that begin in March put the leap day last.
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
+    (days - 719_468) * 86_400
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds_since_1970;
+
+    #[test]
+    fn days_are_counted_as_the_calendar_does() {
+        assert_eq!(seconds_since_1970(1970, 1, 1), 0);
+        assert_eq!(seconds_since_1970(2000, 2, 29), 951_782_400);
+        assert_eq!(seconds_since_1970(2026, 11, 23), 1_795_392_000);
+    }
+}

@@ -1,16 +1,11 @@
 //! Page frames with a reference count.
 
-use core::ptr;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
-#[cfg(not(target_os = "none"))]
-use std::sync::OnceLock;
 
-use super::PAGE_SIZE;
+use super::{PAGE_SIZE, pool};
 use crate::arch;
-use crate::sync::SpinLock;
 
 /// A share of one physical page. Cloning adds a share, dropping the last one frees the page.
 ///
@@ -18,48 +13,11 @@ use crate::sync::SpinLock;
 /// out, never borrowed.
 pub struct Frame(u32);
 
-struct Allocator {
-    next: usize,
-    end: usize,
-    free: Vec<u32>,
-}
-
-static ALLOCATOR: SpinLock<Option<Allocator>> = SpinLock::new(None);
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-
-fn counts() -> &'static [AtomicU32] {
-    static COUNTS: OnceLock<Box<[AtomicU32]>> = OnceLock::new();
-    COUNTS.get_or_init(|| {
-        let (first, count) = arch::usable_memory();
-        (0..first + count).map(|_| AtomicU32::new(0)).collect()
-    })
-}
-
 impl Frame {
     /// A page of undefined content; `None` when memory is used up.
     pub fn allocate() -> Option<Self> {
-        let number = {
-            let mut guard = ALLOCATOR.lock();
-            let allocator = guard.get_or_insert_with(|| {
-                let (first, count) = arch::usable_memory();
-                Allocator {
-                    next: first,
-                    end: first + count,
-                    free: Vec::new(),
-                }
-            });
-            match allocator.free.pop() {
-                Some(number) => number,
-                None if allocator.next < allocator.end => {
-                    allocator.next += 1;
-                    (allocator.next - 1) as u32
-                }
-                None => return None,
-            }
-        };
-        counts()[number as usize].store(1, Ordering::Relaxed);
-        IN_USE.fetch_add(1, Ordering::Relaxed);
-        Some(Self(number))
+        let number = pool::allocate(1)?;
+        Some(Self::adopt(number))
     }
 
     /// A page of zeroes; `None` when memory is used up.
@@ -69,59 +27,86 @@ impl Frame {
         Some(frame)
     }
 
+    /// `count` pages of undefined content with consecutive physical addresses, for devices; `None` when there is no such run.
+    pub fn allocate_run(count: usize) -> Option<Vec<Self>> {
+        let start = pool::allocate(count)?;
+        Some((start..start + count).map(Self::adopt).collect())
+    }
+
+    /// Makes the first share of a page that the pool handed out.
+    fn adopt(number: usize) -> Self {
+        pool::count(number).store(1, Ordering::Relaxed);
+        Self(number as u32)
+    }
+
     /// How many shares of the page exist.
     pub fn shares(&self) -> u32 {
-        counts()[self.0 as usize].load(Ordering::Acquire)
+        self.count().load(Ordering::Acquire)
     }
 
     /// Copies bytes out of the page. Panics when `offset + into.len()` exceeds [`PAGE_SIZE`].
+    #[inline]
     pub fn read(&self, offset: usize, into: &mut [u8]) {
         check(offset, into.len());
         // SAFETY: the range lies inside this page, which lives as long as `self`; `into` is exclusive kernel memory.
-        unsafe {
-            ptr::copy_nonoverlapping(
-                arch::page_pointer(self.0 as usize).add(offset),
-                into.as_mut_ptr(),
-                into.len(),
-            )
-        }
+        unsafe { arch::copy_memory(into.as_mut_ptr(), self.pointer().add(offset), into.len()) }
     }
 
     /// Copies bytes into the page. Panics when `offset + bytes.len()` exceeds [`PAGE_SIZE`].
+    #[inline]
     pub fn write(&self, offset: usize, bytes: &[u8]) {
         check(offset, bytes.len());
         // SAFETY: the range lies inside this page; nobody holds a reference to its bytes (see the type).
-        unsafe {
-            ptr::copy_nonoverlapping(
-                bytes.as_ptr(),
-                arch::page_pointer(self.0 as usize).add(offset),
-                bytes.len(),
-            )
-        }
+        unsafe { arch::copy_memory(self.pointer().add(offset), bytes.as_ptr(), bytes.len()) }
     }
 
     /// Sets `length` bytes from `offset` on to `value`. Panics when they exceed the page.
+    #[inline]
     pub fn fill(&self, offset: usize, length: usize, value: u8) {
         check(offset, length);
         // SAFETY: as in `write`.
-        unsafe { ptr::write_bytes(arch::page_pointer(self.0 as usize).add(offset), value, length) }
+        unsafe { arch::fill_memory(self.pointer().add(offset), value, length) }
     }
 
     /// Makes this page's content the other's.
     pub fn copy_from(&self, other: &Self) {
         if self.0 != other.0 {
             // SAFETY: two different whole pages.
-            unsafe {
-                ptr::copy_nonoverlapping(
-                    arch::page_pointer(other.0 as usize),
-                    arch::page_pointer(self.0 as usize),
-                    PAGE_SIZE,
-                );
-            }
+            unsafe { arch::copy_memory(self.pointer(), other.pointer(), PAGE_SIZE) }
         }
+    }
+
+    /// The physical address.
+    pub(crate) fn address(&self) -> u64 {
+        u64::from(self.0) * PAGE_SIZE as u64
+    }
+
+    /// Where the kernel sees the page.
+    pub(crate) fn pointer(&self) -> *mut u8 {
+        arch::page_pointer(self.0 as usize)
+    }
+
+    /// Gives up the share without ending it, as a physical address for [`Frame::from_address`].
+    pub(crate) fn into_address(self) -> u64 {
+        let address = self.address();
+        core::mem::forget(self);
+        address
+    }
+
+    /// Takes back a share.
+    ///
+    /// # Safety
+    /// `address` came from [`Frame::into_address`], and each such share is taken back once.
+    pub(crate) unsafe fn from_address(address: u64) -> Self {
+        Self((address / PAGE_SIZE as u64) as u32)
+    }
+
+    fn count(&self) -> &'static AtomicU32 {
+        pool::count(self.0 as usize)
     }
 }
 
+#[inline]
 fn check(offset: usize, length: usize) {
     assert!(
         offset <= PAGE_SIZE && length <= PAGE_SIZE - offset,
@@ -131,18 +116,16 @@ fn check(offset: usize, length: usize) {
 
 impl Clone for Frame {
     fn clone(&self) -> Self {
-        counts()[self.0 as usize].fetch_add(1, Ordering::Relaxed);
+        let before = self.count().fetch_add(1, Ordering::Relaxed);
+        assert!(before < u32::MAX / 2, "too many shares of a page");
         Self(self.0)
     }
 }
 
 impl Drop for Frame {
     fn drop(&mut self) {
-        if counts()[self.0 as usize].fetch_sub(1, Ordering::AcqRel) == 1 {
-            IN_USE.fetch_sub(1, Ordering::Relaxed);
-            if let Some(allocator) = ALLOCATOR.lock().as_mut() {
-                allocator.free.push(self.0);
-            }
+        if self.count().fetch_sub(1, Ordering::AcqRel) == 1 {
+            pool::release(self.0 as usize, 1);
         }
     }
 }
@@ -156,23 +139,40 @@ impl Eq for Frame {}
 
 impl core::fmt::Debug for Frame {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(formatter, "Frame({:#x})", (self.0 as usize) * PAGE_SIZE)
+        write!(formatter, "Frame({:#x})", self.address())
     }
 }
 
-/// Pages of physical memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Usage {
-    /// Pages that the allocator manages.
-    pub total: usize,
-    /// Pages that are handed out.
-    pub used: usize,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// How much physical memory there is and how much of it is in use.
-pub fn usage() -> Usage {
-    Usage {
-        total: arch::usable_memory().1,
-        used: IN_USE.load(Ordering::Relaxed),
+    #[test]
+    fn the_last_share_frees_the_page() {
+        let frame = Frame::allocate_zeroed().expect("the arena has pages");
+        let other = frame.clone();
+        assert_eq!(frame.shares(), 2);
+        drop(frame);
+        other.write(10, b"abc");
+        let mut bytes = [0; 5];
+        other.read(9, &mut bytes);
+        assert_eq!(&bytes, b"\0abc\0");
+        assert_eq!(other.shares(), 1);
+    }
+
+    #[test]
+    fn a_run_has_consecutive_addresses() {
+        let run = Frame::allocate_run(5).expect("the arena has pages");
+        for pair in run.windows(2) {
+            assert_eq!(pair[1].address(), pair[0].address() + PAGE_SIZE as u64);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "leave the page")]
+    fn a_write_past_the_end_panics() {
+        Frame::allocate()
+            .expect("the arena has pages")
+            .write(PAGE_SIZE - 1, &[1, 2]);
     }
 }

@@ -128,9 +128,7 @@ impl Thread {
         let blocked = self
             .blocked()
             .without(SignalSet::from_bits(self.awaited.load(Ordering::Acquire)));
-        !pending.without(blocked).is_empty()
-            || self.process.exit_status().is_some()
-            || self.process.is_replaced(self.tid)
+        !pending.without(blocked).is_empty() || self.process.exit_status().is_some()
     }
 
     /// Takes the next signal to deliver.
@@ -196,9 +194,7 @@ impl Thread {
 
     /// Whether the thread or its process ends.
     pub fn is_leaving(&self) -> bool {
-        self.exiting.load(Ordering::Acquire) != 0
-            || self.process.exit_status().is_some()
-            || self.process.is_replaced(self.tid)
+        self.exiting.load(Ordering::Acquire) != 0 || self.process.exit_status().is_some()
     }
 
     /// Nanoseconds in user mode and in the kernel.

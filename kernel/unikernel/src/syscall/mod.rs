@@ -6,7 +6,6 @@ mod descriptor;
 mod epoll;
 mod error;
 mod events;
-mod execute;
 mod fcntl;
 mod futex;
 mod identity;

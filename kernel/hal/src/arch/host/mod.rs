@@ -1,11 +1,18 @@
-//! The host as a machine: memory from the allocator, time from the operating system, one thread as one CPU.
+//! The host as a machine: memory from the allocator, time from the operating system, one thread as one CPU. There is no user mode, but
+//! user memory is there: the page tables are walked in software.
+
+#[path = "../x86_64/entry.rs"]
+pub(crate) mod entry;
+mod user;
+
+pub(crate) use user::*;
 
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::alloc::{Layout, alloc_zeroed};
 use std::sync::OnceLock;
 use std::time::Instant;
 
-use crate::mem::PAGE_SIZE;
+use crate::mem::{PAGE_SIZE, pool};
 
 /// Bytes of the arena that stands in for physical memory.
 const ARENA_SIZE: usize = 256 << 20;
@@ -21,9 +28,18 @@ fn arena() -> usize {
     })
 }
 
-/// The pages that the frame allocator may hand out, as (first page number, count).
-pub(crate) fn usable_memory() -> (usize, usize) {
-    (1, ARENA_SIZE / PAGE_SIZE - 1)
+/// Gives the arena to the pool, once.
+pub(crate) fn prepare_memory() {
+    static READY: OnceLock<()> = OnceLock::new();
+    READY.get_or_init(|| {
+        let limit = ARENA_SIZE / PAGE_SIZE;
+        let tables = std::vec![0u64; (limit * pool::BYTES_PER_PAGE).div_ceil(8)].leak();
+        // SAFETY: the tables are leaked; the arena is the pool's. Page 0 stays out, as on a real machine.
+        unsafe {
+            pool::initialize(tables.as_mut_ptr().cast(), limit);
+            pool::donate(1, limit - 1);
+        }
+    });
 }
 
 /// Where the kernel sees a physical page.
@@ -64,4 +80,72 @@ pub(crate) fn realtime_nanoseconds() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// Copies bytes that must not overlap.
+///
+/// # Safety
+/// As `ptr::copy_nonoverlapping`.
+pub(crate) unsafe fn copy_memory(destination: *mut u8, source: *const u8, length: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { core::ptr::copy_nonoverlapping(source, destination, length) }
+}
+
+/// Sets bytes.
+///
+/// # Safety
+/// As `ptr::write_bytes`.
+pub(crate) unsafe fn fill_memory(destination: *mut u8, value: u8, length: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { core::ptr::write_bytes(destination, value, length) }
+}
+
+pub(crate) const FIFO_SIZE: usize = 16;
+
+pub(crate) fn can_send() -> bool {
+    true
+}
+
+pub(crate) fn send(byte: u8) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(&[byte]);
+}
+
+pub(crate) fn receive() -> Option<u8> {
+    None
+}
+
+pub(crate) fn has_debug_port() -> bool {
+    false
+}
+
+pub(crate) fn debug(_bytes: &[u8]) {}
+
+pub(crate) fn hardware_random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(monotonic_nanoseconds())
+}
+
+pub(crate) fn debug_exit(code: u8) {
+    std::process::exit(i32::from(code));
+}
+
+pub(crate) fn power_off() {}
+
+pub(crate) fn reset() -> ! {
+    std::process::abort()
+}
+
+pub(crate) fn backtrace(_frame: usize, _visit: impl FnMut(usize)) {}
+
+pub(crate) fn link_address(address: usize) -> usize {
+    address
+}
+
+pub(crate) fn take_interrupts(_handle: impl FnMut(usize)) {}
+
+pub(crate) fn arm_timer(_deadline: Option<u64>) {}
+
+pub(crate) fn idle() {
+    std::thread::yield_now();
 }

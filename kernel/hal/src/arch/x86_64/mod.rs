@@ -1,1 +1,152 @@
-//! To come.
+//! x86-64 without an operating system, in 64-bit mode from the PVH entry on.
+
+mod apic;
+mod boot;
+mod clock;
+mod copy;
+mod cpu;
+pub(crate) mod entry;
+mod features;
+mod fpu;
+mod instructions;
+mod paging;
+mod serial;
+mod shootdown;
+mod stack;
+mod start;
+mod trap;
+mod user;
+
+pub(crate) use apic::{arm_timer, idle, kick_cpu};
+pub(crate) use clock::{monotonic_nanoseconds, realtime_nanoseconds};
+pub(crate) use copy::{
+    compare_exchange_user_u32, copy_from_user, copy_memory, copy_to_user, fill_memory, fill_user, load_user_u32,
+};
+pub(crate) use cpu::{cpu_count, current_cpu};
+pub(crate) use fpu::{State, state_components};
+pub(crate) use instructions::fault_address;
+pub(crate) use paging::{entry_mask, page_number, page_pointer};
+pub(crate) use serial::{FIFO_SIZE, can_send, debug, has_debug_port, receive, send};
+pub(crate) use shootdown::{activate, deactivate, flush, spin_wait};
+pub(crate) use trap::{FIRST_INTERRUPT, PAGE_FAULT, note_interrupt, take_interrupts};
+pub(crate) use user::{Registers, SYSTEM_CALL, enter};
+
+use features::{Features, features};
+use instructions::{halt, in8, out8, out16};
+
+/// The pool is set up before anything allocates.
+#[inline]
+pub(crate) fn prepare_memory() {}
+
+/// Gives a new user root the kernel's half.
+pub(crate) fn share_kernel_half(root: u64) {
+    paging::copy_kernel_half(root);
+}
+
+/// What every CPU does once it has its segments.
+fn initialize_cpu() {
+    features::enable();
+    fpu::initialize();
+}
+
+/// What the first CPU does when it has memory.
+fn initialize_devices() {
+    apic::initialize();
+    clock::initialize();
+}
+
+/// A random number of the CPU's own, or of the time it takes to ask.
+pub(crate) fn hardware_random() -> u64 {
+    let mut value: u64 = 0;
+    let found = features();
+    for _ in 0..32 {
+        // SAFETY: the CPU has the instruction.
+        let ok = unsafe {
+            if found.contains(Features::RDSEED) {
+                core::arch::x86_64::_rdseed64_step(&mut value)
+            } else if found.contains(Features::RDRAND) {
+                core::arch::x86_64::_rdrand64_step(&mut value)
+            } else {
+                break;
+            }
+        };
+        if ok == 1 {
+            break;
+        }
+    }
+    value ^ instructions::time_stamp().rotate_left(32)
+}
+
+/// Ends the machine with an exit status: through QEMU's isa-debug-exit, which ends it with twice the value plus one.
+pub(crate) fn debug_exit(code: u8) {
+    // SAFETY: nothing else is at this port; without the device the write is lost.
+    unsafe { out8(0x501, code) };
+}
+
+/// Writes the ACPI register that turns the machine off.
+pub(crate) fn write_port_u16(port: u16, value: u16) {
+    // SAFETY: callers pass ports of ACPI's power management.
+    unsafe { out16(port, value) };
+}
+
+/// Resets the machine, by the keyboard controller, then by a triple fault.
+pub(crate) fn reset() -> ! {
+    // SAFETY: both end the machine.
+    unsafe {
+        out8(0xcf9, 0x06);
+        if in8(0x64) & 2 == 0 {
+            out8(0x64, 0xfe);
+        }
+        let nothing = cpu::TablePointer { limit: 0, base: 0 };
+        core::arch::asm!("lidt [{}]", "int3", in(reg) &raw const nothing, options(nostack));
+    }
+    halt()
+}
+
+/// Return addresses on the stack from a frame pointer on, innermost first.
+pub(crate) fn backtrace(mut frame: usize, mut visit: impl FnMut(usize)) {
+    let image = start::image();
+    for _ in 0..32 {
+        // Frames lie in kernel memory: the upper half, aligned.
+        if frame < 1 << 63 || !frame.is_multiple_of(8) {
+            return;
+        }
+        let mut words = [0u8; 16];
+        // A frame pointer that leads nowhere ends the walk.
+        if copy::copy_if_present(&mut words, frame) != 0 {
+            return;
+        }
+        let word = |at: usize| usize::from_le_bytes(words[at..at + 8].try_into().expect("eight bytes"));
+        let address = word(8);
+        if address < image.base || address >= image.base + image.rodata {
+            return;
+        }
+        visit(address - image.base);
+        if word(0) <= frame {
+            return;
+        }
+        frame = word(0);
+    }
+}
+
+/// An address of the kernel's code as its symbol table has it.
+pub(crate) fn link_address(address: usize) -> usize {
+    address.wrapping_sub(start::image().base)
+}
+
+/// The frame pointer of the caller.
+#[inline(always)]
+pub(crate) fn frame_pointer() -> usize {
+    let frame;
+    // SAFETY: reading a register.
+    unsafe { core::arch::asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags)) };
+    frame
+}
+
+/// Stops this CPU for good.
+pub(crate) fn stop() -> ! {
+    halt()
+}
+
+/// Turns the machine off by ACPI; returns when that is not possible.
+pub(crate) fn power_off() {}

@@ -1,0 +1,483 @@
+//! User page tables of four levels.
+
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering, fence};
+
+use super::{Access, USER_END};
+use crate::arch;
+use crate::arch::entry::{ACCESSED, ADDRESS, DIRTY, NO_EXECUTE, PRESENT, USER, WRITE, index};
+use crate::mem::{Frame, PAGE_SIZE};
+use crate::sync::SpinLock;
+
+/// No memory for a page table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+/// A page that is mapped.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// The page; a share of its own.
+    pub frame: Frame,
+    /// What user mode may do with it.
+    pub access: Access,
+    /// Whether it was used since it was mapped.
+    pub accessed: bool,
+    /// Whether it was written through this mapping since it was mapped.
+    pub dirty: bool,
+}
+
+/// The user half of an address space. It owns one share of each page that it maps.
+///
+/// Every change is visible on all CPUs when the method returns: a page that was unmapped can no longer be reached.
+pub struct PageTable {
+    /// Physical address of the root.
+    root: u64,
+    /// Held while tables are walked or changed.
+    lock: SpinLock<()>,
+}
+
+/// Pages whose shares are given up together, after one round of telling the CPUs.
+const BATCH: usize = 64;
+/// Bytes that one entry of the lowest table of tables covers.
+const TABLE_SPAN: usize = 512 * PAGE_SIZE;
+
+type Entry = AtomicU64;
+
+fn flags(access: Access) -> u64 {
+    let writable_code = Access::WRITE | Access::EXECUTE;
+    assert!(
+        !access.contains(writable_code) || access.contains(Access::WRITE_AND_EXECUTE),
+        "a page may be written or executed, not both"
+    );
+    let mut flags = PRESENT | USER;
+    if access.contains(Access::WRITE) {
+        flags |= WRITE;
+    }
+    if !access.contains(Access::EXECUTE) {
+        flags |= NO_EXECUTE;
+    }
+    flags & arch::entry_mask()
+}
+
+/// A page without rights stays mapped for the kernel's books but user mode cannot reach it: it is not present, and this bit says so.
+const NO_ACCESS: u64 = 1 << 9;
+
+fn entry_for(frame: Frame, access: Access) -> u64 {
+    frame.into_address() | rights(access)
+}
+
+fn rights(access: Access) -> u64 {
+    if access.is_empty() { NO_ACCESS } else { flags(access) }
+}
+
+fn is_mapped(entry: u64) -> bool {
+    entry & (PRESENT | NO_ACCESS) != 0
+}
+
+fn access_of(entry: u64) -> Access {
+    let mut access = Access::empty();
+    if entry & PRESENT != 0 {
+        access |= Access::READ;
+        access.set(Access::WRITE, entry & WRITE != 0);
+        access.set(Access::EXECUTE, entry & NO_EXECUTE == 0);
+    }
+    access
+}
+
+/// The entry at `slot` of the table at a physical address.
+fn slot(table: u64, slot: usize) -> &'static Entry {
+    let pointer = arch::page_pointer((table / PAGE_SIZE as u64) as usize).cast::<Entry>();
+    // SAFETY: tables are whole pages that live as long as the page table, are reached under its lock, and the CPU changes
+    // entries atomically; the reference is not kept beyond the walk.
+    unsafe { &*pointer.add(slot) }
+}
+
+impl PageTable {
+    /// An empty one; `None` without memory for its root.
+    pub fn new() -> Option<Self> {
+        let root = Frame::allocate_zeroed()?.into_address();
+        arch::share_kernel_half(root);
+        Some(Self {
+            root,
+            lock: SpinLock::new(()),
+        })
+    }
+
+    /// Makes it the one that this CPU uses for user memory.
+    #[inline]
+    pub fn activate(&self) {
+        arch::activate(self.root);
+    }
+
+    /// Maps `frame` at `address`, which is a multiple of the page size below [`USER_END`]. A page mapped there before is replaced.
+    pub fn map(&self, address: usize, frame: Frame, access: Access) -> Result<(), OutOfMemory> {
+        check(address);
+        let old = {
+            let _guard = self.lock.lock();
+            let entry = self.entry_or_make(address)?;
+            entry.swap(entry_for(frame, access), Ordering::AcqRel)
+        };
+        if is_mapped(old) {
+            self.flush(old, address);
+            drop(take(old));
+        }
+        Ok(())
+    }
+
+    /// Takes a page out and gives its share to the caller.
+    pub fn unmap(&self, address: usize) -> Option<Frame> {
+        check(address);
+        let old = {
+            let _guard = self.lock.lock();
+            self.entry(address)?.swap(0, Ordering::AcqRel)
+        };
+        if !is_mapped(old) {
+            return None;
+        }
+        self.flush(old, address);
+        Some(take(old))
+    }
+
+    /// Changes what user mode may do with a page; without effect where none is mapped.
+    pub fn protect(&self, address: usize, access: Access) {
+        check(address);
+        let old = {
+            let _guard = self.lock.lock();
+            let Some(entry) = self.entry(address) else { return };
+            change_rights(entry, access)
+        };
+        if let Some(old) = old
+            && takes_away(old, access)
+        {
+            self.flush(old, address);
+        }
+    }
+
+    /// What is mapped at an address.
+    pub fn lookup(&self, address: usize) -> Option<Mapping> {
+        check(address);
+        let _guard = self.lock.lock();
+        let entry = self.entry(address)?.load(Ordering::Acquire);
+        if !is_mapped(entry) {
+            return None;
+        }
+        let own = core::mem::ManuallyDrop::new(take(entry));
+        Some(Mapping {
+            frame: Frame::clone(&own),
+            access: access_of(entry),
+            accessed: entry & ACCESSED != 0,
+            dirty: entry & DIRTY != 0,
+        })
+    }
+
+    /// Takes all pages of a range out. `visit` gets the address, the share and whether the page was written, in order of address, after
+    /// no CPU can reach the page any more.
+    pub fn unmap_range(&self, range: Range<usize>, mut visit: impl FnMut(usize, Frame, bool)) {
+        let mut at = range.start;
+        while at < range.end {
+            let mut batch = [(0usize, 0u64); BATCH];
+            let mut count = 0;
+            {
+                let _guard = self.lock.lock();
+                at = self.walk(at..range.end, |address, entry| {
+                    batch[count] = (address, entry.swap(0, Ordering::AcqRel));
+                    count += 1;
+                    count < BATCH
+                });
+            }
+            let taken = &batch[..count];
+            if let (Some(first), Some(last)) = (taken.first(), taken.last()) {
+                self.flush_range(
+                    first.0..last.0 + PAGE_SIZE,
+                    taken.iter().any(|&(_, old)| was_reachable(old)),
+                );
+            }
+            for &(address, old) in taken {
+                visit(address, take(old), old & DIRTY != 0);
+            }
+        }
+    }
+
+    /// Changes what user mode may do with the pages of a range that are mapped.
+    pub fn protect_range(&self, range: Range<usize>, access: Access) {
+        let mut changed = false;
+        {
+            let _guard = self.lock.lock();
+            self.walk(range.clone(), |_, entry| {
+                if let Some(old) = change_rights(entry, access) {
+                    changed |= takes_away(old, access) && was_reachable(old);
+                }
+                true
+            });
+        }
+        self.flush_range(range, changed);
+    }
+
+    /// Looks at the pages of a range that are mapped, and clears the marks of use of each when `clear` is set. `visit` gets the address
+    /// and whether the page was used and written.
+    pub fn scan_range(&self, range: Range<usize>, clear: bool, mut visit: impl FnMut(usize, bool, bool)) {
+        let _guard = self.lock.lock();
+        self.walk(range, |address, entry| {
+            let old = if clear {
+                entry.fetch_and(!ACCESSED, Ordering::AcqRel)
+            } else {
+                entry.load(Ordering::Acquire)
+            };
+            visit(address, old & ACCESSED != 0, old & DIRTY != 0);
+            true
+        });
+    }
+
+    /// Maps into `child` what is mapped here, for `fork(2)`. Pages that `share` says so lose [`Access::WRITE`] on both sides, so that
+    /// the next write copies them.
+    pub fn copy_range(&self, child: &Self, range: Range<usize>, share: bool) -> Result<(), OutOfMemory> {
+        let mut result = Ok(());
+        let mut changed = false;
+        {
+            let _guard = self.lock.lock();
+            let _child_guard = child.lock.lock();
+            self.walk(range.clone(), |address, entry| {
+                let copy = match child.entry_or_make(address) {
+                    Ok(copy) => copy,
+                    Err(error) => {
+                        result = Err(error);
+                        return false;
+                    }
+                };
+                let mut old = entry.load(Ordering::Acquire);
+                if share && old & WRITE != 0 {
+                    old = entry.fetch_and(!WRITE, Ordering::AcqRel) & !WRITE;
+                    changed = true;
+                }
+                let own = core::mem::ManuallyDrop::new(take(old));
+                let frame = Frame::clone(&own);
+                copy.store(
+                    frame.into_address() | old & !(ADDRESS | ACCESSED | DIRTY),
+                    Ordering::Release,
+                );
+                true
+            });
+        }
+        self.flush_range(range, changed);
+        result
+    }
+
+    /// The entry of a page, when its table exists.
+    fn entry(&self, address: usize) -> Option<&'static Entry> {
+        let mut table = self.root;
+        for level in (1..4).rev() {
+            let value = slot(table, index(address, level)).load(Ordering::Acquire);
+            if value & PRESENT == 0 {
+                return None;
+            }
+            table = value & ADDRESS;
+        }
+        Some(slot(table, index(address, 0)))
+    }
+
+    fn entry_or_make(&self, address: usize) -> Result<&'static Entry, OutOfMemory> {
+        let mut table = self.root;
+        for level in (1..4).rev() {
+            let entry = slot(table, index(address, level));
+            let mut value = entry.load(Ordering::Acquire);
+            if value & PRESENT == 0 {
+                let child = Frame::allocate_zeroed().ok_or(OutOfMemory)?;
+                value = child.into_address() | PRESENT | WRITE | USER;
+                entry.store(value, Ordering::Release);
+            }
+            table = value & ADDRESS;
+        }
+        Ok(slot(table, index(address, 0)))
+    }
+
+    /// Visits the mapped pages of a range in order until `visit` returns false; the address to go on from.
+    fn walk(&self, range: Range<usize>, mut visit: impl FnMut(usize, &Entry) -> bool) -> usize {
+        assert!(range.end <= USER_END && range.start.is_multiple_of(PAGE_SIZE));
+        let mut at = range.start;
+        'next: while at < range.end {
+            let mut table = self.root;
+            for level in (1..4).rev() {
+                let value = slot(table, index(at, level)).load(Ordering::Acquire);
+                if value & PRESENT == 0 {
+                    let span = PAGE_SIZE << (9 * level);
+                    at = (at / span + 1) * span;
+                    continue 'next;
+                }
+                table = value & ADDRESS;
+            }
+            let end = range.end.min((at / TABLE_SPAN + 1) * TABLE_SPAN);
+            while at < end {
+                let entry = slot(table, index(at, 0));
+                let here = at;
+                at += PAGE_SIZE;
+                if is_mapped(entry.load(Ordering::Acquire)) && !visit(here, entry) {
+                    return at;
+                }
+            }
+        }
+        at
+    }
+
+    fn flush(&self, old: u64, address: usize) {
+        if was_reachable(old) {
+            arch::flush(self.root, address..address + PAGE_SIZE);
+        }
+    }
+
+    fn flush_range(&self, range: Range<usize>, needed: bool) {
+        if needed {
+            arch::flush(self.root, range);
+        }
+    }
+}
+
+/// Whether a CPU may remember the translation: it marks the entry first.
+fn was_reachable(old: u64) -> bool {
+    old & (PRESENT | ACCESSED) == PRESENT | ACCESSED
+}
+
+/// Whether `access` allows less than the entry did.
+fn takes_away(old: u64, access: Access) -> bool {
+    !access.contains(access_of(old))
+}
+
+/// Sets the rights of a mapped page and gives the entry as it was.
+fn change_rights(entry: &Entry, access: Access) -> Option<u64> {
+    let keep = ADDRESS | ACCESSED | DIRTY;
+    entry
+        .fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
+            is_mapped(old).then_some(old & keep | rights(access))
+        })
+        .ok()
+}
+
+/// The share that a mapped entry holds.
+fn take(entry: u64) -> Frame {
+    fence(Ordering::Acquire);
+    // SAFETY: the entry was made from a frame by `entry_for`; callers take it once, after removing the entry, or forget it.
+    unsafe { Frame::from_address(entry & ADDRESS) }
+}
+
+fn check(address: usize) {
+    assert!(
+        address < USER_END && address.is_multiple_of(PAGE_SIZE),
+        "{address:#x} is no user page"
+    );
+}
+
+impl Drop for PageTable {
+    fn drop(&mut self) {
+        arch::deactivate(self.root);
+        free(self.root, 3);
+    }
+}
+
+/// Ends all shares that a table of `level` and those below it hold.
+fn free(table: u64, level: usize) {
+    // The upper half of the root is the kernel's.
+    let slots = if level == 3 { 256 } else { 512 };
+    for number in 0..slots {
+        let entry = slot(table, number).load(Ordering::Relaxed);
+        if level == 0 && is_mapped(entry) {
+            drop(take(entry));
+        } else if level > 0 && entry & PRESENT != 0 {
+            free(entry & ADDRESS, level - 1);
+        }
+    }
+    // SAFETY: tables were made of frames, and this one is in no CPU's use any more.
+    drop(unsafe { Frame::from_address(table) });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: usize = 0x7000_1234_5000;
+
+    fn page(byte: u8) -> Frame {
+        let frame = Frame::allocate().expect("the arena has pages");
+        frame.fill(0, PAGE_SIZE, byte);
+        frame
+    }
+
+    #[test]
+    fn a_mapped_page_is_found_and_owned() {
+        let table = PageTable::new().expect("memory");
+        let frame = page(1);
+        table
+            .map(AT, frame.clone(), Access::READ | Access::WRITE)
+            .expect("memory");
+        assert_eq!(frame.shares(), 2);
+        let mapping = table.lookup(AT).expect("it is mapped");
+        assert_eq!(mapping.frame, frame);
+        assert_eq!(mapping.access, Access::READ | Access::WRITE);
+        drop(mapping);
+        assert!(table.lookup(AT + PAGE_SIZE).is_none());
+        drop(table);
+        assert_eq!(frame.shares(), 1);
+    }
+
+    #[test]
+    fn replacing_a_page_ends_the_share_of_the_old_one() {
+        let table = PageTable::new().expect("memory");
+        let (old, new) = (page(1), page(2));
+        table.map(AT, old.clone(), Access::READ).expect("memory");
+        table.map(AT, new.clone(), Access::READ).expect("memory");
+        assert_eq!((old.shares(), new.shares()), (1, 2));
+    }
+
+    #[test]
+    #[should_panic(expected = "not both")]
+    fn writable_code_is_refused() {
+        let table = PageTable::new().expect("memory");
+        let _ = table.map(AT, page(1), Access::WRITE | Access::EXECUTE);
+    }
+
+    #[test]
+    fn a_range_visits_mapped_pages_only_in_order() {
+        let table = PageTable::new().expect("memory");
+        // More pages than one batch, across a table's border, with a hole of many GiB.
+        let addresses: alloc::vec::Vec<usize> = (0..200)
+            .map(|index| TABLE_SPAN - 100 * PAGE_SIZE + index * PAGE_SIZE)
+            .chain([AT])
+            .collect();
+        for &address in &addresses {
+            table.map(address, page(3), Access::READ).expect("memory");
+        }
+        let mut seen = alloc::vec::Vec::new();
+        table.unmap_range(PAGE_SIZE..USER_END, |address, frame, dirty| {
+            assert_eq!((frame.shares(), dirty), (1, false));
+            seen.push(address);
+        });
+        assert_eq!(seen, addresses);
+        assert!(table.lookup(AT).is_none());
+    }
+
+    #[test]
+    fn taking_all_rights_keeps_the_page() {
+        let table = PageTable::new().expect("memory");
+        let frame = page(4);
+        table
+            .map(AT, frame.clone(), Access::READ | Access::WRITE)
+            .expect("memory");
+        table.protect_range(AT..AT + PAGE_SIZE, Access::empty());
+        let mapping = table.lookup(AT).expect("it is mapped");
+        assert_eq!((mapping.access, mapping.frame), (Access::empty(), frame));
+        table.protect(AT, Access::READ);
+        assert_eq!(table.lookup(AT).expect("it is mapped").access, Access::READ);
+    }
+
+    #[test]
+    fn a_forked_table_shares_pages_without_write() {
+        let (parent, child) = (PageTable::new().expect("memory"), PageTable::new().expect("memory"));
+        let frame = page(5);
+        parent
+            .map(AT, frame.clone(), Access::READ | Access::WRITE)
+            .expect("memory");
+        parent.copy_range(&child, PAGE_SIZE..USER_END, true).expect("memory");
+        for table in [&parent, &child] {
+            assert_eq!(table.lookup(AT).expect("it is mapped").access, Access::READ);
+        }
+        assert_eq!(frame.shares(), 3);
+    }
+}
