@@ -3,10 +3,13 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+use abi::Errno;
 
 use file::DescriptorTable;
 use hal::sync::SpinLock;
+use task::WaitQueue;
 
 use super::{Credentials, Limits, Paths, Thread, Timers};
 use crate::memory::AddressSpace;
@@ -42,6 +45,10 @@ pub struct Process {
     pub timers: Timers,
     /// What `/proc/PID` tells of the program.
     pub program: SpinLock<Program>,
+    /// The thread that runs `execve(2)` and outlives the others; 0 when none does.
+    executing: AtomicI32,
+    /// Notified when a thread ends.
+    thread_ended: WaitQueue,
     /// Nanoseconds that threads used which have ended.
     pub(super) ended_time: AtomicU64,
     /// 0 while it runs, then [`ExitStatus`] as [`encode`] has it.
@@ -90,6 +97,8 @@ impl Process {
             limits: SpinLock::new(limits),
             timers: Timers::default(),
             program: SpinLock::default(),
+            executing: AtomicI32::new(0),
+            thread_ended: WaitQueue::new(),
             ended_time: AtomicU64::new(0),
             ending: AtomicU64::new(0),
         }
@@ -170,10 +179,49 @@ impl Process {
     }
 
     /// Forgets a thread that ended; true when it was the last.
-    pub(super) fn remove_thread(&self, tid: i32) -> bool {
-        let mut threads = self.threads.lock();
-        threads.remove(&tid);
-        threads.is_empty()
+    pub(super) fn remove_thread(&self, thread: &Arc<Thread>) -> bool {
+        let last = {
+            let mut threads = self.threads.lock();
+            // After `execve(2)` another thread may have the number.
+            if threads
+                .get(&thread.tid)
+                .is_some_and(|known| known.as_ptr() == Arc::as_ptr(thread))
+            {
+                threads.remove(&thread.tid);
+            }
+            threads.is_empty()
+        };
+        self.thread_ended.notify();
+        last
+    }
+
+    /// Ends all threads but one, which runs `execve(2)`. `EAGAIN` when another one does so already, or the process ends.
+    pub async fn end_other_threads(&self, survivor: &Thread) -> Result<(), Errno> {
+        if self
+            .executing
+            .compare_exchange(0, survivor.tid, Ordering::AcqRel, Ordering::Acquire)
+            .is_err()
+        {
+            return Err(Errno::AGAIN);
+        }
+        for thread in self.threads() {
+            thread.interrupt();
+        }
+        loop {
+            let ticket = self.thread_ended.ticket();
+            if self.thread_count() <= 1 {
+                break;
+            }
+            self.thread_ended.wait(ticket).await;
+        }
+        self.executing.store(0, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether another thread than `tid` runs `execve(2)`, so that `tid` has to end.
+    pub(super) fn is_replaced(&self, tid: i32) -> bool {
+        let executing = self.executing.load(Ordering::Acquire);
+        executing != 0 && executing != tid
     }
 
     /// Makes all threads end, the first call decides how.

@@ -169,7 +169,7 @@ impl Thread {
         }
         let (user, system) = self.cpu_times();
         self.process.ended_time.fetch_add(user + system, Ordering::Relaxed);
-        if self.process.remove_thread(self.tid) {
+        if self.process.remove_thread(self) {
             let status = self.process.exit_status().unwrap_or(ExitStatus::Code(self.exit_code()));
             self.process.finish(status);
         }

@@ -128,7 +128,9 @@ impl Thread {
         let blocked = self
             .blocked()
             .without(SignalSet::from_bits(self.awaited.load(Ordering::Acquire)));
-        !pending.without(blocked).is_empty() || self.process.exit_status().is_some()
+        !pending.without(blocked).is_empty()
+            || self.process.exit_status().is_some()
+            || self.process.is_replaced(self.tid)
     }
 
     /// Takes the next signal to deliver.
@@ -194,7 +196,9 @@ impl Thread {
 
     /// Whether the thread or its process ends.
     pub fn is_leaving(&self) -> bool {
-        self.exiting.load(Ordering::Acquire) != 0 || self.process.exit_status().is_some()
+        self.exiting.load(Ordering::Acquire) != 0
+            || self.process.exit_status().is_some()
+            || self.process.is_replaced(self.tid)
     }
 
     /// Nanoseconds in user mode and in the kernel.

@@ -6,6 +6,7 @@ mod descriptor;
 mod epoll;
 mod error;
 mod events;
+mod execute;
 mod fcntl;
 mod futex;
 mod identity;

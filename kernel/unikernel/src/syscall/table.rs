@@ -5,8 +5,8 @@ use alloc::sync::Arc;
 
 use super::identity::Of;
 use super::{
-    Call, Result, descriptor, epoll, events, fcntl, futex, identity, ioctl, memory, poll, signal, splice, system,
-    thread, time, timer, transfer,
+    Call, Result, descriptor, epoll, events, execute, fcntl, futex, identity, ioctl, memory, poll, signal, splice,
+    system, thread, time, timer, transfer,
 };
 use crate::process::Thread;
 
@@ -181,6 +181,8 @@ system_calls! {
     __NR_arch_prctl: Partial, "the FS and GS bases" => thread::arch_prctl(thread, call).await;
     __NR_clone3: Partial, "threads; no processes" => thread::clone3(thread, call).await;
     __NR_clone: Partial, "threads; no processes" => thread::clone(thread, call);
+    __NR_execve: Partial, "set-user-ID bits have no effect" => execute::execve(thread, call).await;
+    __NR_execveat: Partial, "set-user-ID bits have no effect" => execute::execveat(thread, call).await;
     __NR_exit: Full, "" => Ok(thread::exit(thread, call));
     __NR_exit_group: Full, "" => Ok(thread::exit_group(thread, call));
     __NR_getcpu: Full, "" => thread::getcpu(thread, call).await;
