@@ -149,3 +149,55 @@ pub(crate) fn arm_timer(_deadline: Option<u64>) {}
 pub(crate) fn idle() {
     std::thread::yield_now();
 }
+
+pub(crate) fn has_pci() -> bool {
+    false
+}
+
+pub(crate) fn read_pci(_function: u16, _offset: u8) -> u32 {
+    u32::MAX
+}
+
+/// # Safety
+/// None: there is nothing.
+pub(crate) unsafe fn write_pci(_function: u16, _offset: u8, _value: u32) {}
+
+pub(crate) fn interrupt_target(_cpu: usize) -> u32 {
+    0
+}
+
+/// # Safety
+/// None: there are no devices.
+pub(crate) unsafe fn map_device(_physical: u64, _length: usize, _cached: bool) -> *mut u8 {
+    unimplemented!("the host has no devices")
+}
+
+/// # Safety
+/// None: there are no devices.
+pub(crate) unsafe fn in8(_port: u16) -> u8 {
+    0xff
+}
+
+/// # Safety
+/// None: there are no devices.
+pub(crate) unsafe fn in16(_port: u16) -> u16 {
+    0xffff
+}
+
+/// # Safety
+/// None: there are no devices.
+pub(crate) unsafe fn in32(_port: u16) -> u32 {
+    u32::MAX
+}
+
+/// # Safety
+/// None: there are no devices.
+pub(crate) unsafe fn out8(_port: u16, _value: u8) {}
+
+/// # Safety
+/// None: there are no devices.
+pub(crate) unsafe fn out16(_port: u16, _value: u16) {}
+
+/// # Safety
+/// None: there are no devices.
+pub(crate) unsafe fn out32(_port: u16, _value: u32) {}

@@ -121,8 +121,8 @@ fn uses_deadline() -> bool {
     features().contains(Features::TSC_DEADLINE)
 }
 
-/// The identifier of this CPU's controller.
-pub(super) fn identifier(cpu: usize) -> u32 {
+/// The identifier of a CPU's controller, where devices send its interrupts.
+pub(crate) fn interrupt_target(cpu: usize) -> u32 {
     IDS[cpu].load(Ordering::Relaxed)
 }
 
@@ -183,7 +183,7 @@ pub(super) fn end_of_interrupt(vector: usize) {
 
 /// Sends an interrupt to another CPU.
 pub(super) fn send(cpu: usize, vector: usize) {
-    command(identifier(cpu), vector as u32);
+    command(interrupt_target(cpu), vector as u32);
 }
 
 /// Writes the interrupt command register.

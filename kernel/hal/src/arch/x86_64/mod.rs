@@ -10,6 +10,7 @@ mod features;
 mod fpu;
 mod instructions;
 mod paging;
+mod pci;
 mod serial;
 mod shootdown;
 mod stack;
@@ -17,7 +18,7 @@ mod start;
 mod trap;
 mod user;
 
-pub(crate) use apic::{arm_timer, idle, kick_cpu};
+pub(crate) use apic::{arm_timer, idle, interrupt_target, kick_cpu};
 pub(crate) use clock::{monotonic_nanoseconds, realtime_nanoseconds};
 pub(crate) use copy::{
     compare_exchange_user_u32, copy_from_user, copy_memory, copy_to_user, fill_memory, fill_user, load_user_u32,
@@ -25,14 +26,16 @@ pub(crate) use copy::{
 pub(crate) use cpu::{cpu_count, current_cpu};
 pub(crate) use fpu::{State, state_components};
 pub(crate) use instructions::fault_address;
-pub(crate) use paging::{entry_mask, page_number, page_pointer};
+pub(crate) use instructions::{in8, in16, in32, out8, out16, out32};
+pub(crate) use paging::{entry_mask, map_device, page_number, page_pointer};
+pub(crate) use pci::{has_pci, read_pci, write_pci};
 pub(crate) use serial::{FIFO_SIZE, can_send, debug, has_debug_port, receive, send};
 pub(crate) use shootdown::{activate, deactivate, flush, spin_wait};
 pub(crate) use trap::{FIRST_INTERRUPT, PAGE_FAULT, note_interrupt, take_interrupts};
 pub(crate) use user::{Registers, SYSTEM_CALL, enter};
 
 use features::{Features, features};
-use instructions::{halt, in8, out8, out16};
+use instructions::halt;
 
 /// The pool is set up before anything allocates.
 #[inline]
