@@ -2,6 +2,7 @@
 //!
 //! - [`Inode`] is what every file system implements; [`erofs`] is the image's,
 //!   read through the page cache ([`CachedPages`]) from a [`BlockDevice`].
+//! - [`tmpfs`] keeps files in memory, alone or over a read-only file system.
 //! - [`vfs`] has what names mean: path lookup, permissions, mounts.
 //!
 //! Nothing here blocks. An operation that needs data from the disk returns [`file::Error::Pending`] before it has changed anything;
@@ -16,14 +17,19 @@ mod block;
 mod cache;
 pub mod erofs;
 mod inode;
+mod mapping;
+pub mod tmpfs;
 pub mod vfs;
 
 pub use block::{BlockDevice, Transfer};
 pub use cache::{CachedPages, reclaim, reclaim_mapped};
+pub use mapping::{Unmap, set_unmap};
 pub use inode::{
     AttributeChange, FileSystem, Inode, Link, NewInode, NewKind, RenameMode, Statistics, XattrMode,
     allocate_device_number,
 };
 
+#[cfg(test)]
+mod judge;
 #[cfg(test)]
 mod testing;

@@ -6,3 +6,4 @@ mod reclaim;
 
 pub use pages::CachedPages;
 pub use reclaim::{reclaim, reclaim_mapped};
+pub(crate) use reclaim::allocate;

@@ -101,7 +101,9 @@ fn compare(disk: &MemoryDisk, inode: &Arc<dyn Inode>, path: &Path, inodes: &mut 
             );
         }
         FileType::Symlink => {
-            let Link::Path(target) = disk.wait(|| inode.follow()).unwrap();
+            let Link::Path(target) = disk.wait(|| inode.follow()).unwrap() else {
+                panic!("a link on a disk leads to a path");
+            };
             assert_eq!(target, fs::read_link(path).unwrap().as_os_str().as_bytes());
         }
         FileType::Directory => {

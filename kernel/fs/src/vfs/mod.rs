@@ -2,6 +2,7 @@
 //!
 //! Everything starts at a [`Context`]: who asks, and from where.
 
+mod allocate;
 mod attributes;
 mod change;
 mod credentials;
@@ -14,6 +15,7 @@ mod walk;
 
 use alloc::sync::Arc;
 
+pub use allocate::allocate;
 pub use attributes::Time;
 pub use credentials::{Access, Capabilities, Credentials};
 pub use dentry::{Dentry, shrink_dentries};

@@ -138,9 +138,15 @@ impl File for OpenInode {
 
     fn is_seekable(&self) -> bool {
         match &self.content {
-            Content::Inode => true,
+            Content::Inode | Content::None => true,
             Content::File(file) => file.is_seekable(),
-            Content::None => false,
+        }
+    }
+
+    fn seek_data(&self, offset: u64, hole: bool) -> Result<u64> {
+        match self.delegate()? {
+            Some(file) => file.seek_data(offset, hole),
+            None => self.inode.seek_data(offset, hole),
         }
     }
 

@@ -1,0 +1,75 @@
+//! How much a file system may hold.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use abi::Errno;
+use hal::mem::{self, Frame, PAGE_SIZE};
+
+use super::Options;
+
+/// Counters of pages and inodes, each with its limit.
+pub(super) struct Limits {
+    most_pages: u64,
+    pages: AtomicU64,
+    most_inodes: u64,
+    inodes: AtomicU64,
+}
+
+impl Limits {
+    pub(super) fn new(options: &Options) -> Self {
+        let half = mem::usage().total as u64 / 2;
+        Self {
+            most_pages: options.size.map_or(half, |size| size.div_ceil(PAGE_SIZE as u64)),
+            pages: AtomicU64::new(0),
+            most_inodes: options.inodes.unwrap_or(u64::MAX),
+            inodes: AtomicU64::new(0),
+        }
+    }
+
+    /// A new page of zeroes. `ENOSPC` at the limit, `ENOMEM` when memory is used up.
+    pub(super) fn take_page(&self) -> Result<Frame, Errno> {
+        take(&self.pages, self.most_pages)?;
+        let Some(frame) = crate::cache::allocate() else {
+            self.give_pages(1);
+            return Err(Errno::NOMEM);
+        };
+        frame.fill(0, PAGE_SIZE, 0);
+        Ok(frame)
+    }
+
+    /// Pages were freed.
+    pub(super) fn give_pages(&self, count: u64) {
+        self.pages.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn take_inode(&self) -> Result<(), Errno> {
+        take(&self.inodes, self.most_inodes)
+    }
+
+    pub(super) fn give_inode(&self) {
+        self.inodes.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// All pages, and those that are free.
+    pub(super) fn pages(&self) -> (u64, u64) {
+        let used = self.pages.load(Ordering::Relaxed);
+        (self.most_pages, self.most_pages.saturating_sub(used))
+    }
+
+    /// All inodes, and those that are free; zeroes without a limit.
+    pub(super) fn inodes(&self) -> (u64, u64) {
+        match self.most_inodes {
+            u64::MAX => (0, 0),
+            most => (most, most.saturating_sub(self.inodes.load(Ordering::Relaxed))),
+        }
+    }
+}
+
+fn take(counter: &AtomicU64, most: u64) -> Result<(), Errno> {
+    counter
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            (used < most).then_some(used + 1)
+        })
+        .map(|_| ())
+        .map_err(|_| Errno::NOSPC)
+}
