@@ -23,11 +23,11 @@ pub mod vfs;
 
 pub use block::{BlockDevice, Transfer};
 pub use cache::{CachedPages, reclaim, reclaim_mapped};
-pub use mapping::{Unmap, set_unmap};
 pub use inode::{
     AttributeChange, FileSystem, Inode, Link, NewInode, NewKind, RenameMode, Statistics, XattrMode,
     allocate_device_number,
 };
+pub use mapping::{Unmap, set_unmap};
 
 #[cfg(test)]
 mod judge;

@@ -5,5 +5,5 @@ mod readahead;
 mod reclaim;
 
 pub use pages::CachedPages;
-pub use reclaim::{reclaim, reclaim_mapped};
 pub(crate) use reclaim::allocate;
+pub use reclaim::{reclaim, reclaim_mapped};

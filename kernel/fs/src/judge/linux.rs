@@ -3,9 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use file::FileType;
-use rustix::fs::{
-    AtFlags, CWD, FallocateFlags, Gid, Mode, OFlags, RenameFlags, SeekFrom, Stat, Uid, XattrFlags,
-};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, Gid, Mode, OFlags, RenameFlags, SeekFrom, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::operation::{Action, Operation, Outcome};
@@ -60,8 +58,9 @@ pub(super) fn run(operation: &Operation) -> Outcome {
             match rustix::fs::open(path, flags, mode(*permissions)) {
                 Ok(file) => {
                     // Reads and writes of a FIFO's end are not what is compared here.
-                    let fifo = rustix::fs::fstat(&file)
-                        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Fifo);
+                    let fifo = rustix::fs::fstat(&file).is_ok_and(|stat| {
+                        rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Fifo
+                    });
                     let actions = if fifo { &[][..] } else { actions };
                     Outcome::Actions(actions.iter().map(|action| act(&file, action, flags)).collect())
                 }
@@ -78,16 +77,23 @@ pub(super) fn run(operation: &Operation) -> Outcome {
             RenameFlags::from_bits_retain(*flags),
         )),
         Operation::Link(from, to, follow) => {
-            let flags = if *follow { AtFlags::SYMLINK_FOLLOW } else { AtFlags::empty() };
+            let flags = if *follow {
+                AtFlags::SYMLINK_FOLLOW
+            } else {
+                AtFlags::empty()
+            };
             done(rustix::fs::linkat(CWD, from, CWD, to, flags))
         }
         Operation::Symlink(target, path) => done(rustix::fs::symlink(target, path)),
-        Operation::ReadLink(path) => {
-            rustix::fs::readlink(path, Vec::new()).map_or_else(Outcome::from, |target| Outcome::Bytes(target.into_bytes()))
-        }
+        Operation::ReadLink(path) => rustix::fs::readlink(path, Vec::new())
+            .map_or_else(Outcome::from, |target| Outcome::Bytes(target.into_bytes())),
         Operation::ChangeMode(path, permissions) => done(rustix::fs::chmod(path, mode(*permissions))),
         Operation::ChangeOwner(path, uid, gid, follow) => {
-            let flags = if *follow { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
+            let flags = if *follow {
+                AtFlags::empty()
+            } else {
+                AtFlags::SYMLINK_NOFOLLOW
+            };
             done(rustix::fs::chownat(
                 CWD,
                 path,
@@ -131,9 +137,8 @@ pub(super) fn run(operation: &Operation) -> Outcome {
         }
         Operation::Xattr(path, name) => {
             let mut value = vec![0; 64];
-            rustix::fs::getxattr(path, *name, &mut value[..]).map_or_else(Outcome::from, |length| {
-                Outcome::Bytes(value[..length].to_vec())
-            })
+            rustix::fs::getxattr(path, *name, &mut value[..])
+                .map_or_else(Outcome::from, |length| Outcome::Bytes(value[..length].to_vec()))
         }
         Operation::RemoveXattr(path, name) => done(rustix::fs::removexattr(path, *name)),
         Operation::XattrNames(path) => {
@@ -162,9 +167,8 @@ fn list(path: &str) -> rustix::io::Result<Outcome> {
 }
 
 fn act(file: &OwnedFd, action: &Action, flags: OFlags) -> Outcome {
-    let number = |result: rustix::io::Result<usize>| {
-        result.map_or_else(Outcome::from, |count| Outcome::Number(count as u64))
-    };
+    let number =
+        |result: rustix::io::Result<usize>| result.map_or_else(Outcome::from, |count| Outcome::Number(count as u64));
     match action {
         Action::Write(offset, byte, length) => number(rustix::io::pwrite(file, &vec![*byte; *length], *offset)),
         Action::Append(byte, length) => {
@@ -175,9 +179,8 @@ fn act(file: &OwnedFd, action: &Action, flags: OFlags) -> Outcome {
         }
         Action::Read(offset, length) => {
             let mut bytes = vec![0; *length];
-            rustix::io::pread(file, &mut bytes[..], *offset).map_or_else(Outcome::from, |count| {
-                Outcome::Bytes(bytes[..count].to_vec())
-            })
+            rustix::io::pread(file, &mut bytes[..], *offset)
+                .map_or_else(Outcome::from, |count| Outcome::Bytes(bytes[..count].to_vec()))
         }
         Action::Truncate(size) => done(rustix::fs::ftruncate(file, *size)),
         Action::Allocate(mode, offset, length) => done(rustix::fs::fallocate(
@@ -187,7 +190,11 @@ fn act(file: &OwnedFd, action: &Action, flags: OFlags) -> Outcome {
             *length,
         )),
         Action::Seek(offset, hole) => {
-            let from = if *hole { SeekFrom::Hole(*offset) } else { SeekFrom::Data(*offset) };
+            let from = if *hole {
+                SeekFrom::Hole(*offset)
+            } else {
+                SeekFrom::Data(*offset)
+            };
             rustix::fs::seek(file, from).map_or_else(Outcome::from, Outcome::Number)
         }
         Action::Status => status(rustix::fs::fstat(file)),

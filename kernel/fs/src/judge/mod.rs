@@ -104,7 +104,14 @@ fn compare_overlay() {
         );
         let options = std::ffi::CString::new(options).unwrap();
         let merged = format!("/tmp/merged-{seed}");
-        mount("overlay", &merged, "overlay", MountFlags::empty(), Some(options.as_c_str())).unwrap();
+        mount(
+            "overlay",
+            &merged,
+            "overlay",
+            MountFlags::empty(),
+            Some(options.as_c_str()),
+        )
+        .unwrap();
         let disk = MemoryDisk::new(image.clone());
         let erofs = disk.mount().unwrap_or_else(|error| panic!("{error}"));
         let lower = disk.wait(|| erofs.root()).unwrap();

@@ -96,7 +96,12 @@ impl Operation {
             20..=21 => Self::Symlink(random.path(), path),
             22 => Self::ReadLink(path),
             23 => Self::ChangeMode(path, mode),
-            24 => Self::ChangeOwner(path, random.below(3) as u32, random.below(3) as u32, random.below(2) == 0),
+            24 => Self::ChangeOwner(
+                path,
+                random.below(3) as u32,
+                random.below(3) as u32,
+                random.below(2) == 0,
+            ),
             25 => Self::Truncate(path, Action::offset(random)),
             26..=27 => Self::Status(path, random.below(2) == 0),
             28 => Self::Access(path, random.below(8) as u8),
@@ -142,14 +147,21 @@ fn open_flags(random: &mut Random) -> OpenFlags {
 
 impl Action {
     fn random(random: &mut Random) -> Self {
-        let (byte, length) = (random.below(255) as u8 + 1, random.pick(&[0, 1, 100, 4096, 5000, 20_000]));
+        let (byte, length) = (
+            random.below(255) as u8 + 1,
+            random.pick(&[0, 1, 100, 4096, 5000, 20_000]),
+        );
         match random.below(9) {
             0..=2 => Self::Write(Self::offset(random), byte, length),
             3 => Self::Append(byte, length),
             4..=5 => Self::Read(Self::offset(random), 30_000),
             6 => Self::Truncate(Self::offset(random)),
             7 => match random.below(2) {
-                0 => Self::Allocate(random.pick(&[0, 1, 3, 2, 8, 16]), Self::offset(random), Self::offset(random)),
+                0 => Self::Allocate(
+                    random.pick(&[0, 1, 3, 2, 8, 16]),
+                    Self::offset(random),
+                    Self::offset(random),
+                ),
                 _ => Self::Seek(Self::offset(random), random.below(2) == 0),
             },
             _ => Self::Status,

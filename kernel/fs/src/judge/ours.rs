@@ -52,9 +52,7 @@ pub(super) fn run(disk: &MemoryDisk, context: &Context, operation: &Operation) -
     };
     match operation {
         Operation::MakeDirectory(path, mode) => done(disk.wait(|| context.make_directory(path.as_bytes(), *mode))),
-        Operation::MakeFifo(path, mode) => {
-            done(disk.wait(|| context.make_node(path.as_bytes(), NewKind::Fifo, *mode)))
-        }
+        Operation::MakeFifo(path, mode) => done(disk.wait(|| context.make_node(path.as_bytes(), NewKind::Fifo, *mode))),
         Operation::Open(path, flags, mode, actions) => {
             let request = OpenRequest {
                 flags: *flags,
@@ -85,7 +83,9 @@ pub(super) fn run(disk: &MemoryDisk, context: &Context, operation: &Operation) -
             done(disk.wait(|| context.make_symlink(target.as_bytes(), path.as_bytes())))
         }
         Operation::ReadLink(path) => match resolve(path, Lookup::empty()) {
-            Ok(place) => disk.wait(|| context.read_link(&place)).map_or_else(Outcome::from, Outcome::Bytes),
+            Ok(place) => disk
+                .wait(|| context.read_link(&place))
+                .map_or_else(Outcome::from, Outcome::Bytes),
             Err(error) => error.into(),
         },
         Operation::ChangeMode(path, mode) => at(path, &|place| context.change_mode(place, *mode)),
@@ -127,10 +127,12 @@ pub(super) fn run(disk: &MemoryDisk, context: &Context, operation: &Operation) -
         },
         Operation::RemoveXattr(path, name) => at(path, &|place| context.remove_xattr(place, name.as_bytes())),
         Operation::XattrNames(path) => match resolve(path, Lookup::FOLLOW) {
-            Ok(place) => disk.wait(|| context.xattr_names(&place)).map_or_else(Outcome::from, |mut names| {
-                names.sort();
-                Outcome::Names(names)
-            }),
+            Ok(place) => disk
+                .wait(|| context.xattr_names(&place))
+                .map_or_else(Outcome::from, |mut names| {
+                    names.sort();
+                    Outcome::Names(names)
+                }),
             Err(error) => error.into(),
         },
     }

@@ -175,7 +175,11 @@ impl FileSystem for Tmpfs {
         let (blocks, free_blocks) = self.limits.pages();
         let (inodes, free_inodes) = self.limits.inodes();
         Statistics {
-            magic: if self.name == "overlay" { OVERLAY_MAGIC } else { TMPFS_MAGIC },
+            magic: if self.name == "overlay" {
+                OVERLAY_MAGIC
+            } else {
+                TMPFS_MAGIC
+            },
             block_size: PAGE_SIZE as u32,
             blocks,
             free_blocks,

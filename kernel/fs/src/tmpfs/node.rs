@@ -219,7 +219,8 @@ impl Inode for Node {
         let (size, blocks) = match &self.content {
             Content::Directory(directory) => (directory.lock().size(), 0),
             Content::Regular(regular) => regular.lock().size_and_blocks(),
-            Content::Symlink(target) => (target.len() as u64, 0),
+            // As Linux's tmpfs, which keeps short targets in the inode.
+            Content::Symlink(target) => (target.len() as u64, if target.len() < 128 { 0 } else { 8 }),
             Content::None => match &self.lower {
                 Some(lower) => (lower.status()?.size, 0),
                 None => (0, 0),

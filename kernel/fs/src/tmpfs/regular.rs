@@ -97,12 +97,7 @@ impl Sink for Limited<'_> {
         Ok(taken)
     }
 
-    fn write_frame(
-        &mut self,
-        frame: &Frame,
-        offset: usize,
-        length: usize,
-    ) -> core::result::Result<usize, file::Fault> {
+    fn write_frame(&mut self, frame: &Frame, offset: usize, length: usize) -> core::result::Result<usize, file::Fault> {
         let taken = self.sink.write_frame(frame, offset, length.min(self.limit))?;
         self.limit -= taken;
         Ok(taken)
@@ -307,7 +302,10 @@ impl Node {
     }
 
     pub(super) fn allocate_content(&self, mode: u32, offset: u64, length: u64) -> Result<()> {
-        let end = offset.checked_add(length).filter(|&end| end <= LARGEST).ok_or(Errno::FBIG)?;
+        let end = offset
+            .checked_add(length)
+            .filter(|&end| end <= LARGEST)
+            .ok_or(Errno::FBIG)?;
         if mode & !(KEEP_SIZE | PUNCH_HOLE) != 0 || mode & (KEEP_SIZE | PUNCH_HOLE) == PUNCH_HOLE {
             return Err(Errno::OPNOTSUPP.into());
         }
@@ -432,4 +430,3 @@ impl Pages for Node {
         self.regular().map_or(0, |regular| regular.size)
     }
 }
-

@@ -11,6 +11,9 @@ use super::OpenInode;
 
 /// Makes or frees room in an open file.
 pub fn allocate(file: &OpenFile, mode: u32, offset: i64, length: i64) -> Result<()> {
+    if file.is_path() {
+        return Err(Errno::BADF.into());
+    }
     let (Ok(offset), Ok(length @ 1..)) = (u64::try_from(offset), u64::try_from(length)) else {
         return Err(Errno::INVAL.into());
     };
