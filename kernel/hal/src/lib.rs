@@ -9,6 +9,8 @@ extern crate alloc;
 #[cfg(not(target_os = "none"))]
 extern crate std;
 
+#[cfg_attr(not(target_os = "none"), allow(dead_code, reason = "the host has no firmware"))]
+mod acpi;
 mod arch;
 pub mod boot;
 pub mod console;

@@ -11,6 +11,7 @@ mod fpu;
 mod instructions;
 mod paging;
 mod pci;
+mod power;
 mod serial;
 mod shootdown;
 mod stack;
@@ -29,8 +30,10 @@ pub(crate) use instructions::fault_address;
 pub(crate) use instructions::{in8, in16, in32, out8, out16, out32};
 pub(crate) use paging::{entry_mask, map_device, page_number, page_pointer};
 pub(crate) use pci::{has_pci, read_pci, write_pci};
+pub(crate) use power::power_off;
 pub(crate) use serial::{FIFO_SIZE, can_send, debug, has_debug_port, receive, send};
 pub(crate) use shootdown::{activate, deactivate, flush, spin_wait};
+pub(crate) use start::rsdp;
 pub(crate) use trap::{FIRST_INTERRUPT, PAGE_FAULT, note_interrupt, take_interrupts};
 pub(crate) use user::{Registers, SYSTEM_CALL, enter};
 
@@ -56,6 +59,7 @@ fn initialize_cpu() {
 fn initialize_devices() {
     apic::initialize();
     clock::initialize();
+    crate::acpi::initialize();
 }
 
 /// A random number of the CPU's own, or of the time it takes to ask.
@@ -84,12 +88,6 @@ pub(crate) fn hardware_random() -> u64 {
 pub(crate) fn debug_exit(code: u8) {
     // SAFETY: nothing else is at this port; without the device the write is lost.
     unsafe { out8(0x501, code) };
-}
-
-/// Writes the ACPI register that turns the machine off.
-pub(crate) fn write_port_u16(port: u16, value: u16) {
-    // SAFETY: callers pass ports of ACPI's power management.
-    unsafe { out16(port, value) };
 }
 
 /// Resets the machine, by the keyboard controller, then by a triple fault.
@@ -151,5 +149,13 @@ pub(crate) fn stop() -> ! {
     halt()
 }
 
-/// Turns the machine off by ACPI; returns when that is not possible.
-pub(crate) fn power_off() {}
+/// A copy of a table of the firmware; zeroes where it would lie in memory that the kernel uses.
+pub(crate) fn read_firmware(address: u64, length: usize) -> alloc::vec::Vec<u8> {
+    let mut bytes = alloc::vec![0; length];
+    if !start::is_usable_memory(address, length) {
+        // SAFETY: the range was seen to be no usable memory.
+        let source = unsafe { paging::map_device(address, length, true) };
+        copy::copy_if_present(&mut bytes, source.addr());
+    }
+    bytes
+}

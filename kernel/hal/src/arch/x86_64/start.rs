@@ -1,10 +1,12 @@
 //! The first Rust code: from the hand-over of the hypervisor to the kernel's `main`.
 
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{cpu, features, paging, serial, stack, trap};
 use crate::boot::{Boot, MAX_COMMAND_LINE};
 use crate::mem::{PAGE_SIZE, pool};
+use crate::sync::SpinLock;
 
 /// Where the image is loaded; `LOAD` of the linker script.
 pub(super) const LOAD: usize = 0x20_0000;
@@ -98,10 +100,19 @@ pub(super) fn image() -> Image {
 }
 
 static RSDP: AtomicUsize = AtomicUsize::new(0);
+/// The usable memory that the hypervisor reported.
+static RAM: SpinLock<Vec<Region>> = SpinLock::new(Vec::new());
 
-/// Physical address of ACPI's root pointer, 0 when the hypervisor gives none.
-pub(crate) fn rsdp() -> usize {
-    RSDP.load(Ordering::Relaxed)
+/// Physical address of ACPI's root pointer, when the hypervisor gives one.
+pub(crate) fn rsdp() -> Option<u64> {
+    Some(RSDP.load(Ordering::Relaxed) as u64).filter(|&address| address != 0)
+}
+
+/// Whether a physical range meets memory that the kernel may use.
+pub(super) fn is_usable_memory(address: u64, length: usize) -> bool {
+    let start = address as usize;
+    let end = start.saturating_add(length);
+    RAM.lock().iter().any(|region| region.start < end && start < region.end)
 }
 
 /// Called by the assembly in `boot` on the boot stack, once.
@@ -161,6 +172,7 @@ extern "C" fn boot_main(start_info: usize, _base: usize, seed: u64) -> ! {
             pool::donate(region.start / PAGE_SIZE, (region.end - region.start) / PAGE_SIZE);
         }
     }
+    *RAM.lock() = ram[..ram_count].to_vec();
     cpu::initialize(0);
     trap::use_fault_stacks();
     super::initialize_cpu();
