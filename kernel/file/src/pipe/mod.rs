@@ -152,6 +152,11 @@ impl PipeEnd {
         })
     }
 
+    /// Of a FIFO: the file that has its attributes.
+    pub fn node(&self) -> Option<&Arc<dyn File>> {
+        self.node.as_ref()
+    }
+
     /// The pipe.
     pub fn pipe(&self) -> &Arc<Pipe> {
         &self.pipe

@@ -1,8 +1,10 @@
 //! System calls. A call is an `async fn` that takes the calling [`Thread`](crate::process::Thread) and its arguments, in a file by topic, and a
 //! row in [`table`].
 
+mod attributes;
 mod call;
 mod descriptor;
+mod directory;
 mod epoll;
 mod error;
 mod events;
@@ -14,9 +16,12 @@ mod ioctl;
 mod mapped_file;
 mod mask;
 mod memory;
+mod path;
 mod poll;
 mod signal;
 mod splice;
+mod stat;
+mod storage;
 mod system;
 mod table;
 mod thread;

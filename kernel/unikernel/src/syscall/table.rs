@@ -1,12 +1,15 @@
 //! The table of system calls: which exist, how fully they are served, and who serves them.
 
 use abi::Errno;
+use abi::general::{AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_CREAT, O_TRUNC, O_WRONLY};
 use alloc::sync::Arc;
+use fs::vfs::Lookup;
 
+use super::attributes::Subject;
 use super::identity::Of;
 use super::{
-    Call, Result, descriptor, epoll, events, execute, fcntl, futex, identity, ioctl, memory, poll, signal, splice,
-    system, thread, time, timer, transfer,
+    Call, Result, attributes, descriptor, directory, epoll, events, execute, fcntl, futex, identity, ioctl, memory,
+    path, poll, signal, splice, stat, storage, system, thread, time, timer, transfer,
 };
 use crate::process::Thread;
 
@@ -19,6 +22,8 @@ pub enum Support {
     Partial,
     /// Accepted without effect, as the note says.
     Accepted,
+    /// Known, and fails always, for the reason in the note.
+    Refused,
 }
 
 /// A row of the table.
@@ -129,6 +134,109 @@ system_calls! {
     __NR_munlock: Accepted, "nothing is ever swapped out" => memory::check_mapped(thread, call);
     __NR_munlockall: Accepted, "nothing is ever swapped out" => Ok(0);
     __NR_munmap: Full, "" => memory::munmap(thread, call);
+
+    // Paths.
+    __NR_access: Full, "" => attributes::faccessat2(thread, AT_FDCWD, call.word(0), call.unsigned(1), 0).await;
+    __NR_chdir: Full, "" => directory::chdir(thread, call).await;
+    __NR_chmod: Full, "" => attributes::fchmodat2(thread, AT_FDCWD, call.word(0), call.unsigned(1), 0).await;
+    __NR_chown: Full, "" =>
+        attributes::fchownat(thread, (AT_FDCWD, call.word(0)), (call.unsigned(1), call.unsigned(2)), 0).await;
+    __NR_chroot: Full, "" => directory::chroot(thread, call).await;
+    __NR_creat: Full, "" =>
+        path::openat(thread, AT_FDCWD, call.word(0), O_CREAT | O_WRONLY | O_TRUNC, call.unsigned(1)).await;
+    __NR_faccessat2: Full, "" =>
+        attributes::faccessat2(thread, call.int(0), call.word(1), call.unsigned(2), call.unsigned(3)).await;
+    __NR_faccessat: Full, "" => attributes::faccessat2(thread, call.int(0), call.word(1), call.unsigned(2), 0).await;
+    __NR_fadvise64: Accepted, "the page cache reads ahead of itself" => storage::fadvise64(thread, call).await;
+    __NR_fallocate: Partial, "the modes of the file system" => storage::fallocate(thread, call).await;
+    __NR_fchdir: Full, "" => directory::fchdir(thread, call).await;
+    __NR_fchmod: Full, "" => attributes::fchmod(thread, call).await;
+    __NR_fchmodat2: Full, "" =>
+        attributes::fchmodat2(thread, call.int(0), call.word(1), call.unsigned(2), call.unsigned(3)).await;
+    __NR_fchmodat: Full, "" => attributes::fchmodat2(thread, call.int(0), call.word(1), call.unsigned(2), 0).await;
+    __NR_fchown: Full, "" => attributes::fchown(thread, call).await;
+    __NR_fchownat: Full, "" =>
+        attributes::fchownat(thread, (call.int(0), call.word(1)), (call.unsigned(2), call.unsigned(3)), call.unsigned(4)).await;
+    __NR_fdatasync: Full, "" => storage::fsync(thread, call, true).await;
+    __NR_fgetxattr: Full, "" => attributes::getxattr(thread, call, Subject::Descriptor).await;
+    __NR_flistxattr: Full, "" => attributes::listxattr(thread, call, Subject::Descriptor).await;
+    __NR_fremovexattr: Full, "" => attributes::removexattr(thread, call, Subject::Descriptor).await;
+    __NR_fsetxattr: Full, "" => attributes::setxattr(thread, call, Subject::Descriptor).await;
+    __NR_fstat: Full, "" => stat::fstat(thread, call).await;
+    __NR_fstatfs: Full, "" => stat::fstatfs(thread, call).await;
+    __NR_fsync: Full, "" => storage::fsync(thread, call, false).await;
+    __NR_ftruncate: Full, "" => attributes::ftruncate(thread, call).await;
+    __NR_futimesat: Full, "" => attributes::futimesat(thread, call.int(0), call.word(1), call.word(2)).await;
+    __NR_getcwd: Full, "" => directory::getcwd(thread, call).await;
+    __NR_getdents64: Full, "" => directory::getdents64(thread, call).await;
+    __NR_getxattr: Full, "" => attributes::getxattr(thread, call, Subject::Path(Lookup::FOLLOW)).await;
+    __NR_lchown: Full, "" =>
+        attributes::fchownat(
+            thread,
+            (AT_FDCWD, call.word(0)),
+            (call.unsigned(1), call.unsigned(2)),
+            AT_SYMLINK_NOFOLLOW,
+        ).await;
+    __NR_lgetxattr: Full, "" => attributes::getxattr(thread, call, Subject::Path(Lookup::empty())).await;
+    __NR_link: Full, "" => directory::linkat(thread, (AT_FDCWD, call.word(0)), (AT_FDCWD, call.word(1)), 0).await;
+    __NR_linkat: Full, "" =>
+        directory::linkat(thread, (call.int(0), call.word(1)), (call.int(2), call.word(3)), call.unsigned(4)).await;
+    __NR_listxattr: Full, "" => attributes::listxattr(thread, call, Subject::Path(Lookup::FOLLOW)).await;
+    __NR_llistxattr: Full, "" => attributes::listxattr(thread, call, Subject::Path(Lookup::empty())).await;
+    __NR_lremovexattr: Full, "" => attributes::removexattr(thread, call, Subject::Path(Lookup::empty())).await;
+    __NR_lsetxattr: Full, "" => attributes::setxattr(thread, call, Subject::Path(Lookup::empty())).await;
+    __NR_lstat: Full, "" => stat::stat(thread, call, false).await;
+    __NR_mkdir: Full, "" => directory::mkdirat(thread, AT_FDCWD, call.word(0), call.unsigned(1)).await;
+    __NR_mkdirat: Full, "" => directory::mkdirat(thread, call.int(0), call.word(1), call.unsigned(2)).await;
+    __NR_mknod: Full, "" =>
+        directory::mknodat(thread, AT_FDCWD, call.word(0), call.unsigned(1), u64::from(call.unsigned(2))).await;
+    __NR_mknodat: Full, "" =>
+        directory::mknodat(thread, call.int(0), call.word(1), call.unsigned(2), u64::from(call.unsigned(3))).await;
+    __NR_mount: Refused, "the image's configuration says what is mounted" => Err(Errno::PERM.into());
+    __NR_name_to_handle_at: Refused, "no file system has handles" => Err(Errno::OPNOTSUPP.into());
+    __NR_newfstatat: Full, "" => stat::newfstatat(thread, call).await;
+    __NR_open: Full, "" => path::openat(thread, AT_FDCWD, call.word(0), call.unsigned(1), call.unsigned(2)).await;
+    __NR_open_by_handle_at: Refused, "no file system has handles" => Err(Errno::PERM.into());
+    __NR_openat2: Full, "" => path::openat2(thread, call).await;
+    __NR_openat: Full, "" => path::openat(thread, call.int(0), call.word(1), call.unsigned(2), call.unsigned(3)).await;
+    __NR_pivot_root: Refused, "the image's configuration says what is mounted" => Err(Errno::PERM.into());
+    __NR_quotactl: Refused, "there are no quotas" => Err(Errno::NOSYS.into());
+    __NR_readahead: Accepted, "the page cache reads ahead of itself" => storage::readahead(thread, call).await;
+    __NR_readlink: Full, "" => directory::readlinkat(thread, AT_FDCWD, call.word(0), call.word(1), call.int(2)).await;
+    __NR_readlinkat: Full, "" =>
+        directory::readlinkat(thread, call.int(0), call.word(1), call.word(2), call.int(3)).await;
+    __NR_removexattr: Full, "" => attributes::removexattr(thread, call, Subject::Path(Lookup::FOLLOW)).await;
+    __NR_rename: Full, "" => directory::renameat2(thread, (AT_FDCWD, call.word(0)), (AT_FDCWD, call.word(1)), 0).await;
+    __NR_renameat2: Partial, "no `RENAME_WHITEOUT`" =>
+        directory::renameat2(thread, (call.int(0), call.word(1)), (call.int(2), call.word(3)), call.unsigned(4)).await;
+    __NR_renameat: Full, "" =>
+        directory::renameat2(thread, (call.int(0), call.word(1)), (call.int(2), call.word(3)), 0).await;
+    __NR_rmdir: Full, "" => directory::unlinkat(thread, AT_FDCWD, call.word(0), abi::general::AT_REMOVEDIR).await;
+    __NR_setxattr: Full, "" => attributes::setxattr(thread, call, Subject::Path(Lookup::FOLLOW)).await;
+    __NR_stat: Full, "" => stat::stat(thread, call, true).await;
+    __NR_statfs: Full, "" => stat::statfs(thread, call).await;
+    __NR_statx: Partial, "no time of birth" => stat::statx(thread, call).await;
+    __NR_swapoff: Refused, "nothing is swapped out" => Err(Errno::PERM.into());
+    __NR_swapon: Refused, "nothing is swapped out" => Err(Errno::PERM.into());
+    __NR_symlink: Full, "" => directory::symlinkat(thread, call.word(0), AT_FDCWD, call.word(1)).await;
+    __NR_symlinkat: Full, "" => directory::symlinkat(thread, call.word(0), call.int(1), call.word(2)).await;
+    __NR_sync: Full, "" => Ok(0);
+    __NR_sync_file_range: Full, "" => storage::sync_file_range(thread, call).await;
+    __NR_syncfs: Full, "" => storage::syncfs(thread, call);
+    __NR_truncate: Full, "" => attributes::truncate(thread, call).await;
+    __NR_umask: Full, "" => Ok(directory::umask(thread, call));
+    __NR_umount2: Refused, "the image's configuration says what is mounted" => Err(Errno::PERM.into());
+    __NR_unlink: Full, "" => directory::unlinkat(thread, AT_FDCWD, call.word(0), 0).await;
+    __NR_unlinkat: Full, "" => directory::unlinkat(thread, call.int(0), call.word(1), call.unsigned(2)).await;
+    __NR_utime: Full, "" => attributes::utime(thread, call).await;
+    __NR_utimensat: Full, "" => attributes::utimensat(thread, call).await;
+    __NR_utimes: Full, "" => attributes::futimesat(thread, AT_FDCWD, call.word(0), call.word(1)).await;
+
+    // Known and not served, so that programs fall back without a word on the console.
+    __NR_fanotify_init: Refused, "not served" => Err(Errno::NOSYS.into());
+    __NR_inotify_init1: Refused, "not served" => Err(Errno::NOSYS.into());
+    __NR_inotify_init: Refused, "not served" => Err(Errno::NOSYS.into());
+    __NR_io_uring_setup: Refused, "not served" => Err(Errno::NOSYS.into());
 
     // Reading and writing.
     __NR_copy_file_range: Full, "" => splice::copy_file_range(thread, call).await;
