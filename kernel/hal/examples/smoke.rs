@@ -4,6 +4,8 @@
 
 extern crate alloc;
 
+use core::sync::atomic::{AtomicUsize, Ordering};
+
 use hal::mem::Frame;
 use hal::user::{Access, PageTable, Trap, UserContext};
 
@@ -37,8 +39,30 @@ fn main(boot: hal::boot::Boot) -> ! {
     hal::interrupt::dispatch();
     hal::console::write(alloc::format!("slept {} ns\n", hal::time::monotonic() - before).as_bytes());
     hal::console::write(b"unikernel: user mode works\n");
+    smp();
     if boot.arguments().any(|word| word == "panic") {
         panic!("as \"asked\"");
     }
     hal::power::exit(7)
+}
+
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+fn other() -> ! {
+    RUNNING.fetch_add(1, Ordering::SeqCst);
+    loop {
+        hal::cpu::idle();
+        hal::interrupt::dispatch();
+    }
+}
+
+fn smp() {
+    let before = hal::time::monotonic();
+    hal::cpu::start_others(other);
+    while RUNNING.load(Ordering::SeqCst) + 1 < hal::cpu::count() {
+        core::hint::spin_loop();
+    }
+    hal::console::write(
+        alloc::format!("{} cpus in {} ns\n", hal::cpu::count(), hal::time::monotonic() - before).as_bytes(),
+    );
 }

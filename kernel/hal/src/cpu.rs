@@ -24,3 +24,8 @@ pub fn kick(cpu: usize) {
 pub fn idle() {
     arch::idle();
 }
+
+/// Starts the other CPUs; each runs `main`. Returns when they do. Called once, on CPU 0.
+pub fn start_others(main: fn() -> !) {
+    arch::start_others(main);
+}

@@ -255,3 +255,15 @@ pub(super) fn copy_kernel_half(root: u64) {
     // SAFETY: both are whole pages; the kernel's entries in its root never change after boot.
     unsafe { super::copy_memory(half(root), half(kernel_root()), PAGE_SIZE / 2) };
 }
+
+/// Maps a page below 1 MiB at its own address, executable and not writable, in the kernel's root: for CPUs that start.
+pub(super) fn map_trampoline(physical: usize) {
+    let _guard = CHANGES.lock();
+    set_entry(physical, physical as u64 | PRESENT | ACCESSED);
+}
+
+/// Takes it out again.
+pub(super) fn unmap_trampoline(physical: usize) {
+    let _guard = CHANGES.lock();
+    set_entry(physical, 0);
+}
