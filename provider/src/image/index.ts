@@ -5,6 +5,7 @@
 export { VisibleError } from "./errors.js";
 export { buildImage, openImage } from "./build.js";
 export { inspectDisk } from "./inspect.js";
+export { bundledKernel } from "./kernel.js";
 export type {
   BinarySource,
   BuildContext,

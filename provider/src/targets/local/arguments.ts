@@ -38,11 +38,8 @@ export function qemuArguments(guest: GuestHardware): string[] {
   const bus = guest.machine === "microvm" ? "device" : "pci";
   return [
     ...["-name", `guest=${value(guest.name)}`],
-    // SMM is of no use without UEFI and slows the firmware down.
-    ...[
-      "-machine",
-      guest.machine === "microvm" ? "microvm,acpi=on,graphics=off" : `${guest.machine},smm=off,usb=off,graphics=off`,
-    ],
+    // SMM is of no use without UEFI and slows the firmware down. With graphics=off SeaBIOS would write to the console.
+    ...["-machine", guest.machine === "microvm" ? "microvm,acpi=on" : `${guest.machine},smm=off,usb=off`],
     ...["-accel", guest.accelerator],
     ...["-cpu", guest.accelerator === "tcg" ? "max" : "host"],
     ...["-smp", String(guest.cpus)],

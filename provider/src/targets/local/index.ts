@@ -1,5 +1,6 @@
 /** Runs images on this machine, in QEMU. */
 export type { Machine } from "./arguments.js";
+export { runForeground, type Foreground, type ForegroundOptions } from "./foreground.js";
 export type { Ending, GuestEvent } from "./guest-status.js";
 export { observeInstance, type Observation } from "./observe.js";
 export { defaultCacheDir, defaultStateDir, portableConsolePath } from "./paths.js";

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdir, open, readFile, rm, type FileHandle } from "node:fs/promises";
+import { mkdir, open, readFile, rm } from "node:fs/promises";
 import * as path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { VisibleError, type BuiltImage, type InstanceConfig } from "../../image/index.js";
@@ -14,12 +14,13 @@ import { canConnect, claimPorts, type PortMapping } from "./ports.js";
 import { findQemu, type Qemu } from "./qemu.js";
 import { writeRecord } from "./record.js";
 import { lockFile, removeLocked } from "./stop.js";
+import { unlinkedFile } from "./unlinked-file.js";
 
 /** What to start. */
 export interface InstanceSpec {
   /** Unique on this machine. Letters, digits, `-`, `_` and `.`. */
   id: string;
-  image: Pick<BuiltImage, "digest" | "disk" | "kernel" | "minimumMemory" | "architecture">;
+  image: Pick<BuiltImage, "digest" | "disk" | "minimumMemory" | "architecture"> & { kernel: { path: string } };
   /** In bytes. */
   memory: number;
   cpus: number;
@@ -137,19 +138,6 @@ async function launch(
     await log.close();
     await config.close();
   }
-}
-
-/**
- * An open file without a name. The instance's configuration may hold secrets: QEMU reads it by its descriptor, and nothing is left
- * to remove, whatever is killed when.
- */
-async function unlinkedFile(file: string, content: string): Promise<FileHandle> {
-  await rm(file, { force: true });
-  const handle = await open(file, "wx+", 0o600);
-  await rm(file);
-  // At a position, so that the shared offset stays at the start.
-  await handle.write(Buffer.from(content), 0, undefined, 0);
-  return handle;
 }
 
 async function untilReady(

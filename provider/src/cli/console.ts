@@ -1,0 +1,48 @@
+import { Transform, type TransformCallback } from "node:stream";
+
+/** How the kernel's own lines begin. */
+const KERNEL_PREFIX = Buffer.from("unikernel: ");
+const NEWLINE = 0x0a;
+
+/** Parts the console into the application's lines, which pass through, and the kernel's, which go elsewhere. */
+export class ConsoleSplitter extends Transform {
+  /** The start of a line that may yet turn out to be the kernel's. */
+  #held = Buffer.alloc(0);
+  #line: "start" | "application" | "kernel" = "start";
+
+  constructor(private readonly kernel: NodeJS.WritableStream) {
+    super();
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    let rest = Buffer.concat([this.#held, chunk]);
+    this.#held = Buffer.alloc(0);
+    while (rest.length > 0) {
+      if (this.#line === "start") {
+        const known = Math.min(rest.length, KERNEL_PREFIX.length);
+        const fits = rest.subarray(0, known).equals(KERNEL_PREFIX.subarray(0, known));
+        if (fits && known < KERNEL_PREFIX.length) {
+          this.#held = rest;
+          break;
+        }
+        this.#line = fits ? "kernel" : "application";
+      }
+      const newline = rest.indexOf(NEWLINE);
+      const end = newline < 0 ? rest.length : newline + 1;
+      this.#write(rest.subarray(0, end));
+      if (newline >= 0) this.#line = "start";
+      rest = rest.subarray(end);
+    }
+    done();
+  }
+
+  override _flush(done: TransformCallback): void {
+    if (this.#held.length > 0) this.push(this.#held);
+    done();
+  }
+
+  #write(bytes: Buffer): void {
+    if (this.#line === "kernel") this.kernel.write(bytes);
+    else this.push(bytes);
+  }
+}

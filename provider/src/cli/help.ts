@@ -1,0 +1,69 @@
+export const OVERVIEW = `Runs an unmodified Linux application as a virtual machine of its own.
+
+Usage:
+  unikernel run SOURCE [options] [-- ARG…]     build, and run in the foreground
+  unikernel build SOURCE -o FILE [-- ARG…]     build a disk
+  unikernel inspect FILE|SOURCE                tell what is in it
+  unikernel help COMMAND
+
+SOURCE is told apart by what it is:
+  ./image                an OCI image layout folder (./image:tag picks one image of several)
+  web.tar                an archive of \`docker save\`, or of an OCI layout
+  ruby:3.1               an image in a registry
+  ./server               an executable; its shared libraries are taken along
+  ./rootfs -- COMMAND    a folder, and what to run in it
+  main.ts                a program for Node.js, which --runtime names
+  web.img                a disk made by \`unikernel build\`
+
+To keep an application running, describe it in a Pulumi program: see the README.
+`;
+
+export const COMMANDS: Record<string, string> = {
+  run: `Builds SOURCE, and runs it in the foreground with the console on this terminal.
+
+Usage: unikernel run SOURCE [options] [-- ARG…]
+
+  -p, --publish [ADDRESS:]HOST:GUEST[/udp]
+                          reach a port of the guest through a port of this machine; PORT is short for PORT:PORT,
+                          ADDRESS is 127.0.0.1 unless given; may be repeated
+  -m, --memory MEMORY     "64 MiB", "1 GiB" (default: 128 MiB)
+  -c, --cpus CPUS         1 to 8 (default: 1)
+  -e, --env KEY=VALUE     set an environment variable; KEY alone takes its value from here; may be repeated
+      --machine MACHINE   q35, pc or microvm (default: q35)
+      --runtime SOURCE    where a TypeScript or JavaScript program gets its Node.js from
+  -v, --verbose           tell how it is run
+  -h, --help
+
+ARG… are arguments for the application. They replace the container's own; for a folder they are the whole command line.
+
+^C and SIGTERM ask the application to end, as \`kill\` does; a second one ends the machine at once. Lines of the kernel go
+to standard error, the application's to standard output.
+
+Exit status: the application's own (128 plus the number of the signal that ended it); 125 when it could not be built or
+started; 2 when the command line is wrong.
+`,
+  build: `Builds SOURCE and writes its disk to FILE: an EROFS file system with the application and its configuration.
+
+Usage: unikernel build SOURCE -o FILE [options] [-- ARG…]
+
+  -o, --output FILE       where to write the disk
+  -e, --env KEY=VALUE     an environment variable to build in; may be repeated
+      --runtime SOURCE    where a TypeScript or JavaScript program gets its Node.js from
+  -h, --help
+
+The same SOURCE gives the same bytes on any machine. Run the disk with \`unikernel run FILE\`.
+
+Exit status: 0; 1 when it could not be built; 2 when the command line is wrong.
+`,
+  inspect: `Tells what a disk, or the disk that SOURCE would be built to, has in it: command line, files, sizes, digest.
+
+Usage: unikernel inspect FILE|SOURCE [options] [-- ARG…]
+
+      --json              everything, as JSON
+      --files             every file, not just the largest
+      --runtime SOURCE    where a TypeScript or JavaScript program gets its Node.js from
+  -h, --help
+
+Exit status: 0; 1 when there is nothing to inspect; 2 when the command line is wrong.
+`,
+};

@@ -1,0 +1,147 @@
+import { isIPv4 } from "node:net";
+import { finished } from "node:stream/promises";
+import { VisibleError } from "../image/index.js";
+import { parseSize } from "../resources/units.js";
+import {
+  defaultCacheDir,
+  runForeground,
+  type Foreground,
+  type Machine,
+  type PortMapping,
+} from "../targets/local/index.js";
+import { ConsoleSplitter } from "./console.js";
+import { formatCommand } from "./format.js";
+import { interruptible } from "./interrupt.js";
+import { environment, loadImage, type Loaded } from "./load.js";
+import type { Command, Invocation } from "./main.js";
+import { UsageError } from "./usage-error.js";
+
+const MACHINES: readonly Machine[] = ["q35", "pc", "microvm"];
+
+/** `unikernel run` */
+export const run: Command = {
+  options: {
+    publish: { type: "string", short: "p", multiple: true },
+    memory: { type: "string", short: "m" },
+    cpus: { type: "string", short: "c" },
+    env: { type: "string", short: "e", multiple: true },
+    machine: { type: "string" },
+    runtime: { type: "string" },
+    verbose: { type: "boolean", short: "v" },
+  },
+  failure: 125,
+
+  async main(invocation) {
+    const { values } = invocation;
+    const hardware = {
+      memory: memoryOf(values),
+      cpus: cpusOf(values),
+      machine: machineOf(values),
+      ports: portsOf(values),
+    };
+    const env = Object.entries(environment(values["env"])).map(([name, value]) => `${name}=${value}`);
+    const verbose = values["verbose"] === true;
+
+    let loaded: Loaded | undefined;
+    const interrupted = await interruptible(async (signal) => {
+      loaded = await loadImage(invocation, signal);
+      return 0;
+    });
+    if (loaded === undefined) return interrupted;
+    const { image, command } = loaded;
+
+    const output = new ConsoleSplitter(process.stderr);
+    output.pipe(process.stdout);
+    const config = { process: { env, ...(command && { args: command }) } };
+    const guest = await runForeground(
+      { id: "run", image, config, ...hardware },
+      {
+        cacheDir: defaultCacheDir(),
+        output,
+        input: process.stdin,
+        ...(verbose && {
+          starting: ({ qemu, accelerator, command: line }) =>
+            process.stderr.write(`QEMU ${qemu}, ${accelerator}: ${formatCommand(line)}\n`),
+          event: (event) => process.stderr.write(`${JSON.stringify(event)}\n`),
+        }),
+      },
+    );
+    const { code, reason } = await passSignals(guest);
+    // A terminal or pipe that nobody types into would keep this process alive.
+    process.stdin.unpipe();
+    process.stdin.destroy();
+    output.end();
+    await finished(output, { writable: false }).catch(() => undefined);
+    if (verbose || code !== 0) process.stderr.write(`unikernel: ${reason}\n`);
+    return code;
+  },
+};
+
+/** Waits for the guest's end; the first signal asks the application to end, the second leaves it no choice. */
+async function passSignals(guest: Foreground): Promise<{ code: number; reason: string }> {
+  let asked = false;
+  const pass = (): void => {
+    if (asked) guest.kill();
+    else void guest.powerdown().catch(() => guest.kill());
+    asked = true;
+  };
+  const signals: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of signals) process.on(signal, pass);
+  try {
+    return await guest.ended;
+  } finally {
+    for (const signal of signals) process.off(signal, pass);
+  }
+}
+
+function memoryOf(values: Invocation["values"]): number {
+  const text = (values["memory"] as string | undefined) ?? "128 MiB";
+  const bytes = parseSize(text);
+  if (bytes === undefined) throw new UsageError(`"${text}" is no amount of memory: write "64 MiB" or "1 GiB".`);
+  return bytes;
+}
+
+function cpusOf(values: Invocation["values"]): number {
+  const text = (values["cpus"] as string | undefined) ?? "1";
+  if (!/^[1-8]$/.test(text)) throw new UsageError(`"${text}" is no number of processors from 1 to 8.`);
+  return Number(text);
+}
+
+function machineOf(values: Invocation["values"]): Machine {
+  const text = (values["machine"] as string | undefined) ?? "q35";
+  const machine = MACHINES.find((name) => name === text);
+  if (machine === undefined) throw new UsageError(`There is no machine "${text}": it can be ${MACHINES.join(", ")}.`);
+  return machine;
+}
+
+function portsOf(values: Invocation["values"]): PortMapping[] {
+  const ports = ((values["publish"] ?? []) as string[]).map(parsePublish);
+  for (const [i, port] of ports.entries()) {
+    const twin = ports
+      .slice(0, i)
+      .find((other) => other.host === port.host && other.protocol === port.protocol && port.host !== 0);
+    if (twin !== undefined)
+      throw new VisibleError(`Port ${port.host}/${port.protocol} of this machine is listed twice.`);
+  }
+  return ports;
+}
+
+/** A port mapping from `[ADDRESS:]HOST:GUEST[/PROTOCOL]` or `PORT[/PROTOCOL]`. */
+export function parsePublish(text: string): PortMapping {
+  const [, address, host, guest, protocol] = /^(?:(?:([\d.]+):)?(\d+):)?(\d+)(?:\/(tcp|udp))?$/.exec(text) ?? [];
+  const mapping: PortMapping = {
+    guest: Number(guest),
+    host: Number(host ?? guest),
+    protocol: protocol === "udp" ? "udp" : "tcp",
+    hostAddress: address ?? "127.0.0.1",
+  };
+  const valid =
+    guest !== undefined &&
+    mapping.guest >= 1 &&
+    mapping.guest <= 65_535 &&
+    mapping.host <= 65_535 &&
+    isIPv4(mapping.hostAddress);
+  if (!valid)
+    throw new UsageError(`"${text}" is no port mapping: write HOST:GUEST, such as 8080:80, or 0.0.0.0:8080:80.`);
+  return mapping;
+}
