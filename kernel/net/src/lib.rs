@@ -1,4 +1,41 @@
-//! To come.
+//! The network: Ethernet, ARP, IPv4, ICMP, DHCP, TCP, UDP, and the sockets above them (inet, Unix, netlink).
+//!
+//! Packet formats come from [`smoltcp::wire`]. Its socket layer is left out: it has no accept backlog, fixed buffers for each socket, one
+//! set of sockets that is walked on each poll, no SACK on the sending side and no offloads, while this kernel wants tens of thousands of
+//! connections, idle ones below 2 KiB, and locks no larger than one connection.
+//!
+//! - A [`Device`] carries frames; [`Stack`] is the one instance above it. A task of the kernel awaits [`Stack::run`]; system calls
+//!   send from where they run. Nothing runs in interrupt context.
+//! - [`SocketFile`] is what a file descriptor holds. Nothing blocks: see [`file::Error`].
+//! - Each connection has its own lock; the tables that find it are split into shards, and no lock of a table is held while data moves.
+//!   Order of locks: socket, connection, then tables, timers, neighbours, device. Wait queues are notified with none of them held.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+mod checksum;
+mod chunk;
+mod device;
+mod dhcp;
+mod environment;
+mod header;
+mod ip;
+mod random;
+mod socket;
+mod stack;
+mod tcp;
+mod udp;
+mod unix;
+
+pub use chunk::Chunk;
+pub use device::{Capabilities, Device, Offload, Received, Transmit};
+pub use environment::{Environment, Event, Protocol};
+pub use ip::{Endpoint, InterfaceAddress, Prefix};
+pub use socket::{
+    Address, Control, Credentials, Destination, Domain, Message, MessageFlags, Received as ReceivedMessage, Shutdown,
+    SocketFile, SocketType,
+};
+pub use stack::{Configuration, Stack};
+pub use unix::Namespace as UnixNamespace;

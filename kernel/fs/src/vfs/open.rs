@@ -6,7 +6,6 @@ use abi::{Errno, OpenFlags};
 use file::pipe::Fifo;
 use file::{File, FileType, Result};
 
-use super::attributes::drop_set_ids;
 use super::walk::{Last, Walk};
 use super::{Access, Context, Lookup, MountFlags, OpenInode, Place, Resolve};
 use crate::inode::{Inode, NewKind};
@@ -118,7 +117,7 @@ impl Context {
         let created = inode.create_unnamed(&new)?;
         let name = alloc::format!("#{}", created.status()?.inode);
         let place = directory.with(super::Dentry::top(created, name.as_bytes()));
-        Ok(OpenInode::with_inode(&place, &self.credentials)?)
+        Ok(OpenInode::with_inode(&place)?)
     }
 
     /// Opens what lies at a place, such as a handle made with `O_PATH`. `created`: by this very call, so that permissions do not matter.
@@ -149,12 +148,11 @@ impl Context {
             }
             _ => {
                 if truncates && !created {
-                    drop_set_ids(&self.credentials, &**inode)?;
                     inode.truncate(0)?;
                 }
                 Ok(match inode.open()? {
                     Some(file) => OpenInode::with_file(place, file)?,
-                    None => OpenInode::with_inode(place, &self.credentials)?,
+                    None => OpenInode::with_inode(place)?,
                 })
             }
         }

@@ -1,0 +1,53 @@
+//! What the stack asks of the kernel.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+use crate::{Endpoint, InterfaceAddress};
+
+/// Time, randomness, and somebody to tell.
+pub trait Environment: Send + Sync {
+    /// Nanoseconds that never go back.
+    fn now(&self) -> u64;
+
+    /// Fills `bytes` with unpredictable values.
+    fn random(&self, bytes: &mut [u8]);
+
+    /// Told of what happens; called with no lock of the stack held.
+    fn event(&self, event: Event<'_>);
+}
+
+/// The protocol of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// Something that the kernel may want to know.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// The network has an address, at first or changed.
+    Configured {
+        /// The address and the length of its prefix.
+        address: InterfaceAddress,
+        /// The default router.
+        gateway: Option<IpAddr>,
+        /// Name servers, the best first.
+        name_servers: &'a [Ipv4Addr],
+        /// The domain to search.
+        domain: Option<&'a str>,
+        /// The host's name as the network gives it.
+        hostname: Option<&'a str>,
+    },
+    /// The lease ended and no server renewed it: the address is gone.
+    Unconfigured,
+    /// A socket listens on a port that did not listen before, or is bound for datagrams.
+    Listening {
+        /// Its protocol.
+        protocol: Protocol,
+        /// Its address and port.
+        endpoint: Endpoint,
+    },
+}

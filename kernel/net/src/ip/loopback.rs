@@ -1,0 +1,86 @@
+//! The loopback interface: packets to ourselves, queued so that no layer calls itself.
+
+use alloc::collections::VecDeque;
+use core::net::IpAddr;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use hal::sync::SpinLock;
+use smallvec::SmallVec;
+
+use crate::Chunk;
+use crate::header::Header;
+
+/// A packet to ourselves, without an Internet header.
+pub(crate) struct LoopbackPacket {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    pub(crate) protocol: u8,
+    pub(crate) ttl: u8,
+    pub(crate) tos: u8,
+    /// The transport's header.
+    pub(crate) header: Header,
+    pub(crate) payload: SmallVec<[Chunk; 2]>,
+}
+
+/// The queue of the loopback interface.
+pub(crate) struct Loopback {
+    queue: SpinLock<VecDeque<LoopbackPacket>>,
+    length: AtomicUsize,
+    /// Somebody takes packets out: one at a time, so that their order stays.
+    draining: AtomicBool,
+}
+
+impl Loopback {
+    /// Linux's default queue length of a device.
+    const MOST_PACKETS: usize = 1000;
+
+    pub(crate) fn new() -> Self {
+        Self {
+            queue: SpinLock::new(VecDeque::new()),
+            length: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Queues a packet; false when the queue is full and the packet lost.
+    pub(crate) fn push(&self, packet: LoopbackPacket) -> bool {
+        let mut queue = self.queue.lock();
+        if queue.len() >= Self::MOST_PACKETS {
+            return false;
+        }
+        queue.push_back(packet);
+        self.length.store(queue.len(), Ordering::Release);
+        true
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.length.load(Ordering::Acquire) == 0
+    }
+
+    /// Gives up to `limit` packets to `take`, unless somebody does so already. False when some may be left.
+    pub(crate) fn drain(&self, limit: usize, mut take: impl FnMut(LoopbackPacket)) -> bool {
+        for _ in 0..limit {
+            if self.is_empty() {
+                return true;
+            }
+            if self.draining.swap(true, Ordering::Acquire) {
+                return true;
+            }
+            let packet = {
+                let mut queue = self.queue.lock();
+                let packet = queue.pop_front();
+                if queue.is_empty() && queue.capacity() > 64 {
+                    queue.shrink_to(8);
+                }
+                self.length.store(queue.len(), Ordering::Release);
+                packet
+            };
+            if let Some(packet) = packet {
+                take(packet);
+            }
+            self.draining.store(false, Ordering::Release);
+        }
+        self.is_empty()
+    }
+}

@@ -1,0 +1,116 @@
+//! Control messages (`cmsg(3)`).
+
+use abi::Errno;
+use abi::net::{
+    IP_PKTINFO, IP_TOS, IP_TTL, IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_TCLASS, SCM_CREDENTIALS, SCM_TIMESTAMP,
+    SCM_TIMESTAMPNS, SOL_IP, SOL_IPV6, SOL_SOCKET,
+};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use file::OpenFile;
+
+use super::Credentials;
+
+/// A control message.
+#[derive(Clone)]
+pub enum Control {
+    /// `SCM_RIGHTS`: open files, which the caller turns from and into descriptors.
+    Rights(Vec<Arc<OpenFile>>),
+    /// `SCM_CREDENTIALS`.
+    Credentials(Credentials),
+    /// `IP_PKTINFO` or `IPV6_PKTINFO`: the index of the interface and our address (of the packet, or to send from).
+    PacketInfo {
+        /// Index of the interface; 0 for any.
+        interface: u32,
+        /// Our address.
+        address: IpAddr,
+    },
+    /// `IP_TTL` or `IPV6_HOPLIMIT`.
+    TimeToLive(u8, bool),
+    /// `IP_TOS` or `IPV6_TCLASS`.
+    TypeOfService(u8, bool),
+    /// `SCM_TIMESTAMP` in microseconds, or with `true` `SCM_TIMESTAMPNS` in nanoseconds; the time is in nanoseconds since 1970.
+    Timestamp(u64, bool),
+}
+
+impl Control {
+    /// Reads the data of a control message other than `SCM_RIGHTS`. `EINVAL` for one that is unknown or malformed.
+    pub fn decode(level: u32, kind: u32, data: &[u8]) -> Result<Self, Errno> {
+        let word = |at: usize| {
+            data.get(at..at + 4)
+                .and_then(|bytes| bytes.first_chunk::<4>())
+                .map(|word| u32::from_ne_bytes(*word))
+                .ok_or(Errno::INVAL)
+        };
+        match (level, kind) {
+            (SOL_SOCKET, SCM_CREDENTIALS) => Ok(Self::Credentials(Credentials {
+                process: word(0)?,
+                uid: word(4)?,
+                gid: word(8)?,
+            })),
+            (SOL_IP, IP_PKTINFO) => {
+                word(8)?;
+                Ok(Self::PacketInfo {
+                    interface: word(0)?,
+                    address: IpAddr::V4(Ipv4Addr::from(word(4)?.to_ne_bytes())),
+                })
+            }
+            (SOL_IPV6, IPV6_PKTINFO) => {
+                let address = data.first_chunk::<16>().ok_or(Errno::INVAL)?;
+                Ok(Self::PacketInfo {
+                    interface: word(16)?,
+                    address: IpAddr::V6(Ipv6Addr::from(*address)).to_canonical(),
+                })
+            }
+            (SOL_IP, IP_TTL) => Ok(Self::TimeToLive(word(0)? as u8, false)),
+            (SOL_IPV6, IPV6_HOPLIMIT) => Ok(Self::TimeToLive(word(0)? as u8, true)),
+            (SOL_IP, IP_TOS) => Ok(Self::TypeOfService(data.first().copied().ok_or(Errno::INVAL)?, false)),
+            (SOL_IPV6, IPV6_TCLASS) => Ok(Self::TypeOfService(word(0)? as u8, true)),
+            _ => Err(Errno::INVAL),
+        }
+    }
+
+    /// Level, kind and data of a control message; `None` for `SCM_RIGHTS`, whose data are descriptors.
+    pub fn encode(&self) -> Option<(u32, u32, Vec<u8>)> {
+        let words = |words: &[u32]| words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<u8>>();
+        Some(match self {
+            Self::Rights(_) => return None,
+            Self::Credentials(credentials) => (
+                SOL_SOCKET,
+                SCM_CREDENTIALS,
+                words(&[credentials.process, credentials.uid, credentials.gid]),
+            ),
+            Self::PacketInfo {
+                interface,
+                address: IpAddr::V4(address),
+            } => {
+                let address = u32::from_ne_bytes(address.octets());
+                (SOL_IP, IP_PKTINFO, words(&[*interface, address, address]))
+            }
+            Self::PacketInfo {
+                interface,
+                address: IpAddr::V6(address),
+            } => {
+                let mut data = address.octets().to_vec();
+                data.extend_from_slice(&interface.to_ne_bytes());
+                (SOL_IPV6, IPV6_PKTINFO, data)
+            }
+            Self::TimeToLive(ttl, false) => (SOL_IP, IP_TTL, words(&[u32::from(*ttl)])),
+            Self::TimeToLive(ttl, true) => (SOL_IPV6, IPV6_HOPLIMIT, words(&[u32::from(*ttl)])),
+            Self::TypeOfService(tos, false) => (SOL_IP, IP_TOS, alloc::vec![*tos]),
+            Self::TypeOfService(tos, true) => (SOL_IPV6, IPV6_TCLASS, words(&[u32::from(*tos)])),
+            Self::Timestamp(time, nanoseconds) => {
+                let (kind, unit) = if *nanoseconds {
+                    (SCM_TIMESTAMPNS, 1)
+                } else {
+                    (SCM_TIMESTAMP, 1000)
+                };
+                let mut data = (time / 1_000_000_000).to_ne_bytes().to_vec();
+                data.extend_from_slice(&(time % 1_000_000_000 / unit).to_ne_bytes());
+                (SOL_SOCKET, kind, data)
+            }
+        })
+    }
+}

@@ -1,0 +1,476 @@
+//! UDP sockets.
+
+use abi::Errno;
+use abi::net::{self as linux, SOL_UDP};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::Any;
+use core::net::IpAddr;
+
+use file::{Error, Readiness, Sink, Source};
+use hal::sync::SpinLock;
+use task::WaitQueue;
+
+use super::inet::{self, InetOptions};
+use super::{
+    Address, Binding, Control, Destination, Domain, Generic, Message, MessageFlags, Received, Sharing, Shutdown,
+    Socket, integer,
+};
+use crate::Chunk;
+use crate::environment::{Event, Protocol};
+use crate::ip::{Endpoint, Path};
+use crate::stack::Stack;
+use crate::udp::{self, Arrived, Flow, Sending};
+
+/// Bytes of the send buffer that Linux reports; a datagram leaves at once.
+const SEND_BUFFER: usize = 212_992;
+
+struct Inner {
+    options: InetOptions,
+    binding: Option<Binding>,
+    flow: Option<Arc<Flow>>,
+    path: Path,
+    read_shut: bool,
+    write_shut: bool,
+    /// What `MSG_MORE` has gathered.
+    corked: Vec<u8>,
+}
+
+pub(super) struct UdpSocket {
+    stack: Arc<Stack>,
+    domain: Domain,
+    wait_queue: Arc<WaitQueue>,
+    inner: SpinLock<Inner>,
+}
+
+impl UdpSocket {
+    pub(super) fn new(stack: &Arc<Stack>, domain: Domain) -> Self {
+        Self {
+            stack: stack.clone(),
+            domain,
+            wait_queue: Arc::new(WaitQueue::new()),
+            inner: SpinLock::new(Inner {
+                options: InetOptions::new(),
+                binding: None,
+                flow: None,
+                path: Path::default(),
+                read_shut: false,
+                write_shut: false,
+                corked: Vec::new(),
+            }),
+        }
+    }
+
+    /// The flow, bound to a free port if it was not bound.
+    fn flow(&self, inner: &mut Inner, generic: &Generic) -> Result<Arc<Flow>, Errno> {
+        if let Some(flow) = &inner.flow {
+            return Ok(flow.clone());
+        }
+        self.bind_to(inner, Endpoint::new(inet::any(self.domain), 0), generic)
+    }
+
+    fn bind_to(&self, inner: &mut Inner, endpoint: Endpoint, generic: &Generic) -> Result<Arc<Flow>, Errno> {
+        let sharing = Sharing {
+            reuse_address: generic.reuse_address,
+            reuse_port: generic.reuse_port,
+            v6_only: inner.options.v6_only,
+            device: generic.device,
+        };
+        let binding = Binding::new(&self.stack, Protocol::Udp, endpoint, sharing)?;
+        let flow = Flow::new(
+            udp::Binding {
+                local: binding.endpoint,
+                remote: None,
+                v6_only: inner.options.v6_only,
+                device: generic.device,
+            },
+            self.wait_queue.clone(),
+        );
+        if generic.receive_buffer > 0 {
+            flow.set_capacity(generic.receive_buffer as usize);
+        }
+        self.stack.udp.insert(&flow);
+        inner.binding = Some(binding);
+        inner.flow = Some(flow.clone());
+        Ok(flow)
+    }
+
+    /// Where a message goes from and to.
+    fn ends(
+        &self,
+        inner: &Inner,
+        flow: &Flow,
+        message: &Message,
+        generic: &Generic,
+    ) -> Result<(Endpoint, Endpoint), Errno> {
+        let binding = flow.binding();
+        let remote = match &message.destination {
+            Some(Destination::Address(Address::Unspecified)) | None => binding.remote.ok_or(Errno::DESTADDRREQ)?,
+            Some(Destination::Address(address)) => inet::remote(self.domain, address, &inner.options)?,
+            Some(Destination::Attachment(_)) => return Err(Errno::AFNOSUPPORT),
+        };
+        if remote.port == 0 {
+            return Err(Errno::INVAL);
+        }
+        if !generic.broadcast && self.stack.routes.lock().is_broadcast(remote.address) {
+            return Err(Errno::ACCES);
+        }
+        let told = message.control.iter().find_map(|control| match control {
+            Control::PacketInfo { address, .. } if !address.is_unspecified() => Some(*address),
+            _ => None,
+        });
+        let source = match told {
+            Some(address) => address,
+            None if !binding.local.address.is_unspecified() && !binding.local.address.is_multicast() => {
+                binding.local.address
+            }
+            None => self.stack.source_for(remote.address)?,
+        };
+        if source.is_ipv4() != remote.address.is_ipv4() {
+            return Err(Errno::NETUNREACH);
+        }
+        Ok((Endpoint::new(source, binding.local.port), remote))
+    }
+
+    fn received(&self, arrived: &Arrived, options: &InetOptions, generic: &Generic) -> Vec<Control> {
+        let mut control = Vec::new();
+        let v6 = self.domain == Domain::Inet6;
+        if generic.timestamp {
+            control.push(Control::Timestamp(arrived.time, generic.timestamp_nanoseconds));
+        }
+        if options.packet_info {
+            let address = match arrived.destination {
+                IpAddr::V4(address) if v6 => IpAddr::V6(address.to_ipv6_mapped()),
+                address => address,
+            };
+            control.push(Control::PacketInfo {
+                interface: arrived.interface as u32,
+                address,
+            });
+        }
+        if options.receive_ttl {
+            control.push(Control::TimeToLive(arrived.ttl, v6));
+        }
+        if options.receive_tos {
+            control.push(Control::TypeOfService(arrived.tos, v6));
+        }
+        control
+    }
+}
+
+impl Socket for UdpSocket {
+    fn wait_queue(&self) -> &WaitQueue {
+        &self.wait_queue
+    }
+
+    fn readiness(&self) -> Readiness {
+        let inner = self.inner.lock();
+        let mut readiness = Readiness::OUT | Readiness::WRNORM;
+        if let Some(flow) = &inner.flow {
+            if flow.next_length().is_some() {
+                readiness |= Readiness::IN | Readiness::RDNORM;
+            }
+            if flow.has_error() {
+                readiness |= Readiness::ERR;
+            }
+        }
+        if inner.read_shut {
+            readiness |= Readiness::IN | Readiness::RDNORM | Readiness::RDHUP;
+        }
+        if inner.read_shut && inner.write_shut {
+            readiness |= Readiness::HUP;
+        }
+        readiness
+    }
+
+    fn bind(&self, address: &Address, generic: &Generic) -> Result<(), Errno> {
+        let mut inner = self.inner.lock();
+        if inner.flow.is_some() {
+            return Err(Errno::INVAL);
+        }
+        let endpoint = inet::bindable(&self.stack, self.domain, address, &inner.options, true)?;
+        let flow = self.bind_to(&mut inner, endpoint, generic)?;
+        drop(inner);
+        if endpoint.port != 0 {
+            self.stack.event(Event::Listening {
+                protocol: Protocol::Udp,
+                endpoint: flow.binding().local,
+            });
+        }
+        Ok(())
+    }
+
+    fn connect(&self, destination: &Destination, generic: &Generic) -> file::Result<()> {
+        let Destination::Address(address) = destination else {
+            return Err(Errno::AFNOSUPPORT.into());
+        };
+        let mut inner = self.inner.lock();
+        inner.path = Path::default();
+        let bound = |inner: &Inner| inner.binding.as_ref().map(|binding| binding.endpoint);
+        if *address == Address::Unspecified {
+            if let (Some(flow), Some(local)) = (&inner.flow, bound(&inner)) {
+                flow.connect(local, None);
+            }
+            return Ok(());
+        }
+        let remote = inet::remote(self.domain, address, &inner.options)?;
+        let source = self.stack.source_for(remote.address)?;
+        if !generic.broadcast && self.stack.routes.lock().is_broadcast(remote.address) {
+            return Err(Errno::ACCES.into());
+        }
+        let flow = self.flow(&mut inner, generic)?;
+        let local = bound(&inner).ok_or(Errno::INVAL)?;
+        let local = if local.address.is_unspecified() {
+            Endpoint::new(source, local.port)
+        } else {
+            local
+        };
+        flow.connect(local, Some(remote));
+        Ok(())
+    }
+
+    fn send(&self, source: &mut dyn Source, message: &Message, generic: &Generic) -> file::Result<usize> {
+        if message.flags.contains(MessageFlags::OOB) {
+            return Err(Errno::OPNOTSUPP.into());
+        }
+        let length = source.remaining();
+        let mut inner = self.inner.lock();
+        if inner.write_shut {
+            return Err(Errno::PIPE.into());
+        }
+        if length + inner.corked.len() > udp::LARGEST {
+            return Err(Errno::MSGSIZE.into());
+        }
+        let flow = self.flow(&mut inner, generic)?;
+        if let Some(errno) = flow.take_error() {
+            return Err(errno.into());
+        }
+        let (local, remote) = self.ends(&inner, &flow, message, generic)?;
+        let mut payload = Chunk::filled(length, |bytes| fill(source, bytes))?;
+        if message.flags.contains(MessageFlags::MORE) || !inner.corked.is_empty() {
+            inner.corked.extend_from_slice(&payload);
+            if message.flags.contains(MessageFlags::MORE) {
+                return Ok(length);
+            }
+            payload = Chunk::copy_of(&core::mem::take(&mut inner.corked));
+        }
+        let ttl = if remote.address.is_multicast() {
+            inner.options.multicast_ttl
+        } else {
+            inner.options.ttl
+        };
+        let sending = Sending {
+            local,
+            remote,
+            ttl: message
+                .control
+                .iter()
+                .find_map(|control| {
+                    if let Control::TimeToLive(ttl, _) = control {
+                        Some(*ttl)
+                    } else {
+                        None
+                    }
+                })
+                .unwrap_or(ttl),
+            tos: inner.options.tos,
+            dont_fragment: inner.options.dont_fragment(),
+        };
+        let connected = flow.binding().remote == Some(remote);
+        let mut path = if connected { inner.path } else { Path::default() };
+        udp::send(&self.stack, &sending, &[payload], &mut path)?;
+        if connected {
+            inner.path = path;
+        }
+        Ok(length)
+    }
+
+    fn receive(&self, sink: &mut dyn Sink, flags: MessageFlags, generic: &Generic) -> file::Result<Received> {
+        if flags.contains(MessageFlags::ERRQUEUE) {
+            return Err(Error::WouldBlock);
+        }
+        let (flow, options, read_shut) = {
+            let inner = self.inner.lock();
+            (inner.flow.clone(), inner.options, inner.read_shut)
+        };
+        let Some(flow) = flow else {
+            return if read_shut {
+                Ok(Received::default())
+            } else {
+                Err(Error::WouldBlock)
+            };
+        };
+        if let Some(errno) = flow.take_error() {
+            return Err(errno.into());
+        }
+        let peek = flags.contains(MessageFlags::PEEK);
+        let Some(arrived) = flow.next(peek) else {
+            return if read_shut {
+                Ok(Received::default())
+            } else {
+                Err(Error::WouldBlock)
+            };
+        };
+        let whole = arrived.payload.len();
+        let room = sink.remaining().min(whole);
+        let taken = if room == 0 {
+            Ok(0)
+        } else {
+            sink.write(&arrived.payload[..room])
+        };
+        match taken {
+            Ok(taken) if taken == room => {}
+            // User memory that is not there yet: the datagram waits for the next try.
+            Ok(_) | Err(_) => {
+                if !peek {
+                    flow.put_back(arrived);
+                }
+                return match taken {
+                    Err(fault) => Err(fault.into()),
+                    Ok(_) => Err(Errno::FAULT.into()),
+                };
+            }
+        }
+        let mut result = Received {
+            length: if flags.contains(MessageFlags::TRUNC) {
+                whole
+            } else {
+                room
+            },
+            address: Some(Address::of(self.domain, arrived.source)),
+            flags: MessageFlags::empty(),
+            control: self.received(&arrived, &options, generic),
+        };
+        if room < whole {
+            result.flags |= MessageFlags::TRUNC;
+        }
+        Ok(result)
+    }
+
+    fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
+        {
+            let mut inner = self.inner.lock();
+            let connected = inner.flow.as_ref().is_some_and(|flow| flow.binding().remote.is_some());
+            inner.read_shut |= how.ends_reading();
+            inner.write_shut |= how.ends_writing();
+            if !connected {
+                return Err(Errno::NOTCONN);
+            }
+        }
+        self.wait_queue.notify();
+        Ok(())
+    }
+
+    fn local(&self) -> Address {
+        let inner = self.inner.lock();
+        let endpoint = inner
+            .flow
+            .as_ref()
+            .map_or(Endpoint::new(inet::any(self.domain), 0), |flow| flow.binding().local);
+        Address::of(self.domain, endpoint)
+    }
+
+    fn peer(&self) -> Result<Address, Errno> {
+        let inner = self.inner.lock();
+        let remote = inner
+            .flow
+            .as_ref()
+            .and_then(|flow| flow.binding().remote)
+            .ok_or(Errno::NOTCONN)?;
+        Ok(Address::of(self.domain, remote))
+    }
+
+    fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
+        if level == SOL_UDP {
+            return Err(Errno::NOPROTOOPT);
+        }
+        let mut inner = self.inner.lock();
+        if level == linux::SOL_IPV6 && name == linux::IPV6_V6ONLY && inner.flow.is_some() {
+            return Err(Errno::INVAL);
+        }
+        inner.options.set(self.domain, level, name, value)
+    }
+
+    fn option(&self, level: u32, name: u32) -> Result<Vec<u8>, Errno> {
+        if level == SOL_UDP {
+            return if name == 1 {
+                Ok(integer(0))
+            } else {
+                Err(Errno::NOPROTOOPT)
+            };
+        }
+        let (options, remote) = {
+            let inner = self.inner.lock();
+            (
+                inner.options,
+                inner.flow.as_ref().and_then(|flow| flow.binding().remote),
+            )
+        };
+        options.get(
+            self.domain,
+            level,
+            name,
+            remote.map(|remote| self.stack.path_mtu(remote.address)),
+        )
+    }
+
+    fn apply(&self, generic: &Generic) {
+        if let Some(flow) = &self.inner.lock().flow {
+            if generic.receive_buffer > 0 {
+                flow.set_capacity(generic.receive_buffer as usize);
+            }
+            flow.set_device(generic.device);
+        }
+    }
+
+    fn capacities(&self) -> (usize, usize) {
+        let receive = self
+            .inner
+            .lock()
+            .flow
+            .as_ref()
+            .map_or(SEND_BUFFER, |flow| flow.capacity());
+        (SEND_BUFFER, receive)
+    }
+
+    fn take_error(&self) -> Option<Errno> {
+        self.inner.lock().flow.as_ref()?.take_error()
+    }
+
+    fn readable(&self) -> usize {
+        self.inner
+            .lock()
+            .flow
+            .as_ref()
+            .and_then(|flow| flow.next_length())
+            .unwrap_or(0)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn close(&self, _generic: &Generic) {
+        let (flow, binding) = {
+            let mut inner = self.inner.lock();
+            (inner.flow.take(), inner.binding.take())
+        };
+        if let Some(flow) = flow {
+            self.stack.udp.remove(&flow);
+        }
+        drop(binding);
+    }
+}
+
+/// Fills all of `bytes`; a fault when they cannot all be had, for a datagram is sent whole or not.
+pub(crate) fn fill(source: &mut dyn Source, bytes: &mut [u8]) -> file::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match source.read(&mut bytes[filled..]) {
+            Ok(0) => return Err(Errno::FAULT.into()),
+            Ok(count) => filled += count,
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,335 @@
+//! The stack: what its parts share, and the loop that drives them.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::future::Future;
+use core::net::{IpAddr, Ipv4Addr};
+use core::pin::pin;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::task::Poll;
+
+use hal::sync::SpinLock;
+use task::WaitQueue;
+
+use crate::environment::{Environment, Event};
+use crate::ip::{Hop, IcmpLimiter, InterfaceAddress, LOOPBACK_MTU, Loopback, Neighbours, PathMtu, Reassembler, Routes};
+use crate::random::Secret;
+use crate::socket::Ports;
+use crate::tcp::Tcp;
+use crate::udp::Udp;
+use crate::{Capabilities, Device, Transmit, dhcp};
+
+/// Frames and loopback packets taken at a time before others get their turn.
+const BATCH: usize = 256;
+/// No deadline.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// How the stack is set up.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// The name that DHCP tells the server.
+    pub hostname: Option<String>,
+    /// Bytes of memory that buffers of all sockets may take; a quarter of the machine's is a good share.
+    pub buffer_memory: usize,
+    /// An address instead of DHCP: with its default router.
+    pub address: Option<(InterfaceAddress, Option<IpAddr>)>,
+}
+
+impl Default for Configuration {
+    fn default() -> Self {
+        Self {
+            hostname: None,
+            buffer_memory: 16 << 20,
+            address: None,
+        }
+    }
+}
+
+/// The network of one machine.
+pub struct Stack {
+    environment: Arc<dyn Environment>,
+    device: Option<Arc<dyn Device>>,
+    pub(crate) device_capabilities: Capabilities,
+    pub(crate) mac: [u8; 6],
+    pub(crate) mtu: AtomicUsize,
+    pub(crate) secret: Secret,
+    pub(crate) routes: SpinLock<Routes>,
+    /// Changes with `routes`, so that ways can be remembered.
+    pub(crate) routes_generation: AtomicU32,
+    /// The IPv4 address of the Ethernet interface, 0 when there is none: a copy of what `routes` holds.
+    own_ipv4: AtomicU32,
+    pub(crate) neighbours: Neighbours,
+    pub(crate) path_mtu: SpinLock<PathMtu>,
+    pub(crate) reassembler: SpinLock<Reassembler>,
+    pub(crate) loopback: Loopback,
+    pub(crate) icmp_limiter: SpinLock<IcmpLimiter>,
+    pub(crate) ident: AtomicU32,
+    pub(crate) ports: Ports,
+    pub(crate) tcp: Tcp,
+    pub(crate) udp: Udp,
+    pub(crate) dhcp: SpinLock<dhcp::Client>,
+    /// Something was given to the device since the last flush.
+    transmitted: AtomicBool,
+    attention: WaitQueue,
+    /// The deadline that the running loop sleeps until.
+    planned: AtomicU64,
+    /// The earliest deadline of the parts without timers of their own.
+    wake: AtomicU64,
+}
+
+impl Stack {
+    /// A stack above `device`; without one there is only loopback. It moves when [`Stack::run`] is awaited or [`Stack::poll`] called.
+    pub fn new(
+        environment: Arc<dyn Environment>,
+        device: Option<Arc<dyn Device>>,
+        configuration: Configuration,
+    ) -> Arc<Self> {
+        let secret = Secret::new(&*environment);
+        let now = environment.now();
+        let mtu = device.as_ref().map_or(LOOPBACK_MTU, |device| device.mtu());
+        let mac = device.as_ref().map_or([0; 6], |device| device.mac());
+        let use_dhcp = device.is_some() && configuration.address.is_none();
+        let stack = Arc::new(Self {
+            device_capabilities: device
+                .as_ref()
+                .map_or_else(Capabilities::default, |device| device.capabilities()),
+            mac,
+            mtu: AtomicUsize::new(mtu),
+            routes: SpinLock::new(Routes::default()),
+            routes_generation: AtomicU32::new(1),
+            own_ipv4: AtomicU32::new(0),
+            neighbours: Neighbours::new(),
+            path_mtu: SpinLock::new(PathMtu::default()),
+            reassembler: SpinLock::new(Reassembler::default()),
+            loopback: Loopback::new(),
+            icmp_limiter: SpinLock::new(IcmpLimiter::new()),
+            ident: AtomicU32::new(secret.next() as u32),
+            ports: Ports::new(),
+            tcp: Tcp::new(configuration.buffer_memory),
+            udp: Udp::new(),
+            dhcp: SpinLock::new(dhcp::Client::new(use_dhcp, configuration.hostname, mac, &secret, now)),
+            transmitted: AtomicBool::new(false),
+            attention: WaitQueue::new(),
+            planned: AtomicU64::new(0),
+            wake: AtomicU64::new(if use_dhcp { now } else { NEVER }),
+            environment,
+            device,
+            secret,
+        });
+        if let Some((address, gateway)) = configuration.address {
+            stack.configure(address, gateway, None, &[], None, None);
+        }
+        stack
+    }
+
+    /// Drives the stack for ever: received frames, timers, DHCP. Whoever sees the device's interrupt calls [`Stack::wake`].
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            let ticket = self.attention.ticket();
+            let deadline = self.poll();
+            if deadline <= self.now() {
+                task::yield_now().await;
+                continue;
+            }
+            let mut woken = pin!(self.attention.wait(ticket));
+            let mut sleep = pin!(task::sleep_until(deadline));
+            core::future::poll_fn(|context| {
+                let woken = woken.as_mut().poll(context).is_ready();
+                let slept = deadline != NEVER && sleep.as_mut().poll(context).is_ready();
+                if woken || slept { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        }
+    }
+
+    /// Makes [`Stack::run`] look at the device.
+    pub fn wake(&self) {
+        self.attention.notify();
+    }
+
+    /// Takes what has arrived, runs timers that are due, and sends what follows. Returns the time of `Environment::now` at which to call
+    /// again when nothing happens before; a past one when there is more to do now.
+    pub fn poll(&self) -> u64 {
+        // Deadlines that are set from here on count at the end.
+        self.planned.store(0, Ordering::SeqCst);
+        let mut taken = 0;
+        if let Some(device) = &self.device {
+            while taken < BATCH && device.receive(&mut |received| self.receive_frame(received)) {
+                taken += 1;
+            }
+        }
+        let settled = self.loopback.drain(BATCH, |packet| self.receive_loopback(&packet));
+        let now = self.now();
+        let mut deadline = self.tcp.run_timers(self, now);
+        if self.wake.load(Ordering::Relaxed) <= now {
+            self.wake.store(NEVER, Ordering::Relaxed);
+            self.run_slow_timers(now);
+        }
+        deadline = deadline.min(self.wake.load(Ordering::Relaxed));
+        self.flush();
+        if taken == BATCH || !settled || !self.loopback.is_empty() {
+            deadline = now;
+        }
+        self.planned.store(deadline, Ordering::SeqCst);
+        // Whoever set an earlier one meanwhile may have seen the old plan.
+        deadline
+            .min(self.wake.load(Ordering::SeqCst))
+            .min(self.tcp.next_deadline())
+    }
+
+    fn run_slow_timers(&self, now: u64) {
+        if let Some(next) = self.expire_neighbours(now) {
+            self.wake_at(next);
+        }
+        self.reassembler.lock().expire(now);
+        dhcp::run_timer(self, now);
+    }
+
+    fn expire_neighbours(&self, now: u64) -> Option<u64> {
+        self.neighbours.expire(
+            now,
+            |address| self.arp_request(address),
+            |_, frame| self.neighbour_lost(&frame),
+        )
+    }
+
+    /// Lets packets to ourselves arrive and the device start: at the end of each call from outside, with no lock held.
+    pub(crate) fn settle(&self) {
+        if !self.loopback.is_empty() && !self.loopback.drain(64, |packet| self.receive_loopback(&packet)) {
+            self.wake();
+        }
+        self.flush();
+    }
+
+    fn flush(&self) {
+        if self.transmitted.load(Ordering::Relaxed)
+            && self.transmitted.swap(false, Ordering::AcqRel)
+            && let Some(device) = &self.device
+        {
+            device.flush();
+        }
+    }
+
+    pub(crate) fn transmit(&self, frame: &Transmit<'_>) {
+        if let Some(device) = &self.device {
+            // A full queue loses the frame, as a network does.
+            device.transmit(frame);
+            self.transmitted.store(true, Ordering::Release);
+        }
+    }
+
+    /// Makes sure that the loop runs at `deadline`.
+    pub(crate) fn wake_at(&self, deadline: u64) {
+        self.wake.fetch_min(deadline, Ordering::SeqCst);
+        self.replan(deadline);
+    }
+
+    /// Wakes the loop when it would sleep beyond `deadline`.
+    pub(crate) fn replan(&self, deadline: u64) {
+        if deadline < self.planned.load(Ordering::SeqCst) {
+            self.planned.store(deadline, Ordering::SeqCst);
+            self.attention.notify();
+        }
+    }
+
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        self.environment.now()
+    }
+
+    pub(crate) fn event(&self, event: Event<'_>) {
+        self.environment.event(event);
+    }
+
+    pub(crate) fn is_offline(&self) -> bool {
+        self.device.is_none()
+    }
+
+    /// The hardware address of the Ethernet interface, when there is one.
+    pub fn mac(&self) -> Option<[u8; 6]> {
+        self.device.as_ref().map(|_| self.mac)
+    }
+
+    /// The IPv4 address of the Ethernet interface.
+    #[inline]
+    pub fn own_ipv4(&self) -> Option<Ipv4Addr> {
+        match self.own_ipv4.load(Ordering::Relaxed) {
+            0 => None,
+            bits => Some(Ipv4Addr::from_bits(bits)),
+        }
+    }
+
+    /// Sets the IPv4 address, its default router and the MTU, and tells the kernel.
+    pub(crate) fn configure(
+        &self,
+        address: InterfaceAddress,
+        gateway: Option<IpAddr>,
+        mtu: Option<u16>,
+        name_servers: &[Ipv4Addr],
+        domain: Option<&str>,
+        hostname: Option<&str>,
+    ) {
+        let mut routes = alloc::vec::Vec::new();
+        if let Some(gateway) = gateway {
+            routes.push(crate::ip::Route {
+                prefix: crate::ip::Prefix::new(crate::ip::unspecified_like(gateway), 0),
+                gateway,
+            });
+        }
+        self.set_routes(&[address], &routes);
+        if let (Some(mtu), Some(device)) = (mtu, &self.device) {
+            self.mtu.store(
+                usize::from(mtu.max(PathMtu::LEAST)).min(device.mtu()),
+                Ordering::Relaxed,
+            );
+        }
+        if let IpAddr::V4(own) = address.address {
+            self.announce(own);
+        }
+        self.flush();
+        self.event(Event::Configured {
+            address,
+            gateway,
+            name_servers,
+            domain,
+            hostname,
+        });
+    }
+
+    /// Takes the IPv4 address away.
+    pub(crate) fn unconfigure(&self) {
+        self.set_routes(&[], &[]);
+        self.neighbours.clear();
+        self.event(Event::Unconfigured);
+    }
+
+    fn set_routes(&self, addresses: &[InterfaceAddress], via: &[crate::ip::Route]) {
+        self.routes.lock().replace(true, addresses, via);
+        let own = addresses.iter().find_map(|address| match address.address {
+            IpAddr::V4(address) => Some(address.to_bits()),
+            IpAddr::V6(_) => None,
+        });
+        self.own_ipv4.store(own.unwrap_or(0), Ordering::Relaxed);
+        self.routes_generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The source address for `destination` that a socket without one takes.
+    pub(crate) fn source_for(&self, destination: IpAddr) -> Result<IpAddr, abi::Errno> {
+        self.route(destination).map(|(_, source)| source)
+    }
+
+    /// Whether packets to `destination` stay in this machine.
+    pub(crate) fn is_loopback(&self, destination: IpAddr) -> bool {
+        matches!(self.route(destination), Ok((Hop::Loopback, _)))
+    }
+}
+
+impl core::fmt::Debug for Stack {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter
+            .debug_struct("Stack")
+            .field("mac", &self.mac)
+            .field("address", &self.own_ipv4())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,353 @@
+//! UDP (RFC 768).
+
+use abi::Errno;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use hal::sync::SpinLock;
+use hashbrown::HashMap;
+use smoltcp::wire::UdpPacket;
+use task::WaitQueue;
+
+use crate::Chunk;
+use crate::checksum::Sum;
+use crate::header::Header;
+use crate::ip::{Datagram, Endpoint, Interface, Outgoing, Path, Unreachable, protocol};
+use crate::stack::Stack;
+
+const HEADER: usize = 8;
+/// Where the checksum stands in the header.
+const CHECKSUM_AT: u16 = 6;
+/// Bytes of the largest datagram that fits into an IPv4 packet.
+pub(crate) const LARGEST: usize = 65507;
+/// Bytes that a socket's queue may hold: Linux's `rmem_default`.
+const DEFAULT_CAPACITY: usize = 212_992;
+
+/// A datagram that arrived.
+#[derive(Clone)]
+pub(crate) struct Arrived {
+    pub(crate) source: Endpoint,
+    pub(crate) destination: IpAddr,
+    pub(crate) interface: Interface,
+    pub(crate) ttl: u8,
+    pub(crate) tos: u8,
+    pub(crate) payload: Chunk,
+    /// When it came, in nanoseconds since 1970.
+    pub(crate) time: u64,
+}
+
+/// What a socket is bound and connected to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Binding {
+    pub(crate) local: Endpoint,
+    pub(crate) remote: Option<Endpoint>,
+    pub(crate) v6_only: bool,
+    pub(crate) device: Option<Interface>,
+}
+
+struct Queue {
+    binding: Binding,
+    datagrams: VecDeque<Arrived>,
+    bytes: usize,
+    capacity: usize,
+    error: Option<Errno>,
+}
+
+/// A bound socket, as the table of ports sees it.
+pub(crate) struct Flow {
+    wait_queue: Arc<WaitQueue>,
+    queue: SpinLock<Queue>,
+}
+
+/// Bound sockets by port.
+pub(crate) struct Udp(SpinLock<HashMap<u16, Vec<Arc<Flow>>>>);
+
+impl Udp {
+    pub(crate) fn new() -> Self {
+        Self(SpinLock::new(HashMap::new()))
+    }
+
+    pub(crate) fn insert(&self, flow: &Arc<Flow>) {
+        self.0
+            .lock()
+            .entry(flow.binding().local.port)
+            .or_default()
+            .push(flow.clone());
+    }
+
+    pub(crate) fn remove(&self, flow: &Arc<Flow>) {
+        let port = flow.binding().local.port;
+        let mut ports = self.0.lock();
+        if let Some(flows) = ports.get_mut(&port) {
+            flows.retain(|other| !Arc::ptr_eq(other, flow));
+            if flows.is_empty() {
+                ports.remove(&port);
+            }
+        }
+    }
+
+    /// The sockets that get a datagram: all that match for broadcasts, else the most specific, and among equals what the ends choose.
+    fn find(
+        &self,
+        stack: &Stack,
+        local: Endpoint,
+        remote: Endpoint,
+        interface: Interface,
+        everybody: bool,
+    ) -> Vec<Arc<Flow>> {
+        let ports = self.0.lock();
+        let Some(flows) = ports.get(&local.port) else {
+            return Vec::new();
+        };
+        let scored = flows
+            .iter()
+            .filter_map(|flow| Some((flow.binding().score(local, remote, interface)?, flow)));
+        if everybody {
+            return scored.map(|(_, flow)| flow.clone()).collect();
+        }
+        let mut best: Vec<&Arc<Flow>> = Vec::new();
+        let mut highest = 0;
+        for (score, flow) in scored {
+            if best.is_empty() || score > highest {
+                best.clear();
+                highest = score;
+            }
+            if score == highest {
+                best.push(flow);
+            }
+        }
+        let hash = stack.secret.table_hash(local, remote) as usize;
+        let chosen = if best.is_empty() {
+            None
+        } else {
+            best.get(hash % best.len())
+        };
+        chosen.into_iter().map(|flow| (*flow).clone()).collect()
+    }
+}
+
+impl Binding {
+    /// How well the socket suits a datagram; `None` when it does not.
+    fn score(&self, local: Endpoint, remote: Endpoint, interface: Interface) -> Option<u8> {
+        let mut score = 0;
+        if self.local.address == local.address {
+            score += 2;
+        } else if !self.local.address.is_unspecified() {
+            return None;
+        } else if self.local.address.is_ipv4() != local.address.is_ipv4()
+            && (self.local.address.is_ipv4() || self.v6_only)
+        {
+            return None;
+        }
+        if let Some(connected) = self.remote {
+            if connected != remote {
+                return None;
+            }
+            score += 4;
+        }
+        if let Some(device) = self.device {
+            if device != interface {
+                return None;
+            }
+            score += 1;
+        }
+        if self.local.address.is_ipv4() == local.address.is_ipv4() {
+            score += 8;
+        }
+        Some(score)
+    }
+}
+
+impl Flow {
+    pub(crate) fn new(binding: Binding, wait_queue: Arc<WaitQueue>) -> Arc<Self> {
+        Arc::new(Self {
+            wait_queue,
+            queue: SpinLock::new(Queue {
+                binding,
+                datagrams: VecDeque::new(),
+                bytes: 0,
+                capacity: DEFAULT_CAPACITY,
+                error: None,
+            }),
+        })
+    }
+
+    pub(crate) fn binding(&self) -> Binding {
+        self.queue.lock().binding
+    }
+
+    /// Connects or disconnects; datagrams of others that wait are dropped as they would have been.
+    pub(crate) fn connect(&self, local: Endpoint, remote: Option<Endpoint>) {
+        let mut queue = self.queue.lock();
+        queue.binding.local = local;
+        queue.binding.remote = remote;
+    }
+
+    pub(crate) fn set_capacity(&self, capacity: usize) {
+        self.queue.lock().capacity = capacity;
+    }
+
+    pub(crate) fn set_device(&self, device: Option<Interface>) {
+        self.queue.lock().binding.device = device;
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.queue.lock().capacity
+    }
+
+    fn deliver(&self, arrived: Arrived) {
+        {
+            let mut queue = self.queue.lock();
+            let cost = arrived.payload.footprint();
+            if queue.bytes + cost > queue.capacity {
+                return;
+            }
+            queue.bytes += cost;
+            queue.datagrams.push_back(arrived);
+        }
+        self.wait_queue.notify();
+    }
+
+    fn fail(&self, errno: Errno) {
+        self.queue.lock().error = Some(errno);
+        self.wait_queue.notify();
+    }
+
+    pub(crate) fn take_error(&self) -> Option<Errno> {
+        self.queue.lock().error.take()
+    }
+
+    pub(crate) fn has_error(&self) -> bool {
+        self.queue.lock().error.is_some()
+    }
+
+    /// The next datagram, which stays in the queue with `peek`.
+    pub(crate) fn next(&self, peek: bool) -> Option<Arrived> {
+        let mut queue = self.queue.lock();
+        if peek {
+            return queue.datagrams.front().cloned();
+        }
+        let arrived = queue.datagrams.pop_front()?;
+        queue.bytes -= arrived.payload.footprint();
+        if queue.datagrams.is_empty() && queue.datagrams.capacity() > 32 {
+            queue.datagrams = VecDeque::new();
+        }
+        Some(arrived)
+    }
+
+    /// Puts a datagram back whose receiver could not take it.
+    pub(crate) fn put_back(&self, arrived: Arrived) {
+        let mut queue = self.queue.lock();
+        queue.bytes += arrived.payload.footprint();
+        queue.datagrams.push_front(arrived);
+    }
+
+    /// Bytes of the next datagram.
+    pub(crate) fn next_length(&self) -> Option<usize> {
+        self.queue.lock().datagrams.front().map(|arrived| arrived.payload.len())
+    }
+}
+
+/// Takes a datagram.
+pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>) {
+    if datagram.bytes.len() < HEADER {
+        return;
+    }
+    let packet = UdpPacket::new_unchecked(datagram.bytes);
+    let length = usize::from(packet.len());
+    if length < HEADER || length > datagram.len() || packet.dst_port() == 0 {
+        return;
+    }
+    if !datagram.checksum_verified && packet.checksum() != 0 {
+        let mut sum = Sum::default();
+        sum.add_pseudo_header(datagram.source, datagram.destination, protocol::UDP, length);
+        sum.add(&datagram.bytes[..length]);
+        if sum.checksum() != [0, 0] {
+            return;
+        }
+    }
+    let (local, remote) = datagram.ends(packet.dst_port(), packet.src_port());
+    let interface = datagram.interface();
+    let flows = stack.udp.find(stack, local, remote, interface, datagram.is_broadcast);
+    if flows.is_empty() {
+        stack.send_port_unreachable(datagram);
+        return;
+    }
+    let payload = payload(datagram, length);
+    for flow in flows {
+        flow.deliver(Arrived {
+            source: remote,
+            destination: datagram.destination,
+            interface,
+            ttl: datagram.ttl,
+            tos: datagram.tos,
+            payload: payload.clone(),
+            time: hal::time::realtime(),
+        });
+    }
+}
+
+/// The payload in one piece.
+fn payload(datagram: &Datagram<'_>, length: usize) -> Chunk {
+    match datagram.tail {
+        [only] if datagram.bytes.len() == HEADER => only.clone(),
+        [] => Chunk::copy_of(&datagram.bytes[HEADER..length]),
+        _ => {
+            let mut whole = Vec::with_capacity(length);
+            datagram.chunks_from(HEADER, |chunk| whole.extend_from_slice(&chunk));
+            Chunk::copy_of(&whole)
+        }
+    }
+}
+
+/// Takes an ICMP error about a datagram of ours: a connected socket reports it.
+pub(crate) fn receive_error(stack: &Stack, unreachable: &Unreachable) {
+    let flows = stack
+        .udp
+        .0
+        .lock()
+        .get(&unreachable.local.port)
+        .cloned()
+        .unwrap_or_default();
+    for flow in flows {
+        if flow.binding().remote == Some(unreachable.remote) && unreachable.mtu.is_none() && unreachable.is_hard {
+            flow.fail(unreachable.errno);
+        }
+    }
+}
+
+/// How a datagram is sent.
+pub(crate) struct Sending {
+    pub(crate) local: Endpoint,
+    pub(crate) remote: Endpoint,
+    pub(crate) ttl: u8,
+    pub(crate) tos: u8,
+    pub(crate) dont_fragment: bool,
+}
+
+/// Sends a datagram.
+pub(crate) fn send(stack: &Stack, sending: &Sending, payload: &[Chunk], path: &mut Path) -> Result<(), Errno> {
+    let length: usize = payload.iter().map(|chunk| chunk.len()).sum();
+    if length > LARGEST {
+        return Err(Errno::MSGSIZE);
+    }
+    let mut header = Header::new();
+    let mut packet = UdpPacket::new_unchecked(header.prepend(HEADER));
+    packet.set_src_port(sending.local.port);
+    packet.set_dst_port(sending.remote.port);
+    packet.set_len((HEADER + length) as u16);
+    let outgoing = Outgoing {
+        source: sending.local.address,
+        destination: sending.remote.address,
+        protocol: protocol::UDP,
+        ttl: sending.ttl,
+        tos: sending.tos,
+        dont_fragment: sending.dont_fragment,
+        checksum_at: Some(CHECKSUM_AT),
+        segment_size: None,
+        payload,
+    };
+    stack.send(header, &outgoing, path)
+}

@@ -1,0 +1,8 @@
+//! The stack against Linux's own network: on a TAP device, each test in a network namespace of its own.
+#![cfg(target_os = "linux")]
+
+#[path = "../support/mod.rs"]
+mod support;
+mod tap;
+mod tcp;
+mod udp;
