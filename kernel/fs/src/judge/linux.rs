@@ -43,6 +43,19 @@ fn status(result: rustix::io::Result<Stat>) -> Outcome {
     }
 }
 
+/// Runs `act` as an ordinary user; `None` where there is only one user, as in a user namespace.
+pub(super) fn as_user<T>(user: u32, other_group: u32, act: impl FnOnce() -> T) -> Option<T> {
+    let (root, root_group) = (Uid::ROOT, Gid::ROOT);
+    rustix::thread::set_thread_groups(&[Gid::from_raw(other_group)]).ok()?;
+    rustix::thread::set_thread_res_gid(root_group, Gid::from_raw(user), root_group).ok()?;
+    rustix::thread::set_thread_res_uid(root, Uid::from_raw(user), root).ok()?;
+    let result = act();
+    rustix::thread::set_thread_res_uid(root, root, root).expect("back to root");
+    rustix::thread::set_thread_res_gid(root_group, root_group, root_group).expect("back to root's group");
+    rustix::thread::set_thread_groups(&[]).expect("back to no groups");
+    Some(result)
+}
+
 pub(super) fn run(operation: &Operation) -> Outcome {
     match operation {
         Operation::MakeDirectory(path, permissions) => done(rustix::fs::mkdir(path, mode(*permissions))),
@@ -128,7 +141,7 @@ pub(super) fn run(operation: &Operation) -> Outcome {
             CWD,
             path,
             rustix::fs::Access::from_bits_retain(u32::from(*access)),
-            AtFlags::empty(),
+            AtFlags::EACCESS,
         )),
         Operation::List(path) => list(path).unwrap_or_else(Outcome::from),
         Operation::SetXattr(path, name, how) => {
@@ -159,7 +172,7 @@ pub(super) fn run(operation: &Operation) -> Outcome {
 fn list(path: &str) -> rustix::io::Result<Outcome> {
     let directory = rustix::fs::open(path, OFlags::DIRECTORY, Mode::empty())?;
     let mut names = Vec::new();
-    for entry in rustix::fs::Dir::read_from(directory)? {
+    for entry in rustix::fs::Dir::new(directory)? {
         names.push(entry?.file_name().to_bytes().to_vec());
     }
     names.sort();

@@ -20,6 +20,10 @@ use operation::{Operation, Random};
 
 const SEQUENCES: u64 = 60;
 const LENGTH: usize = 400;
+/// An ordinary user and their group; files are given to users and groups 0 to 2.
+const USER: u32 = 1;
+/// Their supplementary group.
+const OTHER_GROUP: u32 = 2;
 
 /// Runs the test `name` of this program where it may mount and change its root.
 fn run_apart(name: &str) {
@@ -73,10 +77,16 @@ fn compare_tmpfs() {
         std::fs::create_dir(&path).unwrap();
         mount_tmpfs(&path);
         std::fs::create_dir(format!("{path}/base")).unwrap();
+        std::fs::set_permissions(
+            format!("{path}/base"),
+            std::os::unix::fs::PermissionsExt::from_mode(0o777),
+        )
+        .unwrap();
         let (_, root) = Tmpfs::create(&Options::default());
         let context = context(&root);
         context.make_directory(b"/base", 0o777).unwrap();
         let context = ours::enter(&disk, &context, b"/base");
+        context.change_mode(&context.base, 0o777).unwrap();
         with_root(&path, || compare(seed, &disk, &context, false));
     }
 }
@@ -94,6 +104,7 @@ fn compare_overlay() {
             linux::run(&Operation::random(&mut random));
         }
     });
+    std::fs::set_permissions("/tmp/lower/base", std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     let image = make_image("/tmp/lower".as_ref(), &["-Eforce-inode-extended"]);
     for seed in 1..=SEQUENCES {
         for name in ["upper", "work", "merged"] {
@@ -137,17 +148,35 @@ fn compare(seed: u64, disk: &MemoryDisk, context: &vfs::Context, overlay: bool) 
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let mut random = Random::new(seed);
     let mut history = Vec::new();
+    let user = vfs::Context {
+        credentials: Arc::new(vfs::Credentials {
+            user: USER,
+            group: USER,
+            groups: vec![OTHER_GROUP],
+            capabilities: vfs::Capabilities::empty(),
+        }),
+        ..context.clone()
+    };
+    let users_exist = linux::as_user(USER, OTHER_GROUP, || ()).is_some();
     for step in 0..LENGTH {
         let operation = Operation::random(&mut random);
-        let expected = linux::run(&operation);
-        let actual = ours::run(disk, context, &operation);
-        history.push(format!("{operation:?} -> {expected:?}"));
+        let as_user = random.below(3) == 0;
+        let (expected, actual) = if as_user && users_exist {
+            (
+                linux::as_user(USER, OTHER_GROUP, || linux::run(&operation)).expect("it worked before"),
+                ours::run(disk, &user, &operation),
+            )
+        } else {
+            (linux::run(&operation), ours::run(disk, context, &operation))
+        };
+        let who = if as_user { "user" } else { "root" };
+        history.push(format!("{who}: {operation:?} -> {expected:?}"));
         if overlay && operation.is_special_on_overlayfs(&expected) {
             continue;
         }
         assert!(
             expected.same(&actual, overlay),
-            "sequence {seed}, step {step}: {operation:?}\nLinux: {expected:?}\nours:  {actual:?}\nbefore:\n{}",
+            "sequence {seed}, step {step}: {who}: {operation:?}\nLinux: {expected:?}\nours:  {actual:?}\nbefore:\n{}",
             history[history.len().saturating_sub(60)..].join("\n")
         );
     }

@@ -1,6 +1,6 @@
 //! Content of regular files: own pages over those of the lower file, and holes.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -23,6 +23,8 @@ const PUNCH_HOLE: u32 = 2;
 pub(super) struct Regular {
     size: u64,
     pages: BTreeMap<u64, Frame>,
+    /// Own pages that `fallocate(2)` has made and nobody has written: they still count as holes.
+    unwritten: BTreeSet<u64>,
     /// Bytes that show the lower file where there is no own page: its size, or a whole number of pages after a cut.
     lower_size: u64,
     pub(super) seals: Seals,
@@ -39,6 +41,7 @@ impl Regular {
         Self {
             size: lower_size,
             pages: BTreeMap::new(),
+            unwritten: BTreeSet::new(),
             lower_size,
             seals: Seals::SEAL,
         }
@@ -64,13 +67,14 @@ impl Regular {
             return Err(Errno::NXIO);
         }
         let first = offset / PAGE;
-        let has_data = |index: u64| index < self.lower_pages() || self.pages.contains_key(&index);
+        let written = |index: &u64| !self.unwritten.contains(index);
+        let has_data = |index: u64| index < self.lower_pages() || self.pages.contains_key(&index) && written(&index);
         let found = if hole {
             (first..).find(|&index| index * PAGE >= self.size || !has_data(index))
         } else if has_data(first) {
             Some(first)
         } else {
-            self.pages.range(first..).next().map(|(&index, _)| index)
+            self.pages.range(first..).map(|(&index, _)| index).find(written)
         };
         match found.map(|index| (index * PAGE).max(offset)) {
             Some(position) if position < self.size => Ok(position),
@@ -174,6 +178,7 @@ impl Node {
 
     /// The own page `index`, made if need be.
     fn own_page(&self, regular: &mut Regular, index: u64) -> Result<Frame> {
+        regular.unwritten.remove(&index);
         if let Some(frame) = regular.pages.get(&index) {
             return Ok(frame.clone());
         }
@@ -242,6 +247,7 @@ impl Node {
             match part {
                 Ok((_, _, 0)) => break,
                 Ok((frame, length, count)) => {
+                    regular.unwritten.remove(&index);
                     if is_new {
                         regular.pages.insert(index, frame);
                         if index < regular.lower_pages() {
@@ -297,6 +303,7 @@ impl Node {
         }
         regular.size = size;
         let gone = regular.pages.split_off(&size.div_ceil(PAGE));
+        regular.unwritten.split_off(&size.div_ceil(PAGE));
         zero_behind(regular);
         Ok(gone.into_values().collect())
     }
@@ -327,8 +334,9 @@ impl Node {
                 }
                 for index in range.clone() {
                     // What the lower file holds has its room already.
-                    if index >= regular.lower_pages() {
+                    if index >= regular.lower_pages() && !regular.pages.contains_key(&index) {
                         self.own_page(&mut regular, index)?;
+                        regular.unwritten.insert(index);
                     }
                 }
                 if mode & KEEP_SIZE == 0 && end > regular.size {
@@ -354,6 +362,7 @@ impl Node {
             let lower = index < regular.lower_pages();
             let whole = position % PAGE == 0 && stop % PAGE == 0;
             if whole && !lower {
+                regular.unwritten.remove(&index);
                 if regular.pages.remove(&index).is_some() {
                     self.file_system.limits.give_pages(1);
                 }
@@ -390,9 +399,10 @@ impl Pages for Node {
         if index >= regular.size.div_ceil(PAGE) {
             return Err(Errno::IO.into());
         }
-        match (&self.lower, regular.pages.get(&index)) {
-            (_, Some(frame)) => Ok(frame.clone()),
-            (Some(lower), None) if index < regular.lower_pages() => lower.pages().ok_or(Errno::IO)?.page(index),
+        match &self.lower {
+            Some(lower) if index < regular.lower_pages() && !regular.pages.contains_key(&index) => {
+                lower.pages().ok_or(Errno::IO)?.page(index)
+            }
             // A mapping keeps the page, so a later write has to find the same one.
             _ => self.own_page(&mut regular, index),
         }

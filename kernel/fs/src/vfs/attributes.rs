@@ -3,13 +3,14 @@
 use alloc::vec::Vec;
 
 use abi::Errno;
-use file::{FileType, Result};
+use file::{FileType, Result, Status};
 
-use super::{Access, Capabilities, Context, MountFlags, Place};
-use crate::inode::{AttributeChange, Link, XattrMode};
+use super::{Access, Capabilities, Context, Credentials, MountFlags, Place};
+use crate::inode::{AttributeChange, Inode, Link, XattrMode};
 
 const SET_USER_ID: u16 = 0o4000;
 const SET_GROUP_ID: u16 = 0o2000;
+const STICKY: u16 = 0o1000;
 /// Bytes of the longest name of an extended attribute.
 const XATTR_NAME_MAX: usize = 255;
 /// Bytes of the longest value of an extended attribute.
@@ -60,7 +61,7 @@ impl Context {
             return Err(Errno::PERM.into());
         }
         inode.set_attributes(&AttributeChange {
-            permissions: without_set_ids(status.file_type, status.permissions),
+            permissions: without_set_ids(&self.credentials, &status),
             uid,
             gid,
             ..AttributeChange::default()
@@ -103,6 +104,7 @@ impl Context {
         }
         place.mount.check_writable()?;
         self.credentials.check(&inode.status()?, Access::WRITE)?;
+        drop_set_ids(&self.credentials, &**inode)?;
         inode.truncate(size)
     }
 
@@ -150,21 +152,8 @@ impl Context {
     /// `getxattr(2)`.
     pub fn xattr(&self, place: &Place, name: &[u8]) -> Result<Vec<u8>> {
         check_xattr_name(name)?;
-        let inode = place.inode()?;
-        let missing = match namespace(name) {
-            Namespace::User if has_user_xattrs(inode.file_type()) => {
-                self.credentials.check(&inode.status()?, Access::READ)?;
-                false
-            }
-            Namespace::User => true,
-            Namespace::Trusted => !self.credentials.can(Capabilities::SYS_ADMIN),
-            Namespace::Security => false,
-            Namespace::Other => return Err(Errno::OPNOTSUPP.into()),
-        };
-        if missing {
-            return Err(Errno::NODATA.into());
-        }
-        inode.xattr(name)
+        self.check_xattr(place, name, Access::READ)?;
+        place.inode()?.xattr(name)
     }
 
     /// `listxattr(2)`: the names that the caller may know.
@@ -194,15 +183,35 @@ impl Context {
     }
 
     fn check_xattr_change(&self, place: &Place, name: &[u8]) -> Result<()> {
-        let inode = place.inode()?;
         place.mount.check_writable()?;
+        self.check_xattr(place, name, Access::WRITE)
+    }
+
+    /// Whether the caller may read or write an extended attribute: each namespace has a rule of its own, see `xattr(7)`.
+    fn check_xattr(&self, place: &Place, name: &[u8], access: Access) -> Result<()> {
+        let inode = place.inode()?;
+        let writes = access == Access::WRITE;
+        // What they may not know of is not there.
+        let refusal = if writes { Errno::PERM } else { Errno::NODATA };
+        let privileged = self.credentials.can(Capabilities::SYS_ADMIN);
         match namespace(name) {
-            Namespace::User if has_user_xattrs(inode.file_type()) => {
-                Ok(self.credentials.check(&inode.status()?, Access::WRITE)?)
+            Namespace::Trusted if !privileged => Err(refusal.into()),
+            Namespace::Security if writes && !privileged => Err(Errno::PERM.into()),
+            Namespace::Trusted | Namespace::Security => Ok(()),
+            Namespace::System => Err(Errno::OPNOTSUPP.into()),
+            Namespace::User if !has_user_xattrs(inode.file_type()) => Err(refusal.into()),
+            Namespace::User => {
+                let status = inode.status()?;
+                let shared = status.file_type == FileType::Directory && status.permissions & STICKY != 0;
+                if writes && shared && !self.credentials.owns(&status) {
+                    return Err(Errno::PERM.into());
+                }
+                Ok(self.credentials.check(&status, access)?)
             }
-            Namespace::Trusted | Namespace::Security if self.credentials.can(Capabilities::SYS_ADMIN) => Ok(()),
-            Namespace::Other => Err(Errno::OPNOTSUPP.into()),
-            _ => Err(Errno::PERM.into()),
+            Namespace::Unknown => {
+                self.credentials.check(&inode.status()?, access)?;
+                Err(Errno::OPNOTSUPP.into())
+            }
         }
     }
 }
@@ -211,7 +220,8 @@ enum Namespace {
     User,
     Trusted,
     Security,
-    Other,
+    System,
+    Unknown,
 }
 
 fn namespace(name: &[u8]) -> Namespace {
@@ -219,7 +229,8 @@ fn namespace(name: &[u8]) -> Namespace {
         () if name.starts_with(b"user.") => Namespace::User,
         () if name.starts_with(b"trusted.") => Namespace::Trusted,
         () if name.starts_with(b"security.") => Namespace::Security,
-        () => Namespace::Other,
+        () if name.starts_with(b"system.") => Namespace::System,
+        () => Namespace::Unknown,
     }
 }
 
@@ -234,12 +245,29 @@ fn check_xattr_name(name: &[u8]) -> core::result::Result<(), Errno> {
     }
 }
 
-/// The permission bits that a file keeps when its owner changes or its content is written to: `None` when all.
-fn without_set_ids(file_type: FileType, permissions: u16) -> Option<u16> {
+/// The permission bits without those that would lend the owner's or the group's rights to what somebody else has changed; `None` when there are none.
+fn without_set_ids(credentials: &Credentials, status: &Status) -> Option<u16> {
+    let mut dropped = SET_USER_ID;
     // Without the group's execute bit, the set-group-ID bit means something else.
-    let dropped = match permissions & 0o010 {
-        0 => SET_USER_ID,
-        _ => SET_USER_ID | SET_GROUP_ID,
-    };
-    (file_type != FileType::Directory && permissions & dropped != 0).then_some(permissions & !dropped)
+    let privileged = credentials.is_member(status.gid) || credentials.can(Capabilities::FSETID);
+    if status.permissions & 0o010 != 0 || !privileged {
+        dropped |= SET_GROUP_ID;
+    }
+    (status.file_type != FileType::Directory && status.permissions & dropped != 0)
+        .then_some(status.permissions & !dropped)
+}
+
+/// To be called before somebody changes the content of a file.
+pub(super) fn drop_set_ids(credentials: &Credentials, inode: &dyn Inode) -> Result<()> {
+    if credentials.can(Capabilities::FSETID) || inode.file_type() != FileType::Regular {
+        return Ok(());
+    }
+    let permissions = without_set_ids(credentials, &inode.status()?);
+    if permissions.is_some() {
+        inode.set_attributes(&AttributeChange {
+            permissions,
+            ..AttributeChange::default()
+        })?;
+    }
+    Ok(())
 }

@@ -41,13 +41,14 @@ impl Context {
 
     fn make(&self, path: &[u8], kind: NewKind<'_>, permissions: u16) -> Result<()> {
         self.make_entry(path, kind.file_type() == FileType::Directory, &mut |directory, name| {
+            self.check_create(directory)?;
             let directory = directory.inode()?;
             let new = self.new_inode(&directory.status()?, kind, permissions);
             directory.create(name, &new)
         })
     }
 
-    /// Checks that a name may be made, and makes it.
+    /// Makes a name that is free; `make` also checks what remains to be checked.
     fn make_entry(
         &self,
         path: &[u8],
@@ -68,7 +69,6 @@ impl Context {
                 return Err(Errno::NOENT.into());
             }
             parent.mount.check_writable()?;
-            self.check_create(&parent)?;
             let inode = make(&parent, &name)?;
             parent.dentry.created(&mut children, &name, inode)
         };
@@ -117,12 +117,28 @@ impl Context {
             if !Arc::ptr_eq(&directory.mount, &from.mount) {
                 return Err(Errno::XDEV.into());
             }
+            self.check_link_source(&inode)?;
+            self.check_create(directory)?;
             if inode.file_type() == FileType::Directory {
                 return Err(Errno::PERM.into());
             }
             directory.inode()?.link(name, &inode)?;
             Ok(inode.clone())
         })
+    }
+
+    /// Whether the caller may give a file another name, as with `fs.protected_hardlinks`: somebody else's file only when they could also
+    /// read and change it.
+    fn check_link_source(&self, inode: &Arc<dyn Inode>) -> Result<()> {
+        let status = inode.status()?;
+        let privileged = status.permissions & 0o4000 != 0 || status.permissions & 0o2010 == 0o2010;
+        let harmless = status.file_type == FileType::Regular
+            && !privileged
+            && self.credentials.check(&status, Access::READ | Access::WRITE).is_ok();
+        if harmless || self.credentials.owns(&status) {
+            return Ok(());
+        }
+        Err(Errno::PERM.into())
     }
 
     /// `link(2)` between two paths; `lookup` says whether a symbolic link at `from` is followed.

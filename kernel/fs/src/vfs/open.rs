@@ -6,6 +6,7 @@ use abi::{Errno, OpenFlags};
 use file::pipe::Fifo;
 use file::{File, FileType, Result};
 
+use super::attributes::drop_set_ids;
 use super::walk::{Last, Walk};
 use super::{Access, Context, Lookup, MountFlags, OpenInode, Place, Resolve};
 use crate::inode::{Inode, NewKind};
@@ -117,7 +118,7 @@ impl Context {
         let created = inode.create_unnamed(&new)?;
         let name = alloc::format!("#{}", created.status()?.inode);
         let place = directory.with(super::Dentry::top(created, name.as_bytes()));
-        Ok(OpenInode::with_inode(&place)?)
+        Ok(OpenInode::with_inode(&place, &self.credentials)?)
     }
 
     /// Opens what lies at a place, such as a handle made with `O_PATH`. `created`: by this very call, so that permissions do not matter.
@@ -148,11 +149,12 @@ impl Context {
             }
             _ => {
                 if truncates && !created {
+                    drop_set_ids(&self.credentials, &**inode)?;
                     inode.truncate(0)?;
                 }
                 Ok(match inode.open()? {
                     Some(file) => OpenInode::with_file(place, file)?,
-                    None => OpenInode::with_inode(place)?,
+                    None => OpenInode::with_inode(place, &self.credentials)?,
                 })
             }
         }

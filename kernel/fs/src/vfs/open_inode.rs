@@ -7,7 +7,8 @@ use abi::Errno;
 use file::{DirectoryEntry, File, FileType, Pages, Readiness, Result, Sink, Source, Status, UserMemory};
 use task::WaitQueue;
 
-use super::Place;
+use super::attributes::drop_set_ids;
+use super::{Capabilities, Credentials, Place};
 use crate::inode::Inode;
 
 /// Positions of `.` and `..`, which come before a directory's entries.
@@ -18,6 +19,8 @@ pub struct OpenInode {
     place: Place,
     inode: Arc<dyn Inode>,
     content: Content,
+    /// Who opened it, unless their writes leave set-user-ID bits alone.
+    writer: Option<Arc<Credentials>>,
 }
 
 enum Content {
@@ -32,22 +35,28 @@ enum Content {
 impl OpenInode {
     /// A handle that stands for the path only (`O_PATH`).
     pub fn path_only(place: &Place) -> core::result::Result<Arc<Self>, Errno> {
-        Self::with(place, Content::None)
+        Self::with(place, Content::None, None)
     }
 
-    pub(super) fn with_inode(place: &Place) -> core::result::Result<Arc<Self>, Errno> {
-        Self::with(place, Content::Inode)
+    pub(super) fn with_inode(place: &Place, opener: &Arc<Credentials>) -> core::result::Result<Arc<Self>, Errno> {
+        let writer = (!opener.can(Capabilities::FSETID)).then(|| opener.clone());
+        Self::with(place, Content::Inode, writer)
     }
 
     pub(super) fn with_file(place: &Place, file: Arc<dyn File>) -> core::result::Result<Arc<Self>, Errno> {
-        Self::with(place, Content::File(file))
+        Self::with(place, Content::File(file), None)
     }
 
-    fn with(place: &Place, content: Content) -> core::result::Result<Arc<Self>, Errno> {
+    fn with(
+        place: &Place,
+        content: Content,
+        writer: Option<Arc<Credentials>>,
+    ) -> core::result::Result<Arc<Self>, Errno> {
         Ok(Arc::new(Self {
             inode: place.inode()?.clone(),
             place: place.clone(),
             content,
+            writer,
         }))
     }
 
@@ -75,6 +84,14 @@ impl OpenInode {
             Content::Inode => Ok(None),
             Content::File(file) => Ok(Some(file)),
             Content::None => Err(Errno::BADF),
+        }
+    }
+
+    /// To be called before the content changes.
+    pub(super) fn before_change(&self) -> Result<()> {
+        match &self.writer {
+            Some(writer) => drop_set_ids(writer, &*self.inode),
+            None => Ok(()),
         }
     }
 
@@ -125,14 +142,20 @@ impl File for OpenInode {
     fn write(&self, offset: u64, source: &mut dyn Source) -> Result<usize> {
         match self.delegate()? {
             Some(file) => file.write(offset, source),
-            None => self.inode.write(offset, source),
+            None => {
+                self.before_change()?;
+                self.inode.write(offset, source)
+            }
         }
     }
 
     fn append(&self, source: &mut dyn Source) -> Result<(usize, u64)> {
         match self.delegate()? {
             Some(file) => file.append(source),
-            None => self.inode.append(source),
+            None => {
+                self.before_change()?;
+                self.inode.append(source)
+            }
         }
     }
 
@@ -200,13 +223,16 @@ impl File for OpenInode {
     fn truncate(&self, size: u64) -> Result<()> {
         match self.delegate()? {
             Some(file) => file.truncate(size),
-            None => self.inode.truncate(size),
+            None => {
+                self.before_change()?;
+                self.inode.truncate(size)
+            }
         }
     }
 
-    fn sync(&self, _data_only: bool) -> Result<()> {
+    fn sync(&self, data_only: bool) -> Result<()> {
         match self.delegate()? {
-            Some(file) => file.sync(_data_only),
+            Some(file) => file.sync(data_only),
             // What is written lives in memory only, and what is on the disk is never written.
             None => Ok(()),
         }
