@@ -40,6 +40,18 @@ fn main(boot: hal::boot::Boot) -> ! {
     hal::console::write(alloc::format!("slept {} ns\n", hal::time::monotonic() - before).as_bytes());
     hal::console::write(b"unikernel: user mode works\n");
     smp();
+    if boot.arguments().any(|word| word == "button") {
+        assert!(hal::power::set_button_handler(|| hal::power::exit(9)));
+        hal::console::set_input_handler(|| {
+            while let Some(byte) = hal::console::read() {
+                hal::console::write(&[b'<', byte, b'>']);
+            }
+        });
+        loop {
+            hal::cpu::idle();
+            hal::interrupt::dispatch();
+        }
+    }
     if boot.arguments().any(|word| word == "panic") {
         panic!("as \"asked\"");
     }

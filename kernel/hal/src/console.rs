@@ -1,25 +1,143 @@
 //! The console (the first serial port) and the status channel (QEMU's debug port).
+//!
+//! Output goes into a buffer that is sent when the CPU has nothing better to do, so a slow port never slows the application.
 
+use alloc::collections::VecDeque;
 use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::arch;
 use crate::sync::SpinLock;
 
-static OUTPUT: SpinLock<()> = SpinLock::new(());
+/// Bytes that wait for a slow port before output is lost.
+const LARGEST_BUFFER: usize = 256 << 10;
+/// Bytes that are sent at once before the caller looks at its devices again.
+const STEP: usize = 64;
+/// Bytes from which on a write sends what the port takes at once.
+const HIGH_WATER: usize = 16 << 10;
+/// How long the last output may take when the machine ends, in nanoseconds.
+const FLUSH_TIME: u64 = 1_000_000_000;
 
-/// Writes to the console.
-pub fn write(bytes: &[u8]) {
-    let _guard = OUTPUT.lock();
-    send(bytes);
+static OUTPUT: SpinLock<Output> = SpinLock::new(Output {
+    buffer: VecDeque::new(),
+    lost: 0,
+});
+/// Length of the buffer, so that a look costs no lock.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+struct Output {
+    buffer: VecDeque<u8>,
+    /// Bytes that did not fit.
+    lost: usize,
 }
 
-/// Sends bytes, waiting for the port.
-fn send(bytes: &[u8]) {
-    for chunk in bytes.chunks(arch::FIFO_SIZE) {
-        while !arch::can_send() {
-            core::hint::spin_loop();
+impl Output {
+    fn add(&mut self, bytes: &[u8]) -> bool {
+        let fits = self.buffer.len() + bytes.len() <= LARGEST_BUFFER && self.buffer.try_reserve(bytes.len()).is_ok();
+        if fits {
+            self.buffer.extend(bytes);
         }
-        chunk.iter().copied().for_each(arch::send);
+        fits
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if self.buffer.len() + bytes.len() > HIGH_WATER {
+            self.send(usize::MAX);
+        }
+        if self.lost > 0 && bytes.len() + self.buffer.len() <= LARGEST_BUFFER / 2 {
+            let mut note = Text::default();
+            let _ = writeln!(
+                note,
+                "unikernel: {} bytes of output were lost, the console is too slow",
+                self.lost
+            );
+            if self.add(note.bytes()) {
+                self.lost = 0;
+            }
+        }
+        if !self.add(bytes) {
+            self.lost += bytes.len();
+        }
+    }
+
+    /// Sends up to `limit` bytes, as long as the port takes them at once.
+    fn send(&mut self, limit: usize) {
+        let mut left = limit;
+        while left > 0 && !self.buffer.is_empty() && arch::can_send() {
+            let count = arch::FIFO_SIZE.min(left).min(self.buffer.len());
+            self.buffer.drain(..count).for_each(arch::send);
+            left -= count;
+        }
+        if self.buffer.is_empty() && self.buffer.capacity() > HIGH_WATER {
+            self.buffer = VecDeque::new();
+        }
+        WAITING.store(self.buffer.len(), Ordering::Relaxed);
+    }
+}
+
+/// A line without allocation.
+struct Text {
+    bytes: [u8; 128],
+    length: usize,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self {
+            bytes: [0; 128],
+            length: 0,
+        }
+    }
+}
+
+impl Text {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self
+            .bytes
+            .get_mut(self.length..self.length + text.len())
+            .ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.length += text.len();
+        Ok(())
+    }
+}
+
+/// Writes to the console: all of the bytes together, without waiting. When the port has been too slow for long, they are lost and a line
+/// says later how many.
+pub fn write(bytes: &[u8]) {
+    let mut output = OUTPUT.lock();
+    output.write(bytes);
+    WAITING.store(output.buffer.len(), Ordering::Relaxed);
+}
+
+/// Sends a part of what waits; false when nothing more can be sent now. [`crate::cpu::idle`] does it as well.
+pub fn send_some() -> bool {
+    if WAITING.load(Ordering::Relaxed) == 0 {
+        return false;
+    }
+    // Another CPU that holds the lock sends or will.
+    let Some(mut output) = OUTPUT.try_lock() else {
+        return false;
+    };
+    let before = output.buffer.len();
+    output.send(STEP);
+    !output.buffer.is_empty() && output.buffer.len() < before
+}
+
+/// Sends everything that waits, for at most a second.
+pub(crate) fn flush() {
+    let deadline = arch::monotonic_nanoseconds() + FLUSH_TIME;
+    let Some(mut output) = OUTPUT.try_lock() else {
+        return;
+    };
+    while !output.buffer.is_empty() && arch::monotonic_nanoseconds() < deadline {
+        output.send(usize::MAX);
     }
 }
 
@@ -28,12 +146,29 @@ pub fn read() -> Option<u8> {
     arch::receive()
 }
 
+/// Calls `handler` from [`crate::interrupt::dispatch`] when bytes come in.
+pub fn set_input_handler(handler: fn()) {
+    *INPUT.lock() = Some(handler);
+    arch::enable_serial_interrupt(|_| {
+        let handler = *INPUT.lock();
+        if let Some(handler) = handler {
+            handler();
+        }
+    });
+}
+
+static INPUT: SpinLock<Option<fn()>> = SpinLock::new(None);
+
 /// Writes formatted text to the console at once, in whatever state the kernel is.
 pub(crate) fn emergency(text: fmt::Arguments<'_>) {
     struct Raw;
     impl Write for Raw {
         fn write_str(&mut self, text: &str) -> fmt::Result {
-            send(text.as_bytes());
+            for chunk in text.as_bytes().chunks(arch::FIFO_SIZE) {
+                // A port that never gets ready must not keep the machine from ending.
+                (0..1_000_000).find(|_| arch::can_send());
+                chunk.iter().copied().for_each(arch::send);
+            }
             Ok(())
         }
     }

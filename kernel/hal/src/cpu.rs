@@ -22,6 +22,11 @@ pub fn kick(cpu: usize) {
 
 /// Halts this CPU until an interrupt arrives; returns at once when one has come that [`crate::interrupt::dispatch`] has not handled yet.
 pub fn idle() {
+    while crate::console::send_some() {
+        if arch::has_interrupts() {
+            return;
+        }
+    }
     arch::idle();
 }
 

@@ -30,6 +30,7 @@ pub(crate) fn fail(message: fmt::Arguments<'_>, address: usize, frame: usize) ->
         // A failure while reporting one, or on another CPU meanwhile: nothing more to say.
         power::end(EXIT_CODE);
     }
+    console::flush();
     console::emergency(format_args!("\nunikernel: panic: {message}\n"));
     if address != 0 {
         console::emergency(format_args!("unikernel:   at {:#x}\n", arch::link_address(address)));

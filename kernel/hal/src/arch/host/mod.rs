@@ -211,3 +211,13 @@ pub(crate) fn read_firmware(_address: u64, length: usize) -> std::vec::Vec<u8> {
 }
 
 pub(crate) fn start_others(_main: fn() -> !) {}
+
+pub(crate) fn enable_serial_interrupt(_handler: crate::interrupt::Handler) {}
+
+pub(crate) fn enable_power_button() -> bool {
+    false
+}
+
+pub(crate) fn has_interrupts() -> bool {
+    false
+}

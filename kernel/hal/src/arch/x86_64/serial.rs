@@ -1,6 +1,8 @@
 //! The first serial port, a 16550 at I/O port 0x3f8, and QEMU's debug port.
 
 use super::instructions::{in8, out8};
+use super::io_apic;
+use crate::interrupt;
 
 const DATA: u16 = 0x3f8;
 const INTERRUPTS: u16 = 0x3f9;
@@ -50,10 +52,20 @@ pub(crate) fn receive() -> Option<u8> {
     }
 }
 
-/// Asks for interrupts when bytes come in and, with `transmit`, when the transmitter is empty.
-pub(crate) fn enable_interrupts(transmit: bool) {
-    // SAFETY: a register of the serial port.
-    unsafe { out8(INTERRUPTS, if transmit { 3 } else { 1 }) };
+/// The input of the interrupt controller.
+const INTERRUPT: u32 = 4;
+
+/// Lets incoming bytes call `handler` from `interrupt::dispatch`.
+pub(crate) fn enable_serial_interrupt(handler: interrupt::Handler) {
+    let Some(vector) = interrupt::allocate(handler) else {
+        return;
+    };
+    io_apic::route_interrupt(INTERRUPT, vector);
+    // SAFETY: registers of the serial port. OUT2 lets its interrupt through.
+    unsafe {
+        out8(MODEM_CONTROL, 0x0b);
+        out8(INTERRUPTS, 1);
+    }
 }
 
 /// Whether the debug port is there.
