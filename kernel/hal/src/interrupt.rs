@@ -1,12 +1,13 @@
 //! Interrupts as notes: a trap only writes down which came, and [`dispatch`] runs their handlers from ordinary kernel code.
 
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::arch;
 use crate::sync::SpinLock;
 
-/// Called by [`dispatch`] with the vector.
-pub type Handler = fn(usize);
+/// Called by [`dispatch`].
+pub type Handler = Arc<dyn Fn() + Send + Sync>;
 
 const FIRST_DEVICE_VECTOR: usize = 0x30;
 const LAST_DEVICE_VECTOR: usize = 0xef;
@@ -34,9 +35,9 @@ pub(crate) fn set_handler(vector: usize, handler: Handler) {
 pub fn dispatch() {
     crate::console::send_some();
     arch::take_interrupts(|vector| {
-        let handler = *HANDLERS[vector].lock();
+        let handler = HANDLERS[vector].lock().clone();
         if let Some(handler) = handler {
-            handler(vector);
+            handler();
         }
     });
 }

@@ -13,8 +13,12 @@ extern crate std;
 mod acpi;
 mod arch;
 pub mod boot;
+#[cfg(target_os = "none")]
+pub mod bus;
 pub mod console;
 pub mod cpu;
+#[cfg(target_os = "none")]
+pub mod fw_cfg;
 pub mod interrupt;
 pub mod mem;
 mod panic;
@@ -24,3 +28,4 @@ pub mod sync;
 pub mod time;
 pub mod timer;
 pub mod user;
+pub mod virtio;

@@ -8,6 +8,7 @@ mod cpu;
 pub(crate) mod entry;
 mod features;
 mod fpu;
+mod fw_cfg;
 mod instructions;
 mod io_apic;
 mod paging;
@@ -28,6 +29,7 @@ pub(crate) use copy::{
 };
 pub(crate) use cpu::{cpu_count, current_cpu};
 pub(crate) use fpu::{State, state_components};
+pub(crate) use fw_cfg::{read_fw_cfg, start_fw_cfg};
 pub(crate) use instructions::fault_address;
 pub(crate) use instructions::{in8, in16, in32, out8, out16, out32};
 pub(crate) use paging::{entry_mask, map_device, page_number, page_pointer};

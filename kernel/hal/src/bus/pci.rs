@@ -1,0 +1,137 @@
+//! PCI functions and their configuration space (PCI Local Bus Specification 3.0, chapter 6).
+
+use alloc::vec::Vec;
+
+use super::Registers;
+use crate::arch;
+
+const VENDOR: u8 = 0x00;
+const COMMAND: u8 = 0x04;
+const CLASS: u8 = 0x08;
+const HEADER_TYPE: u8 = 0x0c;
+const BASE_ADDRESSES: u8 = 0x10;
+const SECONDARY_BUS: u8 = 0x18;
+const CAPABILITIES: u8 = 0x34;
+
+const MEMORY_SPACE: u32 = 1 << 1;
+const BUS_MASTER: u32 = 1 << 2;
+const INTX_DISABLE: u32 = 1 << 10;
+const HAS_CAPABILITIES: u32 = 1 << 20;
+const BRIDGE: u32 = 0x0604;
+
+/// A function of a PCI device.
+#[derive(Clone, Copy)]
+pub(super) struct Function {
+    /// Bus, device and function as configuration accesses have them.
+    address: u16,
+}
+
+/// All functions behind the host bridge, in the order of their addresses.
+pub(super) fn functions() -> impl Iterator<Item = Function> {
+    let mut found = Vec::new();
+    if arch::has_pci() {
+        scan(0, 0, &mut found);
+    }
+    found.into_iter()
+}
+
+fn scan(bus: u8, depth: usize, found: &mut Vec<Function>) {
+    for device in 0..32u16 {
+        for number in 0..8u16 {
+            let function = Function {
+                address: u16::from(bus) << 8 | device << 3 | number,
+            };
+            if function.vendor() == 0xffff {
+                if number == 0 {
+                    break;
+                }
+                continue;
+            }
+            found.push(function);
+            if function.read(CLASS) >> 16 == BRIDGE && depth < 8 {
+                let below = (function.read(SECONDARY_BUS) >> 8) as u8;
+                if below > bus {
+                    scan(below, depth + 1, found);
+                }
+            }
+            let has_more = function.read(HEADER_TYPE) >> 16 & 0x80 != 0;
+            if number == 0 && !has_more {
+                break;
+            }
+        }
+    }
+}
+
+impl Function {
+    /// A word of the configuration space; `offset` is a multiple of 4.
+    pub(super) fn read(self, offset: u8) -> u32 {
+        arch::read_pci(self.address, offset)
+    }
+
+    fn write(self, offset: u8, value: u32) {
+        // SAFETY: only commands of this module's callers are written: decoding, bus mastering and message interrupts.
+        unsafe { arch::write_pci(self.address, offset, value) };
+    }
+
+    pub(super) fn vendor(self) -> u16 {
+        self.read(VENDOR) as u16
+    }
+
+    pub(super) fn device(self) -> u16 {
+        (self.read(VENDOR) >> 16) as u16
+    }
+
+    /// Lets the device answer at its addresses, reach memory, and interrupt by messages only.
+    pub(super) fn enable(self) {
+        let command = self.read(COMMAND) as u16;
+        self.write(COMMAND, u32::from(command) | MEMORY_SPACE | BUS_MASTER | INTX_DISABLE);
+    }
+
+    /// Its capabilities, as (identifier, offset).
+    pub(super) fn capabilities(self) -> impl Iterator<Item = (u8, u8)> {
+        let first = if self.read(COMMAND) & HAS_CAPABILITIES == 0 {
+            0
+        } else {
+            self.read(CAPABILITIES) as u8 & !3
+        };
+        core::iter::successors(Some(first), move |&offset| Some((self.read(offset) >> 8) as u8 & !3))
+            .take_while(|&offset| offset >= 0x40)
+            // A list that bites its tail ends here.
+            .take(48)
+            .map(move |offset| (self.read(offset) as u8, offset))
+    }
+
+    /// The memory behind a base address register; `None` when it is not one of memory or was given no address.
+    pub(super) fn memory(self, register: u8) -> Option<u64> {
+        if register > 5 {
+            return None;
+        }
+        let offset = BASE_ADDRESSES + 4 * register;
+        let low = self.read(offset);
+        let high = match low & 0b111 {
+            0b000 => 0,
+            0b100 if register < 5 => self.read(offset + 4),
+            _ => return None,
+        };
+        let address = u64::from(high) << 32 | u64::from(low & !0xf);
+        (address != 0).then_some(address)
+    }
+
+    /// Maps a part of the memory behind a base address register.
+    pub(super) fn map(self, register: u8, offset: u32, length: u32) -> Option<Registers> {
+        let start = self.memory(register)?.checked_add(u64::from(offset))?;
+        // SAFETY: the firmware gave this range to the device.
+        Some(unsafe { Registers::map(start, length as usize) })
+    }
+
+    /// Turns message interrupts (MSI-X, section 6.8.2) on and returns the table's registers and number of entries.
+    pub(super) fn enable_messages(self) -> Option<(Registers, usize)> {
+        let (_, at) = self.capabilities().find(|&(identifier, _)| identifier == 0x11)?;
+        let control = self.read(at) >> 16;
+        let entries = (control & 0x7ff) as usize + 1;
+        let table = self.read(at + 4);
+        let registers = self.map(table as u8 & 7, table & !7, entries as u32 * 16)?;
+        self.write(at, (control & !(1 << 14) | 1 << 15) << 16);
+        Some((registers, entries))
+    }
+}

@@ -1,0 +1,63 @@
+//! Memory that a driver and its device take turns with.
+
+use crate::mem::{Frame, PAGE_SIZE};
+
+/// Bytes inside one page that belong to this value alone: nothing else maps or borrows them, so they can be borrowed here while no device has
+/// them.
+pub(crate) struct Buffer {
+    frame: Frame,
+    offset: usize,
+    length: usize,
+}
+
+impl Buffer {
+    /// A page of zeroes; `None` when memory is used up.
+    pub(crate) fn page() -> Option<Self> {
+        Some(Self {
+            frame: Frame::allocate_zeroed()?,
+            offset: 0,
+            length: PAGE_SIZE,
+        })
+    }
+
+    /// Cuts the buffer in two, the first of `length` bytes. Panics when it is shorter.
+    pub(crate) fn split(self, length: usize) -> (Self, Self) {
+        assert!(length <= self.length, "a buffer is cut inside");
+        let second = Self {
+            frame: self.frame.clone(),
+            offset: self.offset + length,
+            length: self.length - length,
+        };
+        (
+            Self {
+                frame: self.frame,
+                offset: self.offset,
+                length,
+            },
+            second,
+        )
+    }
+
+    /// Its bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // SAFETY: the range is inside the page and only this value reaches it (see the type): its constructor took a fresh page and `split`
+        // makes disjoint ranges.
+        unsafe { core::slice::from_raw_parts(self.frame.pointer().add(self.offset), self.length) }
+    }
+
+    /// Its bytes, to change.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `bytes`.
+        unsafe { core::slice::from_raw_parts_mut(self.frame.pointer().add(self.offset), self.length) }
+    }
+
+    /// Its bytes as the device addresses them.
+    pub(crate) fn address(&self) -> u64 {
+        self.frame.address() + self.offset as u64
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+}

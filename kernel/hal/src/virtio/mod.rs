@@ -1,0 +1,19 @@
+//! Virtio devices, version 1.x (OASIS "Virtual I/O Device (VIRTIO)", sections by number in the modules).
+//!
+//! The crate `virtio-drivers` was weighed: its network and block drivers wait for completions or fix the buffers' shape, and it offers
+//! no checksum or segmentation offload, which are worth more than the code they cost here.
+
+mod block;
+mod buffer;
+mod device;
+mod entropy;
+mod network;
+mod queue;
+
+pub use block::{Block, Done};
+pub use device::{Kind, VirtioDevice};
+pub use entropy::seed_random;
+pub use network::{Checksum, Network, Outgoing};
+
+pub(crate) use device::{Notifier, Transport};
+pub(crate) use queue::Layout;

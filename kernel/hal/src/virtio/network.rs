@@ -1,0 +1,326 @@
+//! Network cards (section 5.1).
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::buffer::Buffer;
+use super::device::{Kind, Notifier, Transport, VirtioDevice};
+use super::queue::{Part, Queue};
+use crate::mem::{self, PAGE_SIZE};
+use crate::sync::SpinLock;
+
+/// Features (5.1.3).
+mod feature {
+    /// The device completes checksums.
+    pub(super) const CSUM: u64 = 1 << 0;
+    /// The driver takes packets with partial checksums.
+    pub(super) const GUEST_CSUM: u64 = 1 << 1;
+    /// The device says the largest packet.
+    pub(super) const MTU: u64 = 1 << 3;
+    /// The device has a hardware address.
+    pub(super) const MAC: u64 = 1 << 5;
+    /// The device cuts TCP over IPv4 into segments.
+    pub(super) const HOST_TSO4: u64 = 1 << 11;
+}
+
+/// Bytes of the header before each packet (5.1.6).
+const HEADER: usize = 12;
+const NEEDS_CHECKSUM: u8 = 1;
+const CHECKSUM_VALID: u8 = 2;
+const SEGMENT_TCP4: u8 = 1;
+
+/// Bytes of a receive buffer: two to a page hold the largest Ethernet packet each.
+const RECEIVE_BUFFER: usize = PAGE_SIZE / 2;
+/// The most pages kept for packets to send.
+const SPARE_PAGES: usize = 32;
+/// Buffers given back to the device before it is told of them.
+const REFILL_BATCH: u32 = 16;
+const DEFAULT_MTU: u16 = 1500;
+
+/// Where the device completes a checksum.
+#[derive(Clone, Copy, Debug)]
+pub struct Checksum {
+    /// Where the sum starts in the packet, in bytes.
+    pub start: u16,
+    /// Its place, counted from there.
+    pub offset: u16,
+}
+
+/// What the device has to do with a packet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outgoing {
+    /// Complete a checksum; only where [`Network::completes_checksums`].
+    pub checksum: Option<Checksum>,
+    /// Cut the TCP payload behind so many bytes of headers into segments of so many; only where [`Network::cuts_segments`].
+    pub segments: Option<(u16, u16)>,
+}
+
+/// A network card.
+pub struct Network {
+    mac: [u8; 6],
+    mtu: u16,
+    features: u64,
+    receiver: SpinLock<Receiver>,
+    sender: SpinLock<Sender>,
+    receive_notifier: Notifier,
+    send_notifier: Notifier,
+    transport: Box<dyn Transport>,
+    on_receive: SpinLock<Option<Arc<dyn Fn() + Send + Sync>>>,
+}
+
+struct Receiver {
+    queue: Queue,
+    /// Buffers given back since the device was last told.
+    returned: u32,
+}
+
+struct Sender {
+    queue: Queue,
+    spare: Vec<Buffer>,
+}
+
+impl Network {
+    /// Starts a network card; `None` when the device is none or does not work.
+    pub fn start(mut device: VirtioDevice) -> Option<Arc<Self>> {
+        if device.kind() != Kind::Network {
+            return None;
+        }
+        let wanted = feature::CSUM | feature::GUEST_CSUM | feature::MTU | feature::MAC | feature::HOST_TSO4;
+        let features = device.negotiate(wanted)?;
+        let mac = if features & feature::MAC != 0 {
+            device.configuration(0)
+        } else {
+            random_mac()
+        };
+        let mtu = if features & feature::MTU != 0 {
+            u16::from_le_bytes(device.configuration(10))
+        } else {
+            DEFAULT_MTU
+        };
+        let size = queue_size();
+        let place: Arc<SpinLock<Option<Arc<Self>>>> = Arc::new(SpinLock::new(None));
+        let handler_place = place.clone();
+        let handler: crate::interrupt::Handler = Arc::new(move || {
+            let card = handler_place.lock().clone();
+            if let Some(card) = card {
+                card.notice();
+            }
+        });
+        let (receive_queue, receive_notifier) = device.queue(0, size, handler.clone())?;
+        let Some((mut send_queue, send_notifier)) = device.queue(1, size, handler) else {
+            // The device must not write to the rings that go now.
+            device.fail();
+            return None;
+        };
+        send_queue.set_interrupts(false);
+        let card = Arc::new(Self {
+            mac,
+            mtu: mtu.clamp(576, DEFAULT_MTU),
+            features,
+            receiver: SpinLock::new(Receiver {
+                queue: receive_queue,
+                returned: 0,
+            }),
+            sender: SpinLock::new(Sender {
+                queue: send_queue,
+                spare: Vec::new(),
+            }),
+            receive_notifier,
+            send_notifier,
+            transport: device.start(),
+            on_receive: SpinLock::new(None),
+        });
+        card.fill();
+        *place.lock() = Some(card.clone());
+        Some(card)
+    }
+
+    /// Its hardware address.
+    pub fn mac(&self) -> [u8; 6] {
+        self.mac
+    }
+
+    /// The longest packet after the Ethernet header, in bytes.
+    pub fn mtu(&self) -> usize {
+        usize::from(self.mtu)
+    }
+
+    /// Whether it completes checksums of outgoing packets.
+    pub fn completes_checksums(&self) -> bool {
+        self.features & feature::CSUM != 0
+    }
+
+    /// Whether it cuts TCP over IPv4 into segments.
+    pub fn cuts_segments(&self) -> bool {
+        self.features & feature::HOST_TSO4 != 0 && self.completes_checksums()
+    }
+
+    /// Sets what to call when packets have come: from [`crate::interrupt::dispatch`], once until [`Network::receive`] has found none.
+    pub fn on_receive(&self, call: Arc<dyn Fn() + Send + Sync>) {
+        *self.on_receive.lock() = Some(call);
+    }
+
+    /// Hands the next received packet to `handler`, with whether the device vouches for its checksum; false when there is none.
+    pub fn receive(&self, handler: &mut dyn FnMut(&[u8], bool)) -> bool {
+        let mut receiver = self.receiver.lock();
+        loop {
+            let mut buffer = None;
+            let Some((_, written)) = receiver.queue.pop(|part| {
+                if let Part::Buffer(part, _) = part {
+                    buffer = Some(part);
+                }
+            }) else {
+                receiver.queue.set_interrupts(true);
+                if receiver.queue.has_used() {
+                    receiver.queue.set_interrupts(false);
+                    continue;
+                }
+                self.tell(&mut receiver);
+                return false;
+            };
+            let Some(buffer) = buffer else { continue };
+            drop(receiver);
+            let bytes = &buffer.bytes()[..written.min(buffer.len())];
+            if let Some((header, packet)) = bytes.split_at_checked(HEADER) {
+                handler(packet, header[0] & (NEEDS_CHECKSUM | CHECKSUM_VALID) != 0);
+            }
+            receiver = self.receiver.lock();
+            let length = buffer.len();
+            receiver.queue.push([], [Part::Buffer(buffer, length)]);
+            receiver.returned += 1;
+            if receiver.returned >= REFILL_BATCH {
+                self.tell(&mut receiver);
+            }
+            return true;
+        }
+    }
+
+    /// Queues a packet of these pieces; false when there is no room or no memory. It leaves at the latest with [`Network::flush`].
+    pub fn send<'a>(&self, outgoing: Outgoing, pieces: impl Iterator<Item = &'a [u8]>) -> bool {
+        let mut sender = self.sender.lock();
+        sender.collect();
+        let Some(mut page) = sender.page() else { return false };
+        outgoing.encode(&mut page.bytes_mut()[..HEADER]);
+        let mut used = HEADER;
+        let mut full: Vec<Buffer> = Vec::new();
+        for mut piece in pieces {
+            while !piece.is_empty() {
+                if used == PAGE_SIZE {
+                    match sender.page() {
+                        Some(next) => full.push(core::mem::replace(&mut page, next)),
+                        None => return false,
+                    }
+                    used = 0;
+                }
+                let part = piece.len().min(PAGE_SIZE - used);
+                page.bytes_mut()[used..used + part].copy_from_slice(&piece[..part]);
+                used += part;
+                piece = &piece[part..];
+            }
+        }
+        if full.len() + 1 > sender.queue.free_descriptors() {
+            sender.spare.extend(full);
+            sender.spare.push(page);
+            return false;
+        }
+        let whole = full.into_iter().map(|page| Part::Buffer(page, PAGE_SIZE));
+        sender.queue.push(whole.chain([Part::Buffer(page, used)]), []);
+        true
+    }
+
+    /// Tells the device of what was queued.
+    pub fn flush(&self) {
+        if self.sender.lock().queue.needs_notification() {
+            (self.send_notifier.0)();
+        }
+    }
+
+    /// Gives the device all the buffers that it can have.
+    fn fill(&self) {
+        let mut receiver = self.receiver.lock();
+        while receiver.queue.free_descriptors() >= 2 {
+            let Some(page) = Buffer::page() else { break };
+            let (first, second) = page.split(RECEIVE_BUFFER);
+            for half in [first, second] {
+                receiver.queue.push([], [Part::Buffer(half, RECEIVE_BUFFER)]);
+            }
+        }
+        receiver.queue.set_interrupts(true);
+        self.tell(&mut receiver);
+    }
+
+    fn tell(&self, receiver: &mut Receiver) {
+        receiver.returned = 0;
+        if receiver.queue.needs_notification() {
+            (self.receive_notifier.0)();
+        }
+    }
+
+    /// An interrupt came: asks for no more until somebody has looked.
+    fn notice(&self) {
+        self.transport.acknowledge_interrupt();
+        self.receiver.lock().queue.set_interrupts(false);
+        let call = self.on_receive.lock().clone();
+        if let Some(call) = call {
+            call();
+        }
+    }
+}
+
+impl Sender {
+    /// Takes back the pages of packets that have left.
+    fn collect(&mut self) {
+        let spare = &mut self.spare;
+        while self
+            .queue
+            .pop(|part| {
+                if let Part::Buffer(page, _) = part
+                    && spare.len() < SPARE_PAGES
+                {
+                    spare.push(page);
+                }
+            })
+            .is_some()
+        {}
+    }
+
+    fn page(&mut self) -> Option<Buffer> {
+        self.spare.pop().or_else(Buffer::page)
+    }
+}
+
+impl Outgoing {
+    /// Writes the header of section 5.1.6.
+    fn encode(self, header: &mut [u8]) {
+        header.fill(0);
+        if let Some(checksum) = self.checksum {
+            header[0] = NEEDS_CHECKSUM;
+            header[6..8].copy_from_slice(&checksum.start.to_le_bytes());
+            header[8..10].copy_from_slice(&checksum.offset.to_le_bytes());
+        }
+        if let Some((headers, size)) = self.segments {
+            header[1] = SEGMENT_TCP4;
+            header[2..4].copy_from_slice(&headers.to_le_bytes());
+            header[4..6].copy_from_slice(&size.to_le_bytes());
+        }
+    }
+}
+
+/// Descriptors of each queue: receive buffers take half a page each, so a small guest has few.
+fn queue_size() -> u16 {
+    match mem::usage().total * PAGE_SIZE >> 20 {
+        ..12 => 32,
+        12..32 => 64,
+        32..128 => 128,
+        _ => 256,
+    }
+}
+
+/// A locally administered address.
+fn random_mac() -> [u8; 6] {
+    let mut mac = [0; 6];
+    crate::random::fill(&mut mac);
+    mac[0] = mac[0] & !1 | 2;
+    mac
+}
