@@ -80,11 +80,15 @@ export async function runForeground(spec: InstanceSpec, options: ForegroundOptio
     await log.close();
     await config.close();
   }
+  const guard = guardAgainstOrphan(child, folder);
   child.stdout?.pipe(options.output, { end: false });
   child.stdin?.on("error", () => undefined);
   if (options.input !== undefined && child.stdin !== null) options.input.pipe(child.stdin);
 
-  const ended = follow(child, files, options).finally(() => rm(folder, { recursive: true, force: true }));
+  const ended = follow(child, files, options).finally(async () => {
+    guard.kill("SIGKILL");
+    await rm(folder, { recursive: true, force: true });
+  });
   return {
     ended,
     powerdown: async () => {
@@ -94,6 +98,17 @@ export async function runForeground(spec: InstanceSpec, options: ForegroundOptio
     },
     kill: () => void child.kill("SIGKILL"),
   };
+}
+
+/** A shell that ends the guest when this process is killed: its input, which nobody else holds, ends then. */
+function guardAgainstOrphan(child: ChildProcess, folder: string): ChildProcess {
+  const script = 'read -r _; kill -9 "$1"; rm -rf "$2"';
+  const guard = spawn("sh", ["-c", script, "sh", String(child.pid), folder], {
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  guard.unref();
+  return guard;
 }
 
 async function follow(
