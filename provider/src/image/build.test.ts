@@ -265,6 +265,24 @@ describe("a command that cannot run is refused with a sentence:", () => {
     );
   });
 
+  test.each([
+    ["5:5", 0o700, 5, 0, true],
+    ["5:5", 0o077, 5, 0, false],
+    ["6:7", 0o070, 5, 7, true],
+    ["6:7", 0o707, 5, 7, false],
+    ["6:8", 0o001, 5, 7, true],
+    ["6:8", 0o770, 5, 7, false],
+    ["0:0", 0o001, 5, 7, true],
+    ["0:0", 0o666, 5, 7, false],
+  ])("user %s, mode %o, owner %i:%i: runs %s", async (user, mode, uid, gid, runs) => {
+    const context = buildContext();
+    const layers = [await tar([{ name: "app", content: elf(), mode, uid, gid }])];
+    writeLayout(join(context.baseDir, "image"), { layers, config: { Cmd: ["/app"] } });
+    const built = buildImage({ source: { container: "./image" }, user }, context);
+    if (runs) expect((await built).command).toEqual(["/app"]);
+    else await expect(built).rejects.toThrow(`is not executable for user ${user.split(":")[0]}`);
+  });
+
   test("no program", async () => {
     expect(await refused({ app: "just text" }, ["/app"])).toContain(
       '"/app" is neither an ELF program nor a script that begins with #!.',
@@ -294,6 +312,23 @@ describe("a command that cannot run is refused with a sentence:", () => {
       'VisibleError: The command "/app" cannot be run: "/app" wants the dynamic loader "/lib64/ld-linux-x86-64.so.2", which is not in the image.',
     );
     expect(await refused({ app: "#! /bin/tool x\n", "bin/tool": elf() }, ["/app"])).toBe("built");
+  });
+
+  test("a program without a library", async () => {
+    const interpreter = "/lib/ld.so";
+    const files = {
+      app: elf({ interpreter, needed: ["libone.so", "ld.so"] }),
+      "lib/ld.so": elf({ type: 3 }),
+      "opt/libone.so": elf({ type: 3, needed: ["libtwo.so"] }),
+    };
+    expect(await refused(files, ["/app"])).toBe(
+      'VisibleError: The command cannot be run: the library "/opt/libone.so" needs the library "libtwo.so", which is nowhere in the image.',
+    );
+    expect(await refused({ ...files, "anywhere/libtwo.so": "text" }, ["/app"])).toContain("libtwo.so");
+    expect(await refused({ ...files, "anywhere/libtwo.so": elf({ type: 3, needed: ["libone.so"] }) }, ["/app"])).toBe(
+      "built",
+    );
+    expect(await refused({ ...files, "other/libone.so": elf({ type: 3 }) }, ["/app"])).toBe("built");
   });
 
   test("an unknown user, folder or variable", async () => {
@@ -334,6 +369,21 @@ describe("a build", () => {
     await expect(buildImage({ source: APP }, watched)).rejects.toBe(reason);
     expect(readdirSync(join(context.cacheDir, "v1/tmp"))).toEqual([]);
     expect(readdirSync(join(context.cacheDir, "v1/disks"))).toEqual([]);
+    await buildImage({ source: APP }, context);
+  });
+
+  test("notices that a file changes while it is being copied", async () => {
+    const context = project({ app: elf(), data: "1" });
+    const data = join(context.baseDir, "root/data");
+    const watched = {
+      ...context,
+      progress: ({ step, bytes }: Progress) => {
+        if (step === "write" && !bytes) writeFileSync(data, "2");
+      },
+    };
+    await expect(buildImage({ source: APP }, watched)).rejects.toThrow(
+      `"${data}" changed while the image was being built. Build again when nothing writes to it.`,
+    );
     await buildImage({ source: APP }, context);
   });
 

@@ -1,5 +1,6 @@
 import { type Elf, ElfError, isElf, parseElf } from "./elf.js";
 import { VisibleError } from "./errors.js";
+import { checkLibraries } from "./image-libraries.js";
 import { withFile } from "./read-file.js";
 import { resolve } from "./resolve.js";
 import type { RuntimeConfig, User } from "./runtime-config.js";
@@ -15,11 +16,13 @@ export interface Program {
   elf: Elf;
   /** The dynamic loader. */
   interpreter?: { path: string; elf: Elf };
+  /** The shared libraries that it loads when it starts. */
+  libraries: Elf[];
 }
 
 /**
- * Makes sure that the image's command can be started: that it is there, executable, and a program for this machine, and its
- * interpreters too.
+ * Makes sure that the image's command can be started: that it is there, executable, and a program for this machine, its
+ * interpreters too, and that the shared libraries are there.
  *
  * @returns the program that is loaded in the end: for a script its interpreter.
  * @throws {VisibleError} naming what is missing, and who wants it.
@@ -99,7 +102,7 @@ function checkScript(root: Directory, script: string, start: Buffer, process: Ru
 
 function checkElf(root: Directory, path: string, file: File, subject: string): Program {
   const elf = parse(file, `${subject} cannot be run: "${path}"`);
-  if (elf.interpreter === undefined) return { path, elf };
+  if (elf.interpreter === undefined) return { path, elf, libraries: [] };
   const loader = resolve(root, elf.interpreter);
   if (loader?.inode.type !== "file") {
     throw new VisibleError(
@@ -107,10 +110,12 @@ function checkElf(root: Directory, path: string, file: File, subject: string): P
     );
   }
   const loaderPath = toText(loader.path);
+  const loaderElf = parse(loader.inode, `The dynamic loader "${loaderPath}" of "${path}"`);
   return {
     path,
     elf,
-    interpreter: { path: loaderPath, elf: parse(loader.inode, `The dynamic loader "${loaderPath}" of "${path}"`) },
+    interpreter: { path: loaderPath, elf: loaderElf },
+    libraries: checkLibraries(root, path, elf),
   };
 }
 

@@ -4,7 +4,7 @@
  *
  *     the kernel's own segments
  *   + 2 MiB for its tables, heaps and buffers
- *   + every writable segment of the application's program and dynamic loader
+ *   + every writable segment of the application's program, its dynamic loader and its shared libraries
  *   + 256 KiB for stacks and page tables,
  *
  * rounded up to whole MiB. Read-only segments are not in it: their pages come from the disk and can be given back.
@@ -19,7 +19,7 @@ const APPLICATION_DYNAMIC = 256 * 1024;
 
 /** Bytes that the application's part of the formula comes to. */
 export function applicationMemory(program: Program): number {
-  const objects = [program.elf, ...(program.interpreter ? [program.interpreter.elf] : [])];
+  const objects = [program.elf, ...(program.interpreter ? [program.interpreter.elf] : []), ...program.libraries];
   return objects.reduce((sum, elf) => sum + memoryOf(elf, true), APPLICATION_DYNAMIC);
 }
 

@@ -9,7 +9,7 @@ export interface ContainerSource {
    * One of: the path of an OCI image layout folder (`./image`; `./image:tag` picks one of several), the path of a
    * `docker save` or OCI archive (`./web.tar`, also gzipped), or a registry reference
    * (`ruby:3.1`, `localhost:5000/web@sha256:…`). A text that begins with `/`, `./` or `../`, or that names an existing
-   * file or folder, is a path. Credentials for a registry come from Docker's own configuration.
+   * archive or layout, is a path. Credentials for a registry come from Docker's own configuration.
    */
   container: string;
 }

@@ -110,8 +110,20 @@ describe("layers", () => {
 
   test("entries go through symlinks of lower layers, inside the root", async () => {
     const root = await apply([
-      await tar([dir("usr"), dir("usr/lib"), link("lib", "usr/lib"), link("escape", "../../../../usr")]),
-      await tar([text("lib/new", "n"), text("escape/also", "a"), text("missing/parents/file", "f")]),
+      await tar([
+        dir("usr"),
+        dir("usr/lib"),
+        link("lib", "usr/lib"),
+        link("escape", "../../../../usr"),
+        dir("opt"),
+        link("opt/absolute", "/usr/lib"),
+      ]),
+      await tar([
+        text("lib/new", "n"),
+        text("escape/also", "a"),
+        text("opt/absolute/third", "t"),
+        text("missing/parents/file", "f"),
+      ]),
     ]);
     expect(contents(root)).toEqual({
       "/escape": "-> ../../../../usr",
@@ -119,10 +131,13 @@ describe("layers", () => {
       "/missing/": "",
       "/missing/parents/": "",
       "/missing/parents/file": "f",
+      "/opt/": "",
+      "/opt/absolute": "-> /usr/lib",
       "/usr/": "",
       "/usr/also": "a",
       "/usr/lib/": "",
       "/usr/lib/new": "n",
+      "/usr/lib/third": "t",
     });
   });
 

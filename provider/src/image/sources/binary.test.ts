@@ -97,6 +97,8 @@ describe("the libraries of a program", () => {
       [GLIBC]: elf({ type: 3 }),
     });
     expect(find(files("rpath"), "app").paths).toContain("/private/libb.so");
+    const both = { ...files("rpath"), "private/liba.so": elf({ type: 3, needed: ["libb.so"], runpath: "/elsewhere" }) };
+    expect(() => find(both, "app")).toThrow('needs the library "libb.so"');
     expect(() => find(files("runpath"), "app")).toThrow(
       /^The library ".*\/private\/liba\.so" needs the library "libb\.so", which is not on this machine \(looked in .*\/lib64.*\)\. Install it\.$/,
     );

@@ -166,6 +166,13 @@ describe("a container image", () => {
       /^The layer sha256:[0-9a-f]{12}… of "\.\/layout" does not match its digest\. Copy or pull the image again\./,
     );
 
+    const exchanged = await folderWithImage();
+    writeFileSync(
+      blobOf(exchanged.folder, exchanged.layers[0]),
+      readFileSync(blobOf(exchanged.folder, exchanged.layers[1])),
+    );
+    await expect(load("./layout", exchanged.folder)).rejects.toThrow("does not match its digest");
+
     const cut = await folderWithImage();
     truncateSync(blobOf(cut.folder, cut.layers[0]), 100);
     await expect(load("./layout", cut.folder)).rejects.toThrow(
