@@ -3,6 +3,7 @@
 //! Output goes into a buffer that is sent when the CPU has nothing better to do, so a slow port never slows the application.
 
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -149,12 +150,12 @@ pub fn read() -> Option<u8> {
 /// Calls `handler` from [`crate::interrupt::dispatch`] when bytes come in.
 pub fn set_input_handler(handler: fn()) {
     *INPUT.lock() = Some(handler);
-    arch::enable_serial_interrupt(|_| {
+    arch::enable_serial_interrupt(Arc::new(|| {
         let handler = *INPUT.lock();
         if let Some(handler) = handler {
             handler();
         }
-    });
+    }));
 }
 
 static INPUT: SpinLock<Option<fn()>> = SpinLock::new(None);

@@ -1,6 +1,5 @@
 //! How devices are found and reached: PCI, and virtio-mmio as the microvm machine has it.
 
-mod io_apic;
 mod mmio;
 mod pci;
 mod registers;

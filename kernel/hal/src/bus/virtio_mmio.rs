@@ -2,8 +2,9 @@
 
 use alloc::boxed::Box;
 
+use super::Registers;
 use super::mmio::Slot;
-use super::{Registers, io_apic};
+use crate::arch;
 use crate::interrupt::{self, Handler};
 use crate::virtio::{Layout, Notifier, Transport, VirtioDevice};
 
@@ -95,7 +96,7 @@ impl Transport for Mmio {
     unsafe fn enable_queue(&mut self, queue: u16, layout: Layout, handler: Handler) -> Option<Notifier> {
         // All queues of a device share its one line, and a driver gives one handler.
         if !self.routed {
-            io_apic::route(self.interrupt, interrupt::allocate(handler)?);
+            arch::route_interrupt(self.interrupt, interrupt::allocate(handler)?);
             self.routed = true;
         }
         self.registers.write32(QUEUE_SELECT, u32::from(queue));

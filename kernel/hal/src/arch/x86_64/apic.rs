@@ -181,11 +181,6 @@ pub(super) fn end_of_interrupt(vector: usize) {
     write(END_OF_INTERRUPT, 0);
 }
 
-/// The controller of a CPU as devices address it in their messages.
-pub(crate) fn interrupt_target(cpu: usize) -> u32 {
-    identifier(cpu)
-}
-
 /// Sends an interrupt to another CPU.
 pub(super) fn send(cpu: usize, vector: usize) {
     command(interrupt_target(cpu), vector as u32);

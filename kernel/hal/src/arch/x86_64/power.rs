@@ -1,5 +1,6 @@
 //! Turning the machine off, and the button that asks for it.
 
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::instructions::{in16, out8, out16};
@@ -62,7 +63,7 @@ pub(crate) fn enable_power_button() -> bool {
             ..
         }) if event != 0 && control[0] != 0 => {
             EVENTS.store(usize::from(event), Ordering::Relaxed);
-            let Some(vector) = interrupt::allocate(fixed_event) else {
+            let Some(vector) = interrupt::allocate(Arc::new(fixed_event)) else {
                 return false;
             };
             // SAFETY: the firmware names the ports; none of them reaches memory.
@@ -84,7 +85,7 @@ pub(crate) fn enable_power_button() -> bool {
             // SAFETY: QEMU's event device.
             let events = unsafe { paging::map_device(GED_EVENTS, size_of::<u32>(), false) };
             EVENTS.store(events.expose_provenance(), Ordering::Relaxed);
-            let Some(vector) = interrupt::allocate(generic_event) else {
+            let Some(vector) = interrupt::allocate(Arc::new(generic_event)) else {
                 return false;
             };
             io_apic::route_interrupt(GED_INTERRUPT, vector);
@@ -94,7 +95,7 @@ pub(crate) fn enable_power_button() -> bool {
     }
 }
 
-fn fixed_event(_vector: usize) {
+fn fixed_event() {
     let port = EVENTS.load(Ordering::Relaxed) as u16;
     // SAFETY: the status register; writing a bit clears it.
     let pressed = unsafe {
@@ -107,7 +108,7 @@ fn fixed_event(_vector: usize) {
     }
 }
 
-fn generic_event(_vector: usize) {
+fn generic_event() {
     let register = core::ptr::with_exposed_provenance::<u32>(EVENTS.load(Ordering::Relaxed));
     // SAFETY: mapped by `enable_power_button`; reading takes the events.
     if unsafe { register.read_volatile() } & GED_POWER_DOWN != 0 {
