@@ -30,6 +30,9 @@ import { NO_DEFAULTS, type ResolvedSource, type SourceContext } from "./source.j
 /** 1980-01-01T00:00:00Z. */
 export const FIXED_TIME = 315532800;
 
+const OWN_UID = process.getuid?.();
+const OWN_GID = process.getgid?.();
+
 export async function resolveDirectory(
   path: string,
   command: string[],
@@ -159,8 +162,8 @@ function metadata(stats: BigIntStats): { mode: number; uid: number; gid: number;
   const mode = Number(stats.mode) & 0o7777;
   return {
     mode: (mode & 0o022) === 0o020 ? mode & ~0o020 : mode,
-    uid: Number(stats.uid) === process.getuid?.() ? 0 : Number(stats.uid),
-    gid: Number(stats.gid) === process.getgid?.() ? 0 : Number(stats.gid),
+    uid: Number(stats.uid) === OWN_UID ? 0 : Number(stats.uid),
+    gid: Number(stats.gid) === OWN_GID ? 0 : Number(stats.gid),
     mtime: FIXED_TIME,
     mtimeNs: 0,
   };

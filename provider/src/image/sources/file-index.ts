@@ -37,7 +37,12 @@ export class FileIndex {
   }
 
   set(path: ByteString, version: string, sha256: string): void {
-    if (this.#before.get(path)?.[0] !== version) this.#changed = true;
+    const known = this.#before.get(path);
+    if (known?.[0] === version) {
+      this.#now.set(path, known);
+      return;
+    }
+    this.#changed = true;
     const [mtime, ctime] = version.split(":").slice(-2).map(BigInt) as [bigint, bigint];
     const newest = mtime > ctime ? mtime : ctime;
     if (newest + TIME_RESOLUTION_NS < this.#started) this.#now.set(path, [version, sha256]);
