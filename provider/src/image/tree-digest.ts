@@ -25,10 +25,8 @@ export function treeDigest(root: Directory): string {
 
 function describe(inode: Inode): string {
   const { type, mode, uid, gid, mtime, mtimeNs } = inode;
-  const xattrs = inode.xattrs
-    ? [...inode.xattrs].map(([name, value]) => `${name}=${value.toString("hex")}`).sort()
-    : "";
-  return `${type} ${mode} ${uid} ${gid} ${mtime} ${mtimeNs} ${own(inode)} ${xattrs}`;
+  const xattrs = [...(inode.xattrs ?? [])].map(([name, value]) => `${name}=${value.toString("hex")}`).sort();
+  return `${type} ${mode} ${uid} ${gid} ${mtime} ${mtimeNs} ${own(inode)} ${xattrs.join(" ")}`;
 }
 
 function own(inode: Inode): string {
