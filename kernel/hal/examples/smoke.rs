@@ -1,80 +1,147 @@
-//! Boots, says so, runs a few instructions in user mode.
+//! Boots and tries what the machine is for: user mode, the timer, the other CPUs, shoot-downs, the power button. Exits with 7 when all
+//! of it works; with the words `panic` or `button` on the command line, fails on purpose or waits for the power button.
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
+use alloc::format;
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use hal::mem::Frame;
+use hal::boot::Boot;
+use hal::mem::{Frame, PAGE_SIZE};
+use hal::sync::SpinLock;
 use hal::user::{Access, PageTable, Trap, UserContext};
+use hal::{console, cpu, interrupt, power, time, timer};
 
 hal::entry!(main);
 
-/// `mov eax, 39; syscall; ud2`
-const PROGRAM: [u8; 9] = [0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0x0f, 0x0b];
 const CODE: usize = 0x40_0000;
+const DATA: usize = 0x50_0000;
+/// `mov eax, 39; syscall; ud2`
+const CALL: [u8; 9] = [0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0x0f, 0x0b];
+/// `inc dword ptr [rdi]; jmp back`
+const COUNT: [u8; 4] = [0xff, 0x07, 0xeb, 0xfc];
 
-fn main(boot: hal::boot::Boot) -> ! {
-    hal::console::write(b"unikernel: hello\n");
-    for word in boot.arguments() {
-        hal::console::write(alloc::format!("argument {word}\n").as_bytes());
+fn main(boot: Boot) -> ! {
+    console::write(b"unikernel: hello\n");
+    let asked = |what: &str| boot.arguments().any(|word| word == what);
+    user_mode();
+    sleep();
+    cpu::start_others(other);
+    console::write(format!("{} CPUs\n", cpu::count()).as_bytes());
+    shoot_down();
+    if asked("panic") {
+        panic!("as \"asked\"");
     }
-    let usage = hal::mem::usage();
-    hal::console::write(
-        alloc::format!("{usage:?} time {} {}\n", hal::time::monotonic(), hal::time::realtime()).as_bytes(),
-    );
+    if asked("button") {
+        wait_for_button();
+    }
+    console::write(b"unikernel: all works\n");
+    power::exit(7)
+}
+
+fn program(code: &[u8]) -> PageTable {
     let table = PageTable::new().expect("memory");
     let page = Frame::allocate_zeroed().expect("memory");
-    page.write(0, &PROGRAM);
+    page.write(0, code);
     table.map(CODE, page, Access::READ | Access::EXECUTE).expect("memory");
+    table
+}
+
+fn context() -> UserContext {
     let mut context = UserContext::new();
     context.set_instruction_pointer(CODE);
+    context
+}
+
+fn user_mode() {
+    let (table, mut context) = (program(&CALL), context());
     assert_eq!(context.run(&table), Trap::SystemCall);
     assert_eq!(context.system_call().0, 39);
     assert_eq!(context.run(&table), Trap::Exception { vector: 6, error: 0 });
-    let before = hal::time::monotonic();
-    hal::timer::arm(Some(before + 50_000_000));
-    hal::cpu::idle();
-    hal::interrupt::dispatch();
-    hal::console::write(alloc::format!("slept {} ns\n", hal::time::monotonic() - before).as_bytes());
-    hal::console::write(b"unikernel: user mode works\n");
-    smp();
-    if boot.arguments().any(|word| word == "button") {
-        assert!(hal::power::set_button_handler(|| hal::power::exit(9)));
-        hal::console::set_input_handler(|| {
-            while let Some(byte) = hal::console::read() {
-                hal::console::write(&[b'<', byte, b'>']);
-            }
-        });
-        loop {
-            hal::cpu::idle();
-            hal::interrupt::dispatch();
-        }
-    }
-    if boot.arguments().any(|word| word == "panic") {
-        panic!("as \"asked\"");
-    }
-    hal::power::exit(7)
 }
 
-static RUNNING: AtomicUsize = AtomicUsize::new(0);
+fn sleep() {
+    let before = time::monotonic();
+    timer::arm(Some(before + 20_000_000));
+    while time::monotonic() < before + 20_000_000 {
+        cpu::idle();
+        interrupt::dispatch();
+    }
+}
+
+/// What the other CPUs run, when there is something.
+static WORK: SpinLock<Option<Arc<PageTable>>> = SpinLock::new(None);
+static STARTED: AtomicUsize = AtomicUsize::new(0);
+static FAULTED: AtomicUsize = AtomicUsize::new(0);
 
 fn other() -> ! {
-    RUNNING.fetch_add(1, Ordering::SeqCst);
     loop {
-        hal::cpu::idle();
-        hal::interrupt::dispatch();
+        let work = WORK.lock().clone();
+        if let Some(table) = work {
+            let mut context = context();
+            let mut registers = context.registers();
+            registers.rdi = DATA;
+            context.set_registers(&registers);
+            STARTED.fetch_add(1, Ordering::SeqCst);
+            while context.run(&table) == Trap::Interrupt {
+                interrupt::dispatch();
+            }
+            FAULTED.fetch_add(1, Ordering::SeqCst);
+            context.park();
+        }
+        cpu::idle();
+        interrupt::dispatch();
     }
 }
 
-fn smp() {
-    let before = hal::time::monotonic();
-    hal::cpu::start_others(other);
-    while RUNNING.load(Ordering::SeqCst) + 1 < hal::cpu::count() {
+/// Takes a page away that the other CPUs write without end: when `unmap` is back, nobody writes it any more.
+fn shoot_down() {
+    let others = cpu::count() - 1;
+    if others == 0 {
+        return;
+    }
+    let table = Arc::new(program(&COUNT));
+    let page = Frame::allocate_zeroed().expect("memory");
+    table
+        .map(DATA, page.clone(), Access::READ | Access::WRITE)
+        .expect("memory");
+    *WORK.lock() = Some(table.clone());
+    (1..=others).for_each(cpu::kick);
+    let counter = || {
+        let mut bytes = [0; 4];
+        page.read(0, &mut bytes);
+        u32::from_le_bytes(bytes)
+    };
+    while STARTED.load(Ordering::SeqCst) < others || counter() == 0 {
         core::hint::spin_loop();
     }
-    hal::console::write(
-        alloc::format!("{} cpus in {} ns\n", hal::cpu::count(), hal::time::monotonic() - before).as_bytes(),
-    );
+    *WORK.lock() = None;
+    drop(table.unmap(DATA));
+    let before = counter();
+    let deadline = time::monotonic() + 5_000_000;
+    while time::monotonic() < deadline {
+        assert_eq!(counter(), before, "a CPU still writes an unmapped page");
+    }
+    while FAULTED.load(Ordering::SeqCst) < others {
+        core::hint::spin_loop();
+    }
+    assert_eq!(page.shares(), 1);
+    page.fill(0, PAGE_SIZE, 0);
+    console::write(b"unmapped pages are out of reach\n");
+}
+
+fn wait_for_button() -> ! {
+    assert!(power::set_button_handler(|| power::exit(9)), "there is no power button");
+    console::set_input_handler(|| {
+        while let Some(byte) = console::read() {
+            console::write(&[b'<', byte, b'>']);
+        }
+    });
+    loop {
+        cpu::idle();
+        interrupt::dispatch();
+    }
 }

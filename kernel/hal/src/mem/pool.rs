@@ -4,6 +4,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use super::buddy::{Buddy, Link};
 use crate::arch;
+use crate::cpu::MAX_CPUS;
 use crate::sync::SpinLock;
 
 /// Bytes of bookkeeping for one page number.
@@ -45,22 +46,62 @@ pub(crate) unsafe fn initialize(memory: *mut u8, limit: usize) {
 /// The pages are memory that nothing else uses.
 pub(crate) unsafe fn donate(start: usize, count: usize) {
     TOTAL.fetch_add(count, Ordering::Relaxed);
-    release(start, count);
+    release_run(start, count);
 }
+
+/// Free pages that a CPU keeps at hand, so that most allocations touch neither the shared lock nor the buddies.
+struct Cache {
+    pages: [u32; CACHE_SIZE],
+    count: usize,
+}
+
+const CACHE_SIZE: usize = 32;
+/// Pages that go from the pool to a cache or back at once.
+const REFILL: usize = CACHE_SIZE / 2;
+
+static CACHES: [SpinLock<Cache>; MAX_CPUS] = [const {
+    SpinLock::new(Cache {
+        pages: [0; CACHE_SIZE],
+        count: 0,
+    })
+}; MAX_CPUS];
 
 /// Takes consecutive pages; asks the page cache to shrink when there are none.
 pub(crate) fn allocate(count: usize) -> Option<usize> {
-    take(count).or_else(|| {
-        let reclaim = (*RECLAIM.lock())?;
-        if reclaim(count) == 0 {
-            return None;
-        }
-        take(count)
-    })
+    take(count).or_else(|| take_harder(count))
 }
 
+#[inline]
 fn take(count: usize) -> Option<usize> {
     arch::prepare_memory();
+    if count != 1 {
+        return take_run(count);
+    }
+    let mut cache = CACHES[arch::current_cpu()].lock();
+    if cache.count == 0 {
+        refill(&mut cache);
+    }
+    cache.count = cache.count.checked_sub(1)?;
+    let page = cache.pages[cache.count] as usize;
+    Some(page)
+}
+
+#[cold]
+fn refill(cache: &mut Cache) {
+    let mut pool = POOL.lock();
+    let Some(buddy) = pool.as_mut() else { return };
+    // A small machine keeps its last pages where every CPU and every size can have them.
+    let wanted = REFILL.min(buddy.free_pages() / 64).max(1);
+    while cache.count < wanted
+        && let Some(page) = buddy.allocate(1)
+    {
+        cache.pages[cache.count] = page as u32;
+        cache.count += 1;
+    }
+    FREE.store(buddy.free_pages(), Ordering::Relaxed);
+}
+
+fn take_run(count: usize) -> Option<usize> {
     let mut pool = POOL.lock();
     let buddy = pool.as_mut()?;
     let start = buddy.allocate(count);
@@ -68,8 +109,54 @@ fn take(count: usize) -> Option<usize> {
     start
 }
 
+#[cold]
+fn take_harder(count: usize) -> Option<usize> {
+    drain();
+    take(count).or_else(|| {
+        let reclaim = (*RECLAIM.lock())?;
+        if reclaim(count) == 0 {
+            return None;
+        }
+        drain();
+        take(count)
+    })
+}
+
+/// Gives the pages of all caches back to the pool.
+fn drain() {
+    for cache in &CACHES {
+        let mut cache = cache.lock();
+        let count = core::mem::take(&mut cache.count);
+        release_all(&cache.pages[..count]);
+    }
+}
+
+fn release_all(pages: &[u32]) {
+    let mut pool = POOL.lock();
+    if let Some(buddy) = pool.as_mut() {
+        pages.iter().for_each(|&page| buddy.release(page as usize, 1));
+        FREE.store(buddy.free_pages(), Ordering::Relaxed);
+    }
+}
+
 /// Gives consecutive pages back.
+#[inline]
 pub(crate) fn release(start: usize, count: usize) {
+    if count == 1 {
+        let mut cache = CACHES[arch::current_cpu()].lock();
+        if cache.count == CACHE_SIZE {
+            cache.count = CACHE_SIZE - REFILL;
+            release_all(&cache.pages[CACHE_SIZE - REFILL..]);
+        }
+        let count = cache.count;
+        cache.pages[count] = start as u32;
+        cache.count = count + 1;
+    } else {
+        release_run(start, count);
+    }
+}
+
+fn release_run(start: usize, count: usize) {
     let mut pool = POOL.lock();
     if let Some(buddy) = pool.as_mut() {
         buddy.release(start, count);
@@ -98,9 +185,10 @@ pub struct Usage {
 pub fn usage() -> Usage {
     arch::prepare_memory();
     let total = TOTAL.load(Ordering::Relaxed);
+    let cached: usize = CACHES[..arch::cpu_count()].iter().map(|cache| cache.lock().count).sum();
     Usage {
         total,
-        used: total.saturating_sub(FREE.load(Ordering::Relaxed)),
+        used: total.saturating_sub(FREE.load(Ordering::Relaxed) + cached),
     }
 }
 

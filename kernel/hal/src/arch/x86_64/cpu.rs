@@ -40,6 +40,8 @@ pub(super) struct Area {
     pub(super) root: u64,
     /// Owner of what the CPU's FPU and segment bases hold.
     pub(super) owner: usize,
+    /// Whether the x87 registers are known to be in their initial state; see `fpu::vectors`.
+    pub(super) x87_initial: bool,
     gdt: [u64; 10],
     task_state: TaskState,
     /// Where traps from user mode push their frame.
@@ -62,6 +64,7 @@ static AREAS: Areas = Areas(UnsafeCell::new(
             number: 0,
             root: 0,
             owner: 0,
+            x87_initial: false,
             gdt: [
                 0,
                 0x00af_9b00_0000_ffff,
@@ -116,11 +119,17 @@ pub(super) fn set_cpu_count(count: usize) {
     COUNT.store(count, Ordering::Relaxed);
 }
 
-/// Loads this CPU's segments, trap table and system-call entry. Called once on each CPU, by that CPU.
+/// Gives this CPU a stack for faults that the kernel does not survive.
+pub(super) fn add_fault_stack() {
+    let top = stack::allocate(stack::FAULT_PAGES).expect("there is memory for a CPU's stacks");
+    // SAFETY: this CPU's own area; the CPU reads the field on the next such fault.
+    unsafe { (*area()).task_state.interrupt_stacks[trap::FAULT_STACK - 1] = top as u64 };
+}
+
+/// Loads this CPU's segments, trap table and system-call entry. Called once on each CPU, by that CPU, before it allocates memory.
 pub(super) fn initialize(number: usize) {
     const { assert!(core::mem::offset_of!(Area, number) == 24) };
     assert!(number < MAX_CPUS);
-    let fault_stack = stack::allocate(stack::FAULT_PAGES).expect("there is memory for a CPU's stacks");
     // SAFETY: this CPU's own area, which nothing else reaches; the segments and handlers loaded are the kernel's, and live for ever.
     unsafe {
         let area = AREAS.0.get().cast::<Area>().add(number);
@@ -128,7 +137,6 @@ pub(super) fn initialize(number: usize) {
         (*area).root = super::instructions::read_root();
         let end = |array: *mut [u64; 16]| array.add(1).addr() as u64;
         (*area).task_state.stacks[0] = end(&raw mut (*area).trap_frame);
-        (*area).task_state.interrupt_stacks[trap::FAULT_STACK - 1] = fault_stack as u64;
         (*area).task_state.interrupt_stacks[trap::NMI_STACK - 1] = end(&raw mut (*area).nmi_stack);
         let state = (&raw const (*area).task_state).addr() as u64;
         (*area).gdt[8] =

@@ -159,6 +159,7 @@ fn start_one(id: u32, number: usize) -> bool {
 /// The first Rust code of another CPU.
 extern "C" fn other_main(number: usize) -> ! {
     cpu::initialize(number);
+    cpu::add_fault_stack();
     super::initialize_cpu();
     apic::initialize_cpu(number);
     cpu::set_cpu_count(number + 1);

@@ -160,6 +160,7 @@ extern "C" fn boot_main(start_info: usize, _base: usize, seed: u64) -> ! {
     };
     let bookkeeping = early.take(tables);
     paging::build(&ram[..ram_count], limit * PAGE_SIZE, &mut early, seed);
+    cpu::initialize(0);
     for region in regions.iter_mut() {
         if (region.start..region.end).contains(&(early.next - 1)) {
             region.start = early.next;
@@ -173,7 +174,7 @@ extern "C" fn boot_main(start_info: usize, _base: usize, seed: u64) -> ! {
         }
     }
     *RAM.lock() = ram[..ram_count].to_vec();
-    cpu::initialize(0);
+    cpu::add_fault_stack();
     trap::use_fault_stacks();
     super::initialize_cpu();
     let stack = stack::allocate(stack::KERNEL_PAGES).expect("there is memory for the kernel's stack");

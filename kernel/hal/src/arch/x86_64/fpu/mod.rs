@@ -14,6 +14,8 @@ use super::cpu::area;
 use super::features::{Features, features};
 use super::instructions::{cpuid_count, write_msr};
 
+mod vectors;
+
 const MSR_FS_BASE: u32 = 0xc000_0100;
 /// While the kernel runs, the user's GS base is here (`swapgs`).
 const MSR_USER_GS_BASE: u32 = 0xc000_0102;
@@ -33,6 +35,7 @@ static SIZE: AtomicUsize = AtomicUsize::new(LEGACY_SIZE);
 
 /// Enables the state components on this CPU.
 pub(super) fn initialize() {
+    vectors::detect();
     if !features().contains(Features::XSAVE) {
         return;
     }
@@ -70,6 +73,8 @@ struct Trailer {
     loaded_on: Option<usize>,
     /// Whether the memory is as new as the registers.
     saved: bool,
+    /// Whether the x87 registers are saved in their initial state; see `vectors`.
+    x87_initial: bool,
 }
 
 /// A thread's state: a save area, aligned to 64 bytes, and its trailer. A CPU's `owner` points to what its registers hold.
@@ -104,6 +109,7 @@ impl State {
                 gs_base: 0,
                 loaded_on: None,
                 saved: true,
+                x87_initial: true,
             });
         }
         Self(memory)
@@ -137,6 +143,7 @@ impl State {
             fs_base,
             gs_base,
             loaded_on,
+            x87_initial,
             ..
         } = *self.trailer();
         assert_eq!(loaded_on, None, "a thread moved to another CPU without being parked");
@@ -144,7 +151,9 @@ impl State {
         // SAFETY: the area belongs to this state and has a valid image, which `new`, `save` and `restore` see to. Bases are user addresses.
         unsafe {
             let (components, memory) = (state_components(), self.0.as_ptr());
-            if components != 0 {
+            if x87_initial && (*area()).x87_initial {
+                vectors::load(memory, components);
+            } else if components != 0 {
                 asm!("xrstor64 [{}]", in(reg) memory, in("eax") components as u32, in("edx") (components >> 32) as u32,
                     options(nostack));
             } else {
@@ -175,7 +184,12 @@ impl State {
         unsafe {
             let (components, memory) = (state_components(), self.0.as_ptr());
             let (low, high) = (components as u32, (components >> 32) as u32);
-            if components != 0 && features().contains(Features::XSAVEOPT) {
+            let x87_initial = vectors::are_enough();
+            self.trailer().x87_initial = x87_initial;
+            (*area()).x87_initial = x87_initial;
+            if x87_initial {
+                vectors::store(memory, components);
+            } else if components != 0 && features().contains(Features::XSAVEOPT) {
                 asm!("xsaveopt64 [{}]", in(reg) memory, in("eax") low, in("edx") high, options(nostack));
             } else if components != 0 {
                 asm!("xsave64 [{}]", in(reg) memory, in("eax") low, in("edx") high, options(nostack));
@@ -228,6 +242,8 @@ impl State {
             return false;
         }
         self.unload();
+        // Read back whole, whatever it holds.
+        self.trailer().x87_initial = false;
         let taken = bytes.len().min(size);
         // SAFETY: `taken` bytes fit into the area; the header lies in it when XSAVE is in use.
         unsafe {
@@ -261,10 +277,12 @@ impl State {
     /// A copy, as of now.
     pub(crate) fn duplicate(&mut self) -> Self {
         let (fs_base, gs_base) = self.bases();
+        let x87_initial = self.trailer().x87_initial;
         let mut copy = Self::new();
         // SAFETY: both areas have the same size.
         unsafe { super::copy_memory(copy.0.as_ptr(), self.0.as_ptr(), state_size()) };
         (copy.trailer().fs_base, copy.trailer().gs_base) = (fs_base, gs_base);
+        copy.trailer().x87_initial = x87_initial;
         copy
     }
 }
@@ -272,8 +290,11 @@ impl State {
 impl Drop for State {
     fn drop(&mut self) {
         match self.trailer().loaded_on {
-            // SAFETY: this CPU's own area.
-            Some(cpu) if cpu == super::current_cpu() => unsafe { (*area()).owner = 0 },
+            // SAFETY: this CPU's own area. What its registers hold is nobody's.
+            Some(cpu) if cpu == super::current_cpu() => unsafe {
+                (*area()).owner = 0;
+                (*area()).x87_initial = false;
+            },
             // That CPU will write the memory when another thread takes its registers.
             Some(_) => return,
             None => (),
