@@ -22,6 +22,7 @@ mod dhcp;
 mod environment;
 mod header;
 mod ip;
+mod netlink;
 mod random;
 mod socket;
 mod stack;

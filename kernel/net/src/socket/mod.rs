@@ -26,10 +26,13 @@ use task::WaitQueue;
 pub use address::Address;
 pub use control::Control;
 pub(crate) use generic::Generic;
+pub(crate) use interface::{Description, interfaces};
 pub use message::{Credentials, Destination, Message, MessageFlags, Received};
 pub(crate) use option::{integer, read_integer};
 pub(crate) use ports::{Binding, Ports, Sharing};
+pub(crate) use udp::fill;
 
+use crate::netlink::NetlinkSocket;
 use crate::stack::Stack;
 use crate::unix::{self, UnixSocket};
 
@@ -193,6 +196,13 @@ impl SocketFile {
                     Box::new(UnixSocket::new(namespace, kind, credentials)?),
                 ),
                 _ => return Err(Errno::PROTONOSUPPORT),
+            },
+            AF_NETLINK => match (kind, protocol) {
+                (SocketType::Raw | SocketType::Datagram, 0) => {
+                    (Domain::Netlink, 0, Box::new(NetlinkSocket::new(stack)))
+                }
+                (SocketType::Raw | SocketType::Datagram, _) => return Err(Errno::PROTONOSUPPORT),
+                _ => return Err(Errno::SOCKTNOSUPPORT),
             },
             _ => return Err(Errno::AFNOSUPPORT),
         };

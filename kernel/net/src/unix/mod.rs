@@ -1,61 +1,79 @@
-//! Unix sockets: to come. Until then `AF_UNIX` is refused with `EAFNOSUPPORT`.
-#![allow(missing_docs, clippy::pedantic, clippy::new_without_default)]
-use crate::socket::*;
+//! Unix sockets (`unix(7)`).
+//!
+//! Each socket owns an [`End`]; connected ends know each other weakly. Locks of two ends are never held at once. A descriptor of a
+//! socket that waits in its own queue keeps it alive until its peer goes: there is no collector as on Linux.
+
+mod end;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use alloc::string::String;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+
 use abi::Errno;
-use alloc::sync::Arc;
-use core::any::Any;
-pub struct Namespace;
-pub(crate) struct UnixSocket;
-impl UnixSocket {
-    pub(crate) fn new(_: &Arc<Namespace>, _: SocketType, _: Credentials) -> Result<Self, Errno> {
-        Err(Errno::AFNOSUPPORT)
-    }
-    pub(crate) fn bind_path(&self, _: &[u8]) -> Result<Arc<dyn Any + Send + Sync>, Errno> {
-        Err(Errno::INVAL)
-    }
-    pub(crate) fn unbind_path(&self) {}
+use hal::sync::SpinLock;
+use hashbrown::HashMap;
+
+pub(crate) use end::End;
+pub(crate) use socket::{UnixSocket, pair};
+
+/// The abstract names of a machine.
+pub struct Namespace {
+    names: SpinLock<HashMap<Vec<u8>, Weak<End>>>,
 }
-pub(crate) fn pair(_: &UnixSocket, _: &UnixSocket) {}
-impl Socket for UnixSocket {
-    fn wait_queue(&self) -> &task::WaitQueue {
-        unreachable!()
-    }
-    fn readiness(&self) -> file::Readiness {
-        unreachable!()
-    }
-    fn bind(&self, _: &Address, _: &Generic) -> Result<(), Errno> {
-        Err(Errno::INVAL)
-    }
-    fn connect(&self, _: &Destination, _: &Generic) -> file::Result<()> {
-        Err(Errno::INVAL.into())
-    }
-    fn send(&self, _: &mut dyn file::Source, _: &Message, _: &Generic) -> file::Result<usize> {
-        unreachable!()
-    }
-    fn receive(&self, _: &mut dyn file::Sink, _: MessageFlags, _: &Generic) -> file::Result<Received> {
-        unreachable!()
-    }
-    fn shutdown(&self, _: Shutdown) -> Result<(), Errno> {
-        unreachable!()
-    }
-    fn local(&self) -> Address {
-        unreachable!()
-    }
-    fn peer(&self) -> Result<Address, Errno> {
-        unreachable!()
-    }
-    fn capacities(&self) -> (usize, usize) {
-        (0, 0)
-    }
-    fn readable(&self) -> usize {
-        0
-    }
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
+
 impl Namespace {
+    /// Without any name.
+    #[expect(clippy::new_without_default, reason = "two namespaces are rarely what is wanted")]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self)
+        Arc::new(Self {
+            names: SpinLock::new(HashMap::new()),
+        })
+    }
+
+    fn bind(&self, name: &[u8], end: &Arc<End>) -> Result<(), Errno> {
+        let mut names = self.names.lock();
+        if names.get(name).is_some_and(|known| known.strong_count() > 0) {
+            return Err(Errno::ADDRINUSE);
+        }
+        names.insert(name.to_vec(), Arc::downgrade(end));
+        Ok(())
+    }
+
+    /// Binds to a free name of five hexadecimal digits, as Linux chooses them; returns it.
+    fn bind_any(&self, end: &Arc<End>) -> Result<Vec<u8>, Errno> {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        for number in 0..1u32 << 20 {
+            let name: String = (0..5)
+                .rev()
+                .map(|place| char::from(DIGITS[(number >> (4 * place)) as usize & 15]))
+                .collect();
+            if self.bind(name.as_bytes(), end).is_ok() {
+                return Ok(name.into_bytes());
+            }
+        }
+        Err(Errno::NOSPC)
+    }
+
+    fn find(&self, name: &[u8]) -> Option<Arc<End>> {
+        self.names.lock().get(name)?.upgrade()
+    }
+
+    fn release(&self, name: &[u8], end: &Arc<End>) {
+        let mut names = self.names.lock();
+        if names
+            .get(name)
+            .is_some_and(|known| core::ptr::eq(known.as_ptr(), Arc::as_ptr(end)))
+        {
+            names.remove(name);
+        }
+    }
+}
+
+impl core::fmt::Debug for Namespace {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "Namespace({} names)", self.names.lock().len())
     }
 }

@@ -1,0 +1,281 @@
+use alloc::sync::Arc;
+
+use abi::{Errno, OpenFlags};
+use file::{BytesSink, BytesSource, Error, File, OpenFile, Readiness};
+
+use super::Namespace;
+use crate::socket::{
+    Address, Control, Credentials, Destination, Message, MessageFlags, Received, Shutdown, SocketFile,
+};
+use crate::{Configuration, Environment, Event, Stack};
+
+const UNIX: u32 = 1;
+const STREAM: u32 = 1;
+const DATAGRAM: u32 = 2;
+const SEQPACKET: u32 = 5;
+
+struct Nowhere;
+
+impl Environment for Nowhere {
+    fn now(&self) -> u64 {
+        0
+    }
+    fn random(&self, _bytes: &mut [u8]) {}
+    fn event(&self, _event: Event<'_>) {}
+}
+
+struct World {
+    stack: Arc<Stack>,
+    namespace: Arc<Namespace>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            stack: Stack::new(Arc::new(Nowhere), None, Configuration::default()),
+            namespace: Namespace::new(),
+        }
+    }
+
+    fn socket(&self, kind: u32, process: u32) -> Arc<SocketFile> {
+        let credentials = Credentials {
+            process,
+            uid: 1000,
+            gid: 100,
+        };
+        SocketFile::new(&self.stack, &self.namespace, credentials, UNIX, kind, 0).expect("such sockets exist")
+    }
+
+    fn pair(&self, kind: u32) -> (Arc<SocketFile>, Arc<SocketFile>) {
+        SocketFile::pair(&self.stack, &self.namespace, Credentials::default(), UNIX, kind, 0).expect("such pairs exist")
+    }
+}
+
+fn send(socket: &SocketFile, bytes: &[u8]) -> file::Result<usize> {
+    socket.send(&mut BytesSource::new(bytes), &Message::default())
+}
+
+fn receive(socket: &SocketFile, room: usize, flags: MessageFlags) -> file::Result<(Vec<u8>, Received)> {
+    let mut bytes = vec![0; room];
+    let mut sink = BytesSink::new(&mut bytes);
+    let received = socket.receive(&mut sink, flags)?;
+    let filled = sink.filled();
+    bytes.truncate(filled);
+    Ok((bytes, received))
+}
+
+fn bytes(socket: &SocketFile, room: usize) -> Vec<u8> {
+    receive(socket, room, MessageFlags::empty())
+        .expect("something is there")
+        .0
+}
+
+fn errno<T>(result: file::Result<T>) -> Option<Errno> {
+    match result {
+        Err(Error::Errno(errno)) => Some(errno),
+        _ => None,
+    }
+}
+
+fn blocks<T>(result: &file::Result<T>) -> bool {
+    matches!(result, Err(Error::WouldBlock))
+}
+
+fn named(name: &[u8]) -> Address {
+    Address::Abstract(name.to_vec())
+}
+
+#[test]
+fn a_stream_has_no_boundaries_and_a_seqpacket_has() {
+    let world = World::new();
+    let (one, other) = world.pair(STREAM);
+    send(&one, b"hello ").expect("there is room");
+    send(&one, b"world").expect("there is room");
+    assert_eq!(bytes(&other, 8), b"hello wo");
+    assert_eq!(bytes(&other, 8), b"rld");
+    let (one, other) = world.pair(SEQPACKET);
+    send(&one, b"hello ").expect("there is room");
+    send(&one, b"world").expect("there is room");
+    let (cut, received) = receive(&other, 2, MessageFlags::TRUNC).expect("a message is there");
+    assert_eq!((&cut[..], received.length), (&b"he"[..], 6));
+    assert!(received.flags.contains(MessageFlags::TRUNC | MessageFlags::EOR));
+    assert_eq!(bytes(&other, 99), b"world");
+}
+
+#[test]
+fn closing_ends_the_stream_and_breaks_the_pipe() {
+    let world = World::new();
+    let (one, other) = world.pair(STREAM);
+    send(&one, b"last").expect("there is room");
+    one.close();
+    assert!(
+        other
+            .readiness()
+            .contains(Readiness::IN | Readiness::RDHUP | Readiness::HUP | Readiness::OUT)
+    );
+    assert_eq!(bytes(&other, 99), b"last");
+    assert_eq!(bytes(&other, 99), b"");
+    assert_eq!(errno(send(&other, b"x")), Some(Errno::PIPE));
+    // With something unread, the other side learns of it.
+    let (one, other) = world.pair(STREAM);
+    send(&other, b"never read").expect("there is room");
+    one.close();
+    assert_eq!(errno(receive(&other, 9, MessageFlags::empty())), Some(Errno::CONNRESET));
+    assert_eq!(bytes(&other, 9), b"");
+}
+
+#[test]
+fn half_closed_streams_go_on() {
+    let world = World::new();
+    let (one, other) = world.pair(STREAM);
+    one.shutdown(Shutdown::Write).expect("it is connected");
+    assert_eq!(bytes(&other, 9), b"");
+    assert_eq!(errno(send(&one, b"x")), Some(Errno::PIPE));
+    send(&other, b"back").expect("this direction is open");
+    assert_eq!(bytes(&one, 9), b"back");
+}
+
+#[test]
+fn a_full_stream_blocks_until_it_is_read() {
+    let world = World::new();
+    let (one, other) = world.pair(STREAM);
+    let piece = vec![7; 50_000];
+    let mut sent = 0;
+    let ticket = loop {
+        let ticket = one.wait_queue().expect("sockets have one").ticket();
+        match send(&one, &piece) {
+            Ok(count) => sent += count,
+            Err(Error::WouldBlock) => break ticket,
+            Err(other) => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(sent, 212_992);
+    assert!(!one.readiness().contains(Readiness::OUT));
+    let mut received = 0;
+    while received < sent {
+        received += bytes(&other, 65536).len();
+    }
+    assert_ne!(
+        one.wait_queue().expect("sockets have one").ticket(),
+        ticket,
+        "the writer is told of room"
+    );
+    assert!(one.readiness().contains(Readiness::OUT));
+    assert!(blocks(&receive(&other, 1, MessageFlags::empty())));
+}
+
+#[test]
+fn clients_reach_a_listener_by_name() {
+    let world = World::new();
+    let server = world.socket(STREAM, 1);
+    server.bind(&named(b"service")).expect("the name is free");
+    assert_eq!(world.socket(STREAM, 9).bind(&named(b"service")), Err(Errno::ADDRINUSE));
+    let destination = Destination::Address(named(b"service"));
+    assert_eq!(
+        errno(world.socket(STREAM, 2).connect(&destination)),
+        Some(Errno::CONNREFUSED)
+    );
+    server.listen(0).expect("a bound socket listens");
+    let client = world.socket(STREAM, 2);
+    client.connect(&destination).expect("it listens");
+    assert_eq!(
+        errno(world.socket(DATAGRAM, 3).connect(&destination)),
+        Some(Errno::PROTOTYPE)
+    );
+    // The backlog of 0 holds one.
+    let second = world.socket(STREAM, 3);
+    assert!(blocks(&second.connect(&destination)));
+    send(&client, b"early").expect("data may come before accept");
+    let (accepted, _) = server.accept().expect("a client waits");
+    second.connect(&destination).expect("there is room again");
+    assert_eq!(bytes(&accepted, 9), b"early");
+    assert_eq!(client.peer(), Ok(named(b"service")));
+    let credentials =
+        |socket: &SocketFile| socket.option(1, abi::net::SO_PEERCRED).expect("it is connected")[..4].to_vec();
+    assert_eq!(credentials(&accepted), 2u32.to_ne_bytes());
+    assert_eq!(credentials(&client), 1u32.to_ne_bytes());
+    server.close();
+    assert_eq!(bytes(&second, 9), b"", "the listener takes its queue along");
+    assert_eq!(
+        errno(world.socket(STREAM, 2).connect(&destination)),
+        Some(Errno::CONNREFUSED)
+    );
+}
+
+#[test]
+fn paths_go_through_an_attachment() {
+    let world = World::new();
+    let server = world.socket(STREAM, 1);
+    let attachment = server.bind_path(b"/run/app.sock").expect("it has no name yet");
+    server.listen(8).expect("a bound socket listens");
+    let client = world.socket(STREAM, 2);
+    client
+        .connect(&Destination::Attachment(attachment.clone()))
+        .expect("it listens");
+    assert_eq!(client.peer(), Ok(Address::Path(b"/run/app.sock".to_vec())));
+    server.close();
+    drop(server);
+    let late = world.socket(STREAM, 2).connect(&Destination::Attachment(attachment));
+    assert_eq!(errno(late), Some(Errno::CONNREFUSED));
+}
+
+#[test]
+fn datagrams_carry_their_sender() {
+    let world = World::new();
+    let (server, client) = (world.socket(DATAGRAM, 1), world.socket(DATAGRAM, 2));
+    server.bind(&named(b"log")).expect("the name is free");
+    client.bind(&Address::Unnamed).expect("there are free names");
+    let Address::Abstract(name) = client.local() else {
+        panic!("a name was chosen");
+    };
+    assert_eq!(name.len(), 5);
+    let message = Message {
+        destination: Some(Destination::Address(named(b"log"))),
+        ..Message::default()
+    };
+    assert_eq!(errno(send(&client, b"x")), Some(Errno::NOTCONN));
+    client
+        .send(&mut BytesSource::new(b"line"), &message)
+        .expect("there is room");
+    let (line, received) = receive(&server, 99, MessageFlags::PEEK).expect("it arrived");
+    assert_eq!((&line[..], received.address), (&b"line"[..], Some(client.local())));
+    assert_eq!(bytes(&server, 99), b"line");
+    server.close();
+    let lost = client.send(&mut BytesSource::new(b"line"), &message);
+    assert_eq!(errno(lost), Some(Errno::CONNREFUSED));
+}
+
+#[test]
+fn descriptors_and_credentials_travel() {
+    let world = World::new();
+    let (one, other) = world.pair(STREAM);
+    let (inner, kept) = world.pair(STREAM);
+    let message = Message {
+        control: vec![Control::Rights(vec![OpenFile::new(inner, OpenFlags::RDWR)])],
+        ..Message::default()
+    };
+    send(&one, b"before").expect("there is room");
+    one.send(&mut BytesSource::new(b"with"), &message)
+        .expect("there is room");
+    send(&one, b"after").expect("there is room");
+    other
+        .set_option(1, abi::net::SO_PASSCRED, &1u32.to_ne_bytes())
+        .expect("an option");
+    assert_eq!(
+        bytes(&other, 99),
+        b"before",
+        "a read stops before a message with descriptors"
+    );
+    let (text, received) = receive(&other, 99, MessageFlags::empty()).expect("it is there");
+    assert_eq!(text, b"with");
+    let [Control::Rights(rights), Control::Credentials(_)] = &received.control[..] else {
+        panic!("descriptors and credentials came along");
+    };
+    rights[0]
+        .write(&mut BytesSource::new(b"through"))
+        .expect("it is a socket");
+    assert_eq!(bytes(&kept, 99), b"through");
+    drop((received, message));
+    assert_eq!(bytes(&kept, 99), b"", "the last share of the descriptor closed it");
+    assert_eq!(bytes(&other, 99), b"after");
+}
