@@ -87,16 +87,6 @@ pub trait File: Any + Send + Sync {
         Err(Errno::INVAL.into())
     }
 
-    /// What may no longer be done to a file of `memfd_create(2)` (`F_SEAL_*`).
-    fn seals(&self) -> Result<u32> {
-        Err(Errno::INVAL.into())
-    }
-
-    /// Forbids more. `EPERM` once that is forbidden itself.
-    fn add_seals(&self, _seals: u32) -> Result<()> {
-        Err(Errno::INVAL.into())
-    }
-
     /// Brings what was written to the device (`fsync(2)`; `fdatasync(2)` with `data_only`). `EINVAL` for files that have none.
     fn sync(&self, _data_only: bool) -> Result<()> {
         Err(Errno::INVAL.into())

@@ -34,6 +34,8 @@ pub struct Process {
     pub actions: Arc<Actions>,
     /// Signals for any of its threads.
     pub pending: Pending,
+    /// Notified when a signal arrives, for `signalfd(2)`.
+    pub arrivals: Arc<WaitQueue>,
     credentials: SpinLock<(Credentials, Arc<fs::vfs::Credentials>)>,
     /// Open files by descriptor.
     pub files: Arc<DescriptorTable>,
@@ -91,6 +93,7 @@ impl Process {
             threads: SpinLock::new(BTreeMap::new()),
             actions: Arc::default(),
             pending: Pending::default(),
+            arrivals: Arc::default(),
             credentials: SpinLock::new((credentials, for_files)),
             files: Arc::default(),
             paths,
@@ -264,6 +267,7 @@ impl Process {
         if let Some(thread) = threads.iter().find(|thread| !thread.blocked().contains(signal)) {
             thread.interrupt();
         }
+        self.arrivals.notify();
         true
     }
 

@@ -161,6 +161,7 @@ impl Thread {
         }
         let sent = self.pending.push(signal, info);
         self.interrupt();
+        self.process.arrivals.notify();
         sent
     }
 

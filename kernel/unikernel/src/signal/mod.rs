@@ -2,6 +2,7 @@
 
 mod action;
 mod delivery;
+mod descriptor;
 mod frame;
 mod info;
 mod queue;
@@ -9,6 +10,7 @@ mod set;
 
 pub use action::{Action, ActionFlags, Actions, DefaultAction, Disposition};
 pub use delivery::{deliver, of_exception};
+pub use descriptor::SignalFd;
 pub use frame::{Frame, MINIMUM_STACK, SavedFrame, read_frame};
 pub use info::Info;
 pub use queue::Pending;

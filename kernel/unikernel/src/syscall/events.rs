@@ -10,6 +10,7 @@ use file::timerfd::TimerFd;
 
 use super::{Call, Result};
 use crate::process::Thread;
+use crate::signal::SignalFd;
 
 /// The flags of a call that knows only these.
 pub(super) fn flags(bits: u32, known: OpenFlags) -> core::result::Result<OpenFlags, Errno> {
@@ -108,4 +109,16 @@ pub(super) async fn timerfd_gettime(thread: &Thread, call: &Call) -> Result {
     let timer = file.downcast::<TimerFd>().ok_or(Errno::INVAL)?;
     thread.memory.write(call.word(1), &timer.setting()).await?;
     Ok(0)
+}
+
+/// `signalfd4(fd, mask, size, flags)`; `signalfd` is the same without flags.
+pub(super) async fn signalfd4(thread: &Thread, call: &Call, bits: u32) -> Result {
+    let flags = flags(bits, NONBLOCK_CLOEXEC)?;
+    let mask = super::signal::read_set(thread, call.word(1), call.word(2)).await?;
+    if call.int(0) == -1 {
+        return thread.install_new(SignalFd::new(&thread.process, mask), flags | OpenFlags::RDWR);
+    }
+    let file = thread.file(call.int(0))?;
+    file.downcast::<SignalFd>().ok_or(Errno::INVAL)?.set_mask(mask);
+    Ok(call.int(0) as usize)
 }

@@ -10,7 +10,7 @@ use file::OpenFile;
 use file::lock::{self, FileId, Lock, Owner};
 use file::pipe::PipeEnd;
 
-use super::{Call, Error, Result, descriptor, retry_ready};
+use super::{Call, Error, Result, descriptor, memory_file, retry_ready};
 use crate::process::Thread;
 
 /// `fcntl(fd, command, argument)`
@@ -49,14 +49,8 @@ pub(super) async fn fcntl(thread: &Thread, call: &Call) -> Result {
         F_GETOWN => Ok(file.signal_owner() as usize),
         F_SETPIPE_SZ => Ok(pipe_end(&file)?.pipe().set_capacity(argument)?),
         F_GETPIPE_SZ => Ok(pipe_end(&file)?.pipe().capacity()),
-        F_GET_SEALS => retry_ready(thread, || file.file().seals())
-            .await
-            .map(|seals| seals as usize),
-        F_ADD_SEALS => {
-            file.check_writes().map_err(|_| Errno::PERM)?;
-            retry_ready(thread, || file.file().add_seals(argument as u32)).await?;
-            Ok(0)
-        }
+        F_GET_SEALS => memory_file::seals(&file),
+        F_ADD_SEALS => memory_file::add_seals(&file, argument),
         _ => Err(Errno::INVAL.into()),
     }
 }

@@ -16,6 +16,7 @@ mod ioctl;
 mod mapped_file;
 mod mask;
 mod memory;
+mod memory_file;
 mod path;
 mod poll;
 mod signal;

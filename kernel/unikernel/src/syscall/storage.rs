@@ -2,7 +2,6 @@
 
 use abi::Errno;
 use file::{FileType, OpenFile};
-use fs::vfs::OpenInode;
 
 use super::{Call, Result, retry_ready};
 use crate::process::Thread;
@@ -27,38 +26,22 @@ pub(super) async fn sync_file_range(thread: &Thread, call: &Call) -> Result {
     if call.unsigned(3) & !7 != 0 || offset < 0 || length < 0 || offset.checked_add(length).is_none() {
         return Err(Errno::INVAL.into());
     }
-    check_data_file(thread, &file, Errno::SPIPE).await?;
-    Ok(0)
+    check_data_file(thread, &file).await
 }
 
-async fn check_data_file(thread: &Thread, file: &OpenFile, errno: Errno) -> Result<FileType> {
-    let file_type = retry_ready(thread, || file.file().status()).await?.file_type;
-    match file_type {
-        FileType::Fifo => Err(Errno::SPIPE.into()),
-        FileType::Regular | FileType::Directory | FileType::BlockDevice | FileType::Symlink => Ok(file_type),
-        _ => Err(errno.into()),
+/// `ESPIPE` for files that have no data of their own.
+async fn check_data_file(thread: &Thread, file: &OpenFile) -> Result {
+    match retry_ready(thread, || file.file().status()).await?.file_type {
+        FileType::Regular | FileType::Directory | FileType::BlockDevice | FileType::Symlink => Ok(0),
+        _ => Err(Errno::SPIPE.into()),
     }
 }
 
 /// `fallocate(fd, mode, offset, length)`
 pub(super) async fn fallocate(thread: &Thread, call: &Call) -> Result {
     let file = thread.file(call.int(0))?;
-    let (offset, length) = (call.long(2), call.long(3));
-    if offset < 0 || length <= 0 {
-        return Err(Errno::INVAL.into());
-    }
-    file.check_writes()?;
-    match check_data_file(thread, &file, Errno::NODEV).await? {
-        FileType::Regular => {}
-        FileType::Directory => return Err(Errno::ISDIR.into()),
-        _ => return Err(Errno::NODEV.into()),
-    }
-    offset.checked_add(length).ok_or(Errno::FBIG)?;
-    let inode = file.downcast::<OpenInode>().ok_or(Errno::NODEV)?.inode();
-    retry_ready(thread, || {
-        inode.allocate(call.unsigned(1), offset as u64, length as u64)
-    })
-    .await?;
+    let (mode, offset, length) = (call.unsigned(1), call.long(2), call.long(3));
+    retry_ready(thread, || fs::vfs::allocate(&file, mode, offset, length)).await?;
     Ok(0)
 }
 

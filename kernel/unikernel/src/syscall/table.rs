@@ -9,7 +9,7 @@ use super::attributes::Subject;
 use super::identity::Of;
 use super::{
     Call, Result, attributes, descriptor, directory, epoll, events, execute, fcntl, futex, identity, ioctl, memory,
-    path, poll, signal, splice, stat, storage, system, thread, time, timer, transfer,
+    memory_file, path, poll, signal, splice, stat, storage, system, thread, time, timer, transfer,
 };
 use crate::process::Thread;
 
@@ -82,8 +82,12 @@ system_calls! {
     __NR_epoll_create: Full, "" => events::epoll_create(thread, call);
     __NR_eventfd2: Full, "" => events::eventfd2(thread, call.unsigned(0), call.unsigned(1));
     __NR_eventfd: Full, "" => events::eventfd2(thread, call.unsigned(0), 0);
+    __NR_memfd_create: Partial, "no huge pages; `F_SEAL_WRITE` does not look for mappings" =>
+        memory_file::memfd_create(thread, call).await;
     __NR_pipe2: Partial, "no `O_NOTIFICATION_PIPE`" => events::pipe2(thread, call.word(0), call.unsigned(1)).await;
     __NR_pipe: Full, "" => events::pipe2(thread, call.word(0), 0).await;
+    __NR_signalfd4: Full, "" => events::signalfd4(thread, call, call.unsigned(3)).await;
+    __NR_signalfd: Full, "" => events::signalfd4(thread, call, 0).await;
     __NR_timerfd_create: Full, "" => events::timerfd_create(thread, call);
     __NR_timerfd_gettime: Full, "" => events::timerfd_gettime(thread, call).await;
     __NR_timerfd_settime: Full, "" => events::timerfd_settime(thread, call).await;

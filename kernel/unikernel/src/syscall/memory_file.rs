@@ -1,0 +1,77 @@
+//! `memfd_create(2)` and the seals of its files.
+
+use abi::general::{MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, MFD_NOEXEC_SEAL};
+use abi::{Errno, OpenFlags};
+use alloc::sync::Arc;
+use file::OpenFile;
+use fs::tmpfs::{Node, Options, Seals, Tmpfs};
+use fs::vfs::{OpenInode, Place};
+use hal::sync::SpinLock;
+
+use super::{Call, Result, retry_ready};
+use crate::process::Thread;
+
+/// Bytes of the longest name, as on Linux: 255 with the prefix `memfd:`.
+const NAME_MAX: usize = 249;
+
+/// Where the files live; it has no limit but memory.
+static FILES: SpinLock<Option<Arc<Tmpfs>>> = SpinLock::new(None);
+
+fn files() -> Arc<Tmpfs> {
+    let options = Options {
+        size: Some(u64::MAX),
+        ..Options::default()
+    };
+    FILES.lock().get_or_insert_with(|| Tmpfs::create(&options).0).clone()
+}
+
+/// `memfd_create(name, flags)`
+pub(super) async fn memfd_create(thread: &Thread, call: &Call) -> Result {
+    let flags = call.unsigned(1);
+    let both = MFD_EXEC | MFD_NOEXEC_SEAL;
+    if flags & !(MFD_CLOEXEC | MFD_ALLOW_SEALING | both) != 0 || flags & both == both {
+        return Err(Errno::INVAL.into());
+    }
+    let name = thread
+        .memory
+        .read_string(call.word(0), NAME_MAX + 1, Errno::INVAL)
+        .await?;
+    let executable = flags & MFD_NOEXEC_SEAL == 0;
+    let sealable = flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL) != 0;
+    let permissions = if executable { 0o777 } else { 0o666 };
+    let shown = [b"/memfd:", name.as_slice(), b" (deleted)"].concat();
+    let context = thread.process.context(None);
+    let file = retry_ready(thread, || {
+        let inode = files().memory_file(permissions, sealable)?;
+        if !executable && let Some(node) = inode.as_any().downcast_ref::<Node>() {
+            node.add_seals(Seals::EXEC)?;
+        }
+        context.open_place(&Place::anonymous(inode, &shown), OpenFlags::RDWR, true)
+    })
+    .await?;
+    let mut status = OpenFlags::RDWR | OpenFlags::LARGEFILE;
+    status.set(OpenFlags::CLOEXEC, flags & MFD_CLOEXEC != 0);
+    thread.install_new(file, status)
+}
+
+fn node(file: &OpenFile) -> core::result::Result<&Node, Errno> {
+    file.downcast::<OpenInode>()
+        .and_then(|open| open.inode().as_any().downcast_ref())
+        .ok_or(Errno::INVAL)
+}
+
+/// `fcntl(fd, F_GET_SEALS)`
+pub(super) fn seals(file: &OpenFile) -> Result {
+    Ok(node(file)?.seals()?.bits() as usize)
+}
+
+/// `fcntl(fd, F_ADD_SEALS, seals)`
+pub(super) fn add_seals(file: &OpenFile, bits: usize) -> Result {
+    file.check_writes().map_err(|_| Errno::PERM)?;
+    let seals = u32::try_from(bits)
+        .ok()
+        .and_then(Seals::from_bits)
+        .ok_or(Errno::INVAL)?;
+    node(file)?.add_seals(seals)?;
+    Ok(0)
+}
