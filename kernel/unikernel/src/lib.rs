@@ -11,6 +11,7 @@ pub mod boot;
 pub mod futex;
 mod machine;
 pub mod memory;
+pub mod network;
 pub mod process;
 pub mod program;
 pub mod scheduler;

@@ -20,6 +20,7 @@ mod memory_file;
 mod path;
 mod poll;
 mod signal;
+mod socket;
 mod splice;
 mod stat;
 mod storage;

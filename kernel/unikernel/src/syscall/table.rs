@@ -9,7 +9,7 @@ use super::attributes::Subject;
 use super::identity::Of;
 use super::{
     Call, Result, attributes, descriptor, directory, epoll, events, execute, fcntl, futex, identity, ioctl, memory,
-    memory_file, path, poll, signal, splice, stat, storage, system, thread, time, timer, transfer,
+    memory_file, path, poll, signal, socket, splice, stat, storage, system, thread, time, timer, transfer,
 };
 use crate::process::Thread;
 
@@ -274,6 +274,26 @@ system_calls! {
     __NR_sigaltstack: Full, "" => signal::sigaltstack(thread, call).await;
     __NR_tgkill: Full, "" => signal::thread_kill(thread, Some(call.int(0)), call.int(1), call.int(2));
     __NR_tkill: Full, "" => signal::thread_kill(thread, None, call.int(0), call.int(1));
+
+    // Sockets.
+    __NR_accept4: Full, "" => socket::accept4(thread, call, call.unsigned(3)).await;
+    __NR_accept: Full, "" => socket::accept4(thread, call, 0).await;
+    __NR_bind: Full, "" => socket::bind(thread, call).await;
+    __NR_connect: Full, "" => socket::connect(thread, call).await;
+    __NR_getpeername: Full, "" => socket::getpeername(thread, call).await;
+    __NR_getsockname: Full, "" => socket::getsockname(thread, call).await;
+    __NR_getsockopt: Partial, "the options of the protocol" => socket::getsockopt(thread, call).await;
+    __NR_listen: Full, "" => socket::listen(thread, call);
+    __NR_recvfrom: Full, "" => socket::message::recvfrom(thread, call).await;
+    __NR_recvmmsg: Full, "" => socket::message::recvmmsg(thread, call).await;
+    __NR_recvmsg: Full, "" => socket::message::recvmsg(thread, call).await;
+    __NR_sendmmsg: Full, "" => socket::message::sendmmsg(thread, call).await;
+    __NR_sendmsg: Full, "" => socket::message::sendmsg(thread, call).await;
+    __NR_sendto: Full, "" => socket::message::sendto(thread, call).await;
+    __NR_setsockopt: Partial, "the options of the protocol" => socket::setsockopt(thread, call).await;
+    __NR_shutdown: Full, "" => socket::shutdown(thread, call);
+    __NR_socket: Partial, "Unix, IPv4, IPv6, netlink" => socket::socket(thread, call);
+    __NR_socketpair: Full, "" => socket::socketpair(thread, call).await;
 
     // The machine and the process as a whole.
     __NR_getpriority: Accepted, "there are no priorities" => Ok(20);

@@ -42,7 +42,7 @@ pub(super) fn waiting(file: &OpenFile, write: bool) -> Waiting {
 }
 
 /// Takes the first `count` bytes off.
-fn advance(segments: &mut [Segment], mut count: usize) {
+pub(super) fn advance(segments: &mut [Segment], mut count: usize) {
     for segment in segments {
         let part = segment.length.min(count);
         segment.address += part;
