@@ -1,30 +1,43 @@
-//! The guest's network, for the calls on sockets.
+//! The network of the guest, for the calls on sockets.
 
-use abi::Errno;
 use alloc::sync::Arc;
+
 use hal::sync::SpinLock;
-use net::{Stack, UnixNamespace};
+use net::{Configuration, Environment, Event, Stack, UnixNamespace};
 
-/// What sockets are made in.
-#[derive(Clone)]
+/// The one network.
 pub struct Network {
-    /// The protocols.
+    /// Its stack.
     pub stack: Arc<Stack>,
-    /// Names of Unix sockets outside the file system.
-    pub names: Arc<UnixNamespace>,
+    /// The names of Unix sockets that are not files.
+    pub unix: Arc<UnixNamespace>,
 }
 
-static NETWORK: SpinLock<Option<Network>> = SpinLock::new(None);
+static NETWORK: SpinLock<Option<Arc<Network>>> = SpinLock::new(None);
 
-/// Makes sockets possible.
-pub fn install(stack: Arc<Stack>) {
-    *NETWORK.lock() = Some(Network {
-        stack,
-        names: UnixNamespace::new(),
-    });
+/// The network. There is one from start-up on, if only with a loopback interface.
+pub fn get() -> Arc<Network> {
+    let mut slot = NETWORK.lock();
+    let make = || {
+        Arc::new(Network {
+            stack: Stack::new(Arc::new(Kernel), None, Configuration::default()),
+            unix: UnixNamespace::new(),
+        })
+    };
+    slot.get_or_insert_with(make).clone()
 }
 
-/// The network; `EAFNOSUPPORT` before there is one.
-pub fn get() -> Result<Network, Errno> {
-    NETWORK.lock().clone().ok_or(Errno::AFNOSUPPORT)
+/// The kernel as the stack sees it.
+struct Kernel;
+
+impl Environment for Kernel {
+    fn now(&self) -> u64 {
+        hal::time::monotonic()
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        hal::random::fill(bytes);
+    }
+
+    fn event(&self, _event: Event<'_>) {}
 }

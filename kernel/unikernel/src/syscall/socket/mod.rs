@@ -47,10 +47,10 @@ fn credentials(thread: &Thread) -> Credentials {
 pub(super) fn socket(thread: &Thread, call: &Call) -> Result {
     let flags = flags(call.unsigned(1) & !TYPE_MASK, FLAGS)?;
     let kind = call.unsigned(1) & TYPE_MASK;
-    let network = network::get()?;
+    let network = network::get();
     let socket = SocketFile::new(
         &network.stack,
-        &network.names,
+        &network.unix,
         credentials(thread),
         call.unsigned(0),
         kind,
@@ -63,10 +63,10 @@ pub(super) fn socket(thread: &Thread, call: &Call) -> Result {
 pub(super) async fn socketpair(thread: &Thread, call: &Call) -> Result {
     let flags = flags(call.unsigned(1) & !TYPE_MASK, FLAGS)? | OpenFlags::RDWR;
     let kind = call.unsigned(1) & TYPE_MASK;
-    let network = network::get()?;
+    let network = network::get();
     let (first, second) = SocketFile::pair(
         &network.stack,
-        &network.names,
+        &network.unix,
         credentials(thread),
         call.unsigned(0),
         kind,
