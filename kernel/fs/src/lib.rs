@@ -3,6 +3,7 @@
 //! - [`Inode`] is what every file system implements; [`erofs`] is the image's,
 //!   read through the page cache ([`CachedPages`]) from a [`BlockDevice`].
 //! - [`tmpfs`] keeps files in memory, alone or over a read-only file system.
+//! - [`dev`], [`proc`] and [`sys`] are what Linux programs expect in the directories of these names; [`mount_standard`] mounts them.
 //! - [`vfs`] has what names mean: path lookup, permissions, mounts.
 //!
 //! Nothing here blocks. An operation that needs data from the disk returns [`file::Error::Pending`] before it has changed anything;
@@ -15,9 +16,14 @@ extern crate alloc;
 
 mod block;
 mod cache;
+pub mod dev;
 pub mod erofs;
+mod generated;
 mod inode;
 mod mapping;
+pub mod proc;
+mod standard;
+pub mod sys;
 pub mod tmpfs;
 pub mod vfs;
 
@@ -28,6 +34,7 @@ pub use inode::{
     allocate_device_number,
 };
 pub use mapping::{Unmap, set_unmap};
+pub use standard::{mount_at, mount_standard};
 
 #[cfg(test)]
 mod judge;

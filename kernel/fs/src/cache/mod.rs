@@ -5,5 +5,5 @@ mod readahead;
 mod reclaim;
 
 pub use pages::CachedPages;
-pub(crate) use reclaim::allocate;
+pub(crate) use reclaim::{allocate, cached_pages};
 pub use reclaim::{reclaim, reclaim_mapped};

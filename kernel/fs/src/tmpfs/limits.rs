@@ -19,9 +19,13 @@ impl Limits {
     pub(super) fn new(options: &Options) -> Self {
         let half = mem::usage().total as u64 / 2;
         Self {
-            most_pages: options.size.map_or(half, |size| size.div_ceil(PAGE_SIZE as u64)),
+            most_pages: match options.size {
+                None => half,
+                Some(0) => u64::MAX,
+                Some(size) => size.div_ceil(PAGE_SIZE as u64),
+            },
             pages: AtomicU64::new(0),
-            most_inodes: options.inodes.unwrap_or(u64::MAX),
+            most_inodes: options.inodes.filter(|&most| most > 0).unwrap_or(u64::MAX),
             inodes: AtomicU64::new(0),
         }
     }
@@ -50,10 +54,18 @@ impl Limits {
         self.inodes.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// All pages, and those that are free.
+    /// All pages, and those that are free; zeroes without a limit.
     pub(super) fn pages(&self) -> (u64, u64) {
         let used = self.pages.load(Ordering::Relaxed);
-        (self.most_pages, self.most_pages.saturating_sub(used))
+        match self.most_pages {
+            u64::MAX => (0, 0),
+            most => (most, most.saturating_sub(used)),
+        }
+    }
+
+    /// Whether so many more pages are allowed.
+    pub(super) fn allows_pages(&self, count: u64) -> bool {
+        count <= self.most_pages.saturating_sub(self.pages.load(Ordering::Relaxed))
     }
 
     /// All inodes, and those that are free; zeroes without a limit.

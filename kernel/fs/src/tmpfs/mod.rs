@@ -52,9 +52,9 @@ enum Known {
 /// Options of a mount. The default is half of memory and no other limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Bytes that files may take (`size=`); `None` for half of memory.
+    /// Bytes that files may take (`size=`); `None` for half of memory, 0 for no limit.
     pub size: Option<u64>,
-    /// Inodes that may be made (`nr_inodes=`).
+    /// Inodes that there may be (`nr_inodes=`); `None` or 0 for no limit.
     pub inodes: Option<u64>,
     /// Permission bits of the top directory (`mode=`); `None` for 1777.
     pub permissions: Option<u16>,
@@ -79,7 +79,8 @@ impl Tmpfs {
             uid: options.uid,
             gid: options.gid,
         };
-        // The limits do not count the top.
+        // Counted as on Linux; a limit leaves room for it at the least.
+        let _ = file_system.limits.take_inode();
         let root = Node::create(&file_system, &root, file_system.number());
         (file_system, root)
     }

@@ -328,8 +328,9 @@ impl Node {
                 if end > regular.size && regular.seals.contains(Seals::GROW) {
                     return Err(Errno::PERM.into());
                 }
-                let missing = range.end.saturating_sub(range.start);
-                if missing > self.file_system.limits.pages().1 + regular.own_pages() + regular.lower_pages() {
+                let held = regular.own_pages() + regular.lower_pages();
+                let missing = (range.end - range.start).saturating_sub(held);
+                if !self.file_system.limits.allows_pages(missing) {
                     return Err(Errno::NOSPC.into());
                 }
                 for index in range.clone() {

@@ -60,8 +60,12 @@ impl Context {
         if !(may_give && may_regroup) && !self.credentials.can(Capabilities::CHOWN) {
             return Err(Errno::PERM.into());
         }
+        let permissions = without_set_ids(&self.credentials, &status);
+        if permissions.is_some() && !self.credentials.owns(&status) {
+            return Err(Errno::PERM.into());
+        }
         inode.set_attributes(&AttributeChange {
-            permissions: without_set_ids(&self.credentials, &status),
+            permissions,
             uid,
             gid,
             ..AttributeChange::default()

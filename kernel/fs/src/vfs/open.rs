@@ -71,6 +71,8 @@ impl Context {
                         created = true;
                     } else if walk.down(&name, follow)? {
                         continue;
+                    } else if !exclusive {
+                        self.check_foreign(&directory, &walk.place)?;
                     }
                 }
             }
@@ -83,6 +85,21 @@ impl Context {
             return Err(Errno::ISDIR.into());
         }
         self.open_place(&walk.place, flags, created)
+    }
+
+    /// `EACCES` for somebody else's special file in a directory like `/tmp`, which the caller meant to make.
+    fn check_foreign(&self, directory: &Place, found: &Place) -> Result<()> {
+        const SHARED: u16 = 0o1002;
+        let (above, inode) = (directory.inode()?.status()?, found.inode()?);
+        let usual = [FileType::Regular, FileType::Fifo, FileType::Directory].contains(&inode.file_type());
+        if usual || above.permissions & SHARED != SHARED {
+            return Ok(());
+        }
+        let owner = inode.status()?.uid;
+        if owner != above.uid && owner != self.credentials.user {
+            return Err(Errno::ACCES.into());
+        }
+        Ok(())
     }
 
     /// Makes a regular file unless the name exists.
@@ -141,8 +158,9 @@ impl Context {
         }
         match file_type {
             FileType::Socket => Err(Errno::NXIO.into()),
+            _ if let Some(file) = inode.open()? => Ok(OpenInode::with_file(place, file)?),
             FileType::Fifo => open_fifo(place, inode, flags),
-            FileType::CharacterDevice | FileType::BlockDevice if inode.open()?.is_none() => {
+            FileType::CharacterDevice | FileType::BlockDevice => {
                 let number = inode.status()?.special_device;
                 let device = self.namespace.device(file_type, number)?;
                 Ok(OpenInode::with_file(place, device(flags)?)?)
@@ -152,10 +170,7 @@ impl Context {
                     drop_set_ids(&self.credentials, &**inode)?;
                     inode.truncate(0)?;
                 }
-                Ok(match inode.open()? {
-                    Some(file) => OpenInode::with_file(place, file)?,
-                    None => OpenInode::with_inode(place, &self.credentials)?,
-                })
+                Ok(OpenInode::with_inode(place, &self.credentials)?)
             }
         }
     }

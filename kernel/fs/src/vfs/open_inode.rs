@@ -38,6 +38,16 @@ impl OpenInode {
         Self::with(place, Content::None, None)
     }
 
+    /// A file that no path leads to, such as `memfd_create(2)` makes; `name` is what `/proc/self/fd` shows.
+    pub fn unnamed(inode: Arc<dyn Inode>, name: &[u8]) -> Arc<Self> {
+        Arc::new(Self {
+            place: Place::anonymous(inode.clone(), name),
+            inode,
+            content: Content::Inode,
+            writer: None,
+        })
+    }
+
     pub(super) fn with_inode(place: &Place, opener: &Arc<Credentials>) -> core::result::Result<Arc<Self>, Errno> {
         let writer = (!opener.can(Capabilities::FSETID)).then(|| opener.clone());
         Self::with(place, Content::Inode, writer)
@@ -143,7 +153,9 @@ impl File for OpenInode {
         match self.delegate()? {
             Some(file) => file.write(offset, source),
             None => {
-                self.before_change()?;
+                if source.remaining() > 0 {
+                    self.before_change()?;
+                }
                 self.inode.write(offset, source)
             }
         }
@@ -153,7 +165,9 @@ impl File for OpenInode {
         match self.delegate()? {
             Some(file) => file.append(source),
             None => {
-                self.before_change()?;
+                if source.remaining() > 0 {
+                    self.before_change()?;
+                }
                 self.inode.append(source)
             }
         }

@@ -1,0 +1,200 @@
+//! `/proc`: processes and the machine in files, in Linux's formats.
+
+mod anonymous;
+mod format;
+mod memory;
+mod mounts;
+mod process;
+mod provider;
+mod status;
+mod sysctl;
+mod system;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use abi::Errno;
+use file::Result;
+
+use crate::generated::{Directory, Folder, Generated, GeneratedInode, Target, number};
+use crate::inode::{Inode, Link};
+pub(crate) use format::ranges;
+use process::ProcessDirectory;
+pub use provider::{Area, Identity, Process, Processor, System, Usage};
+
+const PROC_MAGIC: u32 = 0x9fa0;
+/// Tables of `/proc/net`, with their headings.
+const NETWORK_TABLES: &[(&str, &str)] = &[
+    (
+        "tcp",
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode                                                     \n",
+    ),
+    (
+        "tcp6",
+        "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n",
+    ),
+    (
+        "udp",
+        "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops             \n",
+    ),
+    (
+        "udp6",
+        "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n",
+    ),
+    ("unix", "Num       RefCount Protocol Flags    Type St Inode Path\n"),
+    (
+        "dev",
+        "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n",
+    ),
+    (
+        "route",
+        "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT                                                       \n",
+    ),
+    ("if_inet6", ""),
+    ("ipv6_route", ""),
+    (
+        "arp",
+        "IP address       HW type     Flags       HW address            Mask     Device\n",
+    ),
+    (
+        "raw",
+        "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n",
+    ),
+    ("snmp", ""),
+    ("netstat", ""),
+    ("sockstat", ""),
+];
+
+/// What all of `/proc` refers to.
+struct Shared {
+    file_system: Arc<Generated>,
+    system: Arc<dyn System>,
+    network: Arc<dyn Inode>,
+}
+
+impl Shared {
+    /// The soft limit of resident memory (`RLIMIT_RSS`).
+    fn memory_limit(&self, process: &dyn Process) -> u64 {
+        const RESIDENT: usize = 5;
+        process.limits()[RESIDENT].0
+    }
+}
+
+/// The top directory of `/proc`.
+pub fn create(system: &Arc<dyn System>) -> Arc<dyn Inode> {
+    let file_system = Generated::new("proc", PROC_MAGIC, 0);
+    let network = NETWORK_TABLES
+        .iter()
+        .fold(Folder::new(&file_system, b"/net"), |folder, table| {
+            let system = system.clone();
+            let (name, heading) = *table;
+            folder.file(name, move |out| {
+                let mut text = String::from(heading);
+                system.network_table(name, &mut text);
+                out.extend_from_slice(text.as_bytes());
+                Ok(())
+            })
+        });
+    let shared = Arc::new(Shared {
+        file_system: file_system.clone(),
+        system: system.clone(),
+        network: network.finish(),
+    });
+    let fixed = machine_files(Folder::new(&file_system, b""), &shared);
+    let root = Root { fixed, shared };
+    GeneratedInode::directory(&file_system, 1, (0, 0), 0o555, Box::new(root))
+}
+
+/// Everything but the processes.
+fn machine_files(folder: Folder, shared: &Arc<Shared>) -> Folder {
+    let generated = |make: fn(&mut String, &dyn System)| {
+        let system = shared.system.clone();
+        move |out: &mut Vec<u8>| {
+            let mut text = String::new();
+            make(&mut text, &*system);
+            out.extend_from_slice(text.as_bytes());
+            Ok(())
+        }
+    };
+    folder
+        .file("cpuinfo", generated(system::cpu_information))
+        .file("meminfo", generated(|out, _| system::memory_information(out)))
+        .file("stat", generated(system::stat))
+        .file("uptime", generated(system::uptime))
+        .file("loadavg", generated(system::load_average))
+        .file("version", generated(system::version))
+        .text("filesystems", system::FILE_SYSTEMS)
+        .text("cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\n")
+        .text("cmdline", "\n")
+        .text("crypto", "")
+        .text(
+            "devices",
+            "Character devices:\n  1 mem\n  5 /dev/tty\n\nBlock devices:\n",
+        )
+        .text("diskstats", "")
+        .text("interrupts", "")
+        .text("locks", "")
+        .text("modules", "")
+        .text("partitions", "major minor  #blocks  name\n\n")
+        .text("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")
+        .text("vmstat", "")
+        .link("mounts", "self/mounts")
+        .link("net", "self/net")
+        .folder("sys", |folder| sysctl::fill(folder, &shared.system))
+}
+
+/// The top: files of the machine, then a directory for each process.
+struct Root {
+    fixed: Folder,
+    shared: Arc<Shared>,
+}
+
+impl Root {
+    fn own_link(&self, name: &'static str) -> Arc<dyn Inode> {
+        let system = self.shared.system.clone();
+        let target: Target = Arc::new(move || {
+            let (pid, tid) = system.current().ok_or(Errno::NOENT)?;
+            let path = match name {
+                "self" => pid.to_string(),
+                _ => alloc::format!("{pid}/task/{tid}"),
+            };
+            Ok(Link::Path(path.into_bytes()))
+        });
+        GeneratedInode::link(&self.shared.file_system, number(b"", name.as_bytes()), target)
+    }
+}
+
+impl Directory for Root {
+    fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
+        match (name, parse_number(name)) {
+            (b"self", _) => Ok(self.own_link("self")),
+            (b"thread-self", _) => Ok(self.own_link("thread-self")),
+            // A thread's directory can be entered by its number, though it is not listed.
+            (_, Some(pid)) => {
+                let process = self.shared.system.process(pid).ok_or(Errno::NOENT)?;
+                ProcessDirectory::inode(&self.shared, process, pid)
+            }
+            _ => self.fixed.lookup(name),
+        }
+    }
+
+    fn names(&self) -> Vec<Vec<u8>> {
+        let mut names = self.fixed.names();
+        names.push(b"self".to_vec());
+        names.push(b"thread-self".to_vec());
+        let processes = self.shared.system.processes();
+        names.extend(processes.iter().map(|pid| pid.to_string().into_bytes()));
+        names
+    }
+}
+
+/// A decimal number without leading zeroes.
+fn parse_number(name: &[u8]) -> Option<i32> {
+    let digits = name.iter().all(u8::is_ascii_digit) && (name.len() == 1 || name.first() != Some(&b'0'));
+    core::str::from_utf8(name).ok().filter(|_| digits)?.parse().ok()
+}

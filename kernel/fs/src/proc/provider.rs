@@ -1,0 +1,245 @@
+//! What the kernel tells `/proc` and `/sys`.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use file::OpenFile;
+
+use crate::vfs::{Context, Place};
+
+/// The kernel. Every method has a default that says nothing is known, so that it can be served step by step.
+pub trait System: Send + Sync {
+    /// The process and the thread that call now; `None` for the kernel's own accesses.
+    fn current(&self) -> Option<(i32, i32)>;
+
+    /// The IDs of all processes, ascending.
+    fn processes(&self) -> Vec<i32>;
+
+    /// A process by its ID.
+    fn process(&self, pid: i32) -> Option<Arc<dyn Process>>;
+
+    /// The host name.
+    fn host_name(&self) -> Vec<u8> {
+        b"localhost".to_vec()
+    }
+
+    /// Sets the host name.
+    fn set_host_name(&self, _name: &[u8]) {}
+
+    /// What `uname -r` prints. Programs take features from it, so it names the Linux that the kernel is like.
+    fn release(&self) -> &str;
+
+    /// What `uname -v` prints.
+    fn version(&self) -> &str;
+
+    /// The CPU's description.
+    fn processor(&self) -> Processor {
+        Processor::default()
+    }
+
+    /// Nanoseconds in user mode, in the kernel and idle, of each CPU since boot.
+    fn cpu_times(&self) -> Vec<[u64; 3]> {
+        alloc::vec![[0; 3]; hal::cpu::count()]
+    }
+
+    /// How many threads want a CPU at the moment, and the average of the last 1, 5 and 15 minutes in hundredths.
+    fn load(&self) -> (usize, [u32; 3]) {
+        (1, [0; 3])
+    }
+
+    /// Processes and threads started since boot.
+    fn started(&self) -> u64 {
+        1
+    }
+
+    /// The lines below the heading of `/proc/net/NAME` (`tcp`, `udp`, `unix`, `dev`, `route`…), as Linux formats them.
+    fn network_table(&self, _name: &str, _out: &mut String) {}
+}
+
+/// A CPU, as `/proc/cpuinfo` describes it.
+#[derive(Clone, Debug)]
+pub struct Processor {
+    /// `GenuineIntel` and the like.
+    pub vendor: String,
+    /// Model name.
+    pub name: String,
+    /// Family, model and stepping.
+    pub signature: [u32; 3],
+    /// Kilohertz.
+    pub frequency: u64,
+    /// Kibibytes of the last cache.
+    pub cache: u32,
+    /// Features by Linux's names, separated by spaces.
+    pub flags: String,
+}
+
+impl Default for Processor {
+    fn default() -> Self {
+        Self {
+            vendor: "unknown".into(),
+            name: "unknown".into(),
+            signature: [0; 3],
+            frequency: 1_000_000,
+            cache: 1024,
+            // What every x86-64 CPU has.
+            flags: "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 syscall nx lm".into(),
+        }
+    }
+}
+
+/// A process.
+pub trait Process: Send + Sync {
+    /// Its IDs, names and state, as its thread `tid` has them; the first thread's are the process's.
+    fn identity(&self, tid: i32) -> Option<Identity>;
+
+    /// The IDs of its threads, ascending.
+    fn threads(&self) -> Vec<i32>;
+
+    /// What it has used.
+    fn usage(&self) -> Usage;
+
+    /// Arguments, each with a zero at its end.
+    fn arguments(&self) -> Vec<u8>;
+
+    /// Environment at its start, each with a zero at its end.
+    fn environment(&self) -> Vec<u8>;
+
+    /// Auxiliary vector, as it lies in memory.
+    fn auxiliary(&self) -> Vec<u8>;
+
+    /// The program.
+    fn executable(&self) -> Option<Place>;
+
+    /// The working directory.
+    fn working(&self) -> Option<Place>;
+
+    /// What `/` means to it, and which file systems are mounted.
+    fn context(&self) -> Context;
+
+    /// The numbers of its open descriptors, ascending.
+    fn descriptors(&self) -> Vec<u32>;
+
+    /// An open file by its descriptor, and whether it closes at `execve(2)`.
+    fn descriptor(&self, number: u32) -> Option<(Arc<OpenFile>, bool)>;
+
+    /// What its memory consists of, ascending.
+    fn areas(&self) -> Vec<Area>;
+
+    /// Soft and hard limits by the numbers of `getrlimit(2)`; all ones for unlimited.
+    fn limits(&self) -> [(u64, u64); 16];
+
+    /// `/proc/PID/oom_score_adj`.
+    fn oom_adjustment(&self) -> i32 {
+        0
+    }
+
+    /// Sets `/proc/PID/oom_score_adj`.
+    fn set_oom_adjustment(&self, _value: i32) {}
+
+    /// Sets the name of a thread (`comm`, cut to 15 bytes).
+    fn set_name(&self, _tid: i32, _name: &[u8]) {}
+}
+
+/// The IDs, names and state of a thread.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// Process ID.
+    pub pid: i32,
+    /// Thread ID.
+    pub tid: i32,
+    /// Parent process.
+    pub parent: i32,
+    /// Process group.
+    pub group: i32,
+    /// Session.
+    pub session: i32,
+    /// Number of the terminal; 0 without.
+    pub terminal: u32,
+    /// `comm`, 15 bytes at most.
+    pub name: Vec<u8>,
+    /// `R`, `S`, `D`, `T` or `Z`.
+    pub state: char,
+    /// Real, effective, saved and file system user IDs.
+    pub uid: [u32; 4],
+    /// Real, effective, saved and file system group IDs.
+    pub gid: [u32; 4],
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+    /// File mode creation mask.
+    pub umask: u16,
+    /// Signals pending for the thread, pending for the process, blocked, ignored and caught.
+    pub signals: [u64; 5],
+    /// Inheritable, permitted, effective, bounding and ambient capabilities.
+    pub capabilities: [u64; 5],
+    /// `prctl(PR_SET_NO_NEW_PRIVS)`.
+    pub no_new_privileges: bool,
+    /// CPUs that it may run on, one bit each.
+    pub cpus: u64,
+    /// Nice value.
+    pub nice: i32,
+    /// CPU that it ran on last.
+    pub cpu: usize,
+    /// Times it gave the CPU up, and lost it.
+    pub switches: (u64, u64),
+}
+
+/// What a process has used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// Nanoseconds in user mode.
+    pub user: u64,
+    /// Nanoseconds in the kernel.
+    pub system: u64,
+    /// Start, in nanoseconds since boot.
+    pub started: u64,
+    /// Page faults that needed no disk, and that did.
+    pub faults: (u64, u64),
+    /// Bytes of address space, now and at most.
+    pub virtual_memory: (u64, u64),
+    /// Bytes in memory, now and at most.
+    pub resident: (u64, u64),
+    /// Of the resident bytes, those of files.
+    pub resident_files: u64,
+    /// Bytes of page tables.
+    pub page_tables: u64,
+    /// Bytes read and written by system calls, and how many calls that took.
+    pub transferred: ([u64; 2], [u64; 2]),
+    /// Where the code, the initialised data, the heap, the stack, the arguments and the environment lie: start and end.
+    pub code: (u64, u64),
+    /// Data.
+    pub data: (u64, u64),
+    /// Heap (`brk`).
+    pub heap: (u64, u64),
+    /// Bottom of the stack: its highest address at the start.
+    pub stack: u64,
+    /// Arguments.
+    pub arguments: (u64, u64),
+    /// Environment.
+    pub environment: (u64, u64),
+}
+
+/// A part of an address space.
+#[derive(Clone, Debug, Default)]
+pub struct Area {
+    /// First address.
+    pub start: u64,
+    /// Address after the last.
+    pub end: u64,
+    /// Readable, writable, executable.
+    pub access: (bool, bool, bool),
+    /// Whether writes reach the file or other processes.
+    pub shared: bool,
+    /// Offset in the file.
+    pub offset: u64,
+    /// The file's device and inode numbers; zeroes without one.
+    pub file: (u64, u64),
+    /// Path of the file, or `[heap]`, `[stack]`, `[vdso]`; empty for none.
+    pub name: Vec<u8>,
+    /// Bytes in memory.
+    pub resident: u64,
+    /// Of those, what is not shared with the file.
+    pub anonymous: u64,
+    /// Bytes locked in memory.
+    pub locked: u64,
+}

@@ -1,0 +1,59 @@
+//! The file systems that every Linux program expects to find mounted.
+
+use alloc::sync::Arc;
+
+use abi::Errno;
+use file::{Error, Result};
+
+use crate::inode::Inode;
+use crate::proc::{self, System};
+use crate::tmpfs::{Options, Tmpfs};
+use crate::vfs::{Context, Device, Lookup, Mount, MountFlags};
+use crate::{dev, sys};
+
+/// Waits for the disk as often as an operation asks for it.
+async fn finish<T>(mut operation: impl FnMut() -> Result<T>) -> core::result::Result<T, Errno> {
+    loop {
+        match operation() {
+            Ok(value) => return Ok(value),
+            Err(Error::Pending(completion)) => completion.await,
+            Err(Error::Errno(errno)) => return Err(errno),
+            Err(Error::WouldBlock | Error::Fault(_)) => return Err(Errno::IO),
+        }
+    }
+}
+
+/// Mounts a file system over a directory, which is made if it is missing.
+pub async fn mount_at(
+    context: &Context,
+    path: &[u8],
+    root: Arc<dyn Inode>,
+    source: &[u8],
+    flags: MountFlags,
+) -> core::result::Result<(), Errno> {
+    match finish(|| context.make_directory(path, 0o755)).await {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(errno),
+    }
+    let place = finish(|| context.resolve(path, Lookup::FOLLOW | Lookup::DIRECTORY)).await?;
+    context.namespace.mount(&place, &Mount::new(root, source, flags))
+}
+
+/// Mounts `/dev`, `/dev/shm`, `/dev/mqueue`, `/proc` and `/sys`. `console` opens the application's terminal.
+pub async fn mount_standard(
+    context: &Context,
+    system: &Arc<dyn System>,
+    console: Device,
+) -> core::result::Result<(), Errno> {
+    let quiet = MountFlags::NO_SUID | MountFlags::NO_DEVICES | MountFlags::NO_EXECUTE;
+    let devices = finish(|| dev::create(&context.namespace, console.clone())).await?;
+    mount_at(context, b"/dev", devices, b"devtmpfs", MountFlags::NO_SUID).await?;
+    for path in [&b"/dev/shm"[..], b"/dev/mqueue"] {
+        let (_, root) = Tmpfs::create(&Options::default());
+        // Shared memory may hold code: just-in-time compilers map it executable.
+        let flags = MountFlags::NO_SUID | MountFlags::NO_DEVICES;
+        mount_at(context, path, root, b"tmpfs", flags).await?;
+    }
+    mount_at(context, b"/proc", proc::create(system), b"proc", quiet).await?;
+    mount_at(context, b"/sys", sys::create(system), b"sysfs", quiet).await
+}

@@ -1,0 +1,147 @@
+//! `/sys`: the machine's parts, as far as programs look for them.
+
+use alloc::string::ToString;
+use alloc::sync::Arc;
+
+use crate::generated::{Folder, Generated};
+use crate::inode::Inode;
+use crate::proc::{System, ranges};
+
+const SYSFS_MAGIC: u32 = 0x6265_6572;
+
+/// The top directory of `/sys`.
+pub fn create(system: &Arc<dyn System>) -> Arc<dyn Inode> {
+    let file_system = Generated::new("sysfs", SYSFS_MAGIC, 4096);
+    Folder::new(&file_system, b"")
+        .folder("block", |folder| folder)
+        .folder("bus", |folder| folder)
+        .folder("class", |folder| folder.folder("net", |folder| folder))
+        .folder("devices", |folder| {
+            folder.folder("system", |folder| {
+                folder
+                    .folder("cpu", |folder| processors(folder, system))
+                    .folder("node", nodes)
+            })
+        })
+        .folder("fs", |folder| folder.folder("cgroup", |folder| folder))
+        .folder("kernel", |folder| {
+            folder.folder("mm", |folder| {
+                folder
+                    .folder("transparent_hugepage", |folder| {
+                        folder
+                            .text("enabled", "always madvise [never]\n")
+                            .text("defrag", "always defer defer+madvise madvise [never]\n")
+                            .text("shmem_enabled", "always within_size advise [never] deny force\n")
+                            .text("hpage_pmd_size", "2097152\n")
+                            .text("use_zero_page", "0\n")
+                    })
+                    .folder("hugepages", |folder| {
+                        folder.folder("hugepages-2048kB", |folder| {
+                            folder
+                                .text("nr_hugepages", "0\n")
+                                .text("free_hugepages", "0\n")
+                                .text("resv_hugepages", "0\n")
+                                .text("surplus_hugepages", "0\n")
+                        })
+                    })
+            })
+        })
+        .folder("module", |folder| folder)
+        .finish()
+}
+
+/// All CPUs, one bit each.
+fn all() -> u64 {
+    u64::MAX >> (64 - hal::cpu::count().clamp(1, 64))
+}
+
+fn processors(folder: Folder, system: &Arc<dyn System>) -> Folder {
+    let list = |folder: Folder, name: &str| {
+        folder.file(name, |out| {
+            out.extend_from_slice((ranges(all()) + "\n").as_bytes());
+            Ok(())
+        })
+    };
+    let folder = ["online", "possible", "present"].into_iter().fold(folder, list);
+    let folder = folder.text("offline", "\n").file("kernel_max", |out| {
+        out.extend_from_slice(alloc::format!("{}\n", hal::cpu::MAX_CPUS - 1).as_bytes());
+        Ok(())
+    });
+    (0..hal::cpu::count()).fold(folder, |folder, number| {
+        folder.folder(&alloc::format!("cpu{number}"), |folder| {
+            processor(folder, number, system)
+        })
+    })
+}
+
+fn processor(folder: Folder, number: usize, system: &Arc<dyn System>) -> Folder {
+    let mask = move || all();
+    let system = system.clone();
+    folder
+        .folder("topology", |folder| {
+            folder
+                .text("physical_package_id", "0\n")
+                .text("die_id", "0\n")
+                .file("core_id", move |out| {
+                    out.extend_from_slice((number.to_string() + "\n").as_bytes());
+                    Ok(())
+                })
+                .file("thread_siblings", move |out| {
+                    out.extend_from_slice(alloc::format!("{:x}\n", 1_u64 << number).as_bytes());
+                    Ok(())
+                })
+                .file("thread_siblings_list", move |out| {
+                    out.extend_from_slice((number.to_string() + "\n").as_bytes());
+                    Ok(())
+                })
+                .file("core_siblings", move |out| {
+                    out.extend_from_slice(alloc::format!("{:x}\n", mask()).as_bytes());
+                    Ok(())
+                })
+                .file("core_siblings_list", move |out| {
+                    out.extend_from_slice((ranges(mask()) + "\n").as_bytes());
+                    Ok(())
+                })
+        })
+        .folder("cpufreq", |folder| {
+            ["cpuinfo_max_freq", "scaling_max_freq", "scaling_cur_freq"]
+                .into_iter()
+                .fold(folder, |folder, name| {
+                    let system = system.clone();
+                    folder.file(name, move |out| {
+                        out.extend_from_slice(alloc::format!("{}\n", system.processor().frequency).as_bytes());
+                        Ok(())
+                    })
+                })
+        })
+}
+
+/// There is one memory node, with all CPUs.
+fn nodes(folder: Folder) -> Folder {
+    let folder = ["online", "possible", "has_cpu", "has_memory", "has_normal_memory"]
+        .into_iter()
+        .fold(folder, |folder, name| folder.text(name, "0\n"));
+    folder.folder("node0", |folder| {
+        folder
+            .text("distance", "10\n")
+            .file("cpulist", |out| {
+                out.extend_from_slice((ranges(all()) + "\n").as_bytes());
+                Ok(())
+            })
+            .file("cpumap", |out| {
+                out.extend_from_slice(alloc::format!("{:x}\n", all()).as_bytes());
+                Ok(())
+            })
+            .file("meminfo", |out| {
+                let usage = hal::mem::usage();
+                let kib = |pages: usize| (pages * hal::mem::PAGE_SIZE) >> 10;
+                let (total, used) = (kib(usage.total), kib(usage.used));
+                let text = alloc::format!(
+                    "Node 0 MemTotal: {total:14} kB\nNode 0 MemFree: {:15} kB\nNode 0 MemUsed: {used:15} kB\n",
+                    total.saturating_sub(used)
+                );
+                out.extend_from_slice(text.as_bytes());
+                Ok(())
+            })
+    })
+}
