@@ -232,6 +232,16 @@ impl Stack {
         }
     }
 
+    /// How many TCP connections there are, without those in TIME-WAIT.
+    pub fn connections(&self) -> usize {
+        self.tcp.connections()
+    }
+
+    /// Bytes of memory that the buffers of TCP connections hold.
+    pub fn buffer_memory_used(&self) -> usize {
+        self.tcp.memory_used()
+    }
+
     #[inline]
     pub(crate) fn now(&self) -> u64 {
         self.environment.now()

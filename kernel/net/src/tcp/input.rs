@@ -109,7 +109,11 @@ impl Tcb {
             if segment.has(Flags::RST) {
                 return;
             }
-            if self.state == State::SynReceived && segment.has(Flags::SYN) && segment.seq == self.irs {
+            if self.state == State::SynReceived
+                && segment.has(Flags::SYN)
+                && !segment.has(Flags::ACK)
+                && segment.seq == self.irs
+            {
                 // Our answer was lost.
                 self.send_syn(link);
             } else {

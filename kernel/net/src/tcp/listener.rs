@@ -315,11 +315,6 @@ impl Listeners {
             None => false,
         }
     }
-
-    /// All listeners there are.
-    pub(super) fn all(&self) -> Vec<Arc<Listener>> {
-        self.0.lock().values().flatten().cloned().collect()
-    }
 }
 
 /// Begins to listen.

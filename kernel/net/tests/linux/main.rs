@@ -1,6 +1,7 @@
 //! The stack against Linux's own network: on a TAP device, each test in a network namespace of its own.
 #![cfg(target_os = "linux")]
 
+mod dhcp;
 #[path = "../support/mod.rs"]
 mod support;
 mod tap;

@@ -184,6 +184,15 @@ impl Guest {
         Self::with(configuration, impairment)
     }
 
+    /// With an address from a DHCP server.
+    pub fn unconfigured(hostname: &str) -> Self {
+        let configuration = Configuration {
+            hostname: Some(hostname.into()),
+            ..Configuration::default()
+        };
+        Self::with(configuration, Impairment::default())
+    }
+
     pub fn with(configuration: Configuration, impairment: Impairment) -> Self {
         let device = DeviceBuilder::new()
             .name("tap0")

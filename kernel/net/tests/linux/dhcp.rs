@@ -1,0 +1,127 @@
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::support::Blocking;
+use crate::tap::{Guest, in_namespace, run};
+
+struct Server(Child);
+
+impl Server {
+    fn start(options: &[&str]) -> Self {
+        let leases = std::env::temp_dir().join(format!("net-test-leases-{}", std::process::id()));
+        let child = Command::new("dnsmasq")
+            .args([
+                "--keep-in-foreground",
+                "--conf-file=/dev/null",
+                "--port=0",
+                "--interface=tap0",
+                "--bind-interfaces",
+            ])
+            .args([
+                "--dhcp-authoritative",
+                "--log-dhcp",
+                "--log-facility=-",
+                "--no-ping",
+                "--user=root",
+            ])
+            .arg(format!("--dhcp-leasefile={}", leases.display()))
+            .arg("--pid-file=")
+            .args(options)
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("dnsmasq is there");
+        Self(child)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn has_dnsmasq() -> bool {
+    let is_there = Path::new("/usr/sbin/dnsmasq").exists();
+    if !is_there {
+        eprintln!("skipped: there is no dnsmasq to lease an address from");
+    }
+    is_there
+}
+
+#[test]
+fn dnsmasq_leases_an_address() {
+    in_namespace("dhcp::dnsmasq_leases_an_address", || {
+        if !has_dnsmasq() {
+            return;
+        }
+        let guest = Guest::unconfigured("web-1");
+        let _server = Server::start(&[
+            "--dhcp-range=10.77.0.50,10.77.0.50,255.255.255.0,2m",
+            "--dhcp-option=option:dns-server,10.77.0.3,10.77.0.4",
+            "--dhcp-option=option:router,10.77.0.1",
+            "--dhcp-option=option:mtu,1400",
+            "--domain=example.test",
+        ]);
+        let event = guest.wait_for_event("Configured");
+        for expected in [
+            "10.77.0.50",
+            "prefix_length: 24",
+            "gateway: Some(10.77.0.1)",
+            "[10.77.0.3, 10.77.0.4]",
+            "example.test",
+            "web-1",
+        ] {
+            assert!(event.contains(expected), "{expected} is missing in {event}");
+        }
+        let listener = Blocking::listen(&guest.stack, 8080);
+        let server = std::thread::spawn(move || {
+            let connection = listener.accept().expect("a listener accepts");
+            connection.receive(&mut [0; 2048]).expect("curl asks");
+            connection
+                .send_all(b"HTTP/1.0 200 OK\r\n\r\nleased")
+                .expect("curl reads");
+            connection.close();
+        });
+        assert_eq!(run("curl -sS --max-time 5 http://10.77.0.50:8080/"), "leased");
+        server.join().expect("the server ends well");
+    });
+}
+
+#[test]
+fn a_lease_is_renewed_and_lost_without_its_server() {
+    in_namespace("dhcp::a_lease_is_renewed_and_lost_without_its_server", || {
+        if !has_dnsmasq() {
+            return;
+        }
+        let guest = Guest::unconfigured("web-2");
+        let range = "--dhcp-range=10.77.0.50,10.77.0.60,255.255.255.0,2m";
+        let server = Server::start(&[range]);
+        guest.wait_for_event("Configured");
+        let address = guest.stack.own_ipv4();
+        assert!(address.is_some());
+        // Half of the two minutes, and beyond them: renewed, the lease lasts.
+        for _ in 0..2 {
+            hal::time::advance(70_000_000_000);
+            std::thread::sleep(Duration::from_millis(300));
+            assert_eq!(guest.stack.own_ipv4(), address);
+        }
+        drop(server);
+        for _ in 0..3 {
+            hal::time::advance(61_000_000_000);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        guest.wait_for_event("Unconfigured");
+        assert_eq!(guest.stack.own_ipv4(), None);
+        let _server = Server::start(&[range]);
+        for _ in 0..100 {
+            if guest.stack.own_ipv4().is_some() {
+                return;
+            }
+            hal::time::advance(1_000_000_000);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("no new lease");
+    });
+}

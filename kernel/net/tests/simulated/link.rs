@@ -1,0 +1,289 @@
+//! A link with two ends, and the clock that both stacks live by.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use net::{Capabilities, Configuration, Device, Environment, Event, InterfaceAddress, Received, Stack, Transmit};
+
+pub const MILLISECOND: u64 = 1_000_000;
+const HEADERS: usize = 14 + 20;
+
+/// A clock that moves when told to.
+pub struct Clock(AtomicU64);
+
+impl Environment for Clock {
+    fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        // Unpredictable to nobody: a failing run can be repeated.
+        bytes
+            .iter_mut()
+            .zip(1..)
+            .for_each(|(byte, index): (_, u8)| *byte = index.wrapping_mul(37));
+    }
+
+    fn event(&self, _event: Event<'_>) {}
+}
+
+/// What goes wrong, each in a thousand frames.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    pub loss: u32,
+    pub duplication: u32,
+    pub corruption: u32,
+    /// Frames that take up to ten times as long.
+    pub delay: u32,
+}
+
+/// A frame on its way: when it arrives, its number, at which end.
+type Flight = Reverse<(u64, u64, usize, Vec<u8>)>;
+
+struct Wire {
+    flights: BinaryHeap<Flight>,
+    count: u64,
+    dice: u64,
+    faults: Faults,
+    latency: u64,
+    arrived: [VecDeque<Vec<u8>>; 2],
+    frames: u64,
+}
+
+impl Wire {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        (self.dice >> 11) % sides
+    }
+
+    fn happens(&mut self, per_mille: u32) -> bool {
+        self.roll(1000) < u64::from(per_mille)
+    }
+
+    fn carry(&mut self, now: u64, to: usize, mut frame: Vec<u8>) {
+        self.frames += 1;
+        if self.happens(self.faults.loss) {
+            return;
+        }
+        let copies = if self.happens(self.faults.duplication) { 2 } else { 1 };
+        if self.happens(self.faults.corruption) {
+            let place = self.roll(frame.len() as u64) as usize;
+            frame[place] ^= 1 << self.roll(8);
+        }
+        for _ in 0..copies {
+            let mut latency = self.latency;
+            if self.happens(self.faults.delay) {
+                latency *= 1 + self.roll(10);
+            }
+            self.count += 1;
+            self.flights
+                .push(Reverse((now + latency, self.count, to, frame.clone())));
+        }
+    }
+}
+
+struct End {
+    number: usize,
+    wire: Arc<Mutex<Wire>>,
+    clock: Arc<Clock>,
+    capabilities: Capabilities,
+}
+
+impl Device for End {
+    fn mac(&self) -> [u8; 6] {
+        [2, 0, 0, 0, 0, self.number as u8 + 1]
+    }
+
+    fn mtu(&self) -> usize {
+        1500
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn receive(&self, handler: &mut dyn FnMut(Received<'_>)) -> bool {
+        let frame = self.wire.lock().expect("no test panics with it").arrived[self.number].pop_front();
+        if let Some(frame) = &frame {
+            handler(Received {
+                frame,
+                checksum_verified: false,
+            });
+        }
+        frame.is_some()
+    }
+
+    fn transmit(&self, frame: &Transmit<'_>) -> bool {
+        let mut bytes = vec![0; frame.length()];
+        frame.copy_to(&mut bytes);
+        let frames = match frame.offload.segment_size {
+            Some(size) => segments(&bytes, usize::from(size)),
+            None => {
+                assert!(bytes.len() <= 14 + 1500, "a frame longer than the link takes");
+                vec![bytes]
+            }
+        };
+        let mut wire = self.wire.lock().expect("no test panics with it");
+        for mut frame_bytes in frames {
+            if let Some((start, at)) = frame.offload.checksum {
+                complete_checksum(
+                    &mut frame_bytes,
+                    usize::from(start),
+                    usize::from(at),
+                    frame.offload.segment_size.is_some(),
+                );
+            }
+            wire.carry(self.clock.now(), 1 - self.number, frame_bytes);
+        }
+        true
+    }
+
+    fn flush(&self) {}
+}
+
+fn fold(mut sum: u32) -> u16 {
+    while sum >> 16 != 0 {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum as u16
+}
+
+fn words(bytes: &[u8]) -> u32 {
+    bytes.chunks(2).fold(0, |sum, pair| {
+        u32::from(fold(
+            sum + u32::from(u16::from_be_bytes([pair[0], *pair.get(1).unwrap_or(&0)])),
+        ))
+    })
+}
+
+/// What a device does that completes checksums: with `afresh`, the pseudo-header has to be summed again for a shorter segment.
+fn complete_checksum(frame: &mut [u8], start: usize, at: usize, afresh: bool) {
+    if afresh {
+        let length = (frame.len() - start) as u32;
+        let pseudo = fold(words(&frame[26..34]) + u32::from(frame[23]) + length);
+        frame[start + at..start + at + 2].copy_from_slice(&pseudo.to_be_bytes());
+    }
+    let checksum = !fold(words(&frame[start..]));
+    frame[start + at..start + at + 2].copy_from_slice(&checksum.to_be_bytes());
+}
+
+/// What a device does that cuts TCP segments.
+fn segments(frame: &[u8], size: usize) -> Vec<Vec<u8>> {
+    let header = HEADERS + usize::from(frame[HEADERS + 12] >> 4) * 4;
+    let sequence = u32::from_be_bytes(frame[HEADERS + 4..HEADERS + 8].try_into().expect("four bytes"));
+    let payload = &frame[header..];
+    assert!(payload.len() > size, "nothing to cut");
+    let mut out = Vec::new();
+    for (index, part) in payload.chunks(size).enumerate() {
+        let mut bytes = frame[..header].to_vec();
+        bytes.extend_from_slice(part);
+        let length = (bytes.len() - 14) as u16;
+        bytes[16..18].copy_from_slice(&length.to_be_bytes());
+        bytes[24..26].fill(0);
+        let checksum = !fold(words(&bytes[14..34]));
+        bytes[24..26].copy_from_slice(&checksum.to_be_bytes());
+        bytes[HEADERS + 4..HEADERS + 8].copy_from_slice(&sequence.wrapping_add((index * size) as u32).to_be_bytes());
+        if (index + 1) * size < payload.len() {
+            // FIN and PSH belong to the last one.
+            bytes[HEADERS + 13] &= !0x09;
+        }
+        out.push(bytes);
+    }
+    out
+}
+
+/// Two stacks, 10.0.0.1 and 10.0.0.2, and the link between them.
+pub struct World {
+    pub stacks: [Arc<Stack>; 2],
+    clock: Arc<Clock>,
+    wire: Arc<Mutex<Wire>>,
+}
+
+pub fn address(number: usize) -> [u8; 4] {
+    [10, 0, 0, number as u8 + 1]
+}
+
+impl World {
+    pub fn new(seed: u64, faults: Faults, capabilities: Capabilities, buffer_memory: usize) -> Self {
+        let clock = Arc::new(Clock(AtomicU64::new(1_000 * MILLISECOND)));
+        let wire = Arc::new(Mutex::new(Wire {
+            flights: BinaryHeap::new(),
+            count: 0,
+            dice: seed | 1,
+            faults,
+            latency: MILLISECOND,
+            arrived: Default::default(),
+            frames: 0,
+        }));
+        let stacks = [0, 1].map(|number| {
+            let device = Arc::new(End {
+                number,
+                wire: wire.clone(),
+                clock: clock.clone(),
+                capabilities,
+            });
+            let own = InterfaceAddress {
+                address: address(number).into(),
+                prefix_length: 24,
+            };
+            let configuration = Configuration {
+                address: Some((own, None)),
+                buffer_memory,
+                ..Configuration::default()
+            };
+            Stack::new(clock.clone(), Some(device), configuration)
+        });
+        Self { stacks, clock, wire }
+    }
+
+    pub fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// Frames that were sent so far.
+    pub fn frames(&self) -> u64 {
+        self.wire.lock().expect("no test panics with it").frames
+    }
+
+    /// Puts a frame before the stack `number`.
+    pub fn inject(&self, number: usize, frame: Vec<u8>) {
+        self.wire.lock().expect("no test panics with it").arrived[number].push_back(frame);
+    }
+
+    pub fn set_faults(&self, faults: Faults) {
+        self.wire.lock().expect("no test panics with it").faults = faults;
+    }
+
+    /// Lets both stacks work, then moves the clock to what happens next, at most by `most`. False when nothing will happen.
+    pub fn step(&self, most: u64) -> bool {
+        let deadline = self.stacks.iter().map(|stack| stack.poll()).min().unwrap_or(u64::MAX);
+        let mut wire = self.wire.lock().expect("no test panics with it");
+        let flight = wire.flights.peek().map_or(u64::MAX, |Reverse((time, ..))| *time);
+        let next = deadline.min(flight);
+        let now = next.clamp(self.now(), self.now().saturating_add(most));
+        self.clock.0.store(now, Ordering::Relaxed);
+        while wire.flights.peek().is_some_and(|Reverse((time, ..))| *time <= now) {
+            if let Some(Reverse((_, _, to, frame))) = wire.flights.pop() {
+                wire.arrived[to].push_back(frame);
+            }
+        }
+        next != u64::MAX
+    }
+
+    /// Steps until `done`, or panics after `limit` of the world's time.
+    pub fn run_until(&self, limit: u64, mut done: impl FnMut(&Self) -> bool) {
+        let end = self.now() + limit;
+        while !done(self) {
+            assert!(
+                self.now() < end,
+                "not done after {} ms of the world's time",
+                limit / MILLISECOND
+            );
+            self.step(50 * MILLISECOND);
+        }
+    }
+}

@@ -1,0 +1,289 @@
+use std::sync::Arc;
+
+use file::{BytesSink, BytesSource, Error, File, Readiness};
+use net::{Capabilities, Destination, Message, MessageFlags, Shutdown, SocketFile};
+use proptest::prelude::*;
+
+use crate::link::{Faults, MILLISECOND, World, address};
+use crate::support::{AF_INET, Blocking, STREAM, inet, pattern};
+
+const MINUTE: u64 = 60_000 * MILLISECOND;
+
+/// One side of a connection that writes `out`, ends its direction, and reads what comes.
+struct Peer {
+    socket: Arc<SocketFile>,
+    out: Vec<u8>,
+    written: usize,
+    read: Vec<u8>,
+    ended: bool,
+    shut: bool,
+    /// Bytes of a call.
+    piece: usize,
+}
+
+impl Peer {
+    fn new(socket: Arc<SocketFile>, out: Vec<u8>, piece: usize) -> Self {
+        Self {
+            socket,
+            out,
+            written: 0,
+            read: Vec::new(),
+            ended: false,
+            shut: false,
+            piece,
+        }
+    }
+
+    fn work(&mut self) {
+        while self.written < self.out.len() {
+            let end = self.out.len().min(self.written + self.piece);
+            match self
+                .socket
+                .send(&mut BytesSource::new(&self.out[self.written..end]), &Message::default())
+            {
+                Ok(count) => self.written += count,
+                Err(Error::WouldBlock) => break,
+                Err(error) => panic!("writing failed: {error:?}"),
+            }
+        }
+        if self.written == self.out.len() && !self.shut {
+            self.socket.shutdown(Shutdown::Write).expect("a connection shuts down");
+            self.shut = true;
+        }
+        let mut bytes = vec![0; self.piece];
+        while !self.ended {
+            match self
+                .socket
+                .receive(&mut BytesSink::new(&mut bytes), MessageFlags::empty())
+            {
+                Ok(received) => {
+                    self.ended = received.length == 0;
+                    self.read.extend_from_slice(&bytes[..received.length]);
+                }
+                Err(Error::WouldBlock) => break,
+                Err(error) => panic!("reading failed: {error:?}"),
+            }
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.shut && self.ended
+    }
+}
+
+/// Connects stack 0 to a port of stack 1.
+pub fn connect(world: &World, limit: u64) -> (Arc<SocketFile>, Arc<SocketFile>) {
+    let listener = Blocking::listen(&world.stacks[1], 80).0;
+    let client = Blocking::new(&world.stacks[0], AF_INET, STREAM).0;
+    let begun = client.connect(&Destination::Address(inet(address(1), 80)));
+    assert!(matches!(begun, Err(Error::Errno(abi::Errno::INPROGRESS))), "{begun:?}");
+    let mut server = None;
+    world.run_until(limit, |_| {
+        server = server.take().or_else(|| listener.accept().ok());
+        server.is_some() && client.connected().is_ok()
+    });
+    listener.close();
+    (client, server.expect("it was accepted").0)
+}
+
+/// Transfers both ways and returns the time that it took.
+fn transfer(world: &World, lengths: [usize; 2], pieces: [usize; 2], limit: u64) -> u64 {
+    let start = world.now();
+    let (client, server) = connect(world, limit);
+    let (there, back) = (pattern(lengths[0]), pattern(lengths[1]));
+    let mut peers = [
+        Peer::new(client, there.clone(), pieces[0]),
+        Peer::new(server, back.clone(), pieces[1]),
+    ];
+    world.run_until(limit, |_| {
+        peers.iter_mut().for_each(Peer::work);
+        peers.iter().all(Peer::is_done)
+    });
+    assert!(
+        peers[1].read == there,
+        "the server read {} of {} bytes, or others",
+        peers[1].read.len(),
+        there.len()
+    );
+    assert!(
+        peers[0].read == back,
+        "the client read {} of {} bytes, or others",
+        peers[0].read.len(),
+        back.len()
+    );
+    let took = world.now() - start;
+    // What was sent is acknowledged, and nothing goes round for ever.
+    peers.iter().for_each(|peer| peer.socket.close());
+    let frames = world.frames();
+    world.set_faults(Faults::default());
+    world.run_until(10 * MINUTE, |world| {
+        world.stacks.iter().all(|stack| stack.connections() == 0)
+    });
+    assert!(
+        world.frames() - frames < 200,
+        "{} frames after the end",
+        world.frames() - frames
+    );
+    assert_eq!(world.stacks.each_ref().map(|stack| stack.buffer_memory_used()), [0, 0]);
+    took
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn bytes_arrive_whole_whatever_the_link_does(
+        seed: u64,
+        loss in 0u32..150, duplication in 0u32..100, corruption in 0u32..30, delay in 0u32..300,
+        lengths in [0usize..300_000, 0usize..300_000],
+        pieces in [1usize..20_000, 1usize..20_000],
+        transmit_checksum: bool, segmentation in prop::sample::select(vec![0, 20_000, 65_000]),
+        memory in prop::sample::select(vec![0, 1 << 20, 16 << 20]),
+    ) {
+        let faults = Faults { loss, duplication, corruption, delay };
+        let capabilities = Capabilities { transmit_checksum: transmit_checksum || segmentation > 0, segmentation };
+        let world = World::new(seed, faults, capabilities, memory);
+        transfer(&world, lengths, pieces, 60 * MINUTE);
+    }
+}
+
+#[test]
+fn a_clean_link_is_filled() {
+    let world = World::new(1, Faults::default(), Capabilities::default(), 64 << 20);
+    let took = transfer(&world, [10_000_000, 0], [65536, 65536], MINUTE);
+    // With a round trip of 2 ms the windows grow to a megabyte within some tens of round trips.
+    assert!(took < 300 * MILLISECOND, "{} ms", took / MILLISECOND);
+}
+
+#[test]
+fn some_loss_costs_no_timeouts() {
+    let faults = Faults {
+        loss: 10,
+        ..Faults::default()
+    };
+    let world = World::new(7, faults, Capabilities::default(), 64 << 20);
+    let took = transfer(&world, [2_000_000, 0], [65536, 65536], MINUTE);
+    // 1400 segments, some 14 lost ones: recovery by SACK takes a round trip, a time-out 200 ms or more.
+    assert!(took < 1500 * MILLISECOND, "{} ms", took / MILLISECOND);
+}
+
+#[test]
+fn a_request_and_its_answer_take_two_frames_and_an_acknowledgement() {
+    let world = World::new(1, Faults::default(), Capabilities::default(), 16 << 20);
+    let (client, server) = connect(&world, MINUTE);
+    let exchange = |world: &World| {
+        let mut buffer = [0; 2048];
+        client
+            .send(&mut BytesSource::new(&[1; 100]), &Message::default())
+            .expect("there is room");
+        world.run_until(MINUTE, |_| server.readiness().contains(Readiness::IN));
+        server
+            .receive(&mut BytesSink::new(&mut buffer), MessageFlags::empty())
+            .expect("it is there");
+        server
+            .send(&mut BytesSource::new(&[2; 1000]), &Message::default())
+            .expect("there is room");
+        world.run_until(MINUTE, |_| client.readiness().contains(Readiness::IN));
+        client
+            .receive(&mut BytesSink::new(&mut buffer), MessageFlags::empty())
+            .expect("it is there");
+    };
+    exchange(&world);
+    let before = world.frames();
+    (0..100).for_each(|_| exchange(&world));
+    assert_eq!(world.frames() - before, 200, "acknowledgements ride on data");
+}
+
+#[test]
+fn a_closed_window_opens_again_although_the_news_is_lost() {
+    let world = World::new(3, Faults::default(), Capabilities::default(), 16 << 20);
+    let (client, server) = connect(&world, MINUTE);
+    let data = pattern(400_000);
+    let mut sender = Peer::new(client, data.clone(), 65536);
+    // The server does not read until its window is closed.
+    for _ in 0..2000 {
+        if sender.written < data.len() {
+            let end = data.len().min(sender.written + 65536);
+            if let Ok(count) = sender
+                .socket
+                .send(&mut BytesSource::new(&data[sender.written..end]), &Message::default())
+            {
+                sender.written += count;
+            }
+        }
+        world.step(MILLISECOND);
+    }
+    // All that it says then is lost.
+    world.set_faults(Faults {
+        loss: 1000,
+        ..Faults::default()
+    });
+    let mut receiver = Peer::new(server, Vec::new(), 65536);
+    receiver.work();
+    let read = receiver.read.len();
+    assert!(read > 0 && read < data.len());
+    for _ in 0..100 {
+        world.step(MILLISECOND);
+    }
+    world.set_faults(Faults::default());
+    world.run_until(5 * MINUTE, |_| {
+        sender.work();
+        receiver.work();
+        receiver.ended
+    });
+    assert!(receiver.read == data);
+}
+
+#[test]
+fn a_dead_peer_is_found_by_keep_alive() {
+    let world = World::new(3, Faults::default(), Capabilities::default(), 16 << 20);
+    let (client, _server) = connect(&world, MINUTE);
+    client
+        .set_option(1, abi::net::SO_KEEPALIVE, &1u32.to_ne_bytes())
+        .expect("an option");
+    for (name, value) in [
+        (abi::net::TCP_KEEPIDLE, 10u32),
+        (abi::net::TCP_KEEPINTVL, 5),
+        (abi::net::TCP_KEEPCNT, 3),
+    ] {
+        client
+            .set_option(abi::net::SOL_TCP, name, &value.to_ne_bytes())
+            .expect("an option");
+    }
+    let start = world.now();
+    world.run_until(MINUTE, |world| world.now() > start + 30_000 * MILLISECOND);
+    assert!(!client.readiness().contains(Readiness::ERR), "a living peer answers");
+    world.set_faults(Faults {
+        loss: 1000,
+        ..Faults::default()
+    });
+    world.run_until(MINUTE, |_| client.readiness().contains(Readiness::ERR));
+    let mut buffer = [0; 8];
+    let result = client.receive(&mut BytesSink::new(&mut buffer), MessageFlags::empty());
+    assert!(matches!(result, Err(Error::Errno(abi::Errno::TIMEDOUT))));
+}
+
+#[test]
+fn simultaneous_opens_make_one_connection() {
+    let world = World::new(3, Faults::default(), Capabilities::default(), 16 << 20);
+    let sockets = [0, 1].map(|number| {
+        let socket = Blocking::new(&world.stacks[number], AF_INET, STREAM).0;
+        socket
+            .bind(&inet([0, 0, 0, 0], 4000 + number as u16))
+            .expect("the port is free");
+        socket
+    });
+    // Addresses are known, so that both SYNs are on their way at once.
+    for (number, socket) in sockets.iter().enumerate() {
+        let _ = socket.connect(&Destination::Address(inet(
+            address(1 - number),
+            4000 + 1 - number as u16,
+        )));
+    }
+    world.run_until(MINUTE, |_| sockets.iter().all(|socket| socket.connected().is_ok()));
+    let mut peers = sockets.map(|socket| Peer::new(socket, pattern(1000), 100));
+    world.run_until(MINUTE, |_| {
+        peers.iter_mut().for_each(Peer::work);
+        peers.iter().all(Peer::is_done)
+    });
+    assert!(peers.iter().all(|peer| peer.read == pattern(1000)));
+}
