@@ -46,7 +46,7 @@ export class Machine {
         disk,
         architecture: "x86_64",
         minimumMemory: 8 << 20,
-        kernel: { path: kernelFile, digest, version: "0.0.0" },
+        kernel: { path: kernelFile },
       },
       memory: 16 << 20,
       cpus: 1,

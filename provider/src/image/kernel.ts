@@ -9,10 +9,14 @@ import type { Digest, Kernel, KernelSource } from "./types.js";
 
 const PACKAGE_ROOT = join(__dirname, "..", "..");
 
-/** The kernel that comes with this package. Its version is the package's. */
+/**
+ * The kernel that comes with this package. Its version is the package's. The environment variable `UNIKERNEL_KERNEL` names
+ * another one, for whoever works on the kernel.
+ */
 export async function bundledKernel(): Promise<KernelSource> {
   const { version } = JSON.parse(await readFile(join(PACKAGE_ROOT, "package.json"), "utf8")) as { version: string };
-  return { path: join(PACKAGE_ROOT, "kernel", "x86_64", "kernel.elf"), version };
+  const other = process.env["UNIKERNEL_KERNEL"];
+  return { path: other || join(PACKAGE_ROOT, "kernel", "x86_64", "kernel.elf"), version };
 }
 
 /** Puts a kernel into the cache, so that images that were built with it can be started when the package has moved on. */

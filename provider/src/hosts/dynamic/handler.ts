@@ -2,7 +2,9 @@ import type * as dynamic from "@pulumi/pulumi/dynamic";
 import { VisibleError } from "../../image/index.js";
 import { PartialFailure, type Context, type Identity, type ResourceDefinition } from "../../resources/resource.js";
 import { Engine } from "./engine.js";
-import { decode, encode } from "./wire.js";
+import { decode, encode, PROVIDER_KEY } from "./wire.js";
+
+type Properties = Record<string, unknown>;
 
 /** The input by which the resource classes pass on what Pulumi does not tell dynamic providers. It is never kept in the state. */
 export const CONTEXT_KEY = "__context";
@@ -22,7 +24,9 @@ export function dynamicProvider<Inputs extends object, State extends Inputs>(
   /** URNs by resource name, learnt in `check`, which always comes first. Only the display needs them. */
   const urns = new Map<string, string>();
 
+  /** Runs an operation on properties as the engine sent them. */
   function run<T>(
+    properties: Properties,
     urn: string | undefined,
     given: WireContext | undefined,
     work: (context: Context) => Promise<T>,
@@ -39,7 +43,7 @@ export function dynamicProvider<Inputs extends object, State extends Inputs>(
         }),
       )
       .catch((error: unknown) => {
-        throw presentable(error);
+        throw presentable(error, properties);
       });
   }
 
@@ -49,48 +53,47 @@ export function dynamicProvider<Inputs extends object, State extends Inputs>(
   const urnOf = (inputs: object): string | undefined => urns.get(urnKey(inputs));
 
   return {
-    async check(olds, news) {
-      const { [CONTEXT_KEY]: given, ...inputs } = decode(news as Record<string, unknown>);
+    async check(olds: Properties | undefined, news: Properties) {
+      const { [CONTEXT_KEY]: given, ...inputs } = decode(news);
       const wire = given as WireContext | undefined;
       const urn = wire && urnFrom(wire, definition.token);
-      const result = await run(urn, wire, (context) =>
-        definition.check(decode((olds ?? {}) as Record<string, unknown>) as Partial<State>, inputs, context),
-      );
+      const old = decode(olds ?? {}) as Partial<State>;
+      const result = await run(news, urn, wire, (context) => definition.check(old, inputs, context));
       if (urn !== undefined) urns.set(urnKey(result.inputs), urn);
       return { inputs: encode(result.inputs), failures: result.failures };
     },
 
-    async diff(id, olds, news) {
-      const inputs = decode(news as Record<string, unknown>) as Inputs;
-      return run(urnOf(inputs), undefined, (context) =>
-        definition.diff(id, decode(olds as Record<string, unknown>) as State, inputs, context),
-      );
+    async diff(id: string, olds: Properties, news: Properties) {
+      const inputs = decode(news) as Inputs;
+      const old = decode(olds) as State;
+      return run(news, urnOf(inputs), undefined, (context) => definition.diff(id, old, inputs, context));
     },
 
-    async create(inputs) {
-      const decoded = decode(inputs as Record<string, unknown>) as Inputs;
-      const { id, state } = await run(urnOf(decoded), undefined, (context) => definition.create(decoded, context));
+    async create(properties: Properties) {
+      const inputs = decode(properties) as Inputs;
+      const work = (context: Context) => definition.create(inputs, context);
+      const { id, state } = await run(properties, urnOf(inputs), undefined, work);
       return { id, outs: encode(state) };
     },
 
-    async read(id, props) {
-      const state = decode((props ?? {}) as Record<string, unknown>) as State;
-      const found = await run(urnOf(state), undefined, (context) => definition.read(id, state, context));
+    async read(id: string, properties: Properties = {}) {
+      const state = decode(properties) as State;
+      const work = (context: Context) => definition.read(id, state, context);
+      const found = await run(properties, urnOf(state), undefined, work);
       // An empty id tells the engine that the resource is gone.
       return found === undefined ? { id: "", props: {} } : { id, props: encode(found) };
     },
 
-    async update(id, olds, news) {
-      const inputs = decode(news as Record<string, unknown>) as Inputs;
-      const old = decode(olds as Record<string, unknown>) as State;
-      return {
-        outs: encode(await run(urnOf(inputs), undefined, (context) => definition.update(id, old, inputs, context))),
-      };
+    async update(id: string, olds: Properties, news: Properties) {
+      const inputs = decode(news) as Inputs;
+      const old = decode(olds) as State;
+      const work = (context: Context) => definition.update(id, old, inputs, context);
+      return { outs: encode(await run(news, urnOf(inputs), undefined, work)) };
     },
 
-    async delete(id, props) {
-      const state = decode((props ?? {}) as Record<string, unknown>) as State;
-      await run(urnOf(state), undefined, (context) => definition.delete(id, state, context));
+    async delete(id: string, properties: Properties) {
+      const state = decode(properties) as State;
+      await run(properties, urnOf(state), undefined, (context) => definition.delete(id, state, context));
     },
   };
 }
@@ -104,11 +107,12 @@ function urnFrom(context: WireContext, token: string): string {
 }
 
 /** An error as Pulumi's host shows it best: it prints the stack of whatever it catches, and packs a partial failure by its properties. */
-function presentable(error: unknown): unknown {
+function presentable(error: unknown, properties: Properties): unknown {
   if (error instanceof PartialFailure) {
     return Object.assign(new VisibleError(error.message), {
       id: error.id,
-      properties: encode(error.state),
+      // Only what succeeds gets back the line that the provider is found by.
+      properties: { ...encode(error.state), [PROVIDER_KEY]: properties[PROVIDER_KEY] },
       reasons: [error.message],
       stack: "",
     });

@@ -7,7 +7,7 @@ const SIGNATURE = "4dabf18193072939515e22adb298388d";
 const SECRET = "1b47061264138c4ac30d75fd1eb44270";
 
 /** The key that Pulumi's own dynamic provider host keeps its bookkeeping under. */
-const PROVIDER_KEY = "__provider";
+export const PROVIDER_KEY = "__provider";
 
 /** Values as resources see them, from values as the engine sends them. */
 export function decode(properties: Record<string, unknown>): Record<string, unknown> {

@@ -1,0 +1,260 @@
+import { existsSync, readdirSync } from "node:fs";
+import * as path from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { CRASH, SERVER, THINKER } from "../support/guests.js";
+import { Machine } from "../support/machine.js";
+import { OperationFailed, pulumi, TestStack, unikernel, type Changes, type Result } from "../support/stack.js";
+
+let machine: Machine;
+let stack: TestStack;
+beforeEach(() => {
+  machine = new Machine();
+  stack = new TestStack(machine);
+  stack.kernel(...SERVER);
+});
+afterEach(() => machine.dispose());
+
+/** A program with one image and one instance. */
+function web(change: { image?: object; instance?: object } = {}): () => Promise<Record<string, unknown>> {
+  return async () => {
+    const source = { directory: "./rootfs", command: ["/bin/server"] };
+    const image = new unikernel.Image("image", { source, ...change.image });
+    const instance = new unikernel.Instance("web", {
+      image,
+      memory: "16 MiB",
+      ports: [{ guest: 8080, host: 0 }],
+      timeouts: { start: "20 s", stop: "0.3 s" },
+      ...change.instance,
+    });
+    return {
+      digest: image.digest,
+      url: instance.url,
+      state: instance.state,
+      reason: instance.reason,
+      consoleLog: instance.consoleLog,
+    };
+  };
+}
+
+/** The files that instances have left on the machine. */
+function leftovers(): string[] {
+  if (!existsSync(machine.stateDir)) return [];
+  return readdirSync(machine.stateDir, { recursive: true, encoding: "utf8" }).filter(
+    (name) => !["instances", "locks"].includes(name),
+  );
+}
+
+async function failureOf(operation: Promise<Result>): Promise<string> {
+  const error: unknown = await operation.catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(OperationFailed);
+  return (error as OperationFailed).message;
+}
+
+/** One step of a stack's life. */
+interface Step {
+  what: string;
+  program?: () => Promise<Record<string, unknown>>;
+  before?: () => void;
+  operation: "preview" | "up" | "refresh" | "destroy";
+  changes: Changes;
+  guests: number;
+  outputs?: object;
+}
+
+const LIFE: Step[] = [
+  {
+    what: "a preview builds, and starts nothing",
+    operation: "preview",
+    changes: { image: "create", web: "create" },
+    guests: 0,
+  },
+  {
+    what: "an update starts the guest",
+    operation: "up",
+    changes: { image: "create", web: "create" },
+    guests: 1,
+    outputs: { state: "running" },
+  },
+  { what: "a second one changes nothing", operation: "up", changes: { image: "same", web: "same" }, guests: 1 },
+  {
+    what: "a preview of a change shows it, and leaves the guest alone",
+    program: web({ image: { env: { COLOR: "green" } } }),
+    operation: "preview",
+    changes: { image: "update", web: "replace" },
+    guests: 1,
+  },
+  {
+    what: "a changed image replaces the guest",
+    program: web({ image: { env: { COLOR: "green" } } }),
+    operation: "up",
+    changes: { image: "update", web: "replace" },
+    guests: 1,
+    outputs: { state: "running" },
+  },
+  {
+    what: "a changed environment replaces the guest, and not the image",
+    program: web({ image: { env: { COLOR: "green" } }, instance: { env: { GREETING: "hi" } } }),
+    operation: "up",
+    changes: { image: "same", web: "replace" },
+    guests: 1,
+  },
+  {
+    what: "a changed time-out is noted without a new guest",
+    program: web({
+      image: { env: { COLOR: "green" } },
+      instance: { env: { GREETING: "hi" }, timeouts: { stop: "0.2 s" } },
+    }),
+    operation: "up",
+    changes: { image: "same", web: "update" },
+    guests: 1,
+  },
+  {
+    what: "a refresh notices that the guest died",
+    before: () => process.kill(machine.guests()[0]!, "SIGKILL"),
+    operation: "refresh",
+    changes: { image: "refresh", web: "refresh" },
+    guests: 0,
+  },
+  {
+    what: "an update starts it again",
+    operation: "up",
+    changes: { image: "same", web: "update" },
+    guests: 1,
+    outputs: { state: "running" },
+  },
+  {
+    what: "an update notices it without a refresh, too",
+    before: () => process.kill(machine.guests()[0]!, "SIGKILL"),
+    operation: "up",
+    changes: { image: "same", web: "update" },
+    guests: 1,
+    outputs: { state: "running" },
+  },
+  { what: "destroying leaves nothing", operation: "destroy", changes: { image: "delete", web: "delete" }, guests: 0 },
+];
+
+test("a stack's life", async () => {
+  stack.program = web();
+  for (const step of LIFE) {
+    if (step.program !== undefined) stack.program = step.program;
+    step.before?.();
+    const { changes, outputs } = await stack[step.operation]();
+
+    expect(changes, step.what).toEqual(step.changes);
+    await expect.poll(() => machine.guests(), { message: step.what }).toHaveLength(step.guests);
+    if (step.outputs !== undefined) expect(outputs, step.what).toMatchObject(step.outputs);
+  }
+  expect(leftovers()).toEqual([]);
+});
+
+describe("the state", () => {
+  test("names the provider by the line that all stacks have", async () => {
+    stack.program = web();
+    await stack.up();
+
+    const resources = await stack.resources();
+    expect(resources.map(({ type }) => type).sort()).toEqual([
+      "pulumi-nodejs:dynamic/unikernel:Image",
+      "pulumi-nodejs:dynamic/unikernel:Instance",
+    ]);
+    const provider = (kind: string): unknown => resources.find(({ type }) => type.endsWith(kind))?.inputs["__provider"];
+    expect(provider("Image")).toBe('exports.handler = () => require("pulumi-unikernel/dynamic/image");');
+    expect(provider("Instance")).toBe('exports.handler = () => require("pulumi-unikernel/dynamic/instance");');
+  });
+
+  test("holds no absolute path, no context, and no secret in the clear", async () => {
+    const source = { directory: path.join(stack.folder, "rootfs"), command: ["/bin/server"] };
+    stack.program = web({ image: { source }, instance: { env: { TOKEN: pulumi.secret("open-sesame") } } });
+    await stack.up();
+
+    const text = stack.stateText();
+    expect(text).not.toContain(machine.folder);
+    expect(text).not.toContain("open-sesame");
+    const resources = await stack.resources();
+    for (const { inputs, outputs } of resources) expect({ ...inputs, ...outputs }).not.toHaveProperty("__context");
+    expect(resources.find(({ type }) => type.endsWith("Image"))?.inputs["source"]).toMatchObject({
+      directory: "./rootfs",
+    });
+  });
+});
+
+describe("a preview", () => {
+  test("shows the change of the digest", async () => {
+    stack.program = web();
+    const before = await stack.up();
+    stack.program = web({ image: { env: { COLOR: "blue" } } });
+    const { output } = await stack.preview();
+
+    expect(output).toMatch(new RegExp(`digest +: "${String(before.outputs["digest"])}" => "sha256:[0-9a-f]{64}"`));
+  });
+
+  test("builds nothing when told not to", async () => {
+    stack.program = web({ image: { buildOnPreview: false } });
+    const { output } = await stack.preview();
+
+    expect(output).toMatch(/digest +: \[unknown\]/);
+    expect(existsSync(machine.cacheDir)).toBe(false);
+    expect((await stack.up()).outputs["state"]).toBe("running");
+  });
+
+  test("puts the build off when an input is unknown, and says which", async () => {
+    stack.program = async () => {
+      const source = { directory: "./rootfs", command: ["/bin/server"] };
+      const first = new unikernel.Instance("first", {
+        image: new unikernel.Image("one", { source }).digest,
+        memory: "16 MiB",
+        ports: [{ guest: 8080, host: 0 }],
+        timeouts: { stop: 0 },
+      });
+      new unikernel.Image("two", { source, env: { UPSTREAM: first.url.apply(String) } });
+      return {};
+    };
+
+    expect((await stack.preview()).output).toContain(
+      "not built yet: env.UPSTREAM will be known only during the update",
+    );
+    expect((await stack.up()).changes["two"]).toBe("create");
+  });
+
+  test("fails for an image that cannot be built", async () => {
+    stack.program = web({ image: { source: { directory: "./nothing", command: ["/bin/server"] } } });
+
+    expect(await failureOf(stack.preview())).toMatch(/Image resource 'image' has a problem: .*nothing/);
+  });
+});
+
+test("an input that is wrong is told in one sentence", async () => {
+  stack.program = web({ instance: { memmory: "16 MiB" } });
+
+  expect(await failureOf(stack.preview())).toContain('Instance has no input "memmory". Did you mean "memory"?');
+});
+
+describe("a guest that does not come up", () => {
+  test("because it crashes: the update fails with the console, and the next one mends it", async () => {
+    stack.kernel(...CRASH);
+    stack.program = web();
+    const message = await failureOf(stack.up());
+    expect(message).toContain("The guest ended while it was starting: SIGSEGV ended the application.");
+    expect(message).toContain("segmentation fault at 0x0");
+    expect((await stack.resources()).find(({ type }) => type.endsWith("Instance"))?.outputs).toMatchObject({
+      state: "failed",
+      exitCode: 139,
+    });
+
+    stack.kernel(...SERVER);
+    expect((await stack.up()).outputs["state"]).toBe("running");
+    expect(machine.guests()).toHaveLength(1);
+  });
+
+  test("because it never listens: the update fails when the time is over", async () => {
+    stack.kernel(...THINKER);
+    stack.program = web({ instance: { timeouts: { start: "1 s", stop: 0 } } });
+
+    expect(await failureOf(stack.up())).toContain(
+      "The guest was not ready after 1 s: nothing listens on port 8080/tcp in the guest.",
+    );
+    await stack.destroy();
+    expect(machine.guests()).toEqual([]);
+    expect(leftovers()).toEqual([]);
+  });
+});

@@ -1,0 +1,179 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import * as path from "node:path";
+import type * as pulumiModule from "@pulumi/pulumi";
+import type * as automation from "@pulumi/pulumi/automation/index.js";
+import type { Step } from "../../provider/src/targets/local/testing/scripted-guest.js";
+import { scriptedGuest } from "../../provider/src/targets/local/testing/scripted-guest.js";
+import type * as unikernelModule from "pulumi-unikernel";
+import type { Machine } from "./machine.js";
+
+// Loaded as a user's program loads them: compiled, and each only once.
+const load = createRequire(import.meta.url);
+export const unikernel = load("pulumi-unikernel") as typeof unikernelModule;
+export const pulumi = load("@pulumi/pulumi") as typeof pulumiModule;
+const { LocalWorkspace } = load("@pulumi/pulumi/automation") as typeof automation;
+
+const modules = path.resolve(import.meta.dirname, "../../node_modules");
+
+/** What happened to each resource, by its name: `create`, `update`, `replace`, `delete`, `same`. */
+export type Changes = Record<string, string>;
+
+/** What an operation did and said. */
+export interface Result {
+  changes: Changes;
+  output: string;
+  outputs: Record<string, unknown>;
+}
+
+/** An operation that failed. */
+export class OperationFailed extends Error {}
+
+/** A project with one stack, whose program can change between operations, run by the real engine. */
+export class TestStack {
+  readonly folder: string;
+  readonly backend: string;
+  /** More of the environment of the engine and the provider. */
+  readonly env: Record<string, string> = {};
+  program: () => Promise<Record<string, unknown>> = async () => ({});
+  #stack: automation.Stack | undefined;
+
+  constructor(
+    public machine: Machine,
+    readonly name = "dev",
+    folder = "project",
+  ) {
+    this.folder = path.join(machine.folder, folder);
+    this.backend = path.join(machine.folder, "backend");
+    mkdirSync(path.join(this.folder, "node_modules"), { recursive: true });
+    mkdirSync(this.backend, { recursive: true });
+    symlinkSync(path.join(modules, "pulumi-unikernel"), path.join(this.folder, "node_modules", "pulumi-unikernel"));
+    symlinkSync(path.join(modules, "@pulumi"), path.join(this.folder, "node_modules", "@pulumi"));
+    // A root file system with one static program; what it does, the kernel decides.
+    mkdirSync(path.join(this.folder, "rootfs/bin"), { recursive: true });
+    writeFileSync(path.join(this.folder, "rootfs/bin/server"), staticElf(), { mode: 0o755 });
+  }
+
+  /** Makes every guest from now on do these steps. */
+  kernel(...steps: Step[]): void {
+    const file = path.join(this.machine.folder, "kernel.elf");
+    writeFileSync(file, scriptedGuest(...steps));
+    this.env["UNIKERNEL_KERNEL"] = file;
+  }
+
+  async preview(): Promise<Result> {
+    return this.#run((stack, options) => stack.preview({ ...options, diff: true }));
+  }
+
+  async up(): Promise<Result> {
+    return this.#run((stack, options) => stack.up(options));
+  }
+
+  async refresh(): Promise<Result> {
+    return this.#run((stack, options) => stack.refresh(options));
+  }
+
+  async destroy(): Promise<Result> {
+    return this.#run((stack, options) => stack.destroy(options));
+  }
+
+  /** Forgets an operation that was killed. */
+  async unlock(): Promise<void> {
+    await (await this.#open()).cancel().catch(() => undefined);
+  }
+
+  /** What the state says of the resources of this package. */
+  async resources(): Promise<
+    { type: string; id: string; inputs: Record<string, unknown>; outputs: Record<string, unknown> }[]
+  > {
+    const deployment: unknown = (await (await this.#open()).exportStack()).deployment;
+    type Resources = { resources?: Awaited<ReturnType<TestStack["resources"]>> };
+    return ((deployment as Resources).resources ?? []).filter(({ type }) => type.includes("unikernel"));
+  }
+
+  /** The whole state as it is on the disk. */
+  stateText(): string {
+    return readFileSync(path.join(this.backend, `.pulumi/stacks/test/${this.name}.json`), "utf8");
+  }
+
+  /** The engine's process, while an operation runs. */
+  engine(): number | undefined {
+    return this.processes().find(
+      ({ line }) => /^\S*pulumi (up|destroy|refresh)/.test(line) && line.includes(`--stack ${this.name}`),
+    )?.pid;
+  }
+
+  /** The processes that have this machine's state in their environment. */
+  processes(): { pid: number; line: string }[] {
+    const listing = execFileSync("ps", ["-ww", "-eo", "pid=,args="], { encoding: "utf8", maxBuffer: 1 << 26 });
+    return listing.split("\n").flatMap((entry) => {
+      const [, pid, line] = /^\s*(\d+) (.*)$/.exec(entry) ?? [];
+      if (pid === undefined || line === undefined) return [];
+      try {
+        return readFileSync(`/proc/${pid}/environ`, "utf8").includes(this.machine.stateHome)
+          ? [{ pid: Number(pid), line }]
+          : [];
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  async #open(): Promise<automation.Stack> {
+    this.#stack ??= await LocalWorkspace.createOrSelectStack(
+      { projectName: "test", stackName: this.name, program: () => this.program() },
+      {
+        workDir: this.folder,
+        envVars: this.#environment(),
+        // Unless told, the engine takes the folder that the tests run in for the project's.
+        projectSettings: { name: "test", runtime: "nodejs", main: this.folder },
+      },
+    );
+    this.#stack.workspace.envVars = this.#environment();
+    return this.#stack;
+  }
+
+  #environment(): Record<string, string> {
+    return {
+      PATH: [path.join(modules, "@pulumi/pulumi"), process.env["PATH"]].join(path.delimiter),
+      PULUMI_BACKEND_URL: `file://${this.backend}`,
+      PULUMI_CONFIG_PASSPHRASE: "test",
+      PULUMI_SKIP_UPDATE_CHECK: "1",
+      PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+      ...this.machine.environment,
+      ...this.env,
+    };
+  }
+
+  async #run(operation: (stack: automation.Stack, options: automation.UpOptions) => Promise<unknown>): Promise<Result> {
+    const stack = await this.#open();
+    let output = "";
+    const changes: Changes = {};
+    const write = (text: string): void => void (output += text);
+    const onEvent = ({ resourcePreEvent }: automation.EngineEvent): void => {
+      const step = resourcePreEvent?.metadata;
+      if (step?.type.includes("unikernel"))
+        changes[step.urn.split("::").at(-1) ?? ""] = mainStep(changes[step.urn.split("::").at(-1) ?? ""], step.op);
+    };
+    try {
+      await operation(stack, { onOutput: write, onError: write, onEvent });
+    } catch {
+      throw new OperationFailed(output);
+    }
+    const outputs = Object.fromEntries(
+      Object.entries(await stack.outputs()).map(([key, { value }]) => [key, value as unknown]),
+    );
+    return { changes, output, outputs };
+  }
+}
+
+/** A replacement comes in several steps; that it is one is what counts. */
+function mainStep(before: string | undefined, op: string): string {
+  return before === "replace" || op.includes("replace") ? "replace" : op;
+}
+
+/** The smallest ELF file that the image builder takes for a static executable. */
+function staticElf(): Buffer {
+  return scriptedGuest("halt");
+}
