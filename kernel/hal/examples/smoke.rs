@@ -32,6 +32,9 @@ fn main(boot: Boot) -> ! {
     cpu::start_others(other);
     console::write(format!("{} CPUs\n", cpu::count()).as_bytes());
     shoot_down();
+    if asked("clock") {
+        show_clocks();
+    }
     if asked("panic") {
         panic!("as \"asked\"");
     }
@@ -131,6 +134,50 @@ fn shoot_down() {
     assert_eq!(page.shares(), 1);
     page.fill(0, PAGE_SIZE, 0);
     console::write(b"unmapped pages are out of reach\n");
+}
+
+/// Runs `time` of the shared object in user mode now and then beside the kernel's clock, for ten seconds.
+fn show_clocks() {
+    const STACK: usize = 0x60_0000;
+    let table = program(&[0x0f, 0x05]);
+    let [data, object] = time::vdso().expect("this machine has it");
+    let mut header = [0; PAGE_SIZE];
+    object.read(0, &mut header);
+    table.map(DATA, data, Access::READ).expect("memory");
+    table
+        .map(DATA + PAGE_SIZE, object, Access::READ | Access::EXECUTE)
+        .expect("memory");
+    let stack = Frame::allocate_zeroed().expect("memory");
+    stack.write(PAGE_SIZE - 16, &CODE.to_le_bytes());
+    table
+        .map(STACK, stack.clone(), Access::READ | Access::WRITE)
+        .expect("memory");
+    let word = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("eight bytes"));
+    // The dynamic section's fourth entry is the symbol table, whose second entry is the first function.
+    let symbols = word(64 + 2 * 56 + 3 * 16 + 8) as usize;
+    let function = word(symbols + 24 + 8) as usize;
+    for _ in 0..20 {
+        let mut context = context();
+        context.set_instruction_pointer(DATA + PAGE_SIZE + function);
+        context.set_stack_pointer(STACK + PAGE_SIZE - 16);
+        context.set_arguments([0, STACK, 0]);
+        let before = time::realtime();
+        assert_eq!(context.run(&table), Trap::SystemCall);
+        assert_eq!((context.return_value(), context.instruction_pointer()), (0, CODE + 2));
+        let after = time::realtime();
+        let mut result = [0; 16];
+        stack.read(0, &mut result);
+        let part = |at: usize| u64::from_le_bytes(result[at..at + 8].try_into().expect("eight bytes"));
+        let told = part(0) * 1_000_000_000 + part(8);
+        assert!((before..=after).contains(&told), "{before} {told} {after}");
+        console::write(format!("{told}\n").as_bytes());
+        let deadline = time::monotonic() + 500_000_000;
+        timer::arm(Some(deadline));
+        while time::monotonic() < deadline {
+            cpu::idle();
+            interrupt::dispatch();
+        }
+    }
 }
 
 fn wait_for_button() -> ! {

@@ -34,6 +34,7 @@ pub(crate) fn set_handler(vector: usize, handler: Handler) {
 /// Runs the handlers of the interrupts that have come to this CPU. Call it after `Trap::Interrupt` and in the idle loop.
 pub fn dispatch() {
     crate::console::send_some();
+    arch::refine_clock();
     arch::take_interrupts(|vector| {
         let handler = HANDLERS[vector].lock().clone();
         if let Some(handler) = handler {

@@ -1,6 +1,7 @@
 //! Clocks, in nanoseconds.
 
 use crate::arch;
+use crate::mem::Frame;
 
 /// Time since boot; never goes back.
 pub fn monotonic() -> u64 {
@@ -10,6 +11,12 @@ pub fn monotonic() -> u64 {
 /// Time since 1970-01-01 00:00 UTC, as far as the machine knows it.
 pub fn realtime() -> u64 {
     arch::realtime_nanoseconds()
+}
+
+/// The two pages that user mode reads clocks with, to be mapped one behind the other: data (read), then a shared object (read and
+/// execute) that the auxiliary vector's `AT_SYSINFO_EHDR` names. `None` where there are none.
+pub fn vdso() -> Option<[Frame; 2]> {
+    arch::vdso_pages()
 }
 
 /// Moves the host's clock ahead, for tests of time-outs.

@@ -17,6 +17,7 @@ const LONGEST_TABLE: usize = 1 << 20;
 
 struct Tables {
     power: Option<Power>,
+    timer_port: Option<u16>,
     cpus: Vec<u32>,
 }
 
@@ -31,8 +32,13 @@ pub(crate) fn initialize() {
         let dsdt = read_table(tables::dsdt_address(fadt)?)?;
         tables::power(fadt, &dsdt)
     });
+    let timer_port = find(b"FACP").and_then(|fadt| tables::timer_port(fadt));
     let cpus = find(b"APIC").map(|madt| tables::cpus(madt)).unwrap_or_default();
-    *TABLES.lock() = Some(Tables { power, cpus });
+    *TABLES.lock() = Some(Tables {
+        power,
+        timer_port,
+        cpus,
+    });
 }
 
 /// Identifiers of the interrupt controllers of all CPUs that can be used; empty when there is no table of them.
@@ -43,6 +49,11 @@ pub(crate) fn cpus() -> Vec<u32> {
 /// How the machine is turned off; `None` when the firmware does not say. Never waits, so that a failing kernel may ask.
 pub(crate) fn power() -> Option<Power> {
     TABLES.try_lock()?.as_ref()?.power
+}
+
+/// The port of the power management timer, when there is one.
+pub(crate) fn timer_port() -> Option<u16> {
+    TABLES.lock().as_ref()?.timer_port
 }
 
 /// Looks for the root pointer where firmware without another way to tell puts it.

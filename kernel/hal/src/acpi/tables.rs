@@ -53,6 +53,13 @@ fn u64_at(table: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(table.get(at..at + 8)?.try_into().ok()?))
 }
 
+/// The port of the power management timer (section 4.8.3.3), from the FADT; `None` when there is none.
+pub(super) fn timer_port(fadt: &[u8]) -> Option<u16> {
+    u32_at(fadt, 76)
+        .and_then(|port| u16::try_from(port).ok())
+        .filter(|&port| port != 0)
+}
+
 /// A generic address structure (section 5.2.3.2); `None` when it is empty.
 fn register_at(table: &[u8], at: usize) -> Option<Register> {
     let address = u64_at(table, at + 4).filter(|&address| address != 0)?;

@@ -221,3 +221,9 @@ pub(crate) fn enable_power_button() -> bool {
 pub(crate) fn has_interrupts() -> bool {
     false
 }
+
+pub(crate) fn refine_clock() {}
+
+pub(crate) fn vdso_pages() -> Option<[crate::mem::Frame; 2]> {
+    None
+}

@@ -4,7 +4,7 @@ use core::arch::asm;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use super::features::{Features, features};
-use super::instructions::{out8, read_msr, time_stamp, write_msr};
+use super::instructions::{out8, read_msr, write_msr};
 use super::{clock, paging, shootdown, trap};
 use crate::cpu::MAX_CPUS;
 
@@ -28,7 +28,7 @@ const COMMAND: u32 = 0x30;
 const COMMAND_HIGH: u32 = 0x31;
 const TIMER: u32 = 0x32;
 const INITIAL_COUNT: u32 = 0x38;
-pub(super) const CURRENT_COUNT: u32 = 0x39;
+const CURRENT_COUNT: u32 = 0x39;
 const DIVIDE: u32 = 0x3e;
 
 const MASKED: u32 = 1 << 16;
@@ -129,44 +129,28 @@ pub(crate) fn interrupt_target(cpu: usize) -> u32 {
 /// Ticks of the timer in a second in QEMU, KVM and the hypervisors modelled on them, when CPUID does not tell it.
 const USUAL_FREQUENCY: u64 = 1_000_000_000;
 
-/// Waits about `nanoseconds` by this timer alone, taking its frequency for the usual one; time stamp ticks and nanoseconds that went by.
-pub(super) fn wait(nanoseconds: u64) -> (u64, u64) {
+/// Lets the timer count without end or interrupt, for [`ticks`].
+pub(super) fn start_counting() {
     write(TIMER, TIMER_VECTOR as u32 | MASKED);
     write(INITIAL_COUNT, u32::MAX);
-    let start = time_stamp();
-    let (mut ticks, mut end) = (0, start);
-    while ticks < nanoseconds * (USUAL_FREQUENCY / 1_000_000) / 1000 {
-        (ticks, end) = (u64::from(u32::MAX - read(CURRENT_COUNT)), time_stamp());
-    }
+}
+
+/// Ticks since [`start_counting`].
+pub(super) fn ticks() -> u64 {
+    u64::from(u32::MAX - read(CURRENT_COUNT))
+}
+
+/// The nanoseconds of a number of ticks at the usual frequency.
+pub(super) fn usual_nanoseconds(ticks: u64) -> u64 {
+    ticks * 1000 / (USUAL_FREQUENCY / 1_000_000)
+}
+
+/// Ends what [`start_counting`] began, with what was measured meanwhile.
+pub(super) fn end_counting(ticks: u64, nanoseconds: u64) {
     write(INITIAL_COUNT, 0);
-    (end - start, ticks * 1000 / (USUAL_FREQUENCY / 1_000_000))
-}
-
-/// Whether the timer's own ticks have to be measured, which `measure` does beside the time stamp's.
-pub(super) fn start_measure() {
-    if !uses_deadline() {
-        write(TIMER, TIMER_VECTOR as u32 | MASKED);
-        write(INITIAL_COUNT, u32::MAX);
-    }
-}
-
-/// Ends what `start_measure` began, `nanoseconds` ago.
-pub(super) fn end_measure(nanoseconds: u64) {
-    if !uses_deadline() {
-        let ticks = match read(CURRENT_COUNT) {
-            // Stopped by `wait`.
-            0 => 0,
-            left => u64::from(u32::MAX - left),
-        };
-        write(INITIAL_COUNT, 0);
-        write(TIMER, TIMER_VECTOR as u32);
-        // A wait by this timer itself leaves it nothing to measure.
-        let usual = (u128::from(USUAL_FREQUENCY) << 32) / 1_000_000_000;
-        if ticks < nanoseconds / 1000 {
-            return TICKS.store(usual as u64, Ordering::Relaxed);
-        }
-        TICKS.store(((ticks << 32) / nanoseconds.max(1)).max(1), Ordering::Relaxed);
-    }
+    let mode = if uses_deadline() { DEADLINE_MODE } else { 0 };
+    write(TIMER, TIMER_VECTOR as u32 | mode);
+    TICKS.store(((ticks << 32) / nanoseconds.max(1)).max(1), Ordering::Relaxed);
 }
 
 /// Tells the controller that an interrupt was taken.

@@ -21,9 +21,10 @@ mod stack;
 mod start;
 mod trap;
 mod user;
+mod vdso;
 
 pub(crate) use apic::{arm_timer, idle, interrupt_target, kick_cpu};
-pub(crate) use clock::{monotonic_nanoseconds, realtime_nanoseconds};
+pub(crate) use clock::{monotonic_nanoseconds, realtime_nanoseconds, refine_clock};
 pub(crate) use copy::{
     compare_exchange_user_u32, copy_from_user, copy_memory, copy_to_user, fill_memory, fill_user, load_user_u32,
 };
@@ -42,6 +43,7 @@ pub(crate) use smp::start_others;
 pub(crate) use start::rsdp;
 pub(crate) use trap::{FIRST_INTERRUPT, PAGE_FAULT, has_interrupts, note_interrupt, take_interrupts};
 pub(crate) use user::{Registers, SYSTEM_CALL, enter};
+pub(crate) use vdso::vdso_pages;
 
 use features::{Features, features};
 use instructions::halt;
@@ -64,8 +66,8 @@ fn initialize_cpu() {
 /// What the first CPU does when it has memory.
 fn initialize_devices() {
     apic::initialize();
-    clock::initialize();
     crate::acpi::initialize();
+    clock::initialize();
 }
 
 /// A random number of the CPU's own, or of the time it takes to ask.

@@ -1,15 +1,22 @@
 //! Time from the time stamp counter.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+mod refine;
 
-use super::apic;
+use core::sync::atomic::{AtomicU64, Ordering, fence};
+
+pub(crate) use refine::refine as refine_clock;
+
 use super::features::{Features, features};
 use super::instructions::{cpuid_count, in8, out8, time_stamp};
+use super::{apic, vdso};
 
 /// Nanoseconds for each 2^32 ticks of the counter.
 static MULTIPLIER: AtomicU64 = AtomicU64::new(0);
-/// The counter at boot.
-static START: AtomicU64 = AtomicU64::new(0);
+/// The counter and the monotonic clock at one moment.
+static BASE_STAMP: AtomicU64 = AtomicU64::new(0);
+static BASE_TIME: AtomicU64 = AtomicU64::new(0);
+/// Odd while the three above change.
+static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 /// The wall clock at boot, nanoseconds since 1970.
 static BOOT_TIME: AtomicU64 = AtomicU64::new(0);
 
@@ -19,8 +26,27 @@ const MEASURE_NANOSECONDS: u64 = 2_000_000;
 
 #[inline]
 pub(crate) fn monotonic_nanoseconds() -> u64 {
-    let ticks = time_stamp().wrapping_sub(START.load(Ordering::Relaxed));
-    ((u128::from(ticks) * u128::from(MULTIPLIER.load(Ordering::Relaxed))) >> 32) as u64
+    loop {
+        let sequence = SEQUENCE.load(Ordering::Acquire);
+        let time = time_at(time_stamp());
+        fence(Ordering::Acquire);
+        if sequence & 1 == 0 && sequence == SEQUENCE.load(Ordering::Relaxed) {
+            return time;
+        }
+    }
+}
+
+/// The monotonic clock at a time stamp, as long as the base does not change meanwhile.
+#[inline]
+fn time_at(stamp: u64) -> u64 {
+    // Another CPU's counter may be a little behind the base.
+    let ticks = stamp.saturating_sub(BASE_STAMP.load(Ordering::Relaxed));
+    scale(ticks, MULTIPLIER.load(Ordering::Relaxed)) + BASE_TIME.load(Ordering::Relaxed)
+}
+
+#[inline]
+fn scale(ticks: u64, multiplier: u64) -> u64 {
+    ((u128::from(ticks) * u128::from(multiplier)) >> 32) as u64
 }
 
 pub(crate) fn realtime_nanoseconds() -> u64 {
@@ -29,25 +55,49 @@ pub(crate) fn realtime_nanoseconds() -> u64 {
 
 /// What the time stamp counter shows at a time of the monotonic clock.
 pub(super) fn time_stamp_at(nanoseconds: u64) -> u64 {
-    let ticks = (u128::from(nanoseconds) << 32) / u128::from(MULTIPLIER.load(Ordering::Relaxed));
-    START
-        .load(Ordering::Relaxed)
-        .saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
+    let wait = nanoseconds.saturating_sub(monotonic_nanoseconds());
+    let ticks = (u128::from(wait) << 32) / u128::from(MULTIPLIER.load(Ordering::Relaxed));
+    time_stamp().saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
+}
+
+/// Lets the clock go on from a moment at another speed.
+fn set(base_stamp: u64, base_time: u64, multiplier: u64) {
+    SEQUENCE.fetch_add(1, Ordering::AcqRel);
+    fence(Ordering::Release);
+    BASE_STAMP.store(base_stamp, Ordering::Relaxed);
+    BASE_TIME.store(base_time, Ordering::Relaxed);
+    MULTIPLIER.store(multiplier, Ordering::Relaxed);
+    SEQUENCE.fetch_add(1, Ordering::AcqRel);
+    vdso::publish(vdso::Clock {
+        base_stamp,
+        base_time,
+        multiplier,
+        realtime_offset: BOOT_TIME.load(Ordering::Relaxed),
+    });
 }
 
 /// Finds the counter's frequency and the time of day.
 pub(super) fn initialize() {
-    START.store(time_stamp(), Ordering::Relaxed);
+    let start = time_stamp();
     let ticks_per_second = told_frequency();
-    apic::start_measure();
+    apic::start_counting();
+    let (first_count, first_stamp) = sample(apic::ticks);
     let (ticks, nanoseconds) = measure();
-    apic::end_measure(nanoseconds);
+    let (last_count, last_stamp) = sample(apic::ticks);
     let multiplier = match ticks_per_second {
         Some(frequency) => (u128::from(SECOND) << 32) / u128::from(frequency),
         None => (u128::from(nanoseconds) << 32) / u128::from(ticks.max(1)),
     };
-    MULTIPLIER.store(multiplier as u64, Ordering::Relaxed);
+    apic::end_counting(
+        last_count - first_count,
+        scale(last_stamp - first_stamp, multiplier as u64),
+    );
     BOOT_TIME.store(real_time_clock() * SECOND, Ordering::Relaxed);
+    vdso::initialize();
+    set(start, 0, multiplier as u64);
+    if ticks_per_second.is_none() {
+        refine::start();
+    }
 }
 
 /// The frequency as the hypervisor or the CPU tells it, in ticks per second.
@@ -74,31 +124,54 @@ const PIT_COMMAND: u16 = 0x43;
 /// Counter ticks and nanoseconds of a short wait, by the timer chip of the first PCs, or by the interrupt controller's timer where that
 /// chip is missing.
 fn measure() -> (u64, u64) {
-    // SAFETY: the ports of the timer chip.
-    let read = || unsafe {
-        out8(PIT_COMMAND, 0);
-        let low = in8(PIT_CHANNEL_0);
-        u16::from_le_bytes([low, in8(PIT_CHANNEL_0)])
-    };
-    // SAFETY: as above. Channel 0, both bytes, mode 2: counts down from 65536 again and again; its interrupt line is masked.
+    // SAFETY: the ports of the timer chip. Channel 0, both bytes, mode 2: counts down from 65536 again and again; its interrupt is masked.
     unsafe {
         out8(PIT_COMMAND, 0x34);
         out8(PIT_CHANNEL_0, 0);
         out8(PIT_CHANNEL_0, 0);
     }
-    let wanted = (PIT_FREQUENCY * MEASURE_NANOSECONDS / SECOND) as u16;
-    let (first, start) = (read(), time_stamp());
+    let read = || {
+        // SAFETY: as above.
+        let [low, high] = unsafe {
+            out8(PIT_COMMAND, 0);
+            [in8(PIT_CHANNEL_0), in8(PIT_CHANNEL_0)]
+        };
+        u64::from(u16::from_le_bytes([low, high]))
+    };
+    let wanted = PIT_FREQUENCY * MEASURE_NANOSECONDS / SECOND;
+    let (first, start) = sample(read);
     for _ in 0..100_000 {
-        let (now, end) = (read(), time_stamp());
-        let elapsed = first.wrapping_sub(now);
+        let (now, end) = sample(read);
+        let elapsed = (first.wrapping_sub(now)) & 0xffff;
         if elapsed >= wanted {
-            return (end - start, u64::from(elapsed) * SECOND / PIT_FREQUENCY);
+            return (end - start, elapsed * SECOND / PIT_FREQUENCY);
         }
-        if now == u16::MAX && first == u16::MAX {
+        if now == 0xffff && first == 0xffff {
             break;
         }
     }
-    apic::wait(MEASURE_NANOSECONDS)
+    let (first, start) = sample(apic::ticks);
+    loop {
+        let (now, end) = sample(apic::ticks);
+        let elapsed = apic::usual_nanoseconds(now - first);
+        if elapsed >= MEASURE_NANOSECONDS {
+            return (end - start, elapsed);
+        }
+    }
+}
+
+/// What `read` gives and the time stamp of that moment: of several tries the one that was disturbed least.
+fn sample(read: impl Fn() -> u64) -> (u64, u64) {
+    let mut best = (u64::MAX, (0, 0));
+    for _ in 0..4 {
+        let before = time_stamp();
+        let value = read();
+        let took = time_stamp() - before;
+        if took < best.0 {
+            best = (took, (value, before + took / 2));
+        }
+    }
+    best.1
 }
 
 /// Seconds since 1970 by the battery-backed clock.
