@@ -91,6 +91,16 @@ describe("an image", () => {
     expect(found["/pipe"]?.type).toBe("fifo");
   });
 
+  test("keeps names that are not UTF-8", async () => {
+    const context = project();
+    const name = Buffer.from([0xff, 0x2d, 0xe9]);
+    writeFileSync(Buffer.concat([Buffer.from(`${context.baseDir}/root/`), name]), "x".repeat(5000));
+    const image = await buildImage({ source: APP }, context);
+    const target = join(temporaryDirectory(), "out");
+    extract(image.disk, target);
+    expect(listFolder(join(target, "rootfs"))[`/${name.toString("latin1")}`]?.content).toBe("x".repeat(5000));
+  });
+
   test("is the same whatever machine, umask, time or cache it is built with", async () => {
     const one = project({ app: elf(), "lib/data": "x".repeat(10_000), "lib/more": "y" });
     const image = await buildImage({ source: APP, env: { A: "1", B: "2" } }, one);

@@ -57,7 +57,10 @@ export class Cache {
   static async open(dir = defaultCacheDir()): Promise<Cache> {
     const cache = new Cache(join(dir, FORMAT));
     try {
-      for (const section of [...SECTIONS, "tmp"]) await mkdir(join(cache.root, section), { recursive: true });
+      for (const section of [...SECTIONS, "tmp"]) {
+        // Images may hold what others are not to see.
+        await mkdir(join(cache.root, section), { recursive: true, mode: 0o700 });
+      }
     } catch (error) {
       throw new VisibleError(
         `The cache folder "${dir}" cannot be made (${errorCode(error)}). Set XDG_CACHE_HOME to a folder that you can write to.`,

@@ -23,7 +23,7 @@ export type Content =
   /** A part of a file in the cache. */
   | { file: string; offset: number }
   /** A file of the user's, with what `fstat` must say of it still when it is read. */
-  | { hostFile: string; version: string };
+  | { hostFile: ByteString; version: string };
 
 interface Metadata {
   /** Permission bits, with set-user-ID, set-group-ID and sticky. */

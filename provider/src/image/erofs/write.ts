@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
-import { ContentReader } from "../content.js";
+import { ContentReader, fsync } from "../content.js";
 import type { Directory } from "../tree.js";
 import {
   BLOCK_BITS,
@@ -83,7 +83,7 @@ export async function writeDisk(
         options.signal?.throwIfAborted();
       }
     }
-    const sha256 = output.finish();
+    const sha256 = await output.finish();
     options.progress?.(total, total);
     return { sha256, size: total };
   } finally {
@@ -118,9 +118,9 @@ class HashedOutput {
     data.copy(this.reserve(data.length));
   }
 
-  finish(): string {
+  async finish(): Promise<string> {
     this.#flush();
-    fsyncSync(this.#file);
+    await fsync(this.#file);
     return this.#hash.digest("hex");
   }
 

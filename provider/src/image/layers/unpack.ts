@@ -3,12 +3,13 @@
  * a layer is decompressed once however many images share it.
  */
 import { createHash } from "node:crypto";
-import { closeSync, createReadStream, fsyncSync, openSync, writeSync } from "node:fs";
+import { closeSync, createReadStream, openSync, writeSync } from "node:fs";
 import { mkdir, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type Cache, writeSynced } from "../cache.js";
+import { fsync } from "../content.js";
 import { isStorableXattr } from "../erofs/xattr.js";
 import { errorCode, VisibleError } from "../errors.js";
 import { StreamSource } from "../tar/bytes.js";
@@ -117,7 +118,7 @@ async function unpack(
       { signal },
     );
     checkDigest(digest.digest("hex"), read, blob);
-    contents.finish();
+    await contents.finish();
     return entries;
   } catch (error) {
     signal?.throwIfAborted();
@@ -154,9 +155,9 @@ class ContentsWriter {
     }
   }
 
-  finish(): void {
+  async finish(): Promise<void> {
     this.#flush();
-    fsyncSync(this.#file);
+    await fsync(this.#file);
   }
 
   close(): void {

@@ -7,12 +7,12 @@
  */
 import { statSync } from "node:fs";
 import { basename, resolve } from "node:path";
-import { fileVersion } from "../content.js";
+import { fileVersion, hashHostFile } from "../content.js";
 import type { ByteString, Directory, File } from "../tree.js";
 import { directory, toByteString } from "../tree.js";
 import { createHash } from "node:crypto";
 import { treeDigest } from "../tree-digest.js";
-import { FIXED_TIME, hashFile } from "./directory.js";
+import { FIXED_TIME } from "./directory.js";
 import { FileIndex } from "./file-index.js";
 import { readElf } from "./host-elf.js";
 import { findLibraries, type ProgramFile } from "./libraries.js";
@@ -40,7 +40,7 @@ export async function resolveBinary(binary: string, context: SourceContext): Pro
   for (const [path, text] of Object.entries(CONFIGURATION)) put(tree, path, textFile(text));
   for (const [path, mode] of Object.entries(FOLDERS)) put(tree, path, directory({ mode, mtime: FIXED_TIME }));
   const index = await FileIndex.open(`binary ${hostPath}`, context.cache);
-  for (const { hostPath, imagePath } of [...files, program]) put(tree, imagePath, hostFile(hostPath, index));
+  for (const { hostPath, imagePath } of [...files, program]) put(tree, imagePath, await hostFile(hostPath, index));
   await index.save();
 
   const env = configuredFolders.length > 0 ? [`LD_LIBRARY_PATH=${configuredFolders.join(":")}`] : [];
@@ -53,11 +53,11 @@ export async function resolveBinary(binary: string, context: SourceContext): Pro
 
 const common = { uid: 0, gid: 0, mtime: FIXED_TIME, mtimeNs: 0, layer: 0 };
 
-function hostFile(path: string, index: FileIndex): File {
+async function hostFile(path: string, index: FileIndex): Promise<File> {
   const stats = statSync(path, { bigint: true });
   const version = fileVersion(stats);
   const key = toByteString(path);
-  const sha256 = index.find(key, version) ?? hashFile(path, path, stats);
+  const sha256 = index.find(key, version) ?? (await hashHostFile(key, version));
   index.set(key, version, sha256);
   return {
     type: "file",
@@ -65,7 +65,7 @@ function hostFile(path: string, index: FileIndex): File {
     mode: 0o755,
     size: Number(stats.size),
     sha256,
-    content: { hostFile: path, version },
+    content: { hostFile: key, version },
   };
 }
 

@@ -7,22 +7,12 @@
  *  - write permission for the group alone (umask 002 against 022).
  * Extended attributes are left out too: Node.js cannot read them.
  */
-import { createHash } from "node:crypto";
-import {
-  type BigIntStats,
-  closeSync,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  readSync,
-} from "node:fs";
+import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { resolve } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { fileVersion } from "../content.js";
+import { fileVersion, hashHostFile, unreadable } from "../content.js";
 import { errorCode, VisibleError } from "../errors.js";
-import { type ByteString, directory, type Directory, type Inode, toText } from "../tree.js";
+import { type ByteString, directory, type Directory, type Inode, toByteString } from "../tree.js";
 import { treeDigest } from "../tree-digest.js";
 import { FileIndex } from "./file-index.js";
 import { NO_DEFAULTS, type ResolvedSource, type SourceContext } from "./source.js";
@@ -55,7 +45,7 @@ export async function readDirectory(path: string, context: SourceContext): Promi
     stats = lstatSync(root, { bigint: true });
     if (stats.isSymbolicLink()) stats = lstatSync(`${root}/.`, { bigint: true });
   } catch (error) {
-    if (errorCode(error) !== "ENOENT") throw unreadable(root, error);
+    if (errorCode(error) !== "ENOENT") throw unreadable(toByteString(root), error);
     throw new VisibleError(`The source directory "${path}" does not exist (looked for "${root}").`);
   }
   if (!stats.isDirectory()) throw new VisibleError(`The source directory "${path}" is not a directory.`);
@@ -84,7 +74,7 @@ class Scan {
     try {
       names = readdirSync(path, { encoding: "latin1" });
     } catch (error) {
-      throw unreadable(path.toString(), error);
+      throw unreadable(path.toString("latin1"), error);
     }
     for (const name of names.sort()) {
       const child = Buffer.concat([path, Buffer.from(`/${name}`, "latin1")]);
@@ -114,9 +104,9 @@ class Scan {
     if (stats.isSymbolicLink())
       return { type: "symlink", ...common, mode: 0o777, target: readlinkSync(path, "latin1"), layer: 0 };
     if (stats.isFile()) {
-      const hostFile = path.toString();
+      const hostFile = path.toString("latin1");
       const version = fileVersion(stats);
-      const sha256 = this.#index.find(relative, version) ?? hashFile(path, toText(relative), stats);
+      const sha256 = this.#index.find(relative, version) ?? (await hashHostFile(hostFile, version));
       this.#index.set(relative, version, sha256);
       return { type: "file", ...common, size: Number(stats.size), sha256, layer: 0, content: { hostFile, version } };
     }
@@ -131,31 +121,6 @@ class Scan {
     const { major, minor } = isDevice ? hostDevice(stats.rdev) : { major: 0, minor: 0 };
     return { type, ...common, major, minor, layer: 0 };
   }
-}
-
-/** SHA-256 of a host file, in hexadecimal. */
-export function hashFile(path: Buffer | string, name: string, stats: BigIntStats): string {
-  const buffer = Buffer.allocUnsafe(Math.min(1024 * 1024, Math.max(1, Number(stats.size))));
-  const hash = createHash("sha256");
-  let file: number;
-  try {
-    file = openSync(path, "r");
-  } catch (error) {
-    throw unreadable(path.toString(), error);
-  }
-  try {
-    for (;;) {
-      const count = readSync(file, buffer);
-      if (count === 0) break;
-      hash.update(buffer.subarray(0, count));
-    }
-    if (fileVersion(fstatSync(file, { bigint: true })) !== fileVersion(stats)) {
-      throw new VisibleError(`"${name}" changed while it was being read. Build again when nothing writes to it.`);
-    }
-  } finally {
-    closeSync(file);
-  }
-  return hash.digest("hex");
 }
 
 function metadata(stats: BigIntStats): { mode: number; uid: number; gid: number; mtime: number; mtimeNs: number } {
@@ -175,10 +140,4 @@ function hostDevice(device: bigint): { major: number; minor: number } {
     major: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n)),
     minor: Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n)),
   };
-}
-
-function unreadable(path: string, error: unknown): Error {
-  const code = errorCode(error);
-  if (code === "EACCES" || code === "EPERM") return new VisibleError(`"${path}" cannot be read: permission denied.`);
-  return error as Error;
 }
