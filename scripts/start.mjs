@@ -15,7 +15,8 @@ await main(async () => {
   await build(rust);
   await run(process.execPath, [path.join(exampleFolder, "make-image.mjs")]);
   await ensureStack(env);
-  await pulumiOnExample(["up", "--yes", "--stack", stack, ...process.argv.slice(2)], env);
+  // With a refresh, so that a guest that has died since the last time (the machine was restarted, say) is started again.
+  await pulumiOnExample(["up", "--yes", "--refresh", "--stack", stack, ...process.argv.slice(2)], env);
   const { url, consoleLog } = stackOutputs(env);
   console.log(`
 Ruby, Puma and Sinatra answer from a VM without Linux: ${bold(url)}
