@@ -20,6 +20,19 @@ pub fn kick(cpu: usize) {
     arch::kick_cpu(cpu);
 }
 
+/// The name of the architecture, as `uname(2)` gives it.
+pub const ARCHITECTURE: &str = arch::ARCHITECTURE;
+
+/// What the CPUs can do, as the auxiliary vector tells programs: `AT_HWCAP` and `AT_HWCAP2`.
+pub fn hardware_capabilities() -> (usize, usize) {
+    arch::hardware_capabilities()
+}
+
+/// Returns after every other CPU has passed a memory barrier (`membarrier(2)`).
+pub fn synchronize() {
+    arch::synchronize();
+}
+
 /// Halts this CPU until an interrupt arrives; returns at once when one has come that [`crate::interrupt::dispatch`] has not handled yet.
 pub fn idle() {
     while crate::console::send_some() {

@@ -227,3 +227,14 @@ pub(crate) fn refine_clock() {}
 pub(crate) fn vdso_pages() -> Option<[crate::mem::Frame; 2]> {
     None
 }
+
+/// The machine's name for `uname(2)` and `AT_PLATFORM`.
+pub(crate) const ARCHITECTURE: &str = std::env::consts::ARCH;
+
+pub(crate) fn hardware_capabilities() -> (usize, usize) {
+    (0, 0)
+}
+
+pub(crate) fn synchronize() {
+    core::sync::atomic::fence(Ordering::SeqCst);
+}

@@ -137,3 +137,12 @@ pub(crate) fn enable() {
         asm!("mov cr4, {}", in(reg) cr4, options(nostack, preserves_flags));
     }
 }
+
+/// The machine's name for `uname(2)` and `AT_PLATFORM`.
+pub(crate) const ARCHITECTURE: &str = "x86_64";
+
+/// `AT_HWCAP` (CPUID leaf 1, EDX) and `AT_HWCAP2` (bit 1: user mode may set the FS and GS bases).
+pub(crate) fn hardware_capabilities() -> (usize, usize) {
+    let bases = features().contains(Features::FSGSBASE);
+    (cpuid_count(1, 0).edx as usize, usize::from(bases) << 1)
+}

@@ -94,6 +94,22 @@ fn ask_others(root: u64, leaving: bool) {
     }
 }
 
+/// Returns after every other CPU has passed a memory barrier.
+pub(crate) fn synchronize() {
+    fence(Ordering::SeqCst);
+    let this = current_cpu();
+    let mut waiting = [0; MAX_CPUS];
+    for other in (0..cpu_count()).filter(|&other| other != this) {
+        waiting[other] = ASKED[other].fetch_add(1, Ordering::SeqCst) + 1;
+        apic::send(other, apic::FLUSH_VECTOR);
+    }
+    for (done, waiting) in DONE.iter().zip(waiting) {
+        while done.load(Ordering::Acquire) < waiting {
+            spin_wait();
+        }
+    }
+}
+
 /// Does the flushes that others have asked of this CPU.
 #[inline]
 pub(super) fn serve() {
