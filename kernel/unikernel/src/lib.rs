@@ -9,7 +9,6 @@ extern crate std;
 
 pub mod boot;
 pub mod futex;
-mod machine;
 pub mod memory;
 pub mod network;
 pub mod process;

@@ -1,3 +1,18 @@
-//! To come.
+//! The kernel's entry. On the host it prints the table of system calls.
 
-fn main() {}
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
+
+#[cfg(target_os = "none")]
+hal::entry!(main);
+
+#[cfg(target_os = "none")]
+fn main(_boot: hal::boot::Boot) -> ! {
+    task::spawn(unikernel::boot::start());
+    unikernel::scheduler::run()
+}
+
+#[cfg(not(target_os = "none"))]
+fn main() {
+    print!("{}", unikernel::syscall::describe());
+}

@@ -23,8 +23,8 @@ pub fn run() -> ! {
         }
         task::set_sleeping(true);
         if !task::has_ready() {
-            crate::machine::arm_timer(task::next_deadline());
-            crate::machine::wait_for_interrupt();
+            hal::timer::arm(task::next_deadline());
+            hal::cpu::idle();
         }
         task::set_sleeping(false);
     }
@@ -32,7 +32,7 @@ pub fn run() -> ! {
 
 /// Serves interrupts that came and timers that are due.
 pub(crate) fn serve_devices() {
-    crate::machine::serve_interrupts();
+    hal::interrupt::dispatch();
     task::fire_expired(hal::time::monotonic());
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn prepare_user_mode() {
         let end = SLICE_END[cpu::current()].load(Ordering::Relaxed);
         deadline = Some(deadline.map_or(end, |deadline| deadline.min(end)));
     }
-    crate::machine::arm_timer(deadline);
+    hal::timer::arm(deadline);
 }
 
 /// Whether the thread that runs here has run long enough; begins the next slice when it has.

@@ -6,9 +6,9 @@ use core::fmt::Write as _;
 
 use hal::sync::SpinLock;
 
-use crate::machine::{self, UserContext};
 use crate::process::{ExitStatus, Process, Thread};
 use crate::signal::{Info, Signal};
+use hal::user::UserContext;
 
 static HOST_NAME: SpinLock<Vec<u8>> = SpinLock::new(Vec::new());
 
@@ -25,23 +25,23 @@ pub fn set_host_name(name: Vec<u8>) {
 
 /// Writes a line of the kernel's own on the console.
 pub fn say(line: &str) {
-    machine::write_console(&alloc::format!("unikernel: {line}\n"));
+    hal::console::write(alloc::format!("unikernel: {line}\n").as_bytes());
 }
 
 /// The first process has ended: tells the host how, and ends the machine.
 pub fn application_ended(status: ExitStatus) -> ! {
     match status {
         ExitStatus::Code(code) => {
-            machine::write_status(&alloc::format!(r#"{{"event":"exit","code":{code}}}"#));
-            machine::power_off(code)
+            hal::console::status::write_line(&alloc::format!(r#"{{"event":"exit","code":{code}}}"#));
+            hal::power::exit(code)
         }
         ExitStatus::Signal(signal) => {
             let code = 128 + signal.number();
-            machine::write_status(&alloc::format!(
+            hal::console::status::write_line(&alloc::format!(
                 r#"{{"event":"exit","signal":"{signal}","code":{code}}}"#
             ));
             say(&alloc::format!("the application was ended by {signal}"));
-            machine::power_off(code)
+            hal::power::exit(code)
         }
     }
 }
@@ -79,10 +79,10 @@ fn end_with_event(event: &str, message: &str, code: u8) -> ! {
             character => quoted.push(character),
         }
     }
-    machine::write_status(&alloc::format!(
+    hal::console::status::write_line(&alloc::format!(
         r#"{{"event":"{event}","message":"{quoted}","code":{code}}}"#
     ));
-    machine::power_off(code)
+    hal::power::exit(code)
 }
 
 /// Says on the console what ended the application, as far as the machine shows it.
@@ -103,7 +103,7 @@ pub fn report_crash(thread: &Thread, context: &UserContext, signal: Signal, info
     };
     say(&alloc::format!("{signal} in thread {} ({name}){cause}", thread.tid));
     say(&alloc::format!("  at {place:#x} {}", locate(thread, place)));
-    let registers = context.signal_registers();
+    let registers = crate::signal::register_words(&context.registers());
     let mut line = String::new();
     for (index, (name, value)) in NAMES.iter().zip(registers).enumerate() {
         let _ = write!(line, "  {name:<5} {value:016x}");
@@ -137,10 +137,10 @@ fn locate(thread: &Thread, address: usize) -> String {
 /// Return addresses by the chain of frame pointers, as far as the code keeps one.
 fn report_stack(thread: &Thread, context: &UserContext) {
     const DEPTH: usize = 16;
-    let mut frame = context.signal_registers()[10] as usize;
+    let mut frame = crate::signal::register_words(&context.registers())[10] as usize;
     for _ in 0..DEPTH {
         let mut words = [0; 16];
-        if frame == 0 || !frame.is_multiple_of(8) || machine::copy_from_user(frame, &mut words).is_err() {
+        if frame == 0 || !frame.is_multiple_of(8) || hal::user::copy_from_user(frame, &mut words).is_err() {
             return;
         }
         let word = |index: usize| {

@@ -1,13 +1,13 @@
 //! The files that the application starts with: its root, and the console.
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::any::Any;
 
 use abi::Errno;
 use file::{File, FileType, Readiness, Result, Sink, Source, Status};
+use hal::sync::SpinLock;
 use task::WaitQueue;
-
-use crate::machine;
 
 /// The console as the application's standard input, output and error. Not a terminal: what runs in a container has none either.
 pub(crate) struct Console;
@@ -45,7 +45,7 @@ impl File for Console {
     fn read(&self, _offset: u64, sink: &mut dyn Sink) -> Result<usize> {
         let mut bytes = [0; 256];
         let wanted = bytes.len().min(sink.remaining());
-        match machine::read_console(&mut bytes[..wanted]) {
+        match take_input(&mut bytes[..wanted]) {
             0 if wanted > 0 => Err(file::Error::WouldBlock),
             count => Ok(sink.write(&bytes[..count])?),
         }
@@ -58,7 +58,7 @@ impl File for Console {
             match source.read(&mut bytes) {
                 Ok(0) => break,
                 Ok(count) => {
-                    machine::write_console_bytes(&bytes[..count]);
+                    hal::console::write(&bytes[..count]);
                     total += count;
                 }
                 Err(fault) if total == 0 => return Err(fault.into()),
@@ -70,7 +70,7 @@ impl File for Console {
 
     fn readiness(&self) -> Readiness {
         let mut ready = Readiness::OUT | Readiness::WRNORM;
-        if machine::console_has_input() {
+        if has_input() {
             ready |= Readiness::IN | Readiness::RDNORM;
         }
         ready
@@ -85,9 +85,41 @@ impl File for Console {
     }
 }
 
-/// The console's interrupt came.
-pub(crate) fn notify_console_input() {
-    INPUT.notify();
+/// Bytes that were typed and not read yet.
+static TYPED: SpinLock<VecDeque<u8>> = SpinLock::new(VecDeque::new());
+/// The most of them that are kept.
+const TYPED_LIMIT: usize = 4096;
+
+/// Takes what was typed from the port; the console's interrupt came.
+pub(crate) fn collect_input() {
+    let mut arrived = false;
+    {
+        let mut typed = TYPED.lock();
+        while let Some(byte) = hal::console::read() {
+            if typed.len() < TYPED_LIMIT {
+                typed.push_back(byte);
+            }
+            arrived = true;
+        }
+    }
+    if arrived {
+        INPUT.notify();
+    }
+}
+
+fn has_input() -> bool {
+    collect_input();
+    !TYPED.lock().is_empty()
+}
+
+fn take_input(into: &mut [u8]) -> usize {
+    collect_input();
+    let mut typed = TYPED.lock();
+    let count = into.len().min(typed.len());
+    for (place, byte) in into.iter_mut().zip(typed.drain(..count)) {
+        *place = byte;
+    }
+    count
 }
 
 /// The console for a descriptor.

@@ -1,6 +1,7 @@
 //! Start-up: from devices to the first instruction of the application.
 
 mod config;
+mod devices;
 mod files;
 mod start;
 

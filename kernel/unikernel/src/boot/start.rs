@@ -9,8 +9,7 @@ use file::{BytesSink, OpenFile};
 use fs::vfs::{Context, Lookup, Mount, MountFlags, Namespace};
 use fs::{Inode, erofs};
 
-use super::{Config, files};
-use crate::machine;
+use super::{Config, devices, files};
 use crate::process::{Credentials, Paths, Process, Thread, next_tid, start_thread};
 use crate::program::{self, ExecuteError};
 use crate::signal::SignalSet;
@@ -35,12 +34,12 @@ async fn finish<T>(mut operation: impl FnMut() -> file::Result<T>) -> Result<T, 
 
 /// Starts the application. What goes wrong ends the machine with a sentence.
 pub async fn start() {
-    machine::write_status(concat!(
+    hal::console::status::write_line(concat!(
         r#"{"event":"boot","version":""#,
         env!("CARGO_PKG_VERSION"),
         r#""}"#
     ));
-    let disk = machine::disk().unwrap_or_else(|| fail("there is no disk; the image has to be a virtio-blk device"));
+    let disk = devices::disk().unwrap_or_else(|| fail("there is no disk; the image has to be a virtio-blk device"));
     let file_system = erofs::Erofs::mount(disk)
         .await
         .unwrap_or_else(|error| fail(&alloc::format!("the disk holds no image that can be read: {error}")));
@@ -100,7 +99,7 @@ async fn read_config(bundle: &Arc<dyn Inode>) -> Config {
             "the image's config.json is not valid: {error}; build it anew"
         ))
     });
-    match machine::instance_config() {
+    match devices::instance_config() {
         None => image,
         Some(text) => match Config::parse(&text) {
             Ok(instance) => image.merge(instance),

@@ -3,8 +3,8 @@
 use abi::Errno;
 use file::Fault;
 
-use crate::machine as user;
 use crate::memory::AddressSpace;
+use hal::user;
 
 /// Reads the word. The page is brought in.
 pub async fn load(memory: &AddressSpace, address: usize) -> Result<u32, Errno> {

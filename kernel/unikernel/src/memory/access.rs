@@ -9,7 +9,7 @@ use hal::mem::{Frame, PAGE_SIZE};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::AddressSpace;
-use crate::machine as user;
+use hal::user;
 
 /// A piece of user memory: start and length in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

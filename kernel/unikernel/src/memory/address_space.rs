@@ -12,7 +12,7 @@ use hal::sync::SpinLock;
 
 use super::area::{Area, AreaFlags, AreaName, Backing, Protection};
 use super::layout::Layout;
-use crate::machine::{PageTable, USER_END};
+use hal::user::{PageTable, USER_END};
 
 /// Areas that an address space may have (`vm.max_map_count`).
 pub const MAX_AREAS: usize = 65530;
@@ -186,7 +186,7 @@ impl AddressSpace {
         inner.update(range.clone(), |area| area.protection = protection);
         // Write access comes back page by page on the next fault, which knows whether the page is still shared.
         self.table
-            .protect_range(range, protection.access() - crate::machine::Access::WRITE);
+            .protect_range(range, protection.access() - hal::user::Access::WRITE);
         Ok(())
     }
 
@@ -331,7 +331,7 @@ impl AddressSpace {
         self.resident.fetch_sub(pages.len(), Ordering::Relaxed);
         for (address, frame) in pages {
             // As after `protect`: write access comes back with a fault.
-            let access = protection.access() - crate::machine::Access::WRITE;
+            let access = protection.access() - hal::user::Access::WRITE;
             if self.table.map(new + (address - old), frame, access).is_ok() {
                 self.resident.fetch_add(1, Ordering::Relaxed);
             }

@@ -5,7 +5,7 @@ use bitflags::bitflags;
 use file::Pages;
 use hal::mem::PAGE_SIZE;
 
-use crate::machine::Access;
+use hal::user::Access;
 
 bitflags! {
     /// What the application may do with memory, with the values of `mmap(2)`.

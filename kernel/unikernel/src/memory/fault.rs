@@ -9,7 +9,7 @@ use task::Completion;
 
 use super::AddressSpace;
 use super::area::{Area, AreaFlags, Protection};
-use crate::machine::Access;
+use hal::user::Access;
 
 /// Pages of a file that are mapped around the one that was asked for, when they are in memory anyway.
 const FAULT_AROUND: usize = 16;

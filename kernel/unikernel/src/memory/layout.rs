@@ -2,7 +2,8 @@
 
 use hal::mem::PAGE_SIZE;
 
-use crate::machine::{USER_END, random};
+use hal::random;
+use hal::user::USER_END;
 
 /// Bytes kept free between the highest mapping and the top of the stack: the stack's limit and its random offset fit in.
 const STACK_ROOM: usize = 128 << 20;
@@ -25,7 +26,7 @@ pub struct Layout {
 impl Layout {
     /// Random places.
     pub fn random() -> Self {
-        let pages = |bits: u32| (random() as usize & ((1 << bits) - 1)) * PAGE_SIZE;
+        let pages = |bits: u32| (random::number() as usize & ((1 << bits) - 1)) * PAGE_SIZE;
         let stack_top = USER_END - pages(22) / 4 - PAGE_SIZE;
         Self {
             mmap_base: USER_END - (16 << 30) - STACK_ROOM - pages(28),

@@ -23,7 +23,7 @@ pub use paths::{Paths, Places};
 pub use process::{ExitStatus, Process, Program};
 pub(crate) use run::parked;
 pub use run::{InterruptedCall, start_thread};
-pub use thread::{AlternateStack, Thread};
+pub use thread::{AlternateStack, FaultRecord, Thread};
 pub use timers::{Notification, Setting, Timer, Timers};
 
 /// The first process, whose end is the machine's.

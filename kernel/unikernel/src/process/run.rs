@@ -8,10 +8,10 @@ use core::sync::atomic::Ordering;
 use core::task::Poll;
 
 use super::{ExitStatus, Thread};
-use crate::machine::{Trap, UserContext};
 use crate::memory::{Attempt, FaultError};
 use crate::signal::{self, Info, Signal};
 use crate::syscall::{self, Call, Error, Outcome, Restart};
+use hal::user::{Trap, UserContext};
 
 /// A call that a signal interrupted.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +70,7 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
         if thread.is_leaving() {
             return;
         }
+        crate::scheduler::prepare_user_mode();
         match context.run(thread.memory.table()) {
             Trap::SystemCall => interrupted = system_call(thread, &mut context).await,
             Trap::PageFault {
@@ -87,7 +88,7 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
             }
             Trap::Exception { vector, error } => {
                 let (signal, code) = signal::of_exception(vector);
-                context.note_fault(vector, error, 0);
+                thread.note_fault(vector, error, 0);
                 thread.force(signal, Info::fault(signal, code, context.instruction_pointer()));
             }
             Trap::Interrupt => {
@@ -147,7 +148,7 @@ async fn page_fault(thread: &Arc<Thread>, context: &mut UserContext, address: us
         FaultError::Unmapped | FaultError::Pending(_) => (Signal::SEGV, MAPPING_ERROR),
     };
     const PAGE_FAULT: u8 = 14;
-    context.note_fault(PAGE_FAULT, usize::from(attempt == Attempt::Write) << 1 | 4, address);
+    thread.note_fault(PAGE_FAULT, usize::from(attempt == Attempt::Write) << 1 | 4, address);
     thread.force(signal, Info::fault(signal, code, address));
 }
 

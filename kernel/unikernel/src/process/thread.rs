@@ -43,6 +43,17 @@ impl AlternateStack {
     }
 }
 
+/// The last fault of a thread, as a signal frame tells it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FaultRecord {
+    /// The exception's number.
+    pub vector: u8,
+    /// Its error code.
+    pub error: usize,
+    /// What the instruction reached for.
+    pub address: usize,
+}
+
 /// A thread: what the rest of the kernel knows of it. Its registers belong to the future that runs it.
 pub struct Thread {
     /// Thread ID; the first thread's is the process ID.
@@ -61,6 +72,8 @@ pub struct Thread {
     pub saved_mask: SpinLock<Option<SignalSet>>,
     /// The stack of signal handlers.
     pub alternate_stack: SpinLock<AlternateStack>,
+    /// The last fault.
+    pub fault: SpinLock<FaultRecord>,
     /// Where a zero is written and a futex woken at the end (`set_tid_address(2)`).
     pub clear_tid: AtomicUsize,
     /// Head of the list of robust futexes.
@@ -89,6 +102,7 @@ impl Thread {
             awaited: AtomicU64::new(0),
             saved_mask: SpinLock::new(None),
             alternate_stack: SpinLock::new(AlternateStack::DISABLED),
+            fault: SpinLock::default(),
             clear_tid: AtomicUsize::new(0),
             robust_list: AtomicUsize::new(0),
             name: SpinLock::new([0; 16]),
@@ -208,6 +222,11 @@ impl Thread {
             self.user_time.load(Ordering::Relaxed),
             self.system_time.load(Ordering::Relaxed),
         )
+    }
+
+    /// Notes a fault for the frame of its signal.
+    pub fn note_fault(&self, vector: u8, error: usize, address: usize) {
+        *self.fault.lock() = FaultRecord { vector, error, address };
     }
 
     /// Names it after a program's file, as `execve(2)` does.

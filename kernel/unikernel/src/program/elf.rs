@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use hal::mem::PAGE_SIZE;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::machine::USER_END;
 use crate::memory::Protection;
+use hal::user::USER_END;
 
 /// Bytes of the file's header.
 pub const HEADER_SIZE: usize = 64;

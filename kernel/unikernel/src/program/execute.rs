@@ -11,9 +11,9 @@ use fs::vfs::{Access, Context, Lookup, MountFlags, Place};
 
 use super::elf::Malformed;
 use super::{Executable, LoadError, Start, build_stack, load, read_exact};
-use crate::machine::UserContext;
 use crate::memory::{AddressSpace, AreaName};
 use crate::process::{Credentials, Program};
+use hal::user::UserContext;
 
 /// Scripts whose interpreter is a script, and so on.
 const MAX_SCRIPTS: usize = 4;

@@ -6,7 +6,6 @@ use abi::Errno;
 use linux_raw_sys::auxvec;
 
 use super::Image;
-use crate::machine;
 use crate::memory::{AddressSpace, AreaFlags, AreaName, Place, Protection, Request, STACK_LIMIT};
 use crate::process::Credentials;
 
@@ -72,10 +71,10 @@ pub async fn build_stack(memory: &AddressSpace, start: &Start<'_>) -> Result<(us
     let path = place(start.path);
     let platform = place(b"x86_64");
     let random = strings.len();
-    strings.extend_from_slice(&machine::random().to_ne_bytes());
-    strings.extend_from_slice(&machine::random().to_ne_bytes());
+    strings.extend_from_slice(&hal::random::number().to_ne_bytes());
+    strings.extend_from_slice(&hal::random::number().to_ne_bytes());
     // The ABI leaves a word of zero at the very end; some room below keeps the top line unpredictable within the page.
-    let jitter = machine::random() as usize & 0x1ff0;
+    let jitter = hal::random::number() as usize & 0x1ff0;
     let strings_at = (top - 8 - jitter - strings.len()) & !15;
 
     let credentials = start.credentials;
@@ -84,7 +83,7 @@ pub async fn build_stack(memory: &AddressSpace, start: &Start<'_>) -> Result<(us
     if let Some(vdso) = start.vdso {
         add(auxvec::AT_SYSINFO_EHDR, vdso);
     }
-    add(auxvec::AT_HWCAP, machine::hardware_capabilities().0);
+    add(auxvec::AT_HWCAP, hal::cpu::hardware_capabilities().0);
     add(auxvec::AT_PAGESZ, hal::mem::PAGE_SIZE);
     add(auxvec::AT_CLKTCK, 100);
     add(auxvec::AT_PHDR, start.program.program_headers);
@@ -99,7 +98,7 @@ pub async fn build_stack(memory: &AddressSpace, start: &Start<'_>) -> Result<(us
     add(auxvec::AT_EGID, credentials.egid as usize);
     add(auxvec::AT_SECURE, 0);
     add(auxvec::AT_RANDOM, strings_at + random);
-    add(auxvec::AT_HWCAP2, machine::hardware_capabilities().1);
+    add(auxvec::AT_HWCAP2, hal::cpu::hardware_capabilities().1);
     add(auxvec::AT_EXECFN, strings_at + path);
     add(auxvec::AT_PLATFORM, strings_at + platform);
     add(auxvec::AT_MINSIGSTKSZ, crate::signal::MINIMUM_STACK);

@@ -5,9 +5,9 @@ use alloc::sync::Arc;
 use abi::Errno;
 
 use super::{Action, ActionFlags, DefaultAction, Disposition, Frame, Info, Signal, SignalSet};
-use crate::machine::UserContext;
 use crate::process::{ExitStatus, InterruptedCall, Thread, parked};
 use crate::syscall::Restart;
+use hal::user::UserContext;
 
 /// Delivers all signals that are not blocked: changes the registers so that handlers run, or ends the process. Finishes a call that
 /// a signal interrupted.
@@ -72,7 +72,7 @@ async fn enter_handler(
     let blocked = thread.blocked();
     let saved = thread.saved_mask.lock().take().unwrap_or(blocked);
     let stack = *thread.alternate_stack.lock();
-    let frame = Frame::new(context, info, action, saved, &stack);
+    let frame = Frame::new(context, *thread.fault.lock(), info, action, saved, &stack);
     parked(context, frame.store(&thread.memory)).await?;
     frame.enter(context, signal, action);
     if stack.flags & linux_raw_sys::general::SS_AUTODISARM != 0 && stack.is_enabled() {

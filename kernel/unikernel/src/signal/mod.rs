@@ -11,7 +11,7 @@ mod set;
 pub use action::{Action, ActionFlags, Actions, DefaultAction, Disposition};
 pub use delivery::{deliver, of_exception};
 pub use descriptor::SignalFd;
-pub use frame::{Frame, MINIMUM_STACK, SavedFrame, read_frame};
+pub use frame::{Frame, MINIMUM_STACK, SavedFrame, read_frame, register_words};
 pub use info::Info;
 pub use queue::Pending;
 pub use set::{Signal, SignalSet};

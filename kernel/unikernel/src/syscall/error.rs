@@ -4,8 +4,8 @@ use abi::Errno;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use crate::machine::UserContext;
 use crate::process::Thread;
+use hal::user::UserContext;
 
 /// How a system call ends without a result.
 pub enum Error {

@@ -49,12 +49,10 @@ pub(super) async fn futex(thread: &Thread, call: &Call) -> Result {
             loop {
                 // The page is brought in first; the comparison itself must not wait.
                 futex::load(memory, address).await?;
-                let compared = futex::requeue(key, second, counts.0, counts.1, || {
-                    match crate::machine::load_u32(address) {
-                        Ok(found) if found == call.unsigned(5) => Ok(()),
-                        Ok(_) => Err(Some(Errno::AGAIN)),
-                        Err(_) => Err(None),
-                    }
+                let compared = futex::requeue(key, second, counts.0, counts.1, || match hal::user::load_u32(address) {
+                    Ok(found) if found == call.unsigned(5) => Ok(()),
+                    Ok(_) => Err(Some(Errno::AGAIN)),
+                    Err(_) => Err(None),
                 });
                 match compared {
                     Ok((woken, moved)) => return Ok(woken + moved),
@@ -94,12 +92,10 @@ fn counts(first: u32, second: usize) -> Result<(usize, usize)> {
 
 async fn wait(thread: &Thread, key: Key, address: usize, value: u32, bits: u32, deadline: Option<u64>) -> Result {
     loop {
-        let result = futex::wait(thread, key, bits, deadline, || {
-            match crate::machine::load_u32(address) {
-                Ok(found) if found == value => Ok(()),
-                Ok(_) => Err(Some(Errno::AGAIN)),
-                Err(_) => Err(None),
-            }
+        let result = futex::wait(thread, key, bits, deadline, || match hal::user::load_u32(address) {
+            Ok(found) if found == value => Ok(()),
+            Ok(_) => Err(Some(Errno::AGAIN)),
+            Err(_) => Err(None),
         })
         .await;
         match result {

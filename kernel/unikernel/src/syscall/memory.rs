@@ -238,7 +238,7 @@ pub(super) fn membarrier(call: &Call) -> Result {
     match call.unsigned(0) {
         QUERY => Ok(SUPPORTED as usize),
         GLOBAL | PRIVATE_EXPEDITED => {
-            crate::machine::synchronize_cpus();
+            hal::cpu::synchronize();
             Ok(0)
         }
         REGISTER_PRIVATE_EXPEDITED => Ok(0),

@@ -3,6 +3,7 @@
 
 mod attributes;
 mod call;
+mod describe;
 mod descriptor;
 mod directory;
 mod epoll;
@@ -34,6 +35,7 @@ mod unknown;
 mod wait;
 
 pub use call::Call;
+pub use describe::describe;
 pub use error::{Error, Outcome, RegisterChange, Restart, Result};
 pub use system::RELEASE;
 pub use table::{Entry, SYSTEM_CALLS, Support, dispatch};

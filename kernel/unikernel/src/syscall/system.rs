@@ -20,7 +20,7 @@ pub(super) async fn uname(thread: &Thread, call: &Call) -> Result {
         &host,
         RELEASE.as_bytes(),
         b"#1 pulumi-unikernel",
-        crate::machine::NAME.as_bytes(),
+        hal::cpu::ARCHITECTURE.as_bytes(),
         b"(none)",
     ];
     for (field, value) in record.chunks_exact_mut(FIELD).zip(values) {
@@ -164,7 +164,7 @@ pub(super) async fn getrandom(thread: &Thread, call: &Call) -> Result {
     let mut done = 0;
     while done < length {
         let part = chunk.len().min(length - done);
-        crate::machine::fill_random(&mut chunk[..part]);
+        hal::random::fill(&mut chunk[..part]);
         match thread
             .memory
             .write_bytes(call.word(0).wrapping_add(done), &chunk[..part])

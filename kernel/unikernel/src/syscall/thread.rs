@@ -216,14 +216,14 @@ pub(super) async fn arch_prctl(thread: &Thread, call: &Call) -> Result {
     const GET_GS: u32 = 0x1004;
     let value = call.word(1);
     match call.unsigned(0) {
-        SET_FS if value >= crate::machine::USER_END => Err(Errno::PERM.into()),
+        SET_FS if value >= hal::user::USER_END => Err(Errno::PERM.into()),
         SET_FS => Err(Error::registers(move |_, context| {
             context.set_thread_pointer(value);
             Outcome::Return(0)
         })),
-        SET_GS if value >= crate::machine::USER_END => Err(Errno::PERM.into()),
+        SET_GS if value >= hal::user::USER_END => Err(Errno::PERM.into()),
         SET_GS => Err(Error::registers(move |_, context| {
-            context.set_gs_base(value);
+            context.set_second_pointer(value);
             Outcome::Return(0)
         })),
         GET_FS | GET_GS => {
@@ -231,11 +231,11 @@ pub(super) async fn arch_prctl(thread: &Thread, call: &Call) -> Result {
             let gs = call.unsigned(0) == GET_GS;
             Err(Error::registers(move |_, context| {
                 let base = if gs {
-                    context.gs_base()
+                    context.second_pointer()
                 } else {
                     context.thread_pointer()
                 };
-                match crate::machine::copy_to_user(value, &base.to_ne_bytes()) {
+                match hal::user::copy_to_user(value, &base.to_ne_bytes()) {
                     Ok(()) => Outcome::Return(0),
                     Err(_) => Outcome::Fail(Errno::FAULT),
                 }
