@@ -7,8 +7,8 @@
 hal::entry!(main);
 
 #[cfg(target_os = "none")]
-fn main(_boot: hal::boot::Boot) -> ! {
-    task::spawn(unikernel::boot::start());
+fn main(boot: hal::boot::Boot) -> ! {
+    unikernel::boot::start(&boot);
     unikernel::scheduler::run()
 }
 

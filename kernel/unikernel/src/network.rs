@@ -1,9 +1,17 @@
-//! The network of the guest, for the calls on sockets.
+//! The network of the guest: the stack, and what it tells the host and the application.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
 
 use hal::sync::SpinLock;
-use net::{Configuration, Environment, Event, Stack, UnixNamespace};
+use net::{Configuration, Device, Environment, Event, Protocol, Stack, UnixNamespace};
+use task::WaitQueue;
+
+/// How long a call that needs an address waits for one, in nanoseconds.
+const PATIENCE: u64 = 5_000_000_000;
 
 /// The one network.
 pub struct Network {
@@ -14,17 +22,94 @@ pub struct Network {
 }
 
 static NETWORK: SpinLock<Option<Arc<Network>>> = SpinLock::new(None);
+/// What the network says of name servers.
+static RESOLVER: SpinLock<Resolver> = SpinLock::new(Resolver::EMPTY);
+/// Notified when the network has an address.
+static CONFIGURED: WaitQueue = WaitQueue::new();
+/// Until when calls wait for an address; 0 when there is no network card.
+static WAIT_UNTIL: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
+
+struct Resolver {
+    servers: Vec<Ipv4Addr>,
+    domain: Option<String>,
+}
+
+impl Resolver {
+    const EMPTY: Self = Self {
+        servers: Vec::new(),
+        domain: None,
+    };
+}
 
 /// The network. There is one from start-up on, if only with a loopback interface.
 pub fn get() -> Arc<Network> {
     let mut slot = NETWORK.lock();
-    let make = || {
-        Arc::new(Network {
-            stack: Stack::new(Arc::new(Kernel), None, Configuration::default()),
+    slot.get_or_insert_with(|| Arc::new(Network::new(None))).clone()
+}
+
+/// Starts the network above a card.
+pub(crate) fn start(device: Option<Arc<dyn Device>>) {
+    use core::sync::atomic::Ordering;
+    if device.is_some() {
+        WAIT_UNTIL.store(hal::time::monotonic() + PATIENCE, Ordering::Relaxed);
+    }
+    let network = Arc::new(Network::new(device));
+    *NETWORK.lock() = Some(network.clone());
+    task::spawn(network.stack.clone().run());
+}
+
+impl Network {
+    fn new(device: Option<Arc<dyn Device>>) -> Self {
+        // A quarter of the memory for buffers of sockets.
+        let buffer_memory = hal::mem::usage().total / 4 * hal::mem::PAGE_SIZE;
+        let configuration = Configuration {
+            hostname: String::from_utf8(crate::system::host_name()).ok(),
+            buffer_memory,
+            address: None,
+        };
+        Self {
+            stack: Stack::new(Arc::new(Kernel), device, configuration),
             unix: UnixNamespace::new(),
-        })
-    };
-    slot.get_or_insert_with(make).clone()
+        }
+    }
+
+    /// Waits until the network has an address, or it is clear that it gets none soon. What needs one waits here, so that the application
+    /// starts before DHCP has answered.
+    pub async fn configured(&self) {
+        use core::sync::atomic::Ordering;
+        use core::task::Poll;
+        let deadline = WAIT_UNTIL.load(Ordering::Relaxed);
+        while self.stack.own_ipv4().is_none() && hal::time::monotonic() < deadline {
+            let ticket = CONFIGURED.ticket();
+            if self.stack.own_ipv4().is_some() {
+                break;
+            }
+            let mut changed = core::pin::pin!(CONFIGURED.wait(ticket));
+            let mut sleep = core::pin::pin!(task::sleep_until(deadline));
+            core::future::poll_fn(|context| {
+                let changed = changed.as_mut().poll(context).is_ready();
+                if changed || sleep.as_mut().poll(context).is_ready() {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await;
+        }
+    }
+}
+
+/// `/etc/resolv.conf` as the network wants it.
+pub fn resolver_file() -> String {
+    let resolver = RESOLVER.lock();
+    let mut text = String::new();
+    if let Some(domain) = &resolver.domain {
+        text += &format!("search {domain}\n");
+    }
+    for server in &resolver.servers {
+        text += &format!("nameserver {server}\n");
+    }
+    text
 }
 
 /// The kernel as the stack sees it.
@@ -39,5 +124,40 @@ impl Environment for Kernel {
         hal::random::fill(bytes);
     }
 
-    fn event(&self, _event: Event<'_>) {}
+    fn event(&self, event: Event<'_>) {
+        match event {
+            Event::Configured {
+                address,
+                gateway,
+                name_servers,
+                domain,
+                ..
+            } => {
+                *RESOLVER.lock() = Resolver {
+                    servers: name_servers.to_vec(),
+                    domain: domain.map(String::from),
+                };
+                let gateway = gateway
+                    .map(|gateway| format!(r#","gateway":"{gateway}""#))
+                    .unwrap_or_default();
+                tell(&format!(r#"{{"event":"network","address":"{address}"{gateway}}}"#));
+                CONFIGURED.notify();
+            }
+            Event::Unconfigured => crate::system::say("the network's lease has ended and no server renews it"),
+            Event::Listening { protocol, endpoint } => {
+                let protocol = match protocol {
+                    Protocol::Tcp => "tcp",
+                    Protocol::Udp => "udp",
+                };
+                tell(&format!(
+                    r#"{{"event":"listening","protocol":"{protocol}","address":"{}","port":{}}}"#,
+                    endpoint.address, endpoint.port
+                ));
+            }
+        }
+    }
+}
+
+fn tell(line: &str) {
+    hal::console::status::write_line(line);
 }

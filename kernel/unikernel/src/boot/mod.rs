@@ -1,9 +1,13 @@
 //! Start-up: from devices to the first instruction of the application.
 
 mod config;
+#[cfg(target_os = "none")]
 mod devices;
+#[cfg(target_os = "none")]
 mod files;
+#[cfg(target_os = "none")]
 mod start;
 
 pub use config::{Config, Mount, ProcessConfig, User};
+#[cfg(target_os = "none")]
 pub use start::start;

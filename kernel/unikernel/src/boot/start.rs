@@ -6,13 +6,17 @@ use alloc::vec::Vec;
 
 use abi::{Errno, OpenFlags};
 use file::{BytesSink, OpenFile};
+use fs::tmpfs::{Options, Tmpfs};
 use fs::vfs::{Context, Lookup, Mount, MountFlags, Namespace};
 use fs::{Inode, erofs};
 
-use super::{Config, devices, files};
+use hal::boot::Boot;
+
+use super::devices::{Card, Devices};
+use super::{Config, files};
 use crate::process::{Credentials, Paths, Process, Thread, next_tid, start_thread};
 use crate::program::{self, ExecuteError};
-use crate::signal::SignalSet;
+use crate::signal::{Info, Signal, SignalSet};
 use crate::system::{fail, say, set_host_name};
 
 /// Where commands are looked for when the environment has no `PATH`.
@@ -32,14 +36,35 @@ async fn finish<T>(mut operation: impl FnMut() -> file::Result<T>) -> Result<T, 
     }
 }
 
-/// Starts the application. What goes wrong ends the machine with a sentence.
-pub async fn start() {
+/// Starts the devices, and the application in a task of its own.
+pub fn start(boot: &Boot) {
     hal::console::status::write_line(concat!(
         r#"{"event":"boot","version":""#,
         env!("CARGO_PKG_VERSION"),
         r#""}"#
     ));
-    let disk = devices::disk().unwrap_or_else(|| fail("there is no disk; the image has to be a virtio-blk device"));
+    let devices = Devices::find(boot);
+    hal::console::set_input_handler(files::collect_input);
+    hal::power::set_button_handler(terminate);
+    hal::cpu::start_others(crate::scheduler::run);
+    task::spawn(run(devices));
+}
+
+/// The power button: the application gets `SIGTERM`, whose default action ends it though it is the first process.
+fn terminate() {
+    match crate::process::first() {
+        Some(process) => {
+            process.send(Signal::TERM, Info::kernel(Signal::TERM));
+        }
+        None => hal::power::exit(128 + Signal::TERM.number()),
+    }
+}
+
+/// Runs the application. What goes wrong ends the machine with a sentence.
+async fn run(devices: Devices) {
+    let disk = devices
+        .disk
+        .unwrap_or_else(|| fail("there is no disk; the image has to be a virtio-blk device"));
     let file_system = erofs::Erofs::mount(disk)
         .await
         .unwrap_or_else(|error| fail(&alloc::format!("the disk holds no image that can be read: {error}")));
@@ -63,7 +88,19 @@ pub async fn start() {
             "the image has no folder /{folder} with the root file system; build it anew"
         ))
     });
-    let namespace = Namespace::new(&Mount::new(root, b"overlay", MountFlags::empty()));
+    let top = if config.root.readonly {
+        root
+    } else {
+        let over = finish(|| Tmpfs::over(&root, &Options::default())).await;
+        over.unwrap_or_else(|errno| fail(&alloc::format!("the root file system cannot be used ({errno:?})")))
+            .1
+    };
+    let flags = if config.root.readonly {
+        MountFlags::READ_ONLY
+    } else {
+        MountFlags::empty()
+    };
+    let namespace = Namespace::new(&Mount::new(top, b"overlay", flags));
     let paths = Arc::new(Paths::new(namespace));
     if let Err(message) = launch(&config, paths).await {
         fail(&message);
@@ -99,7 +136,7 @@ async fn read_config(bundle: &Arc<dyn Inode>) -> Config {
             "the image's config.json is not valid: {error}; build it anew"
         ))
     });
-    match devices::instance_config() {
+    match hal::fw_cfg::read("opt/org.pulumi.unikernel/config.json") {
         None => image,
         Some(text) => match Config::parse(&text) {
             Ok(instance) => image.merge(instance),

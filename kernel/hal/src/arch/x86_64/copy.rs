@@ -12,6 +12,7 @@ global_asm!(
 // rdi: destination, rsi: source, rdx: bytes. Returns in rax how many are left. Loads and stores may fault: a fault in a block of
 // words goes on byte by byte, one there ends the copy.
 .balign 16
+.globl copy_until_fault
 copy_until_fault:
     cmp rdx, 64
     jb 3f
@@ -60,6 +61,7 @@ copy_until_fault:
 
 // rdi: destination, rsi: eight copies of the byte, rdx: bytes. Returns in rax how many are left.
 .balign 16
+.globl fill_until_fault
 fill_until_fault:
     cmp rdx, 64
     jb 3f

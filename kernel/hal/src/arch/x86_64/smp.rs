@@ -26,6 +26,7 @@ global_asm!(
     r#"
 .section .text
 .balign 8
+.globl trampoline_start
 trampoline_start:
 .code16
     cli
@@ -80,6 +81,7 @@ trampoline_gdt:
 trampoline_gdt_pointer:
     .word 31
     .long {base} + (trampoline_gdt - trampoline_start)
+.globl trampoline_end
 trampoline_end:
 "#,
     base = const TRAMPOLINE,

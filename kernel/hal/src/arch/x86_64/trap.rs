@@ -25,6 +25,7 @@ global_asm!(
 .section .text
 // One entry of 16 bytes for each vector: pushes an error code where the CPU does not, and the vector.
 .balign 16
+.globl trap_entries
 trap_entries:
 .set vector, 0
 .rept 256
@@ -77,6 +78,7 @@ trap:
     add rsp, 16
     iretq
 
+.globl nmi_entry
 nmi_entry:
     iretq
 "#

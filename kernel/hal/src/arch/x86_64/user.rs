@@ -42,6 +42,7 @@ global_asm!(
     r#"
 .section .text
 .balign 16
+.globl enter_user
 enter_user:
     push rbp
     push rbx
@@ -96,6 +97,7 @@ enter_user:
     iretq
 
 .balign 16
+.globl system_call_entry
 system_call_entry:
     swapgs
     mov gs:[16], rsp
