@@ -22,7 +22,7 @@ impl Boot {
     /// The words of the kernel's command line; one that is not UTF-8 is left out.
     pub fn arguments(&self) -> impl Iterator<Item = &str> {
         self.command_line[..self.length]
-            .split(|byte| byte.is_ascii_whitespace())
+            .split(u8::is_ascii_whitespace)
             .filter_map(|word| core::str::from_utf8(word).ok())
             .filter(|word| !word.is_empty())
     }

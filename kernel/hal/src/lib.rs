@@ -4,12 +4,18 @@
 //! the same interfaces run on ordinary memory and threads, so that everything above is tested with plain `cargo test`.
 
 #![no_std]
+// The host has no firmware, devices or traps: what only they need is built there all the same, for its tests.
+#![cfg_attr(
+    not(target_os = "none"),
+    allow(dead_code, unused_imports, reason = "used on bare metal")
+)]
+// Page tables, save areas and tables of the firmware are bytes that hold words at aligned offsets.
+#![allow(clippy::cast_ptr_alignment)]
 
 extern crate alloc;
 #[cfg(not(target_os = "none"))]
 extern crate std;
 
-#[cfg_attr(not(target_os = "none"), allow(dead_code, reason = "the host has no firmware"))]
 mod acpi;
 mod arch;
 pub mod boot;

@@ -1,4 +1,4 @@
-//! Random numbers: ChaCha20 keyed from everything that the machine offers.
+//! Random numbers: `ChaCha20` keyed from everything that the machine offers.
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};

@@ -19,9 +19,9 @@ pub(crate) enum Register {
 pub(crate) enum Power {
     /// The fixed hardware of PCs (section 4.8).
     Fixed {
-        /// Ports of the two control registers (PM1a_CNT, PM1b_CNT); 0 for none.
+        /// Ports of the two control registers (`PM1a_CNT`, `PM1b_CNT`); 0 for none.
         control: [u16; 2],
-        /// Port of the first event register (PM1a_EVT); 0 for none.
+        /// Port of the first event register (`PM1a_EVT`); 0 for none.
         event: u16,
         /// Bytes from the event's status to its enable register.
         enable_offset: u16,
@@ -34,7 +34,7 @@ pub(crate) enum Power {
     },
     /// Reduced hardware (section 4.8.3.7): one byte-wide register.
     Reduced {
-        /// SLEEP_CONTROL_REG.
+        /// `SLEEP_CONTROL_REG`.
         control: Register,
         /// Sleep type of S5.
         sleep_type: u8,
@@ -182,7 +182,9 @@ mod tests {
 
     fn madt(entries: &[&[u8]]) -> Vec<u8> {
         let mut table = vec![0; 44];
-        entries.iter().for_each(|entry| table.extend_from_slice(entry));
+        for entry in entries {
+            table.extend_from_slice(entry);
+        }
         table
     }
 

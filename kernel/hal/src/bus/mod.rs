@@ -16,6 +16,6 @@ pub(crate) use registers::Registers;
 /// All virtio devices of the machine, reset and acknowledged.
 pub fn virtio_devices(boot: &Boot) -> Vec<VirtioDevice> {
     let mut found: Vec<_> = pci::functions().filter_map(virtio_pci::open).collect();
-    found.extend(mmio::devices(boot).filter_map(virtio_mmio::open));
+    found.extend(mmio::devices(boot).filter_map(|slot| virtio_mmio::open(&slot)));
     found
 }

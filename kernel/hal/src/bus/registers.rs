@@ -41,10 +41,8 @@ impl Registers {
     /// The physical range belongs to a device and is no memory. What drivers write to it makes the device touch only memory that they own.
     pub(crate) unsafe fn map(physical: u64, length: usize) -> Self {
         // SAFETY: the caller's promise.
-        Self {
-            base: unsafe { arch::map_device(physical, length, false) },
-            length,
-        }
+        let base = unsafe { arch::map_device(physical, length, false) };
+        Self { base, length }
     }
 
     /// A part of the range; `None` when it lies outside.

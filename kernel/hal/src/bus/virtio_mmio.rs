@@ -38,7 +38,7 @@ struct Mmio {
 }
 
 /// A virtio device, when the slot has one.
-pub(super) fn open(slot: Slot) -> Option<VirtioDevice> {
+pub(super) fn open(slot: &Slot) -> Option<VirtioDevice> {
     // SAFETY: the hypervisor names the range as a device's.
     let registers = unsafe { Registers::map(slot.address, slot.length) };
     if registers.read32(MAGIC) != MAGIC_VALUE || registers.read32(VERSION) != 2 {
@@ -107,7 +107,7 @@ impl Transport for Mmio {
         self.registers.write32(QUEUE_READY, 1);
         let registers = self.registers;
         Some(Notifier(Box::new(move || {
-            registers.write32(QUEUE_NOTIFY, u32::from(queue))
+            registers.write32(QUEUE_NOTIFY, u32::from(queue));
         })))
     }
 

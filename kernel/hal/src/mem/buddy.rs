@@ -23,6 +23,7 @@ pub(crate) struct Buddy {
 
 impl Link {
     /// In no list.
+    #[cfg(test)]
     pub(crate) const EMPTY: Self = Self {
         next: NONE,
         previous: NONE,

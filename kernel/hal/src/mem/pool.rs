@@ -16,7 +16,7 @@ static COUNTS: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
 static LIMIT: AtomicUsize = AtomicUsize::new(0);
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
 static FREE: AtomicUsize = AtomicUsize::new(0);
-static RECLAIM: SpinLock<Option<fn(usize) -> usize>> = SpinLock::new(None);
+static RECLAIM: SpinLock<Option<Reclaim>> = SpinLock::new(None);
 
 /// Sets the pool up for page numbers below `limit`, all of them taken.
 ///
@@ -134,7 +134,9 @@ fn drain() {
 fn release_all(pages: &[u32]) {
     let mut pool = POOL.lock();
     if let Some(buddy) = pool.as_mut() {
-        pages.iter().for_each(|&page| buddy.release(page as usize, 1));
+        for &page in pages {
+            buddy.release(page as usize, 1);
+        }
         FREE.store(buddy.free_pages(), Ordering::Relaxed);
     }
 }
@@ -191,6 +193,9 @@ pub fn usage() -> Usage {
         used: total.saturating_sub(FREE.load(Ordering::Relaxed) + cached),
     }
 }
+
+/// Frees about as many pages as it is given and returns how many.
+type Reclaim = fn(usize) -> usize;
 
 /// Sets whom to ask for pages when there are none left: the function frees about as many as it is given and returns how many.
 ///

@@ -88,6 +88,7 @@ impl UserContext {
     }
 
     /// A copy, for a thread or process that begins as this one.
+    #[must_use]
     pub fn duplicate(&mut self) -> Self {
         Self {
             registers: self.registers,

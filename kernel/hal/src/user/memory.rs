@@ -39,7 +39,10 @@ pub fn copy_to_user(address: usize, bytes: &[u8]) -> Result<(), usize> {
     outcome(bytes.len(), allowed, left)
 }
 
-/// Copies `length` bytes of a page from `offset` on to user memory; on a fault the error is how many. Panics when they exceed the page.
+/// Copies `length` bytes of a page from `offset` on to user memory; on a fault the error is how many.
+///
+/// # Panics
+/// When the bytes exceed the page.
 pub fn copy_frame_to_user(frame: &Frame, offset: usize, length: usize, address: usize) -> Result<(), usize> {
     assert!(offset <= PAGE_SIZE && length <= PAGE_SIZE - offset);
     let allowed = reachable(address, length);
@@ -48,7 +51,10 @@ pub fn copy_frame_to_user(frame: &Frame, offset: usize, length: usize, address: 
     outcome(length, allowed, left)
 }
 
-/// Copies `length` bytes of user memory into a page from `offset` on; on a fault the error is how many. Panics when they exceed the page.
+/// Copies `length` bytes of user memory into a page from `offset` on; on a fault the error is how many.
+///
+/// # Panics
+/// When the bytes exceed the page.
 pub fn copy_frame_from_user(frame: &Frame, offset: usize, length: usize, address: usize) -> Result<(), usize> {
     assert!(offset <= PAGE_SIZE && length <= PAGE_SIZE - offset);
     let allowed = reachable(address, length);

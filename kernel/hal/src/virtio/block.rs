@@ -134,7 +134,9 @@ impl Block {
         if notify {
             (self.notifier.0)();
         }
-        refused.into_iter().for_each(|done| done(false));
+        for done in refused {
+            done(false);
+        }
     }
 
     /// Takes what the disk has done.
@@ -156,7 +158,9 @@ impl Block {
                 (self.notifier.0)();
             }
             done(succeeded);
-            refused.into_iter().for_each(|done| done(false));
+            for done in refused {
+                done(false);
+            }
         }
     }
 }

@@ -309,7 +309,7 @@ impl Outgoing {
 
 /// Descriptors of each queue: receive buffers take half a page each, so a small guest has few.
 fn queue_size() -> u16 {
-    match mem::usage().total * PAGE_SIZE >> 20 {
+    match (mem::usage().total * PAGE_SIZE) >> 20 {
         ..12 => 32,
         12..32 => 64,
         32..128 => 128,

@@ -62,7 +62,9 @@ impl Queue {
         let used = (available + 6 + 2 * usize::from(size)).next_multiple_of(4);
         let length = used + 6 + 8 * usize::from(size);
         let rings = Frame::allocate_run(length.div_ceil(PAGE_SIZE))?;
-        rings.iter().for_each(|frame| frame.fill(0, PAGE_SIZE, 0));
+        for frame in &rings {
+            frame.fill(0, PAGE_SIZE, 0);
+        }
         Some(Self {
             size,
             rings,

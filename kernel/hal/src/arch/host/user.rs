@@ -48,6 +48,7 @@ pub(crate) struct State {
     bases: (usize, usize),
 }
 
+#[expect(clippy::unused_self, reason = "the interface of the machine's")]
 impl State {
     pub(crate) fn new() -> Self {
         Self {

@@ -11,7 +11,9 @@ pub(crate) fn read_fw_cfg(selector: u16, into: &mut [u8]) {
     // SAFETY: the ports of the device; without it nothing answers.
     unsafe {
         out16(SELECTOR, selector);
-        into.iter_mut().for_each(|byte| *byte = in8(DATA));
+        for byte in into {
+            *byte = in8(DATA);
+        }
     }
 }
 

@@ -73,14 +73,9 @@ impl Builder<'_> {
         table
     }
 
-    fn entry(&mut self, table: usize, index: usize) -> *mut u64 {
-        debug_assert!(index < 512);
-        (table as *mut u64).wrapping_add(index)
-    }
-
     /// The table below `index` of `table`, made when missing.
     fn child(&mut self, table: usize, index: usize) -> usize {
-        let entry = self.entry(table, index);
+        let entry = table_entry(table, index);
         // SAFETY: tables of this builder are whole pages that nothing else uses.
         unsafe {
             if entry.read() & PRESENT == 0 {
@@ -96,10 +91,15 @@ impl Builder<'_> {
         for above in (level..4).rev() {
             table = self.child(table, index(address, above));
         }
-        let entry = self.entry(table, index(address, level - 1));
+        let entry = table_entry(table, index(address, level - 1));
         // SAFETY: as in `child`.
         unsafe { entry.write(physical as u64 | flags) };
     }
+}
+
+/// The entry of a table that the identity mapping reaches.
+fn table_entry(table: usize, index: usize) -> *mut u64 {
+    (table as *mut u64).wrapping_add(index)
 }
 
 /// Builds the kernel's page tables for memory up to `limit` and makes them the ones in use.
@@ -118,8 +118,8 @@ pub(super) fn build(ram: &[Region], limit: usize, memory: &mut EarlyMemory, mut 
         core::iter::repeat_with(|| 256 + random(255)).find(|&slot| slot != image_slot && slot != direct_slot);
     let window_slot = window_slot.expect("an endless iterator");
     let gibs = limit.div_ceil(GIB);
-    let direct = CANONICAL | direct_slot * SLOT_SIZE | random(512 - gibs) * GIB;
-    let window = CANONICAL | window_slot * SLOT_SIZE | random(256) * GIB;
+    let direct = CANONICAL | (direct_slot * SLOT_SIZE) | (random(512 - gibs) * GIB);
+    let window = CANONICAL | (window_slot * SLOT_SIZE) | (random(256) * GIB);
 
     let root = memory.take(1);
     // SAFETY: a fresh page below the end of the identity mapping.
@@ -144,16 +144,13 @@ pub(super) fn build(ram: &[Region], limit: usize, memory: &mut EarlyMemory, mut 
     let flags = PRESENT | GLOBAL | ACCESSED | DIRTY | data;
     for start in (0..limit).step_by(LARGE_SIZE) {
         let end = start + LARGE_SIZE;
-        if !ram.iter().any(|region| region.start < end && start < region.end)
-            && !(start < kernel.end && kernel.start < end)
-        {
-            continue;
-        }
-        if start < kernel.end && kernel.start < end {
+        let has_kernel = start < kernel.end && kernel.start < end;
+        let has_memory = ram.iter().any(|region| region.start < end && start < region.end);
+        if has_kernel {
             for page in (start..end).step_by(PAGE_SIZE).filter(|page| !kernel.contains(page)) {
                 builder.map(direct + page, page, 1, flags);
             }
-        } else {
+        } else if has_memory {
             builder.map(direct + start, start, 2, flags | LARGE);
         }
     }
@@ -236,7 +233,7 @@ pub(crate) unsafe fn map_device(physical: u64, length: usize, cached: bool) -> *
     for index in 0..pages {
         set_entry(
             start + index * PAGE_SIZE,
-            (physical & !(PAGE_SIZE as u64 - 1)) + (index * PAGE_SIZE) as u64
+            ((physical & !(PAGE_SIZE as u64 - 1)) + (index * PAGE_SIZE) as u64)
                 | PRESENT
                 | GLOBAL
                 | ACCESSED

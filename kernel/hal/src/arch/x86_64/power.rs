@@ -37,9 +37,9 @@ pub(crate) fn power_off() {
     }
 }
 
-/// In PM1_CNT: the hardware is the kernel's.
+/// In `PM1_CNT`: the hardware is the kernel's.
 const SCI_ENABLE: u16 = 1;
-/// In PM1_STS and PM1_EN.
+/// In `PM1_STS` and `PM1_EN`.
 const POWER_BUTTON: u16 = 1 << 8;
 
 /// QEMU's generic event device, which reduced hardware of QEMU has beside its sleep control register. Its place is in byte code only.

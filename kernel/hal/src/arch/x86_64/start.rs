@@ -205,7 +205,8 @@ extern "C" fn main_on_stack(boot: *mut Boot) -> ! {
 
 /// Takes a range out of the regions and returns their new count.
 fn exclude(regions: &mut [Region], mut count: usize, start: usize, end: usize) -> usize {
-    for index in 0..count {
+    let before = count;
+    for index in 0..before {
         let region = regions[index];
         if region.end <= start || end <= region.start {
             continue;

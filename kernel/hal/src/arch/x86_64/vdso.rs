@@ -13,6 +13,7 @@ global_asm!(
     r#"
 .section .rodata
 .balign 16
+.globl vdso_start
 vdso_start:
     // ELF header: 64-bit, little-endian, shared object, x86-64.
     .byte 0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0
@@ -149,6 +150,7 @@ vdso_read:                              // rax: nanoseconds since boot, r9: add 
     cmp r10, [r8]
     jne 2b
     ret
+.globl vdso_end
 vdso_end:
 "#
 );

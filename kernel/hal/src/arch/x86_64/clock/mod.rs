@@ -196,7 +196,7 @@ fn real_time_clock() -> u64 {
         }
         last = now;
     }
-    last.map_or(0, |registers| decode_real_time_clock(registers))
+    last.map_or(0, decode_real_time_clock)
 }
 
 /// Registers 0, 2, 4, 7, 8, 9 and B of the clock as seconds since 1970.
