@@ -46,7 +46,7 @@ pub async fn mount_standard(
     console: Device,
 ) -> core::result::Result<(), Errno> {
     let quiet = MountFlags::NO_SUID | MountFlags::NO_DEVICES | MountFlags::NO_EXECUTE;
-    let devices = finish(|| dev::create(&context.namespace, console.clone())).await?;
+    let devices = finish(|| dev::create(&context.namespace, &console)).await?;
     mount_at(context, b"/dev", devices, b"devtmpfs", MountFlags::NO_SUID).await?;
     for path in [&b"/dev/shm"[..], b"/dev/mqueue"] {
         let (_, root) = Tmpfs::create(&Options::default());

@@ -3,6 +3,8 @@
 mod pages;
 mod readahead;
 mod reclaim;
+#[cfg(test)]
+mod tests;
 
 pub use pages::CachedPages;
 pub(crate) use reclaim::{allocate, cached_pages};

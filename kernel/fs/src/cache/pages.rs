@@ -29,6 +29,9 @@ pub struct CachedPages {
     registered: AtomicBool,
 }
 
+/// Takes a page of a file out of all address spaces.
+pub(super) type UnmapPage<'a> = &'a mut dyn FnMut(&Arc<dyn Pages>, u64);
+
 #[derive(Default)]
 struct State {
     slots: BTreeMap<u64, Slot>,
@@ -212,7 +215,7 @@ impl CachedPages {
     }
 
     /// Frees pages that nobody uses: one pass of the clock, which spares what was used since the last. Returns how many.
-    pub(super) fn shrink(&self, wanted: usize, unmap: Option<&mut dyn FnMut(&Arc<dyn Pages>, u64)>) -> usize {
+    pub(super) fn shrink(&self, wanted: usize, unmap: Option<UnmapPage<'_>>) -> usize {
         let mapped = {
             // Held by a caller further up when memory runs out while this very file is being read.
             let Some(mut state) = self.state.try_lock() else {

@@ -23,7 +23,7 @@ const fn device_number(major: u64, minor: u64) -> u64 {
 }
 
 /// Makes the top directory of `/dev` and registers its devices. `console` is what the application's terminal is.
-pub fn create(namespace: &Namespace, console: Device) -> Result<Arc<dyn Inode>> {
+pub fn create(namespace: &Namespace, console: &Device) -> Result<Arc<dyn Inode>> {
     let options = Options {
         permissions: Some(0o755),
         ..Options::default()

@@ -35,9 +35,10 @@ impl Block {
         let dirent = self.dirent(place)?;
         let start = usize::from(dirent.name_offset.get());
         let last = place + 1 == self.count;
-        let end = match last {
-            true => self.length,
-            false => usize::from(self.dirent(place + 1)?.name_offset.get()),
+        let end = if last {
+            self.length
+        } else {
+            usize::from(self.dirent(place + 1)?.name_offset.get())
         };
         if start < self.count * DIRENT || start > end || end > self.length {
             return Err(corrupt());

@@ -43,7 +43,7 @@ enum Body {
 }
 
 impl GeneratedInode {
-    fn new(
+    fn with_body(
         file_system: &Arc<Generated>,
         number: u64,
         owner: (u32, u32),
@@ -67,7 +67,7 @@ impl GeneratedInode {
         permissions: u16,
         directory: Box<dyn Directory>,
     ) -> Arc<dyn Inode> {
-        Self::new(file_system, number, owner, permissions, Body::Directory(directory))
+        Self::with_body(file_system, number, owner, permissions, Body::Directory(directory))
     }
 
     pub(crate) fn file(
@@ -88,7 +88,7 @@ impl GeneratedInode {
         read: Reader,
         write: Option<Writer>,
     ) -> Arc<dyn Inode> {
-        Self::new(file_system, number, owner, permissions, Body::File(read, write))
+        Self::with_body(file_system, number, owner, permissions, Body::File(read, write))
     }
 
     pub(crate) fn link(file_system: &Arc<Generated>, number: u64, target: Target) -> Arc<dyn Inode> {
@@ -101,7 +101,7 @@ impl GeneratedInode {
         owner: (u32, u32),
         target: Target,
     ) -> Arc<dyn Inode> {
-        Self::new(file_system, number, owner, 0o777, Body::Link(target))
+        Self::with_body(file_system, number, owner, 0o777, Body::Link(target))
     }
 }
 
@@ -190,7 +190,7 @@ impl Inode for GeneratedInode {
 
     fn open(&self) -> Result<Option<Arc<dyn File>>> {
         match &self.body {
-            Body::File(read, write) => Ok(Some(GeneratedFile::new(read.clone(), write.clone()))),
+            Body::File(read, write) => Ok(Some(GeneratedFile::open(read.clone(), write.clone()))),
             _ => Ok(None),
         }
     }

@@ -22,7 +22,7 @@ pub(super) struct GeneratedFile {
 }
 
 impl GeneratedFile {
-    pub(super) fn new(read: Reader, write: Option<Writer>) -> Arc<dyn File> {
+    pub(super) fn open(read: Reader, write: Option<Writer>) -> Arc<dyn File> {
         Arc::new(Self {
             read,
             write,

@@ -56,6 +56,7 @@ pub(super) fn as_user<T>(user: u32, other_group: u32, act: impl FnOnce() -> T) -
     Some(result)
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each operation")]
 pub(super) fn run(operation: &Operation) -> Outcome {
     match operation {
         Operation::MakeDirectory(path, permissions) => done(rustix::fs::mkdir(path, mode(*permissions))),
@@ -149,7 +150,7 @@ pub(super) fn run(operation: &Operation) -> Outcome {
             done(rustix::fs::setxattr(path, *name, b"value", flags))
         }
         Operation::Xattr(path, name) => {
-            let mut value = vec![0; 64];
+            let mut value = [0; 64];
             rustix::fs::getxattr(path, *name, &mut value[..])
                 .map_or_else(Outcome::from, |length| Outcome::Bytes(value[..length].to_vec()))
         }

@@ -77,14 +77,6 @@ struct Shared {
     network: Arc<dyn Inode>,
 }
 
-impl Shared {
-    /// The soft limit of resident memory (`RLIMIT_RSS`).
-    fn memory_limit(&self, process: &dyn Process) -> u64 {
-        const RESIDENT: usize = 5;
-        process.limits()[RESIDENT].0
-    }
-}
-
 /// The top directory of `/proc`.
 pub fn create(system: &Arc<dyn System>) -> Arc<dyn Inode> {
     let file_system = Generated::new("proc", PROC_MAGIC, 0);

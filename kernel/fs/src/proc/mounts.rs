@@ -8,10 +8,12 @@ use crate::vfs::{Context, Mount, MountFlags, Place};
 
 fn options(mount: &Mount) -> Vec<u8> {
     let flags = mount.flags();
-    let mut text = match flags.contains(MountFlags::READ_ONLY) {
-        true => b"ro".to_vec(),
-        false => b"rw".to_vec(),
-    };
+    let mut text = Vec::new();
+    text.extend_from_slice(if flags.contains(MountFlags::READ_ONLY) {
+        b"ro"
+    } else {
+        b"rw"
+    });
     for (flag, name) in [
         (MountFlags::NO_SUID, ",nosuid"),
         (MountFlags::NO_DEVICES, ",nodev"),

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
+use abi::general::RLIMIT_RSS;
 use abi::{Errno, OpenFlags};
 use file::{FileType, Result};
 
@@ -65,10 +66,10 @@ pub(super) struct ProcessDirectory {
 
 impl ProcessDirectory {
     pub(super) fn inode(shared: &Arc<Shared>, process: Arc<dyn Process>, pid: i32) -> Result<Arc<dyn Inode>> {
-        Self::new(shared, process, pid, true, alloc::format!("/{pid}"))
+        Self::inode_at(shared, process, pid, true, alloc::format!("/{pid}"))
     }
 
-    fn new(
+    fn inode_at(
         shared: &Arc<Shared>,
         process: Arc<dyn Process>,
         tid: i32,
@@ -170,7 +171,7 @@ impl ProcessDirectory {
                     &self.identity()?,
                     &process.usage(),
                     threads,
-                    self.shared.memory_limit(process),
+                    process.limits()[RLIMIT_RSS as usize].0,
                 );
             }
             "statm" => status::statm(&mut text, &process.usage()),
@@ -253,7 +254,7 @@ impl Directory for Threads {
             shared, process, path, ..
         } = &self.0;
         let path = alloc::format!("{}/task/{tid}", alloc::string::String::from_utf8_lossy(path));
-        ProcessDirectory::new(shared, process.clone(), tid, false, path)
+        ProcessDirectory::inode_at(shared, process.clone(), tid, false, path)
     }
 
     fn names(&self) -> Vec<Vec<u8>> {

@@ -10,6 +10,8 @@ mod limits;
 mod node;
 mod regular;
 mod seals;
+#[cfg(test)]
+mod tests;
 
 use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicU64, Ordering};

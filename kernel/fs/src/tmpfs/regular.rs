@@ -70,7 +70,7 @@ impl Regular {
         let written = |index: &u64| !self.unwritten.contains(index);
         let has_data = |index: u64| index < self.lower_pages() || self.pages.contains_key(&index) && written(&index);
         let found = if hole {
-            (first..).find(|&index| index * PAGE >= self.size || !has_data(index))
+            (first..self.size.div_ceil(PAGE)).find(|&index| !has_data(index))
         } else if has_data(first) {
             Some(first)
         } else {
@@ -195,7 +195,7 @@ impl Node {
             if source.remaining() == 0 {
                 return Ok((0, offset));
             }
-            self.check_write(&regular, offset, source.remaining() as u64)?;
+            Self::check_write(&regular, offset, source.remaining() as u64)?;
             let (done, replaced) = self.write_pages(&mut regular, offset, source)?;
             (done, offset + done as u64, replaced)
         };
@@ -206,7 +206,7 @@ impl Node {
         Ok((done, end))
     }
 
-    fn check_write(&self, regular: &Regular, offset: u64, length: u64) -> core::result::Result<(), Errno> {
+    fn check_write(regular: &Regular, offset: u64, length: u64) -> core::result::Result<(), Errno> {
         if regular.seals.intersects(Seals::WRITE | Seals::FUTURE_WRITE) {
             return Err(Errno::PERM);
         }
@@ -296,7 +296,7 @@ impl Node {
     fn cut(&self, regular: &mut Regular, size: u64) -> Result<Vec<Frame>> {
         // The part of the last page that stays must not bring the rest back when the file grows again.
         if size < regular.lower_size {
-            if size % PAGE != 0 {
+            if !size.is_multiple_of(PAGE) {
                 self.own_page(regular, size / PAGE)?;
             }
             regular.lower_size = size - size % PAGE;
@@ -361,7 +361,7 @@ impl Node {
             let index = position / PAGE;
             let stop = ((index + 1) * PAGE).min(end);
             let lower = index < regular.lower_pages();
-            let whole = position % PAGE == 0 && stop % PAGE == 0;
+            let whole = position.is_multiple_of(PAGE) && stop.is_multiple_of(PAGE);
             if whole && !lower {
                 regular.unwritten.remove(&index);
                 if regular.pages.remove(&index).is_some() {

@@ -26,8 +26,8 @@ pub fn allocate(file: &OpenFile, mode: u32, offset: i64, length: i64) -> Result<
     file.check_writes()?;
     match file.downcast::<OpenInode>() {
         Some(open) if open.inner().is_none() => {
-            open.before_change()?;
-            open.inode().allocate(mode, offset, length)
+            open.inode().allocate(mode, offset, length)?;
+            open.before_change()
         }
         Some(_) => Err(Errno::NODEV.into()),
         None => Err(Errno::SPIPE.into()),

@@ -57,7 +57,8 @@ impl Context {
         let owner = self.credentials.user == status.uid;
         let may_give = uid.is_none_or(|uid| owner && uid == status.uid);
         let may_regroup = gid.is_none_or(|gid| owner && (gid == status.gid || self.credentials.is_member(gid)));
-        if !(may_give && may_regroup) && !self.credentials.can(Capabilities::CHOWN) {
+        let allowed = may_give && may_regroup || self.credentials.can(Capabilities::CHOWN);
+        if !allowed {
             return Err(Errno::PERM.into());
         }
         let permissions = without_set_ids(&self.credentials, &status);

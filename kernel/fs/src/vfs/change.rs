@@ -15,6 +15,9 @@ const STICKY: u16 = 0o1000;
 /// Bytes of the longest symbolic link.
 const LONGEST_LINK: usize = 4095;
 
+/// Makes an entry of a directory.
+type Make<'a> = &'a mut dyn FnMut(&Place, &[u8]) -> Result<Arc<dyn Inode>>;
+
 impl Context {
     /// `mkdir(2)`.
     pub fn make_directory(&self, path: &[u8], mode: u16) -> Result<()> {
@@ -49,12 +52,7 @@ impl Context {
     }
 
     /// Makes a name that is free; `make` also checks what remains to be checked.
-    fn make_entry(
-        &self,
-        path: &[u8],
-        is_directory: bool,
-        make: &mut dyn FnMut(&Place, &[u8]) -> Result<Arc<dyn Inode>>,
-    ) -> Result<()> {
+    fn make_entry(&self, path: &[u8], is_directory: bool, make: Make<'_>) -> Result<()> {
         let (parent, last) = self.resolve_parent(path)?;
         let Last::Name { name, slash } = last else {
             return Err(Errno::EXIST.into());

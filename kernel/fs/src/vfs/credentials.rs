@@ -87,9 +87,10 @@ impl Credentials {
             return Ok(());
         }
         let directory = status.file_type == FileType::Directory;
-        let reads_only = match directory {
-            true => !access.contains(Access::WRITE),
-            false => access == Access::READ,
+        let reads_only = if directory {
+            !access.contains(Access::WRITE)
+        } else {
+            access == Access::READ
         };
         // Nobody executes what has no execute bit at all.
         let overridable = directory || !access.contains(Access::EXECUTE) || status.permissions & 0o111 != 0;

@@ -74,10 +74,10 @@ impl Mount {
 
     /// `EROFS` when nothing may be changed.
     pub(super) fn check_writable(&self) -> core::result::Result<(), Errno> {
-        match self.flags().contains(MountFlags::READ_ONLY) {
-            true => Err(Errno::ROFS),
-            false => Ok(()),
+        if self.flags().contains(MountFlags::READ_ONLY) {
+            return Err(Errno::ROFS);
         }
+        Ok(())
     }
 }
 
@@ -134,22 +134,20 @@ impl Place {
                 }
                 _ => place.mount.attached(),
             };
-            match up {
-                Some(up) => place = up,
-                None => {
-                    reached = false;
-                    break;
-                }
-            }
+            let Some(up) = up else {
+                reached = false;
+                break;
+            };
+            place = up;
         }
         // An object outside of all directories has a name for show: `pipe:[1]`.
         if !reached && names.is_empty() && *place.dentry.name() != *b"/" {
             return place.dentry.name().into_vec();
         }
-        let mut path = match reached {
-            true => Vec::new(),
-            false => b"(unreachable)".to_vec(),
-        };
+        let mut path = Vec::new();
+        if !reached {
+            path.extend_from_slice(b"(unreachable)");
+        }
         for name in names.iter().rev() {
             path.push(b'/');
             path.extend_from_slice(name);
@@ -182,8 +180,7 @@ pub struct Namespace {
 impl Namespace {
     /// One with a single mount.
     pub fn new(root: &Arc<Mount>) -> Arc<Self> {
-        let mut mounts = Vec::new();
-        mounts.push(root.clone());
+        let mounts = alloc::vec![root.clone()];
         Arc::new(Self {
             mounts: SpinLock::new(mounts),
             devices: SpinLock::new(HashMap::new()),

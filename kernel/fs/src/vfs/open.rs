@@ -60,7 +60,7 @@ impl Context {
         let mut walk = Walk::new(self, path, resolve)?;
         let mut created = false;
         loop {
-            match walk.to_last()? {
+            match walk.find_last()? {
                 Last::Root | Last::Dot => {}
                 Last::DotDot => walk.up()?,
                 Last::Name { slash: true, .. } => return Err(Errno::ISDIR.into()),

@@ -110,7 +110,7 @@ impl OpenInode {
             .place
             .dentry
             .parent()
-            .or_else(|| Some(self.place.mount.attached()?.dentry.parent()?));
+            .or_else(|| self.place.mount.attached()?.dentry.parent());
         for position in from..DOTS {
             let (name, inode): (&[u8], _) = match position {
                 0 => (b".", self.inode.status()?.inode),

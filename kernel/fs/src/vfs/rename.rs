@@ -123,18 +123,15 @@ impl Context {
                 .inode()?
                 .rename(&source.name, target_inode, &target.name, mode)?;
         }
-        match exchange {
-            true => {
-                old.moved(below, &target.name, to.unwrap_or(&mut *from));
-                new.moved(above, &source.name, from);
+        if exchange {
+            old.moved(below, &target.name, to.unwrap_or(&mut *from));
+            new.moved(above, &source.name, from);
+        } else {
+            if new.exists() {
+                new.remove(to.as_deref_mut().unwrap_or(&mut *from));
             }
-            false => {
-                if new.exists() {
-                    new.remove(to.as_deref_mut().unwrap_or(&mut *from));
-                }
-                from.remove(&*source.name);
-                old.moved(below, &target.name, to.unwrap_or(from));
-            }
+            from.remove(&*source.name);
+            old.moved(below, &target.name, to.unwrap_or(from));
         }
         Ok(Some((old, new)))
     }

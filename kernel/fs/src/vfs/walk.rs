@@ -107,7 +107,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes to the directory of the last component.
-    pub(super) fn to_last(&mut self) -> Result<Last> {
+    pub(super) fn find_last(&mut self) -> Result<Last> {
         loop {
             self.skip_slashes();
             let rest = &self.path[self.done..];
@@ -212,10 +212,10 @@ impl<'a> Walk<'a> {
         let mut place = self.place.clone();
         loop {
             if place == self.root {
-                return match self.resolve.contains(Resolve::BENEATH) {
-                    true => Err(Errno::XDEV.into()),
-                    false => Ok(()),
-                };
+                if self.resolve.contains(Resolve::BENEATH) {
+                    return Err(Errno::XDEV.into());
+                }
+                return Ok(());
             }
             if !alloc::sync::Arc::ptr_eq(&place.dentry, &place.mount.root) {
                 break;
@@ -234,10 +234,10 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes to the end of the path, which must exist.
-    pub(super) fn to_end(&mut self, lookup: Lookup) -> Result<()> {
+    pub(super) fn find_end(&mut self, lookup: Lookup) -> Result<()> {
         let mut directory = lookup.contains(Lookup::DIRECTORY);
         loop {
-            match self.to_last()? {
+            match self.find_last()? {
                 Last::Root | Last::Dot => {}
                 Last::DotDot => self.up()?,
                 Last::Name { name, slash } => {
@@ -267,14 +267,14 @@ impl Context {
             return Ok(self.base.clone());
         }
         let mut walk = Walk::new(self, path, resolve)?;
-        walk.to_end(lookup)?;
+        walk.find_end(lookup)?;
         Ok(walk.place)
     }
 
     /// The directory of a path's last component, and that component.
     pub(super) fn resolve_parent(&self, path: &[u8]) -> Result<(Place, Last)> {
         let mut walk = Walk::new(self, path, Resolve::empty())?;
-        let last = walk.to_last()?;
+        let last = walk.find_last()?;
         Ok((walk.place, last))
     }
 }
