@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use file::{BytesSink, BytesSource};
 use net::{
-    Address, Capabilities, Configuration, Credentials, Destination, Device, Environment, Event, InterfaceAddress, Message, MessageFlags, Received,
-    SocketFile, Stack, Transmit, UnixNamespace,
+    Address, Capabilities, Configuration, Credentials, Destination, Device, Environment, Event, InterfaceAddress,
+    Message, MessageFlags, Received, SocketFile, Stack, Transmit, UnixNamespace,
 };
 
 struct RealTime;
@@ -66,7 +66,9 @@ impl Device for Port {
 }
 
 fn main() {
-    let count = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(200_000u32);
+    let count = std::env::args()
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(200_000u32);
     let queues: [Queue; 2] = Default::default();
     let stacks = [0usize, 1].map(|number| {
         let device = Port {
@@ -85,17 +87,20 @@ fn main() {
         Stack::new(Arc::new(RealTime), Some(Arc::new(device)), configuration)
     });
     let socket = |number: usize| {
-        SocketFile::new(&stacks[number], &UnixNamespace::new(), Credentials::default(), 2, 1, 0).expect("such sockets exist")
+        SocketFile::new(&stacks[number], &UnixNamespace::new(), Credentials::default(), 2, 1, 0)
+            .expect("such sockets exist")
     };
     let poll = || {
         for _ in 0..4 {
-            stacks.iter().for_each(|stack| {
+            for stack in &stacks {
                 stack.poll();
-            });
+            }
         }
     };
     let listener = socket(1);
-    listener.bind(&Address::Inet([0, 0, 0, 0].into(), 80)).expect("the port is free");
+    listener
+        .bind(&Address::Inet([0, 0, 0, 0].into(), 80))
+        .expect("the port is free");
     listener.listen(16).expect("a bound socket listens");
     let client = socket(0);
     let _ = client.connect(&Destination::Address(Address::Inet([10, 0, 0, 2].into(), 80)));
@@ -105,17 +110,28 @@ fn main() {
     let (request, answer) = ([1; 100], [2; 1000]);
     let mut buffer = [0; 2048];
     let mut exchange = || {
-        client.send(&mut BytesSource::new(&request), &Message::default()).expect("there is room");
+        client
+            .send(&mut BytesSource::new(&request), &Message::default())
+            .expect("there is room");
         stacks[1].poll();
-        let received = server.receive(&mut BytesSink::new(&mut buffer), MessageFlags::empty()).expect("it arrived");
+        let received = server
+            .receive(&mut BytesSink::new(&mut buffer), MessageFlags::empty())
+            .expect("it arrived");
         assert_eq!(received.length, request.len());
-        server.send(&mut BytesSource::new(&answer), &Message::default()).expect("there is room");
+        server
+            .send(&mut BytesSource::new(&answer), &Message::default())
+            .expect("there is room");
         stacks[0].poll();
-        let received = client.receive(&mut BytesSink::new(&mut buffer), MessageFlags::empty()).expect("it arrived");
+        let received = client
+            .receive(&mut BytesSink::new(&mut buffer), MessageFlags::empty())
+            .expect("it arrived");
         assert_eq!(received.length, answer.len());
     };
     (0..1000).for_each(|_| exchange());
     let start = Instant::now();
     (0..count).for_each(|_| exchange());
-    println!("{} ns for an exchange, of both ends", start.elapsed().as_nanos() / u128::from(count.max(1)));
+    println!(
+        "{} ns for an exchange, of both ends",
+        start.elapsed().as_nanos() / u128::from(count.max(1))
+    );
 }

@@ -42,7 +42,7 @@ impl Sum {
         }
     }
 
-    /// Adds the pseudo-header of TCP, UDP and ICMPv6 (RFC 9293 section 3.1, RFC 8200 section 8.1).
+    /// Adds the pseudo-header of TCP, UDP and `ICMPv6` (RFC 9293 section 3.1, RFC 8200 section 8.1).
     #[inline]
     pub(crate) fn add_pseudo_header(&mut self, source: IpAddr, destination: IpAddr, protocol: u8, length: usize) {
         match (source, destination) {

@@ -12,7 +12,7 @@ use hal::sync::SpinLock;
 use task::WaitQueue;
 
 use crate::environment::{Environment, Event};
-use crate::ip::{Hop, IcmpLimiter, InterfaceAddress, LOOPBACK_MTU, Loopback, Neighbours, PathMtu, Reassembler, Routes};
+use crate::ip::{IcmpLimiter, InterfaceAddress, LOOPBACK_MTU, Loopback, Neighbours, PathMtu, Reassembler, Routes};
 use crate::random::Secret;
 use crate::socket::Ports;
 use crate::tcp::Tcp;
@@ -326,11 +326,6 @@ impl Stack {
     /// The source address for `destination` that a socket without one takes.
     pub(crate) fn source_for(&self, destination: IpAddr) -> Result<IpAddr, abi::Errno> {
         self.route(destination).map(|(_, source)| source)
-    }
-
-    /// Whether packets to `destination` stay in this machine.
-    pub(crate) fn is_loopback(&self, destination: IpAddr) -> bool {
-        matches!(self.route(destination), Ok((Hop::Loopback, _)))
     }
 }
 

@@ -117,9 +117,8 @@ impl Stack {
             return;
         }
         let (source, destination) = (packet.src_addr(), packet.dst_addr());
-        let is_broadcast = match self.accept_ipv4(source, destination, is_group) {
-            Some(is_broadcast) => is_broadcast,
-            None => return,
+        let Some(is_broadcast) = self.accept_ipv4(source, destination, is_group) else {
+            return;
         };
         let mut datagram = Datagram {
             source: IpAddr::V4(source),
@@ -193,11 +192,8 @@ impl Stack {
     fn receive_datagram(&self, datagram: &Datagram<'_>) {
         match datagram.protocol {
             protocol::TCP if !datagram.is_broadcast => tcp::receive(self, datagram),
-            protocol::UDP => {
-                if !(dhcp::is_for_client(datagram) && dhcp::receive(self, datagram)) {
-                    udp::receive(self, datagram);
-                }
-            }
+            protocol::UDP if dhcp::is_for_client(datagram) && dhcp::receive(self, datagram) => {}
+            protocol::UDP => udp::receive(self, datagram),
             protocol::ICMP => self.receive_icmp(datagram),
             _ => {}
         }

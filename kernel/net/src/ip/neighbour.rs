@@ -125,18 +125,6 @@ impl Neighbours {
         }
     }
 
-    /// The neighbour answered otherwise, such as by an acknowledgement of TCP.
-    pub(crate) fn confirm(&self, address: Ipv4Addr, now: u64) {
-        let mut entries = self.entries.lock();
-        if let Some(entry) = entries
-            .iter_mut()
-            .find(|entry| entry.address == address && entry.mac.is_some())
-        {
-            entry.confirmed = now;
-            entry.probes = 0;
-        }
-    }
-
     /// Takes an ARP packet. Frames that waited for what it tells go to `send`.
     pub(super) fn receive(
         &self,
@@ -234,7 +222,9 @@ impl Neighbours {
         });
         to_ask.into_iter().for_each(&mut ask);
         for (address, frames) in lost {
-            frames.into_iter().for_each(|frame| give_up(address, frame));
+            for frame in frames {
+                give_up(address, frame);
+            }
         }
         next
     }

@@ -82,10 +82,10 @@ impl InetOptions {
                 };
             }
             (SOL_IP, linux::IP_PKTINFO) | (SOL_IPV6, linux::IPV6_RECVPKTINFO | linux::IPV6_2292PKTINFO) => {
-                self.packet_info = on
+                self.packet_info = on;
             }
             (SOL_IP, linux::IP_RECVTTL) | (SOL_IPV6, linux::IPV6_RECVHOPLIMIT | linux::IPV6_2292HOPLIMIT) => {
-                self.receive_ttl = on
+                self.receive_ttl = on;
             }
             (SOL_IP, linux::IP_RECVTOS) | (SOL_IPV6, linux::IPV6_RECVTCLASS) => self.receive_tos = on,
             (SOL_IP, linux::IP_RECVERR) | (SOL_IPV6, linux::IPV6_RECVERR) => self.receive_error = on,

@@ -184,17 +184,12 @@ impl SocketFile {
                 match (kind, protocol) {
                     (SocketType::Stream, 0 | TCP) => (domain, TCP, Box::new(tcp::TcpSocket::new(stack, domain))),
                     (SocketType::Datagram, 0 | UDP) => (domain, UDP, Box::new(udp::UdpSocket::new(stack, domain))),
-                    (SocketType::Raw, _) => return Err(Errno::PROTONOSUPPORT),
                     (SocketType::SequencedPacket, _) => return Err(Errno::SOCKTNOSUPPORT),
                     _ => return Err(Errno::PROTONOSUPPORT),
                 }
             }
             AF_UNIX => match protocol {
-                0 | AF_UNIX => (
-                    Domain::Unix,
-                    0,
-                    Box::new(UnixSocket::new(namespace, kind, credentials)?),
-                ),
+                0 | AF_UNIX => (Domain::Unix, 0, Box::new(UnixSocket::new(namespace, kind, credentials))),
                 _ => return Err(Errno::PROTONOSUPPORT),
             },
             AF_NETLINK => match (kind, protocol) {

@@ -57,6 +57,8 @@ impl Bound {
 pub(crate) struct Ports {
     tables: [SpinLock<HashMap<u16, Vec<Bound>>>; 2],
     next_id: AtomicU64,
+    /// Counts the ports that connections took by themselves.
+    taken: AtomicU64,
 }
 
 /// A place in the table of ports, given back when dropped.
@@ -72,6 +74,7 @@ impl Ports {
         Self {
             tables: core::array::from_fn(|_| SpinLock::new(HashMap::new())),
             next_id: AtomicU64::new(1),
+            taken: AtomicU64::new(0),
         }
     }
 
@@ -173,7 +176,8 @@ pub(crate) fn ephemeral_port(
     const PURPOSE: u64 = 4;
     let count = u64::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
     let offset = stack.secret.hash(Endpoint::new(local, 0), remote, PURPOSE, 0);
-    let first = offset.wrapping_add(stack.secret.next() & 0xff) % count;
+    // What is taken in a row is not likely to be free already.
+    let first = offset.wrapping_add(stack.ports.taken.fetch_add(1, Ordering::Relaxed)) % count;
     let table = stack.ports.table(Protocol::Tcp);
     (0..count)
         .map(|step| EPHEMERAL.start() + ((first + step) % count) as u16)

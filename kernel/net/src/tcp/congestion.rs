@@ -1,4 +1,4 @@
-//! Congestion control: CUBIC (RFC 9438) with NewReno's recovery (RFC 6582, RFC 6675), counted in bytes.
+//! Congestion control: CUBIC (RFC 9438) with the recovery of `NewReno` (RFC 6582, RFC 6675), counted in bytes.
 
 use super::rtt::SECOND;
 use super::sequence::Seq;
@@ -135,7 +135,7 @@ impl Congestion {
 fn cube_root(value: u64) -> u64 {
     let (mut low, mut high) = (0u64, 1 << 21);
     while low + 1 < high {
-        let middle = (low + high) / 2;
+        let middle = low.midpoint(high);
         if u128::from(middle).pow(3) <= u128::from(value) {
             low = middle;
         } else {

@@ -207,6 +207,7 @@ pub(super) struct Outcome {
 }
 
 /// How a connection leaves the table.
+#[derive(Clone, Copy)]
 pub(super) enum Gone {
     Closed,
     TimeWait(TimeWait),

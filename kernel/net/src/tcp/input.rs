@@ -170,7 +170,7 @@ impl Tcb {
             outcome.established = true;
         }
         self.sample_round_trip(link, segment);
-        self.una = self.una + 1;
+        self.una += 1;
         self.establish(link, segment);
         outcome.notify = true;
         true

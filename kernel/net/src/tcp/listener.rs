@@ -145,7 +145,7 @@ impl Listener {
         if segment.has(Flags::ACK) {
             match cookie::check(stack, local, remote, segment) {
                 Some(options) if !segment.has(Flags::SYN) => {
-                    self.open_by_cookie(stack, (local, remote), segment, datagram, &options)
+                    self.open_by_cookie(stack, (local, remote), segment, datagram, &options);
                 }
                 _ => super::send_reset_for(stack, local, remote, segment),
             }
@@ -156,7 +156,7 @@ impl Listener {
         }
         let limit = self.backlog().clamp(LEAST_HALF_OPEN, MOST_HALF_OPEN);
         if self.half_open.load(Ordering::Relaxed) >= limit || stack.tcp.is_under_pressure() {
-            self.answer_by_cookie(stack, local, remote, segment);
+            answer_by_cookie(stack, local, remote, segment);
             return;
         }
         let iss = initial_sequence(stack, local, remote);
@@ -177,46 +177,6 @@ impl Listener {
         let mut tcb = connection.tcb.lock();
         tcb.send_syn(&Link::new(stack, &connection));
         connection.rearm(stack, &mut tcb);
-    }
-
-    /// Answers a SYN without remembering it.
-    fn answer_by_cookie(&self, stack: &Stack, local: Endpoint, remote: Endpoint, segment: &Segment) {
-        let mss = own_mss(stack, remote);
-        let clock = ((stack.now() / MILLISECOND) as u32).wrapping_add(timestamp_offset(stack, local, remote));
-        let timestamp = segment
-            .options
-            .timestamp
-            .map(|(value, _)| (cookie::timestamp(clock, &segment.options), value));
-        let mut header = Header::new();
-        Outline {
-            local,
-            remote,
-            seq: cookie::make(stack, local, remote, segment),
-            ack: segment.seq + 1,
-            flags: Flags::SYN | Flags::ACK,
-            window: 65535,
-            options: Options {
-                mss: Some(mss),
-                window_scale: (timestamp.is_some() && segment.options.window_scale.is_some()).then_some(WINDOW_SHIFT),
-                sack_permitted: timestamp.is_some() && segment.options.sack_permitted,
-                timestamp,
-                sack: [None; 3],
-            },
-        }
-        .write(&mut header);
-        let outgoing = Outgoing {
-            source: local.address,
-            destination: remote.address,
-            protocol: protocol::TCP,
-            ttl: 64,
-            tos: 0,
-            dont_fragment: true,
-            checksum_at: Some(CHECKSUM_AT),
-            segment_size: None,
-            payload: &[],
-        };
-        // The peer tries again.
-        let _ = stack.send(header, &outgoing, &mut Path::default());
     }
 
     /// A cookie came back: the connection begins here.
@@ -250,6 +210,46 @@ impl Listener {
             connection.receive(stack, segment, datagram);
         }
     }
+}
+
+/// Answers a SYN without remembering it.
+fn answer_by_cookie(stack: &Stack, local: Endpoint, remote: Endpoint, segment: &Segment) {
+    let mss = own_mss(stack, remote);
+    let clock = ((stack.now() / MILLISECOND) as u32).wrapping_add(timestamp_offset(stack, local, remote));
+    let timestamp = segment
+        .options
+        .timestamp
+        .map(|(value, _)| (cookie::timestamp(clock, &segment.options), value));
+    let mut header = Header::new();
+    Outline {
+        local,
+        remote,
+        seq: cookie::make(stack, local, remote, segment),
+        ack: segment.seq + 1,
+        flags: Flags::SYN | Flags::ACK,
+        window: 65535,
+        options: Options {
+            mss: Some(mss),
+            window_scale: (timestamp.is_some() && segment.options.window_scale.is_some()).then_some(WINDOW_SHIFT),
+            sack_permitted: timestamp.is_some() && segment.options.sack_permitted,
+            timestamp,
+            sack: [None; 3],
+        },
+    }
+    .write(&mut header);
+    let outgoing = Outgoing {
+        source: local.address,
+        destination: remote.address,
+        protocol: protocol::TCP,
+        ttl: 64,
+        tos: 0,
+        dont_fragment: true,
+        checksum_at: Some(CHECKSUM_AT),
+        segment_size: None,
+        payload: &[],
+    };
+    // The peer tries again.
+    let _ = stack.send(header, &outgoing, &mut Path::default());
 }
 
 /// Listeners by port.

@@ -118,10 +118,10 @@ impl Connection {
             self.rearm(stack, &mut tcb);
             outcome
         };
-        self.follow(stack, outcome);
+        self.follow(stack, &outcome);
     }
 
-    fn follow(self: &Arc<Self>, stack: &Stack, outcome: Outcome) {
+    fn follow(self: &Arc<Self>, stack: &Stack, outcome: &Outcome) {
         if outcome.established
             && let Some(listener) = self.listener.as_ref().and_then(alloc::sync::Weak::upgrade)
         {

@@ -217,7 +217,7 @@ mod tests {
     proptest! {
         #[test]
         fn segments_in_any_order_make_the_stream(origin: u32, segments: Vec<(u16, u8)>) {
-            let stream: Vec<u8> = (0..70_000u32).map(|index| (index * 7 >> 3) as u8).collect();
+            let stream: Vec<u8> = (0..70_000u32).map(|index| ((index * 7) >> 3) as u8).collect();
             let origin = Seq(origin);
             let mut queue = ReceiveQueue::default();
             let mut next = origin;

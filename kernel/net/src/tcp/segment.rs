@@ -160,16 +160,14 @@ impl Options {
     /// Bytes that they take, padded to words.
     fn length(&self) -> usize {
         let blocks = self.sack.iter().flatten().count();
-        let length = if self.mss.is_some() { 4 } else { 0 }
-            + if self.window_scale.is_some() { 4 } else { 0 }
-            + if self.timestamp.is_some() { 12 } else { 0 }
-            + if self.sack_permitted && self.timestamp.is_none() {
-                4
-            } else {
-                0
-            }
-            + if blocks > 0 { 4 + 8 * blocks } else { 0 };
-        length
+        let word = |present: bool| if present { 4 } else { 0 };
+        let sack = if blocks > 0 { 4 + 8 * blocks } else { 0 };
+        let timestamp = if self.timestamp.is_some() {
+            12
+        } else {
+            word(self.sack_permitted)
+        };
+        word(self.mss.is_some()) + word(self.window_scale.is_some()) + timestamp + sack
     }
 
     fn write(&self, mut into: &mut [u8]) {

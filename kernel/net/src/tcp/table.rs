@@ -134,16 +134,16 @@ impl Table {
     /// Removes what has expired.
     pub(super) fn expire(&self, secret: &Secret, now: u64) {
         while self.next_expiry() <= now {
-            let expired = {
+            let first = {
                 let mut expiring = self.expiring.lock();
-                let expired = expiring.pop_front_if(|(expires, ..)| *expires <= now);
+                let first = expiring.pop_front_if(|(expires, ..)| *expires <= now);
                 if expiring.is_empty() && expiring.capacity() > 64 {
                     *expiring = VecDeque::new();
                 }
                 self.publish(&expiring);
-                expired
+                first
             };
-            let Some((expires, local, remote)) = expired else {
+            let Some((expires, local, remote)) = first else {
                 return;
             };
             self.remove_time_wait(secret, local, remote, Some(expires));

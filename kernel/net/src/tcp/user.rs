@@ -54,7 +54,7 @@ impl Connection {
             let mut outcome = Outcome::default();
             tcb.fail(None, &mut outcome);
             drop(tcb);
-            connection.follow(stack, outcome);
+            connection.follow(stack, &outcome);
             return Err(errno);
         }
         connection.rearm(stack, &mut tcb);

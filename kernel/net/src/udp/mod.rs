@@ -131,16 +131,14 @@ impl Udp {
 impl Binding {
     /// How well the socket suits a datagram; `None` when it does not.
     fn score(&self, local: Endpoint, remote: Endpoint, interface: Interface) -> Option<u8> {
-        let mut score = 0;
-        if self.local.address == local.address {
-            score += 2;
-        } else if !self.local.address.is_unspecified() {
-            return None;
-        } else if self.local.address.is_ipv4() != local.address.is_ipv4()
-            && (self.local.address.is_ipv4() || self.v6_only)
-        {
+        let same_family = self.local.address.is_ipv4() == local.address.is_ipv4();
+        let is_exact = self.local.address == local.address;
+        let is_wildcard =
+            self.local.address.is_unspecified() && (same_family || (self.local.address.is_ipv6() && !self.v6_only));
+        if !is_exact && !is_wildcard {
             return None;
         }
+        let mut score = if is_exact { 2 } else { 0 };
         if let Some(connected) = self.remote {
             if connected != remote {
                 return None;
@@ -153,7 +151,7 @@ impl Binding {
             }
             score += 1;
         }
-        if self.local.address.is_ipv4() == local.address.is_ipv4() {
+        if same_family {
             score += 8;
         }
         Some(score)

@@ -26,7 +26,6 @@ pub struct Namespace {
 
 impl Namespace {
     /// Without any name.
-    #[expect(clippy::new_without_default, reason = "two namespaces are rarely what is wanted")]
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             names: SpinLock::new(HashMap::new()),

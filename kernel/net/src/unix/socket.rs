@@ -42,14 +42,14 @@ pub(crate) fn pair(one: &UnixSocket, other: &UnixSocket) {
 }
 
 impl UnixSocket {
-    pub(crate) fn new(namespace: &Arc<Namespace>, kind: SocketType, credentials: Credentials) -> Result<Self, Errno> {
+    pub(crate) fn new(namespace: &Arc<Namespace>, kind: SocketType, credentials: Credentials) -> Self {
         // As on Linux, a raw one is a datagram socket.
         let kind = if kind == SocketType::Raw {
             SocketType::Datagram
         } else {
             kind
         };
-        Ok(Self::of(namespace, End::new(kind, credentials)))
+        Self::of(namespace, End::new(kind, credentials))
     }
 
     fn of(namespace: &Arc<Namespace>, end: Arc<End>) -> Self {
@@ -152,9 +152,8 @@ impl UnixSocket {
             };
             match peer.deliver(piece, usize::MAX, self.this()) {
                 Delivery::Done => done += count,
-                Delivery::Full => break,
                 Delivery::Failed(errno) if done == 0 => return Err(errno.into()),
-                Delivery::Failed(_) => break,
+                Delivery::Full | Delivery::Failed(_) => break,
             }
             if count < want {
                 break;

@@ -70,6 +70,7 @@ fn bytes(socket: &SocketFile, room: usize) -> Vec<u8> {
         .0
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "results are looked at once")]
 fn errno<T>(result: file::Result<T>) -> Option<Errno> {
     match result {
         Err(Error::Errno(errno)) => Some(errno),

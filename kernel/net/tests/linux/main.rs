@@ -1,4 +1,5 @@
 //! The stack against Linux's own network: on a TAP device, each test in a network namespace of its own.
+#![allow(unreachable_pub, reason = "nothing is reachable in a test binary")]
 #![cfg(target_os = "linux")]
 
 mod dhcp;

@@ -75,13 +75,15 @@ pub struct Impairment {
     pub reordering: u32,
 }
 
+type Waiting = (VecDeque<Vec<u8>>, Option<Vec<u8>>);
+
 struct Tap {
     device: SyncDevice,
     impairment: Impairment,
     /// State of the dice.
     dice: AtomicU32,
     /// Received frames that are still to be handed over, and the one that was held back.
-    waiting: Mutex<(VecDeque<Vec<u8>>, Option<Vec<u8>>)>,
+    waiting: Mutex<Waiting>,
     held: Mutex<Option<Vec<u8>>>,
 }
 

@@ -191,7 +191,7 @@ fn through(impairment: Impairment) {
         connection.close();
     });
     let mut stream = TcpStream::connect((GUEST, 7002)).expect("the guest listens");
-    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
+    stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a limit");
     let data = pattern(length);
     stream.write_all(&data).expect("the guest reads");
     stream.shutdown(Shutdown::Write).expect("a connection shuts down");

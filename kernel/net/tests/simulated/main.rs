@@ -1,7 +1,9 @@
 //! Two stacks on a link that loses, duplicates, corrupts and reorders, in a time of its own.
+#![allow(unreachable_pub, reason = "nothing is reachable in a test binary")]
 
 mod link;
 mod robustness;
+mod sockets;
 #[path = "../support/mod.rs"]
 mod support;
 mod transfer;

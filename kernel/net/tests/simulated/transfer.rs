@@ -113,7 +113,9 @@ fn transfer(world: &World, lengths: [usize; 2], pieces: [usize; 2], limit: u64) 
     );
     let took = world.now() - start;
     // What was sent is acknowledged, and nothing goes round for ever.
-    peers.iter().for_each(|peer| peer.socket.close());
+    for peer in &peers {
+        peer.socket.close();
+    }
     let frames = world.frames();
     world.set_faults(Faults::default());
     world.run_until(10 * MINUTE, |world| {

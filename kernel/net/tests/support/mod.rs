@@ -94,7 +94,7 @@ impl Blocking {
                 Ok(value) => return Ok(value),
                 Err(Error::Errno(errno)) => return Err(errno),
                 Err(Error::WouldBlock) => {
-                    block_on(queue.wait(ticket), Duration::from_secs(60))
+                    block_on(queue.wait(ticket), Duration::from_mins(1))
                         .expect("the socket becomes ready within a minute");
                 }
                 Err(other) => panic!("a slice gives no {other:?}"),
