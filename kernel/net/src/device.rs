@@ -1,5 +1,7 @@
 //! What the stack asks of a network card.
 
+use alloc::sync::Arc;
+
 use crate::Chunk;
 
 /// A network card that carries Ethernet frames. All methods may be called from any CPU, and [`Device::transmit`] from within
@@ -17,6 +19,10 @@ pub trait Device: Send + Sync {
     /// Hands the next received frame to `handler` and takes its buffer back; false when there is none, and from then on the next one
     /// raises an interrupt.
     fn receive(&self, handler: &mut dyn FnMut(Received<'_>)) -> bool;
+
+    /// Sets what to call when frames have come after [`Device::receive`] found none. It may be called from any CPU, with no lock held that
+    /// a method here takes.
+    fn on_receive(&self, call: Arc<dyn Fn() + Send + Sync>);
 
     /// Queues a frame; false when there is no room, and the frame is lost. It may be put off until [`Device::flush`].
     fn transmit(&self, frame: &Transmit<'_>) -> bool;

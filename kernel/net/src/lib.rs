@@ -4,7 +4,7 @@
 //! set of sockets that is walked on each poll, no SACK on the sending side and no offloads, while this kernel wants tens of thousands of
 //! connections, idle ones below 2 KiB, and locks no larger than one connection.
 //!
-//! - A [`Device`] carries frames, such as `hal`'s virtio card; [`Stack`] is the one instance above it. A task of the kernel awaits [`Stack::run`]; system calls
+//! - A [`Device`] carries frames; [`Stack`] is the one instance above it. A task of the kernel awaits [`Stack::run`]; system calls
 //!   send from where they run. Nothing runs in interrupt context.
 //! - [`SocketFile`] is what a file descriptor holds. Nothing blocks: see [`file::Error`].
 //! - Each connection has its own lock; the tables that find it are split into shards, and no lock of a table is held while data moves.
@@ -33,7 +33,6 @@ mod stack;
 mod tcp;
 mod udp;
 mod unix;
-mod virtio;
 
 pub use chunk::Chunk;
 pub use device::{Capabilities, Device, Offload, Received, Transmit};

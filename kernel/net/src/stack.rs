@@ -116,13 +116,21 @@ impl Stack {
             device,
             secret,
         });
+        if let Some(device) = &stack.device {
+            let weak = Arc::downgrade(&stack);
+            device.on_receive(Arc::new(move || {
+                if let Some(stack) = weak.upgrade() {
+                    stack.wake();
+                }
+            }));
+        }
         if let Some((address, gateway)) = configuration.address {
             stack.configure(address, gateway, None, &[], None, None);
         }
         stack
     }
 
-    /// Drives the stack for ever: received frames, timers, DHCP. Whoever sees the device's interrupt calls [`Stack::wake`].
+    /// Drives the stack for ever: received frames, timers, DHCP.
     pub async fn run(self: Arc<Self>) {
         loop {
             let ticket = self.attention.ticket();

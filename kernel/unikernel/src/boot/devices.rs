@@ -85,6 +85,10 @@ impl net::Device for Card {
         })
     }
 
+    fn on_receive(&self, call: Arc<dyn Fn() + Send + Sync>) {
+        self.0.on_receive(call);
+    }
+
     fn transmit(&self, frame: &net::Transmit<'_>) -> bool {
         let outgoing = Outgoing {
             checksum: frame.offload.checksum.map(|(start, offset)| Checksum { start, offset }),
