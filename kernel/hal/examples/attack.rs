@@ -74,16 +74,28 @@ fn from_user_mode(table: &PageTable) {
     let fault = |trap: Trap, at: usize| matches!(trap, Trap::PageFault { address, .. } if address == at);
 
     let kernel = main as *const () as usize;
-    assert!(fault(attempt(table, READ, kernel), kernel), "the kernel's code was read");
+    assert!(
+        fault(attempt(table, READ, kernel), kernel),
+        "the kernel's code was read"
+    );
     let heap = Box::leak(Box::new(0u64));
     let secret = (&raw const *heap).addr();
-    assert!(fault(attempt(table, READ, secret), secret), "the kernel's heap was read");
-    assert!(fault(attempt(table, WRITE, secret), secret), "the kernel's heap was written");
+    assert!(
+        fault(attempt(table, READ, secret), secret),
+        "the kernel's heap was read"
+    );
+    assert!(
+        fault(attempt(table, WRITE, secret), secret),
+        "the kernel's heap was written"
+    );
     assert!(fault(attempt(table, JUMP, kernel), kernel), "the kernel's code was run");
     assert!(fault(attempt(table, WRITE, CODE), CODE), "code was written");
     assert!(fault(attempt(table, JUMP, DATA), DATA), "data was run");
     assert!(fault(attempt(table, READ, 0), 0), "there is a page at zero");
-    assert!(refused(attempt(table, JUMP, USER_END + 0x10_0000)), "a jump out of the canonical addresses was not refused");
+    assert!(
+        refused(attempt(table, JUMP, USER_END + 0x10_0000)),
+        "a jump out of the canonical addresses was not refused"
+    );
     for (what, program) in [
         ("cli", &[0xfa][..]),
         ("hlt", &[0xf4]),
@@ -104,7 +116,10 @@ fn from_user_mode(table: &PageTable) {
     let mut context = UserContext::new();
     context.set_instruction_pointer(USER_END - 2);
     assert_eq!(context.run(table), Trap::SystemCall);
-    assert!(refused(context.run(table)), "the kernel went back to an address that is not the user's");
+    assert!(
+        refused(context.run(table)),
+        "the kernel went back to an address that is not the user's"
+    );
 }
 
 fn write(address: usize) {
@@ -123,6 +138,7 @@ fn execute(address: usize) {
     function();
 }
 
+#[expect(unconditional_recursion, reason = "until the stack ends")]
 fn overflow(depth: usize) {
     let filler = black_box([depth; 64]);
     overflow(filler[depth % 64] + 1);

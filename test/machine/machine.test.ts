@@ -1,0 +1,126 @@
+import { execFileSync, spawn } from "node:child_process";
+import * as path from "node:path";
+import { pathToFileURL } from "node:url";
+import { beforeAll, describe, expect, test } from "vitest";
+
+const root = path.resolve(import.meta.dirname, "../..");
+
+interface Rust {
+  cargo: string;
+  env: NodeJS.ProcessEnv;
+  bareMetal: string[];
+}
+
+interface Outcome {
+  /** The exit status that the guest gave. */
+  code: number;
+  console: string;
+}
+
+/** Builds the guests of the machine's own crate, which need no disk and no application. */
+async function buildExamples(): Promise<void> {
+  const script = pathToFileURL(path.join(root, "scripts/tools/rust.mjs")).href;
+  const { rust } = (await import(script)) as { rust: () => Promise<Rust> };
+  const { cargo, env, bareMetal } = await rust();
+  execFileSync(
+    cargo,
+    ["build", "--release", "--locked", "--package", "hal", "--examples", "--features", "guest", ...bareMetal],
+    { cwd: path.join(root, "kernel"), env, stdio: ["ignore", "ignore", "inherit"] },
+  );
+}
+
+const machines = ["q35", "pc", "microvm"] as const;
+
+function boot(
+  example: string,
+  { machine = "q35", cpu = "max", cpus = 1, memory = 32, words = "" } = {},
+): Promise<Outcome> {
+  const kernel = path.join(root, "kernel/target/x86_64-unknown-none/release/examples", example);
+  const qemu = spawn(
+    "qemu-system-x86_64",
+    [
+      ...["-accel", "tcg", "-machine", machine, "-cpu", cpu, "-smp", String(cpus), "-m", String(memory)],
+      ...["-kernel", kernel, "-append", words, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
+      ...["-serial", "stdio", "-device", "isa-debug-exit,iobase=0x501,iosize=2"],
+    ],
+    { stdio: ["ignore", "pipe", "inherit"], timeout: 60_000, killSignal: "SIGKILL" },
+  );
+  let console = "";
+  qemu.stdout.setEncoding("utf8").on("data", (text: string) => (console += text));
+  return new Promise((resolve, reject) => {
+    qemu.on("error", reject);
+    // The device ends QEMU with twice the status plus one.
+    qemu.on("close", (status) => resolve({ code: ((status ?? 0) - 1) / 2, console }));
+  });
+}
+
+beforeAll(buildExamples, 600_000);
+
+describe("the machine", () => {
+  test.each(machines)(
+    "boots on %s, runs user code and keeps time, with and without the newer CPU features",
+    async (machine) => {
+      for (const cpu of ["max", "qemu64"]) expect(await boot("smoke", { machine, cpu })).toMatchObject({ code: 7 });
+    },
+  );
+
+  test.each([8, 4096])("boots in %i MiB", async (memory) => {
+    expect(await boot("smoke", { memory })).toMatchObject({ code: 7 });
+  });
+
+  test.each(machines)("starts eight CPUs on %s, and takes pages away from all of them", async (machine) => {
+    const outcome = await boot("smoke", { machine, cpus: 8, memory: 64 });
+
+    expect(outcome).toMatchObject({ code: 7 });
+    expect(outcome.console).toContain("8 CPUs\nunmapped pages are out of reach");
+  });
+
+  test("ends with a message, a backtrace and its own status when the kernel fails", async () => {
+    const { code, console } = await boot("smoke", { words: "panic" });
+
+    expect(code).toBe(127);
+    expect(console).toMatch(/unikernel: panic: as "asked" \(.*smoke\.rs:\d+\)\nunikernel: {3}from 0x/);
+  });
+});
+
+describe("what the machine stops", () => {
+  test.each(["max", "qemu64"])(
+    "user mode from reading, writing or running what is not its own (CPU %s)",
+    async (cpu) => {
+      expect(await boot("attack", { cpu })).toMatchObject({ code: 7 });
+    },
+  );
+
+  test.each([
+    ["write-code", "page fault"],
+    ["write-constant", "page fault"],
+    ["execute-heap", "page fault"],
+    ["execute-stack", "page fault"],
+    ["read-null", "page fault"],
+    ["read-user", "page fault"],
+    ["execute-user", "page fault"],
+    ["overflow-stack", "double fault"],
+  ])("the kernel from %s", async (words, fault) => {
+    const { code, console } = await boot("attack", { words });
+
+    expect(code).toBe(127);
+    expect(console).toContain(`unikernel: panic: ${fault}`);
+    expect(console).not.toContain("succeeded");
+  });
+
+  test("nothing on a CPU without the feature: the attack itself works", async () => {
+    const { code, console } = await boot("attack", { cpu: "qemu64", words: "read-user" });
+
+    expect(code).toBe(1);
+    expect(console).toContain("the attack succeeded");
+  });
+});
+
+describe("where things are", () => {
+  test("differs from boot to boot", async () => {
+    const address = async (): Promise<string | undefined> =>
+      /address (0x[0-9a-f]+)\)/.exec((await boot("attack", { words: "write-code" })).console)?.[1];
+
+    expect(new Set([await address(), await address(), await address()]).size).toBe(3);
+  });
+});
