@@ -89,10 +89,13 @@ impl Stack {
         let mtu = device.as_ref().map_or(LOOPBACK_MTU, |device| device.mtu());
         let mac = device.as_ref().map_or([0; 6], |device| device.mac());
         let use_dhcp = device.is_some() && configuration.address.is_none();
+        let mut capabilities = device
+            .as_ref()
+            .map_or_else(Capabilities::default, |device| device.capabilities());
+        // One segment does not take a small machine's memory.
+        capabilities.segmentation = capabilities.segmentation.min(configuration.buffer_memory / 64);
         let stack = Arc::new(Self {
-            device_capabilities: device
-                .as_ref()
-                .map_or_else(Capabilities::default, |device| device.capabilities()),
+            device_capabilities: capabilities,
             mac,
             mtu: AtomicUsize::new(mtu),
             routes: SpinLock::new(Routes::default()),
@@ -218,12 +221,18 @@ impl Stack {
         }
     }
 
-    pub(crate) fn transmit(&self, frame: &Transmit<'_>) {
-        if let Some(device) = &self.device {
-            // A full queue loses the frame, as a network does.
-            device.transmit(frame);
-            self.transmitted.store(true, Ordering::Release);
+    /// Gives a frame to the device; false when it is lost because the device is full.
+    pub(crate) fn transmit(&self, frame: &Transmit<'_>) -> bool {
+        let Some(device) = &self.device else {
+            return false;
+        };
+        let mut taken = device.transmit(frame);
+        if !taken {
+            device.flush();
+            taken = device.transmit(frame);
         }
+        self.transmitted.store(true, Ordering::Release);
+        taken
     }
 
     /// Makes sure that the loop runs at `deadline`.

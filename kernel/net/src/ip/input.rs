@@ -190,6 +190,10 @@ impl Stack {
     }
 
     fn receive_datagram(&self, datagram: &Datagram<'_>) {
+        if !datagram.is_loopback && self.own_ipv4().is_none() && !dhcp::is_for_client(datagram) {
+            // Nobody could be answered.
+            return;
+        }
         match datagram.protocol {
             protocol::TCP if !datagram.is_broadcast => tcp::receive(self, datagram),
             protocol::UDP if dhcp::is_for_client(datagram) && dhcp::receive(self, datagram) => {}

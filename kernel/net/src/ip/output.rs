@@ -72,7 +72,7 @@ impl Stack {
         }
     }
 
-    /// Sends a packet. What the network loses is no error here.
+    /// Sends a packet. What the network loses is no error here; `ENOBUFS` means that the device is full.
     pub(crate) fn send(&self, mut header: Header, outgoing: &Outgoing<'_>, path: &mut Path) -> Result<(), Errno> {
         let routes_generation = self.routes_generation.load(Ordering::Relaxed);
         if path.hop.is_none() || path.generation.0 != routes_generation {
@@ -117,8 +117,7 @@ impl Stack {
             checksum: offload_checksum.map(|at| ((ETHERNET_HEADER + IPV4_HEADER) as u16, at)),
             segment_size: outgoing.segment_size,
         };
-        self.send_ethernet(header, outgoing.payload, offload, path);
-        Ok(())
+        self.send_ethernet(header, outgoing.payload, offload, path)
     }
 
     /// Computes the checksum, or prepares it for the device and returns its place.
@@ -171,13 +170,19 @@ impl Stack {
             let more = if end < whole.len() { 0x2000 } else { 0 };
             let mut header = Header::new();
             prepend_ipv4(&mut header, outgoing, end - start, ident, more | (start / 8) as u16)?;
-            self.send_ethernet(header, &[whole.slice(start, end)], Offload::default(), path);
+            self.send_ethernet(header, &[whole.slice(start, end)], Offload::default(), path)?;
         }
         Ok(())
     }
 
-    /// Puts the Ethernet header in front and sends, or lets the frame wait for the neighbour's address.
-    fn send_ethernet(&self, mut header: Header, payload: &[Chunk], offload: Offload, path: &mut Path) {
+    /// Puts the Ethernet header in front and sends, or lets the frame wait for the neighbour's address. `ENOBUFS` when the device is full.
+    fn send_ethernet(
+        &self,
+        mut header: Header,
+        payload: &[Chunk],
+        offload: Offload,
+        path: &mut Path,
+    ) -> Result<(), Errno> {
         let generation = self.neighbours.generation();
         let now = self.now();
         let mut waits = None;
@@ -212,7 +217,8 @@ impl Stack {
             offload,
         };
         match waits {
-            None => self.transmit(&transmit),
+            None if self.transmit(&transmit) => {}
+            None => return Err(Errno::NOBUFS),
             // Its checksum must be whole by then, and it is not cut any more: TCP sends again what is lost here.
             Some(_) if offload.segment_size.is_some() => {}
             Some(address) => {
@@ -227,6 +233,7 @@ impl Stack {
                 self.wake_at(now + 1_000_000_000);
             }
         }
+        Ok(())
     }
 
     /// Asks who has `address`.
@@ -270,8 +277,7 @@ impl Stack {
             checksum: offload.map(|at| ((ETHERNET_HEADER + IPV4_HEADER) as u16, at)),
             segment_size: None,
         };
-        self.send_ethernet(header, outgoing.payload, offload, &mut path);
-        Ok(())
+        self.send_ethernet(header, outgoing.payload, offload, &mut path)
     }
 
     fn next_ident(&self) -> u16 {

@@ -175,6 +175,8 @@ pub(super) struct Tcb {
     pub(super) delayed_ack: u64,
     pub(super) keep_alive: u64,
     pub(super) close: u64,
+    /// When to try again after the device was full.
+    pub(super) busy: u64,
     /// What the timers' table has.
     pub(super) armed: u64,
     pub(super) keep_probes: u8,
@@ -319,6 +321,7 @@ impl Tcb {
             delayed_ack: NEVER,
             keep_alive: NEVER,
             close: NEVER,
+            busy: NEVER,
             armed: NEVER,
             keep_probes: 0,
             last_received: now,
@@ -451,6 +454,7 @@ impl Tcb {
         self.delayed_ack = NEVER;
         self.keep_alive = NEVER;
         self.close = NEVER;
+        self.busy = NEVER;
     }
 
     /// Both directions are done: a small entry keeps the ends for a while.

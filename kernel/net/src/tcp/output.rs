@@ -1,5 +1,7 @@
 //! Segments on their way out: what to send now, and what to hold back.
 
+use abi::Errno;
+
 use super::congestion::Phase;
 use super::connection::{Link, Outcome, Retransmit, State, Tcb, WINDOW_SHIFT, own_mss};
 use super::rtt::{MILLISECOND, SECOND};
@@ -13,6 +15,8 @@ use crate::stack::NEVER;
 
 /// How long `TCP_CORK` and `MSG_MORE` hold data back.
 const CORK_TIMEOUT: u64 = 200 * MILLISECOND;
+/// How long to leave a full device alone.
+const BUSY_RETRY: u64 = MILLISECOND;
 /// Bytes of the largest segment that a device cuts or the loopback interface carries.
 const LARGEST_SEGMENT: usize = 65535 - 120;
 
@@ -37,10 +41,13 @@ impl Tcb {
 
     /// Sends one segment when the rules let it; false when there is nothing more to send now.
     fn send_one(&mut self, link: &Link<'_>) -> bool {
+        if self.busy != NEVER {
+            return false;
+        }
         if matches!(self.congestion.phase, Phase::Recovery { .. }) && self.resend_lost(link) {
             return true;
         }
-        self.send_next(link)
+        self.busy == NEVER && self.send_next(link)
     }
 
     /// In recovery: sends the next segment that counts as lost again (`NextSeg` of RFC 6675, rules 1 and 3).
@@ -56,13 +63,15 @@ impl Tcb {
             return false;
         }
         let length = end.since(start).min(self.mss);
+        if !self.retransmit_range(link, start, length) {
+            return false;
+        }
         self.resent = start + length;
-        self.retransmit_range(link, start, length);
         true
     }
 
-    /// Sends bytes again.
-    pub(super) fn retransmit_range(&mut self, link: &Link<'_>, start: Seq, length: usize) {
+    /// Sends bytes again; false when the device is full.
+    pub(super) fn retransmit_range(&mut self, link: &Link<'_>, start: Seq, length: usize) -> bool {
         self.retransmissions += 1;
         // Karn's algorithm: what was sent twice gives no sample.
         self.timed = None;
@@ -71,7 +80,7 @@ impl Tcb {
         if length > data && self.fin_sent() {
             flags |= Flags::FIN;
         }
-        self.emit_data(link, start, data, flags);
+        self.emit_data(link, start, data, flags)
     }
 
     /// Sends the next segment from `next` on.
@@ -135,7 +144,9 @@ impl Tcb {
         if fin {
             flags |= Flags::FIN;
         }
-        self.emit_data(link, seq, length, flags);
+        if !self.emit_data(link, seq, length, flags) {
+            return false;
+        }
         if again {
             self.retransmissions += 1;
             self.timed = None;
@@ -173,15 +184,15 @@ impl Tcb {
         most - most % self.mss
     }
 
-    /// Sends `length` bytes from `seq` on.
-    pub(super) fn emit_data(&mut self, link: &Link<'_>, seq: Seq, length: usize, flags: Flags) {
+    /// Sends `length` bytes from `seq` on; false when the device is full.
+    pub(super) fn emit_data(&mut self, link: &Link<'_>, seq: Seq, length: usize, flags: Flags) -> bool {
         let gathered = if length > 0 {
             self.send.gather(seq.since(self.data_start()), length)
         } else {
             Gathered::new()
         };
         let outline = self.outline(link, seq, flags);
-        self.transmit(link, &outline, &gathered);
+        self.transmit(link, &outline, &gathered)
     }
 
     fn outline(&mut self, link: &Link<'_>, seq: Seq, flags: Flags) -> Outline {
@@ -206,7 +217,7 @@ impl Tcb {
         }
     }
 
-    fn transmit(&mut self, link: &Link<'_>, outline: &Outline, payload: &[Chunk]) {
+    fn transmit(&mut self, link: &Link<'_>, outline: &Outline, payload: &[Chunk]) -> bool {
         let mut header = Header::new();
         outline.write(&mut header);
         let length: usize = payload.iter().map(|chunk| chunk.len()).sum();
@@ -223,15 +234,25 @@ impl Tcb {
         };
         self.last_sent = link.now;
         self.segments.0 = self.segments.0.wrapping_add(1);
-        // What cannot be sent now is lost to the timers.
-        if let Err(errno) = link.stack.send(header, &outgoing, &mut self.path) {
-            self.soft_error = Some(errno);
+        match link.stack.send(header, &outgoing, &mut self.path) {
+            Ok(()) => true,
+            Err(Errno::NOBUFS) => {
+                self.busy = link.now + BUSY_RETRY;
+                self.ack_now = true;
+                false
+            }
+            // The timers see to it.
+            Err(errno) => {
+                self.soft_error = Some(errno);
+                true
+            }
         }
     }
 
     /// Sends an acknowledgement without data, with what arrived out of order.
     pub(super) fn send_ack(&mut self, link: &Link<'_>) {
-        let mut outline = self.outline(link, self.next.max(self.una), Flags::ACK);
+        // Not from `next`, which a time-out moves back: the peer would take the acknowledgement for an old one.
+        let mut outline = self.outline(link, self.max, Flags::ACK);
         if self.sack && self.receive.has_gap() {
             outline.options.sack = self.receive.blocks(self.latest);
         }
@@ -284,7 +305,7 @@ impl Tcb {
 
     /// Sends a reset that the peer believes.
     pub(super) fn send_reset(&mut self, link: &Link<'_>) {
-        let outline = self.outline(link, self.next.max(self.una), Flags::RST | Flags::ACK);
+        let outline = self.outline(link, self.max, Flags::RST | Flags::ACK);
         self.transmit(link, &outline, &[]);
     }
 

@@ -88,6 +88,7 @@ impl Tcb {
             .min(self.delayed_ack)
             .min(self.keep_alive)
             .min(self.close)
+            .min(self.busy)
     }
 
     /// Does what is due.
@@ -96,6 +97,14 @@ impl Tcb {
         if link.now >= self.close {
             self.fail(None, &mut outcome);
             return outcome;
+        }
+        if link.now >= self.busy {
+            self.busy = NEVER;
+            if matches!(self.state, State::SynSent | State::SynReceived) {
+                self.send_syn(link);
+            } else {
+                self.output(link);
+            }
         }
         if link.now >= self.delayed_ack {
             self.send_ack(link);

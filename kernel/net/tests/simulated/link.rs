@@ -37,6 +37,8 @@ pub struct Faults {
     pub corruption: u32,
     /// Frames that take up to ten times as long.
     pub delay: u32,
+    /// Frames that the device refuses.
+    pub refusal: u32,
 }
 
 /// A frame on its way: when it arrives, its number, at which end.
@@ -122,6 +124,13 @@ impl Device for End {
     }
 
     fn transmit(&self, frame: &Transmit<'_>) -> bool {
+        {
+            let mut wire = self.wire.lock().expect("no test panics with it");
+            let refusal = wire.faults.refusal;
+            if wire.happens(refusal) {
+                return false;
+            }
+        }
         let mut bytes = vec![0; frame.length()];
         frame.copy_to(&mut bytes);
         let frames = match frame.offload.segment_size {

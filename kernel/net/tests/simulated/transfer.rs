@@ -135,13 +135,13 @@ proptest! {
     #[test]
     fn bytes_arrive_whole_whatever_the_link_does(
         seed: u64,
-        loss in 0u32..150, duplication in 0u32..100, corruption in 0u32..30, delay in 0u32..300,
+        loss in 0u32..150, duplication in 0u32..100, corruption in 0u32..30, delay in 0u32..300, refusal in 0u32..500,
         lengths in [0usize..300_000, 0usize..300_000],
         pieces in [1usize..20_000, 1usize..20_000],
         transmit_checksum: bool, segmentation in prop::sample::select(vec![0, 20_000, 65_000]),
         memory in prop::sample::select(vec![0, 1 << 20, 16 << 20]),
     ) {
-        let faults = Faults { loss, duplication, corruption, delay };
+        let faults = Faults { loss, duplication, corruption, delay, refusal };
         let capabilities = Capabilities { transmit_checksum: transmit_checksum || segmentation > 0, segmentation };
         let world = World::new(seed, faults, capabilities, memory);
         transfer(&world, lengths, pieces, 60 * MINUTE);
@@ -166,6 +166,17 @@ fn some_loss_costs_no_timeouts() {
     let took = transfer(&world, [2_000_000, 0], [65536, 65536], MINUTE);
     // 1400 segments, some 14 lost ones: recovery by SACK takes a round trip, a time-out 200 ms or more.
     assert!(took < 1500 * MILLISECOND, "{} ms", took / MILLISECOND);
+}
+
+#[test]
+fn a_full_device_loses_nothing() {
+    let faults = Faults {
+        refusal: 700,
+        ..Faults::default()
+    };
+    let world = World::new(7, faults, Capabilities::default(), 64 << 20);
+    let took = transfer(&world, [2_000_000, 0], [65536, 65536], MINUTE);
+    assert!(took < 3000 * MILLISECOND, "{} ms", took / MILLISECOND);
 }
 
 #[test]
