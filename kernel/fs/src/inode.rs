@@ -23,6 +23,16 @@ pub trait Inode: Any + Send + Sync {
     /// What `stat(2)` reports.
     fn status(&self) -> Result<Status>;
 
+    /// The part of [`Inode::status`] that permissions are checked with, at each step of a path.
+    fn ownership(&self) -> Result<Ownership> {
+        let status = self.status()?;
+        Ok(Ownership {
+            permissions: status.permissions,
+            uid: status.uid,
+            gid: status.gid,
+        })
+    }
+
     /// The file system that it is part of.
     fn file_system(&self) -> Arc<dyn FileSystem>;
 
@@ -171,6 +181,17 @@ pub trait FileSystem: Send + Sync {
 
     /// What `statfs(2)` reports.
     fn statistics(&self) -> Statistics;
+}
+
+/// Whose a file is, and who may do what with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Ownership {
+    /// Permission bits.
+    pub permissions: u16,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
 }
 
 /// What `statfs(2)` reports of a file system. Zeroes where there is no limit.

@@ -30,7 +30,7 @@ pub mod vfs;
 pub use block::{BlockDevice, Transfer};
 pub use cache::{CachedPages, reclaim, reclaim_mapped};
 pub use inode::{
-    AttributeChange, FileSystem, Inode, Link, NewInode, NewKind, RenameMode, Statistics, XattrMode,
+    AttributeChange, FileSystem, Inode, Link, NewInode, NewKind, Ownership, RenameMode, Statistics, XattrMode,
     allocate_device_number,
 };
 pub use mapping::{Unmap, set_unmap};

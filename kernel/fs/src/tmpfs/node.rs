@@ -14,7 +14,7 @@ use hal::sync::{SpinLock, SpinLockGuard};
 use super::Tmpfs;
 use super::directory::Directory;
 use super::regular::Regular;
-use crate::inode::{AttributeChange, FileSystem, Inode, Link, NewInode, NewKind, RenameMode, XattrMode};
+use crate::inode::{AttributeChange, FileSystem, Inode, Link, NewInode, NewKind, Ownership, RenameMode, XattrMode};
 
 /// A file in memory, or what differs from a file of the lower file system.
 pub struct Node {
@@ -242,6 +242,15 @@ impl Inode for Node {
             accessed: attributes.accessed,
             modified: attributes.modified,
             changed: attributes.changed,
+        })
+    }
+
+    fn ownership(&self) -> Result<Ownership> {
+        let attributes = self.attributes.lock();
+        Ok(Ownership {
+            permissions: attributes.permissions,
+            uid: attributes.uid,
+            gid: attributes.gid,
         })
     }
 

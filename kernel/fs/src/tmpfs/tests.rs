@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use abi::Errno;
-use file::{BytesSink, BytesSource, Error, Pages};
+use file::{BytesSink, BytesSource, Error};
 use hal::mem::PAGE_SIZE;
 
 use super::{Node, Options, Seals, Tmpfs};

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use bitflags::bitflags;
 use file::{FileType, Status};
 
+use crate::inode::Ownership;
+
 bitflags! {
     /// What somebody wants to do with a file, with the values of `access(2)`.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,22 +80,33 @@ impl Credentials {
 
     /// `EACCES` unless the permission bits or a capability allow it.
     pub fn check(&self, status: &Status, access: Access) -> Result<(), Errno> {
+        let ownership = Ownership {
+            permissions: status.permissions,
+            uid: status.uid,
+            gid: status.gid,
+        };
+        self.check_ownership(status.file_type, ownership, access)
+    }
+
+    /// As [`Credentials::check`], for a file of this type.
+    pub fn check_ownership(&self, file_type: FileType, ownership: Ownership, access: Access) -> Result<(), Errno> {
+        let Ownership { permissions, uid, gid } = ownership;
         let bits = match () {
-            () if self.user == status.uid => status.permissions >> 6,
-            () if self.is_member(status.gid) => status.permissions >> 3,
-            () => status.permissions,
+            () if self.user == uid => permissions >> 6,
+            () if self.is_member(gid) => permissions >> 3,
+            () => permissions,
         };
         if Access::from_bits_truncate(bits as u8 & 7).contains(access) {
             return Ok(());
         }
-        let directory = status.file_type == FileType::Directory;
+        let directory = file_type == FileType::Directory;
         let reads_only = if directory {
             !access.contains(Access::WRITE)
         } else {
             access == Access::READ
         };
         // Nobody executes what has no execute bit at all.
-        let overridable = directory || !access.contains(Access::EXECUTE) || status.permissions & 0o111 != 0;
+        let overridable = directory || !access.contains(Access::EXECUTE) || permissions & 0o111 != 0;
         if reads_only && self.can(Capabilities::DAC_READ_SEARCH) || overridable && self.can(Capabilities::DAC_OVERRIDE)
         {
             return Ok(());

@@ -1,12 +1,13 @@
 //! Path resolution.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::Errno;
 use bitflags::bitflags;
 use file::{FileType, Result};
 
-use super::{Access, Context, Place};
+use super::{Access, Context, Dentry, Place};
 use crate::inode::Link;
 
 /// Symbolic links that one resolution follows.
@@ -115,19 +116,24 @@ impl<'a> Walk<'a> {
                 return Ok(Last::Root);
             }
             let length = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
-            let name = rest[..length].to_vec();
+            let start = self.done;
             self.done += length;
             let slash = self.done < self.path.len();
             self.check_search()?;
             let at_end = self.path[self.done..].iter().all(|&byte| byte == b'/');
-            match (name.as_slice(), at_end) {
+            let name = &self.path[start..self.done];
+            match (name, at_end) {
                 (b".", true) => return Ok(Last::Dot),
                 (b"..", true) => return Ok(Last::DotDot),
-                (_, true) => return Ok(Last::Name { name, slash }),
+                (_, true) => {
+                    let name = name.to_vec();
+                    return Ok(Last::Name { name, slash });
+                }
                 (b".", false) => {}
                 (b"..", false) => self.up()?,
                 (_, false) => {
-                    if !self.down(&name, true)? && !self.place.dentry.is_directory() {
+                    let child = self.place.dentry.child(name)?;
+                    if !self.enter(child, true)? && !self.place.dentry.is_directory() {
                         return Err(Errno::NOTDIR.into());
                     }
                 }
@@ -146,21 +152,33 @@ impl<'a> Walk<'a> {
         if inode.file_type() != FileType::Directory {
             return Err(Errno::NOTDIR.into());
         }
-        Ok(self.context.credentials.check(&inode.status()?, Access::EXECUTE)?)
+        let ownership = inode.ownership()?;
+        Ok(self
+            .context
+            .credentials
+            .check_ownership(FileType::Directory, ownership, Access::EXECUTE)?)
     }
 
     /// Goes to an entry; `ENOENT` when there is none. With `follow`, a symbolic link puts its target in front of what is left of the path: true is returned, and
     /// the walk goes on from there.
     pub(super) fn down(&mut self, name: &[u8], follow: bool) -> Result<bool> {
         let child = self.place.dentry.child(name)?;
+        self.enter(child, follow)
+    }
+
+    fn enter(&mut self, child: Arc<Dentry>, follow: bool) -> Result<bool> {
         let inode = child.inode()?;
         if follow && inode.file_type() == FileType::Symlink {
             self.follow(inode.follow()?)?;
             return Ok(true);
         }
-        let next = self.context.namespace.enter(self.place.with(child));
-        self.check_mount(&next)?;
-        self.place = next;
+        if child.is_mount_point() {
+            let next = self.context.namespace.enter(self.place.with(child));
+            self.check_mount(&next)?;
+            self.place = next;
+        } else {
+            self.place.dentry = child;
+        }
         Ok(false)
     }
 
@@ -217,7 +235,7 @@ impl<'a> Walk<'a> {
                 }
                 return Ok(());
             }
-            if !alloc::sync::Arc::ptr_eq(&place.dentry, &place.mount.root) {
+            if !Arc::ptr_eq(&place.dentry, &place.mount.root) {
                 break;
             }
             match place.mount.attached() {
