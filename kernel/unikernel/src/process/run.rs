@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::sync::atomic::Ordering;
 use core::task::Poll;
 
@@ -48,9 +48,9 @@ pub fn start_thread(thread: Arc<Thread>, context: UserContext, tid_stores: [Opti
     }));
 }
 
-/// Waits for a future of a system call. The CPU may run other threads meanwhile, so the extended state leaves it first.
-pub(crate) async fn parked<F: Future>(context: &mut UserContext, future: F) -> F::Output {
-    let mut future = pin!(future);
+/// Waits for a future of a system call, pinned where it was made: it has kilobytes, too many to move on each call. The CPU may run other
+/// threads meanwhile, so the extended state leaves it first.
+pub(crate) async fn parked<F: Future>(context: &mut UserContext, mut future: Pin<&mut F>) -> F::Output {
     poll_fn(|task| match future.as_mut().poll(task) {
         Poll::Ready(value) => Poll::Ready(value),
         Poll::Pending => {
@@ -94,7 +94,7 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
             Trap::Interrupt => {
                 crate::scheduler::serve_devices();
                 if task::has_ready() && crate::scheduler::slice_is_over() {
-                    parked(&mut context, task::yield_now()).await;
+                    parked(&mut context, pin!(task::yield_now())).await;
                 }
             }
         }
@@ -108,7 +108,7 @@ async fn system_call(thread: &Arc<Thread>, context: &mut UserContext) -> Option<
         arguments,
         stack_pointer: context.stack_pointer(),
     };
-    match parked(context, syscall::dispatch(thread, &call)).await {
+    match parked(context, pin!(syscall::dispatch(thread, &call))).await {
         Ok(value) => context.set_return_value(value as isize),
         Err(Error::Errno(errno)) => context.set_return_value(errno.to_return_value()),
         Err(Error::Interrupted(restart)) => return Some(InterruptedCall { number, restart }),
@@ -129,7 +129,7 @@ async fn page_fault(thread: &Arc<Thread>, context: &mut UserContext, address: us
     let failure = match thread.memory.fault(address, attempt, limit) {
         Ok(()) => return,
         Err(FaultError::Pending(completion)) => {
-            parked(context, completion).await;
+            parked(context, pin!(completion)).await;
             // The instruction runs again and finds the page, or faults anew.
             return;
         }

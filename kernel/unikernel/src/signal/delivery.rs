@@ -1,6 +1,7 @@
 //! Delivering signals to a thread on its way to user mode.
 
 use alloc::sync::Arc;
+use core::pin::pin;
 
 use abi::Errno;
 
@@ -73,7 +74,7 @@ async fn enter_handler(
     let saved = thread.saved_mask.lock().take().unwrap_or(blocked);
     let stack = *thread.alternate_stack.lock();
     let frame = Frame::new(context, *thread.fault.lock(), info, action, saved, &stack);
-    parked(context, frame.store(&thread.memory)).await?;
+    parked(context, pin!(frame.store(&thread.memory))).await?;
     frame.enter(context, signal, action);
     if stack.flags & linux_raw_sys::general::SS_AUTODISARM != 0 && stack.is_enabled() {
         *thread.alternate_stack.lock() = crate::process::AlternateStack::DISABLED;
