@@ -200,7 +200,7 @@ impl Stack {
                     }
                     Lookup::Wait => waits = Some(address),
                 },
-                _ => path.mac = BROADCAST,
+                _ => path.mac = group_mac(header.bytes()),
             }
             if waits.is_none() {
                 path.generation.1 = generation;
@@ -282,6 +282,14 @@ impl Stack {
 
     fn next_ident(&self) -> u16 {
         self.ident.fetch_add(1, Ordering::Relaxed) as u16
+    }
+}
+
+/// The hardware address of the group or of all that an IPv4 packet goes to (RFC 1112 section 6.4).
+fn group_mac(packet: &[u8]) -> [u8; 6] {
+    match packet.get(16..20) {
+        Some(&[224..=239, second, third, fourth]) => [0x01, 0x00, 0x5e, second & 0x7f, third, fourth],
+        _ => BROADCAST,
     }
 }
 

@@ -338,7 +338,11 @@ impl Tcb {
     /// The right edge that memory allows.
     pub(super) fn possible_edge(&self, link: &Link<'_>) -> Seq {
         let capacity = link.stack.tcp.receive_capacity(self.receive_capacity, self.mss);
-        self.receive_next + capacity.saturating_sub(self.receive.len())
+        let clamp = match self.settings.window_clamp {
+            0 => usize::MAX,
+            clamp => clamp as usize,
+        };
+        self.receive_next + capacity.saturating_sub(self.receive.len()).min(clamp)
     }
 
     /// Sets the retransmission timer to what is on its way, or what cannot go.
