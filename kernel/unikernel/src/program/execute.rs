@@ -10,7 +10,7 @@ use file::FileType;
 use fs::vfs::{Access, Context, Lookup, MountFlags, Place};
 
 use super::elf::Malformed;
-use super::{Executable, LoadError, Start, build_stack, load, read_exact};
+use super::{Executable, LoadError, Start, build_stack, load, map_vdso, read_exact};
 use crate::memory::{AddressSpace, AreaName};
 use crate::process::{Credentials, Program};
 use hal::user::UserContext;
@@ -197,7 +197,7 @@ pub async fn prepare(
     let start = Start {
         program: &image,
         interpreter_base,
-        vdso: None,
+        vdso: map_vdso(&memory).map_err(ExecuteError::Other)?,
         path: &run_path,
         arguments: &arguments,
         environment: &environment,

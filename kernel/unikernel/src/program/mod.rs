@@ -5,9 +5,11 @@ mod execute;
 mod load;
 mod reader;
 mod stack;
+mod vdso;
 
 pub use elf::{Elf, Kind, LoadSegment, Malformed};
 pub use execute::{ExecuteError, Prepared, prepare};
 pub use load::{Executable, Image, LoadError, load};
 pub use reader::read_exact;
 pub use stack::{Start, build_stack};
+pub use vdso::map_vdso;
