@@ -76,6 +76,9 @@ async fn run(devices: Devices) {
         set_host_name(name.clone().into_bytes());
     }
 
+    // After the host name, which DHCP tells the network.
+    crate::network::start(devices.network.map(|card| Arc::new(Card(card)) as Arc<dyn net::Device>));
+
     let folder = config
         .root
         .path
