@@ -1,0 +1,57 @@
+// What the conformance programs share. Each prints what its calls return, one line a call, and nothing that may differ from one correct kernel to
+// the next. The same binary must print the same on Linux and in a guest.
+#pragma once
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+// Prints a call, its result and its error.
+#define SHOW(call)                                                                                                     \
+  ({                                                                                                                   \
+    errno = 0;                                                                                                         \
+    long result_ = (long)(call);                                                                                       \
+    if (result_ == -1)                                                                                                 \
+      printf("%s = -1 %s\n", #call, strerrorname_np(errno) ? strerrorname_np(errno) : "?");                            \
+    else                                                                                                               \
+      printf("%s = %ld\n", #call, result_);                                                                            \
+    result_;                                                                                                           \
+  })
+
+// Prints a name and a number.
+#define VALUE(expression) printf("%s: %ld\n", #expression, (long)(expression))
+
+// Prints whether a call fails, without its result, which may differ (a descriptor, an address).
+#define WORKS(call)                                                                                                    \
+  ({                                                                                                                   \
+    errno = 0;                                                                                                         \
+    long result_ = (long)(call);                                                                                       \
+    printf("%s %s\n", #call, result_ >= 0 ? "works" : strerrorname_np(errno));                                         \
+    result_;                                                                                                           \
+  })
+
+// A fresh working directory.
+static inline void enter_scratch(void) {
+  static char template[] = "/tmp/conformance-XXXXXX";
+  if (!mkdtemp(template) || chdir(template)) {
+    perror(template);
+    exit(1);
+  }
+  umask(022);
+}
+
+static inline long milliseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}

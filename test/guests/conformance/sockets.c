@@ -1,0 +1,246 @@
+// Sockets on the loopback interface and in the file system.
+#include "show.h"
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static volatile sig_atomic_t broken;
+static void on_pipe(int signal) { broken = signal; }
+
+static void show_ready(const char *what, int descriptor, short events) {
+  struct pollfd poll_one = {descriptor, events, 0};
+  poll(&poll_one, 1, 500);
+  printf("%s: %x\n", what, poll_one.revents);
+}
+
+static int number_option(int descriptor, int level, int name) {
+  int value = -1;
+  socklen_t length = sizeof value;
+  getsockopt(descriptor, level, name, &value, &length);
+  return value;
+}
+
+static void streams(int domain) {
+  char buffer[64];
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } address = {0};
+  socklen_t length = domain == AF_INET ? sizeof address.v4 : sizeof address.v6;
+  address.any.sa_family = domain;
+  if (domain == AF_INET)
+    address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  else
+    address.v6.sin6_addr = in6addr_loopback;
+  int listener = socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int on = 1;
+  SHOW(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
+  VALUE(number_option(listener, SOL_SOCKET, SO_TYPE));
+  VALUE(number_option(listener, SOL_SOCKET, SO_ERROR));
+  VALUE(number_option(listener, SOL_SOCKET, SO_ACCEPTCONN));
+  SHOW(accept(listener, NULL, NULL));
+  SHOW(bind(listener, &address.any, length));
+  SHOW(bind(listener, &address.any, length));
+  SHOW(listen(listener, 5));
+  VALUE(number_option(listener, SOL_SOCKET, SO_ACCEPTCONN));
+  SHOW(getsockname(listener, &address.any, &length));
+  VALUE(address.v4.sin_port != 0);
+  int taken = socket(domain, SOCK_STREAM, 0);
+  SHOW(bind(taken, &address.any, length));
+  close(taken);
+  fcntl(listener, F_SETFL, O_NONBLOCK);
+  SHOW(accept(listener, NULL, NULL));
+  int client = socket(domain, SOCK_STREAM, 0);
+  SHOW(getpeername(client, &address.any, &length));
+  SHOW(send(client, "x", 1, MSG_NOSIGNAL));
+  SHOW(recv(client, buffer, 1, 0));
+  SHOW(connect(client, &address.any, length));
+  SHOW(connect(client, &address.any, length));
+  show_ready("listener", listener, POLLIN);
+  int server = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  VALUE(server >= 0);
+  VALUE((fcntl(server, F_GETFL) & O_NONBLOCK) != 0);
+  SHOW(setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
+  VALUE(number_option(client, IPPROTO_TCP, TCP_NODELAY));
+  SHOW(setsockopt(client, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on));
+  SHOW(setsockopt(client, SOL_SOCKET, 9999, &on, sizeof on));
+  SHOW(recv(server, buffer, 10, 0));
+  show_ready("server", server, POLLIN | POLLOUT | POLLRDHUP);
+  SHOW(send(client, "hello", 5, 0));
+  show_ready("server with data", server, POLLIN | POLLOUT);
+  int available = 0;
+  SHOW(ioctl(server, FIONREAD, &available));
+  VALUE(available);
+  SHOW(recv(server, buffer, 3, MSG_PEEK));
+  SHOW(recv(server, buffer, 3, 0));
+  SHOW(read(server, buffer, 10));
+  struct timeval limit = {0, 30000};
+  SHOW(setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
+  SHOW(recv(client, buffer, 1, 0));
+  SHOW(write(server, "abcdef", 6));
+  SHOW(recv(client, buffer, 6, MSG_WAITALL));
+  SHOW(shutdown(client, SHUT_WR));
+  show_ready("server at the end", server, POLLIN | POLLRDHUP);
+  SHOW(read(server, buffer, 10));
+  signal(SIGPIPE, on_pipe);
+  SHOW(write(client, "x", 1));
+  VALUE(broken == SIGPIPE);
+  broken = 0;
+  SHOW(send(client, "x", 1, MSG_NOSIGNAL));
+  VALUE(broken);
+  SHOW(write(server, "still", 5));
+  SHOW(read(client, buffer, 10));
+  SHOW(shutdown(server, SHUT_WR));
+  show_ready("client at the end", client, POLLIN | POLLRDHUP);
+  SHOW(read(client, buffer, 10));
+  SHOW(shutdown(client, 9));
+  SHOW(close(server));
+  SHOW(close(client));
+  SHOW(close(listener));
+  client = socket(domain, SOCK_STREAM, 0);
+  SHOW(connect(client, &address.any, length));
+  close(client);
+  client = socket(domain, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  int result = connect(client, &address.any, length);
+  VALUE(result == -1 && (errno == EINPROGRESS || errno == ECONNREFUSED));
+  close(client);
+}
+
+static void datagrams(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, from;
+  socklen_t length = sizeof address;
+  char buffer[64];
+  int receiver = socket(AF_INET, SOCK_DGRAM, 0), sender = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+  SHOW(bind(receiver, (struct sockaddr *)&address, length));
+  SHOW(getsockname(receiver, (struct sockaddr *)&address, &length));
+  SHOW(listen(receiver, 1));
+  SHOW(send(sender, "x", 1, 0));
+  SHOW(recv(sender, buffer, 1, 0));
+  SHOW(sendto(sender, "first", 5, 0, (struct sockaddr *)&address, length));
+  SHOW(sendto(sender, "", 0, 0, (struct sockaddr *)&address, length));
+  SHOW(connect(sender, (struct sockaddr *)&address, length));
+  SHOW(send(sender, "third", 5, 0));
+  length = sizeof from;
+  SHOW(recvfrom(receiver, buffer, 3, MSG_TRUNC, (struct sockaddr *)&from, &length));
+  VALUE(length);
+  VALUE(from.sin_family == AF_INET && from.sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+  SHOW(recv(receiver, buffer, 64, 0));
+  struct iovec vectors[2] = {{buffer, 2}, {buffer + 8, 1}};
+  struct msghdr message = {.msg_iov = vectors, .msg_iovlen = 2, .msg_name = &from, .msg_namelen = sizeof from};
+  SHOW(recvmsg(receiver, &message, 0));
+  VALUE(message.msg_flags == MSG_TRUNC);
+  struct mmsghdr several[3] = {0};
+  for (int index = 0; index < 3; index++) {
+    several[index].msg_hdr.msg_iov = vectors;
+    several[index].msg_hdr.msg_iovlen = 1;
+  }
+  SHOW(sendmmsg(sender, several, 3, 0));
+  SHOW(recvmmsg(receiver, several, 3, MSG_WAITFORONE, NULL));
+  VALUE(several[2].msg_len);
+  SHOW(recv(receiver, buffer, 1, MSG_DONTWAIT));
+  close(receiver);
+  SHOW(send(sender, "x", 1, 0));
+  SHOW(send(sender, "x", 1, 0));
+  close(sender);
+}
+
+static void unix_sockets(void) {
+  char buffer[64];
+  int pair[2];
+  SHOW(socketpair(AF_INET, SOCK_STREAM, 0, pair));
+  SHOW(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair));
+  SHOW(read(pair[0], buffer, 1));
+  SHOW(write(pair[0], "pair", 4));
+  SHOW(read(pair[1], buffer, 10));
+  int passed[2];
+  if (pipe(passed)) return;
+  char control[CMSG_SPACE(2 * sizeof(int))] = {0};
+  struct iovec vector = {"f", 1};
+  struct msghdr message = {
+      .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  *header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof passed), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+  memcpy(CMSG_DATA(header), passed, sizeof passed);
+  SHOW(sendmsg(pair[0], &message, 0));
+  close(passed[0]);
+  memset(control, 0, sizeof control);
+  vector = (struct iovec){buffer, 10};
+  SHOW(recvmsg(pair[1], &message, MSG_CMSG_CLOEXEC));
+  header = CMSG_FIRSTHDR(&message);
+  VALUE(header->cmsg_len == CMSG_LEN(sizeof passed));
+  VALUE(message.msg_flags == MSG_CMSG_CLOEXEC);
+  int received[2];
+  memcpy(received, CMSG_DATA(header), sizeof received);
+  SHOW(write(passed[1], "through", 7));
+  SHOW(read(received[0], buffer, 10));
+  VALUE(fcntl(received[0], F_GETFD));
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  SHOW(getsockopt(pair[0], SOL_SOCKET, SO_PEERCRED, &peer, &length));
+  VALUE(peer.pid == getpid());
+  close(pair[0]);
+  show_ready("peer closed", pair[1], POLLIN | POLLRDHUP);
+  SHOW(read(pair[1], buffer, 1));
+  close(pair[1]);
+
+  struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "socket"};
+  length = sizeof address;
+  int listener = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0);
+  SHOW(connect(client, (struct sockaddr *)&address, length));
+  SHOW(bind(listener, (struct sockaddr *)&address, length));
+  SHOW(connect(client, (struct sockaddr *)&address, length));
+  SHOW(listen(listener, 1));
+  struct stat status;
+  SHOW(stat("socket", &status));
+  printf("%o\n", status.st_mode);
+  SHOW(open("socket", O_RDWR));
+  SHOW(connect(client, (struct sockaddr *)&address, length));
+  struct sockaddr_un from;
+  length = sizeof from;
+  int server = accept(listener, (struct sockaddr *)&from, &length);
+  VALUE(server >= 0);
+  VALUE(length);
+  length = sizeof from;
+  SHOW(getpeername(client, (struct sockaddr *)&from, &length));
+  VALUE(length);
+  SHOW(write(client, "path", 4));
+  SHOW(read(server, buffer, 10));
+  int second = socket(AF_UNIX, SOCK_STREAM, 0);
+  SHOW(bind(second, (struct sockaddr *)&address, sizeof address));
+  close(listener);
+  SHOW(connect(second, (struct sockaddr *)&address, sizeof address));
+  SHOW(unlink("socket"));
+  memcpy(address.sun_path, "\0name", 5);
+  int abstract = socket(AF_UNIX, SOCK_DGRAM, 0);
+  length = sizeof address.sun_family + 5;
+  SHOW(bind(abstract, (struct sockaddr *)&address, length));
+  int sender = socket(AF_UNIX, SOCK_DGRAM, 0);
+  SHOW(sendto(sender, "datagram", 8, 0, (struct sockaddr *)&address, length));
+  SHOW(recv(abstract, buffer, 4, 0));
+  SHOW(recv(abstract, buffer, 4, MSG_DONTWAIT));
+  int packets[2];
+  SHOW(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packets));
+  SHOW(write(packets[0], "one", 3));
+  SHOW(write(packets[0], "two", 3));
+  SHOW(read(packets[1], buffer, 64));
+}
+
+int main(void) {
+  setbuf(stdout, NULL);
+  enter_scratch();
+  SHOW(socket(AF_UNIX, 99, 0));
+  SHOW(socket(99, SOCK_STREAM, 0));
+  SHOW(socket(AF_INET, SOCK_STREAM, IPPROTO_UDP));
+  SHOW(bind(0, NULL, 0) == -1);
+  SHOW(listen(100, 1));
+  streams(AF_INET);
+  datagrams();
+  unix_sockets();
+  return 0;
+}
