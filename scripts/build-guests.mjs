@@ -14,6 +14,19 @@ const c = (compiler, folder, ...flags) => ({
   command: (output) => [compiler, [...cFlags, ...flags, "-o", output, `${folder}/server.c`]],
 });
 
+/** A program that has to print the same in a guest as on Linux. It makes calls that compilers warn of, with bad addresses and sizes. */
+const conformance = (name) => ({
+  sources: [`conformance/${name}.c`, "conformance/show.h"],
+  command: (output) => [
+    "gcc",
+    [
+      ...cFlags,
+      ...["-Wno-stringop-overflow", "-Wno-stringop-overread", "-Wno-unused-result"],
+      ...["-static", "-pthread", "-o", output, `conformance/${name}.c`],
+    ],
+  ],
+});
+
 /** Name of the binary → how it is made. */
 const guests = {
   "c-server": c("gcc", "c-server", "-static"),
@@ -28,6 +41,12 @@ const guests = {
     ],
     env: { CGO_ENABLED: "0", GOFLAGS: "" },
   },
+  ...Object.fromEntries(
+    ["descriptors", "epoll", "events", "files", "pipes", "poll", "sockets"].map((name) => [
+      `conformance-${name}`,
+      conformance(name),
+    ]),
+  ),
 };
 
 /** Builds what is out of date; resolves to the folder of the binaries. */

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use hal::sync::SpinLock;
 
 use crate::lock::{self, FileId, Owner};
-use crate::{DirectoryEntry, File, Result, Sink, Source};
+use crate::{DirectoryEntry, File, FileType, Result, Sink, Source};
 
 /// Told when an open file description that it watches goes away.
 pub trait Watcher: Send + Sync {
@@ -183,6 +183,10 @@ impl OpenFile {
     pub fn seek(&self, offset: i64, whence: u32) -> Result<u64> {
         if self.is_path() {
             return Err(Errno::BADF.into());
+        }
+        if !self.seekable && self.file.status()?.file_type == FileType::Anonymous {
+            // As on Linux, where lseek() of eventfd, timerfd, signalfd and epoll has no effect.
+            return Ok(0);
         }
         self.check_seeks()?;
         let mut position = self.position.lock();

@@ -3,7 +3,7 @@
 use abi::general::{
     F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLK, F_GETOWN, F_GETPIPE_SZ, F_OFD_GETLK,
     F_OFD_SETLK, F_OFD_SETLKW, F_RDLCK, F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETOWN, F_SETPIPE_SZ, F_UNLCK, F_WRLCK,
-    FD_CLOEXEC, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, SEEK_CUR, SEEK_END, SEEK_SET,
+    FD_CLOEXEC, LOCK_EX, LOCK_MAND, LOCK_NB, LOCK_SH, LOCK_UN, SEEK_CUR, SEEK_END, SEEK_SET,
 };
 use abi::{Errno, OpenFlags, RecordLock};
 use file::OpenFile;
@@ -154,6 +154,8 @@ pub(super) async fn flock(thread: &Thread, call: &Call) -> Result {
             lock::release(id, owner, 0, u64::MAX);
             return Ok(0);
         }
+        // Linux took the mandatory locks away and lets the request for one succeed.
+        other if other & LOCK_MAND != 0 => return Ok(0),
         _ => return Err(Errno::INVAL.into()),
     };
     // A change of kind is a release and a new lock: others may come between, as on Linux.

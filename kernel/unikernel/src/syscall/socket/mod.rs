@@ -131,9 +131,25 @@ pub(super) async fn accept4(thread: &Thread, call: &Call, bits: u32) -> Result {
     thread.install_new(accepted, flags | OpenFlags::RDWR)
 }
 
+/// Whether an address is beyond the loopback interface, so that DHCP has to have answered first.
+fn is_remote(address: &Address) -> bool {
+    match address {
+        Address::Inet(address, _) => !address.is_loopback() && !address.is_unspecified(),
+        Address::Inet6(address, ..) => match address.to_ipv4_mapped() {
+            Some(address) => !address.is_loopback(),
+            None => !address.is_loopback() && !address.is_unspecified(),
+        },
+        _ => false,
+    }
+}
+
 /// Where a path or another address leads.
 async fn destination(thread: &Thread, address: Address) -> Result<Destination> {
     let Address::Path(path) = &address else {
+        if is_remote(&address) {
+            let network = network::get();
+            thread.wait(network.configured()).await?;
+        }
         return Ok(Destination::Address(address));
     };
     let context = thread.process.context(None);
