@@ -12,7 +12,9 @@ use hal::sync::SpinLock;
 use task::WaitQueue;
 
 use crate::environment::{Environment, Event};
-use crate::ip::{IcmpLimiter, InterfaceAddress, LOOPBACK_MTU, Loopback, Neighbours, PathMtu, Reassembler, Routes};
+use crate::ip::{
+    Early, IcmpLimiter, InterfaceAddress, LOOPBACK_MTU, Loopback, Neighbours, PathMtu, Reassembler, Routes,
+};
 use crate::random::Secret;
 use crate::socket::Ports;
 use crate::tcp::Tcp;
@@ -61,6 +63,7 @@ pub struct Stack {
     pub(crate) neighbours: Neighbours,
     pub(crate) path_mtu: SpinLock<PathMtu>,
     pub(crate) reassembler: SpinLock<Reassembler>,
+    pub(crate) early: SpinLock<Early>,
     pub(crate) loopback: Loopback,
     pub(crate) icmp_limiter: SpinLock<IcmpLimiter>,
     pub(crate) ident: AtomicU32,
@@ -104,6 +107,7 @@ impl Stack {
             neighbours: Neighbours::new(),
             path_mtu: SpinLock::new(PathMtu::default()),
             reassembler: SpinLock::new(Reassembler::default()),
+            early: SpinLock::new(Early::default()),
             loopback: Loopback::new(),
             icmp_limiter: SpinLock::new(IcmpLimiter::new()),
             ident: AtomicU32::new(secret.next() as u32),
@@ -321,6 +325,8 @@ impl Stack {
             domain,
             hostname,
         });
+        self.receive_early();
+        self.flush();
     }
 
     /// Takes the IPv4 address away.

@@ -68,7 +68,30 @@ impl Datagram<'_> {
     }
 }
 
+/// Packets that came before this machine has an address: a router that heard the first DHCP message delivers what waited for us, and
+/// would send it again only after a second.
+#[derive(Default)]
+pub(crate) struct Early(Vec<(Vec<u8>, bool)>);
+
+impl Early {
+    const MOST_PACKETS: usize = 32;
+
+    fn keep(&mut self, packet: &[u8], checksum_verified: bool) {
+        if self.0.len() < Self::MOST_PACKETS {
+            self.0.push((packet.to_vec(), checksum_verified));
+        }
+    }
+}
+
 impl Stack {
+    /// Takes what came before there was an address.
+    pub(crate) fn receive_early(&self) {
+        let early = core::mem::take(&mut self.early.lock().0);
+        for (packet, checksum_verified) in early {
+            self.receive_ipv4(&packet, false, checksum_verified);
+        }
+    }
+
     /// Takes a frame from the device.
     pub(crate) fn receive_frame(&self, received: Received<'_>) {
         let Ok(frame) = EthernetFrame::new_checked(received.frame) else {
@@ -133,6 +156,12 @@ impl Stack {
             is_loopback: false,
             is_broadcast,
         };
+        if self.own_ipv4().is_none() && !dhcp::is_for_client(&datagram) {
+            if !is_broadcast {
+                self.early.lock().keep(bytes, checksum_verified);
+            }
+            return;
+        }
         if packet.more_frags() || packet.frag_offset() != 0 {
             let key = Key {
                 source,
@@ -190,10 +219,6 @@ impl Stack {
     }
 
     fn receive_datagram(&self, datagram: &Datagram<'_>) {
-        if !datagram.is_loopback && self.own_ipv4().is_none() && !dhcp::is_for_client(datagram) {
-            // Nobody could be answered.
-            return;
-        }
         match datagram.protocol {
             protocol::TCP if !datagram.is_broadcast => tcp::receive(self, datagram),
             protocol::UDP if dhcp::is_for_client(datagram) && dhcp::receive(self, datagram) => {}

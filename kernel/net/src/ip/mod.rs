@@ -13,7 +13,7 @@ pub use address::{Endpoint, InterfaceAddress, Prefix};
 pub(crate) use address::{canonical, unspecified_like};
 pub(crate) use fragment::Reassembler;
 pub(crate) use icmp::{IcmpLimiter, Unreachable};
-pub(crate) use input::Datagram;
+pub(crate) use input::{Datagram, Early};
 pub(crate) use loopback::Loopback;
 pub(crate) use neighbour::Neighbours;
 pub(crate) use output::{Outgoing, Path};

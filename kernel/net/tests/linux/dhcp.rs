@@ -90,6 +90,30 @@ fn dnsmasq_leases_an_address() {
 }
 
 #[test]
+fn what_comes_before_the_address_is_answered_with_it() {
+    in_namespace("dhcp::what_comes_before_the_address_is_answered_with_it", || {
+        if !has_dnsmasq() {
+            return;
+        }
+        let guest = Guest::unconfigured("web-3");
+        let _listener = Blocking::listen(&guest.stack, 8080);
+        // Linux knows the guest's hardware address already, as a router does that has heard it.
+        run("ip neigh add 10.77.0.50 lladdr 02:00:00:00:00:77 dev tap0");
+        let client = std::thread::spawn(|| {
+            let started = std::time::Instant::now();
+            std::net::TcpStream::connect(("10.77.0.50", 8080)).expect("the guest listens");
+            started.elapsed()
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        let _server = Server::start(&["--dhcp-range=10.77.0.50,10.77.0.50,255.255.255.0,2m"]);
+        guest.wait_for_event("Configured");
+        // Linux would send its SYN again after one second.
+        let configured = client.join().expect("the client ends well");
+        assert!(configured < Duration::from_millis(950), "{configured:?}");
+    });
+}
+
+#[test]
 fn a_lease_is_renewed_and_lost_without_its_server() {
     in_namespace("dhcp::a_lease_is_renewed_and_lost_without_its_server", || {
         if !has_dnsmasq() {
