@@ -69,21 +69,29 @@ impl WaitQueue {
         if self.waiting.load(Ordering::SeqCst) == 0 {
             return;
         }
-        let (wakers, observers) = {
+        // Most queues have one who waits; the rest go to lists, which need memory only then.
+        let (first, others, observer, observers) = {
             let mut lists = self.lists.lock();
-            let wakers = core::mem::take(&mut lists.wakers);
-            self.waiting.fetch_sub(wakers.len(), Ordering::SeqCst);
-            let observers: Vec<_> = lists
+            let first = lists.wakers.pop();
+            let others = if lists.wakers.is_empty() {
+                Vec::new()
+            } else {
+                core::mem::take(&mut lists.wakers)
+            };
+            self.waiting
+                .fetch_sub(usize::from(first.is_some()) + others.len(), Ordering::SeqCst);
+            let mut living = lists
                 .observers
                 .iter()
-                .filter_map(|(_, key, observer)| Some((*key, observer.upgrade()?)))
-                .collect();
-            (wakers, observers)
+                .filter_map(|(_, key, observer)| Some((*key, observer.upgrade()?)));
+            let observer = living.next();
+            let observers: Vec<_> = living.collect();
+            (first, others, observer, observers)
         };
-        for (_, waker) in wakers {
+        for (_, waker) in first.into_iter().chain(others) {
             waker.wake();
         }
-        for (key, observer) in observers {
+        for (key, observer) in observer.into_iter().chain(observers) {
             observer.notify(key);
         }
     }

@@ -1,7 +1,7 @@
 //! The shared object that the kernel maps into every process, with the clock functions that need no system call (vdso(7)).
 //!
 //! Two pages: the clock's data, which the kernel writes and user mode reads, and behind it the object, whose code finds the data a page
-//! before itself. Symbols have no versions: glibc, musl and Go then take any.
+//! before itself. Its symbols have the version that Linux gives them, without which Go's runtime crashes.
 
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
@@ -41,6 +41,9 @@ vdso_dynamic:
     .quad 6, vdso_symbols - vdso_start                  // DT_SYMTAB
     .quad 10, vdso_strings_end - vdso_strings           // DT_STRSZ
     .quad 11, 24                                        // DT_SYMENT
+    .quad 0x6ffffff0, vdso_symbol_versions - vdso_start // DT_VERSYM
+    .quad 0x6ffffffc, vdso_versions - vdso_start        // DT_VERDEF
+    .quad 0x6ffffffd, 2                                 // DT_VERDEFNUM
     .quad 0, 0
 vdso_dynamic_end:
 vdso_symbols:
@@ -63,10 +66,22 @@ vdso_hash:
     .long 1, 4
     .long 1
     .long 0, 2, 3, 0
+vdso_versions:
+    // Structure version, flags (the object's own name), index, names, hash of the name, where the name is, where the next is.
+    .word 1, 1, 1, 1
+    .long 0xdeebfa1, 20, 28
+    .long vdso_soname - vdso_strings, 0
+    .word 1, 0, 2, 1
+    .long 0x3ae75f6, 20, 0
+    .long vdso_version - vdso_strings, 0
+vdso_symbol_versions:
+    .word 0, 2, 2, 2
 vdso_strings:
     .byte 0
 vdso_soname:
     .asciz "linux-vdso.so.1"
+vdso_version:
+    .asciz "LINUX_2.6"
 vdso_name_1:
     .asciz "__vdso_clock_gettime"
 vdso_name_2:
