@@ -8,6 +8,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod boot;
+mod describe;
 pub mod futex;
 pub mod memory;
 pub mod network;

@@ -166,6 +166,19 @@ async fn launch(config: &Config, paths: Arc<Paths>) -> Result<(), String> {
         config.limits(),
     ));
 
+    // As root, whoever the application is.
+    let privileged = Context {
+        credentials: Arc::new(fs::vfs::Credentials::root()),
+        ..first.context(None)
+    };
+    let system: Arc<dyn fs::proc::System> = Arc::new(crate::describe::Machine);
+    let console: fs::vfs::Device = Arc::new(|_| Ok(files::console()));
+    if let Err(errno) = fs::mount_standard(&privileged, &system, console).await {
+        // A read-only root without these directories: the application may still live without them.
+        say(&alloc::format!(
+            "/dev, /proc and /sys are not all there ({errno:?}); add the directories to the image"
+        ));
+    }
     let cwd = process.cwd.as_deref().unwrap_or("/");
     let context = first.context(None);
     match finish(|| context.resolve(cwd.as_bytes(), Lookup::FOLLOW | Lookup::DIRECTORY)).await {
@@ -179,7 +192,7 @@ async fn launch(config: &Config, paths: Arc<Paths>) -> Result<(), String> {
     if let Some(umask) = user.umask {
         first.paths.update(|places| places.umask = umask & 0o777);
     }
-    open_console(&first);
+    open_console(&first, &privileged);
 
     let context = first.context(None);
     let environment: Vec<_> = config
@@ -247,10 +260,16 @@ async fn find_and_prepare(
 }
 
 /// Descriptors 0, 1 and 2.
-fn open_console(process: &Process) {
+fn open_console(process: &Process, context: &Context) {
     const LIMIT: usize = 3;
+    let request = fs::vfs::OpenRequest {
+        flags: OpenFlags::RDWR,
+        ..fs::vfs::OpenRequest::default()
+    };
     for _ in 0..LIMIT {
-        let file = OpenFile::new(files::console(), OpenFlags::RDWR);
+        // By its path, which `/proc/self/fd/1` shows and leads to.
+        let console = context.open(b"/dev/console", request);
+        let file = OpenFile::new(console.unwrap_or_else(|_| files::console()), OpenFlags::RDWR);
         if process.files.insert(file, 0, false, LIMIT).is_err() {
             say("the console cannot be opened");
         }

@@ -39,11 +39,13 @@ pub fn start_thread(thread: Arc<Thread>, context: UserContext, tid_stores: [Opti
             owner.set_waker(task.waker());
         }
         owner.memory.activate();
+        crate::describe::set_running(owner.tid);
         let start = hal::time::monotonic();
         let result = body.as_mut().poll(task);
         owner
             .user_time
             .fetch_add(hal::time::monotonic() - start, Ordering::Relaxed);
+        crate::describe::set_running(0);
         result
     }));
 }
