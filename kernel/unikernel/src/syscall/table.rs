@@ -238,9 +238,13 @@ system_calls! {
 
     // Known and not served, so that programs fall back without a word on the console.
     __NR_fanotify_init: Refused, "not served" => Err(Errno::NOSYS.into());
+    __NR_get_mempolicy: Refused, "there is one memory node" => Err(Errno::NOSYS.into());
     __NR_inotify_init1: Refused, "not served" => Err(Errno::NOSYS.into());
     __NR_inotify_init: Refused, "not served" => Err(Errno::NOSYS.into());
     __NR_io_uring_setup: Refused, "not served" => Err(Errno::NOSYS.into());
+    __NR_mbind: Refused, "there is one memory node" => Err(Errno::NOSYS.into());
+    __NR_rseq: Refused, "not served; C libraries do without" => Err(Errno::NOSYS.into());
+    __NR_set_mempolicy: Refused, "there is one memory node" => Err(Errno::NOSYS.into());
 
     // Reading and writing.
     __NR_copy_file_range: Full, "" => splice::copy_file_range(thread, call).await;
