@@ -13,19 +13,19 @@ static FAILING: AtomicBool = AtomicBool::new(false);
 #[cfg(target_os = "none")]
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    let frame = arch::frame_pointer();
+    let stack = arch::stack_pointer();
     match info.location() {
         Some(place) => fail(
             format_args!("{} ({}:{})", info.message(), place.file(), place.line()),
             0,
-            frame,
+            stack,
         ),
-        None => fail(format_args!("{}", info.message()), 0, frame),
+        None => fail(format_args!("{}", info.message()), 0, stack),
     }
 }
 
-/// Reports and ends the machine. `address` is where it happened, 0 when the frames from `frame` on say it all.
-pub(crate) fn fail(message: fmt::Arguments<'_>, address: usize, frame: usize) -> ! {
+/// Reports and ends the machine. `address` is where it happened, 0 when the return addresses on the stack from `stack` on say it all.
+pub(crate) fn fail(message: fmt::Arguments<'_>, address: usize, stack: usize) -> ! {
     if FAILING.swap(true, Ordering::SeqCst) {
         // A failure while reporting one, or on another CPU meanwhile: nothing more to say.
         power::end(EXIT_CODE);
@@ -35,7 +35,7 @@ pub(crate) fn fail(message: fmt::Arguments<'_>, address: usize, frame: usize) ->
     if address != 0 {
         console::emergency(format_args!("unikernel:   at {:#x}\n", arch::link_address(address)));
     }
-    arch::backtrace(frame, |address| {
+    arch::backtrace(stack, |address| {
         console::emergency(format_args!("unikernel:   from {address:#x}\n"));
     });
     console::status::emergency(format_args!(

@@ -136,7 +136,7 @@ pub(crate) fn reset() -> ! {
     std::process::abort()
 }
 
-pub(crate) fn backtrace(_frame: usize, _visit: impl FnMut(usize)) {}
+pub(crate) fn backtrace(_stack: usize, _visit: impl FnMut(usize)) {}
 
 pub(crate) fn link_address(address: usize) -> usize {
     address

@@ -50,6 +50,21 @@ pub(super) struct Area {
     nmi_stack: [u64; 16],
 }
 
+/// The segments: none, the kernel's code and data, none, user code of 32 bits (named for SYSRET, never used), user data, user code, none,
+/// and room for the task state's. Linux has the same.
+const SEGMENTS: [u64; 10] = [
+    0,
+    0x00af_9b00_0000_ffff,
+    0x00cf_9300_0000_ffff,
+    0,
+    0x00cf_fb00_0000_ffff,
+    0x00cf_f300_0000_ffff,
+    0x00af_fb00_0000_ffff,
+    0,
+    0,
+    0,
+];
+
 struct Areas(UnsafeCell<[Area; MAX_CPUS]>);
 
 // SAFETY: each CPU reaches its own area only.
@@ -65,18 +80,7 @@ static AREAS: Areas = Areas(UnsafeCell::new(
             root: 0,
             owner: 0,
             x87_initial: false,
-            gdt: [
-                0,
-                0x00af_9b00_0000_ffff,
-                0x00cf_9300_0000_ffff,
-                0,
-                0x00cf_fb00_0000_ffff,
-                0x00cf_f300_0000_ffff,
-                0x00af_fb00_0000_ffff,
-                0,
-                0,
-                0,
-            ],
+            gdt: [0; 10],
             task_state: TaskState {
                 reserved: 0,
                 stacks: [0; 3],
@@ -84,8 +88,7 @@ static AREAS: Areas = Areas(UnsafeCell::new(
                 interrupt_stacks: [0; 7],
                 reserved_2: 0,
                 reserved_3: 0,
-                // Beyond the segment's limit: no port is open to user mode.
-                io_map: size_of::<TaskState>() as u16,
+                io_map: 0,
             },
             trap_frame: [0; 16],
             nmi_stack: [0; 16],
@@ -138,6 +141,9 @@ pub(super) fn initialize(number: usize) {
         let end = |array: *mut [u64; 16]| array.add(1).addr() as u64;
         (*area).task_state.stacks[0] = end(&raw mut (*area).trap_frame);
         (*area).task_state.interrupt_stacks[trap::NMI_STACK - 1] = end(&raw mut (*area).nmi_stack);
+        // Beyond the segment's limit: no port is open to user mode.
+        (*area).task_state.io_map = size_of::<TaskState>() as u16;
+        (*area).gdt = SEGMENTS;
         let state = (&raw const (*area).task_state).addr() as u64;
         (*area).gdt[8] =
             (size_of::<TaskState>() as u64 - 1) | (state & 0xff_ffff) << 16 | 0x89 << 40 | (state >> 24 & 0xff) << 56;

@@ -113,30 +113,38 @@ pub(crate) fn reset() -> ! {
     halt()
 }
 
-/// Return addresses on the stack from a frame pointer on, innermost first.
-pub(crate) fn backtrace(mut frame: usize, mut visit: impl FnMut(usize)) {
+/// Bytes of the stack that are searched for return addresses.
+const BACKTRACE_DEPTH: usize = 4096;
+/// Return addresses that are reported.
+const BACKTRACE_LENGTH: usize = 24;
+
+/// Addresses on the stack from `stack` on that follow a call instruction, innermost first. The kernel keeps no frame pointers, so some may
+/// be remains of calls that have returned.
+pub(crate) fn backtrace(stack: usize, mut visit: impl FnMut(usize)) {
     let image = start::image();
-    for _ in 0..32 {
-        // Frames lie in kernel memory: the upper half, aligned.
-        if frame < 1 << 63 || !frame.is_multiple_of(8) {
+    let mut found = 0;
+    for at in (stack.next_multiple_of(8)..).step_by(8).take(BACKTRACE_DEPTH / 8) {
+        let mut word = [0; 8];
+        // The stack's end stops the search.
+        if found == BACKTRACE_LENGTH || copy::copy_if_present(&mut word, at) != 0 {
             return;
         }
-        let mut words = [0u8; 16];
-        // A frame pointer that leads nowhere ends the walk.
-        if copy::copy_if_present(&mut words, frame) != 0 {
-            return;
+        let address = usize::from_le_bytes(word);
+        if (image.base + 8..image.base + image.rodata).contains(&address) && follows_call(address) {
+            visit(address - image.base);
+            found += 1;
         }
-        let word = |at: usize| usize::from_le_bytes(words[at..at + 8].try_into().expect("eight bytes"));
-        let address = word(8);
-        if address < image.base || address >= image.base + image.rodata {
-            return;
-        }
-        visit(address - image.base);
-        if word(0) <= frame {
-            return;
-        }
-        frame = word(0);
     }
+}
+
+/// Whether the instruction that ends at an address of the kernel's code is a call: direct, or through a register or memory.
+fn follows_call(address: usize) -> bool {
+    let mut code = [0; 7];
+    copy::copy_if_present(&mut code, address - 7) == 0
+        && (code[2] == 0xe8
+            || [0, 1, 3, 4, 5]
+                .iter()
+                .any(|&at| code[at] == 0xff && code[at + 1] & 0x38 == 0x10))
 }
 
 /// An address of the kernel's code as its symbol table has it.
@@ -144,13 +152,13 @@ pub(crate) fn link_address(address: usize) -> usize {
     address.wrapping_sub(start::image().base)
 }
 
-/// The frame pointer of the caller.
+/// The stack pointer.
 #[inline]
-pub(crate) fn frame_pointer() -> usize {
-    let frame;
+pub(crate) fn stack_pointer() -> usize {
+    let pointer;
     // SAFETY: reading a register.
-    unsafe { core::arch::asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags)) };
-    frame
+    unsafe { core::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags)) };
+    pointer
 }
 
 /// A copy of a table of the firmware; zeroes where it would lie in memory that the kernel uses.

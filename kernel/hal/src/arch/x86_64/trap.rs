@@ -245,7 +245,7 @@ extern "C" fn kernel_trap(frame: &mut Frame) {
             fault_address()
         ),
         frame.rip,
-        frame.rbp,
+        frame.rsp,
     )
 }
 
