@@ -49,11 +49,11 @@ impl System for Machine {
         crate::system::set_host_name(name.to_vec());
     }
 
-    fn release(&self) -> &str {
+    fn release(&self) -> &'static str {
         crate::syscall::RELEASE
     }
 
-    fn version(&self) -> &str {
+    fn version(&self) -> &'static str {
         "#1 pulumi-unikernel"
     }
 }

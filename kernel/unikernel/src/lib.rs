@@ -8,6 +8,10 @@ extern crate alloc;
 extern crate std;
 
 pub mod boot;
+#[cfg_attr(
+    not(target_os = "none"),
+    allow(dead_code, reason = "start-up mounts it, on bare metal only")
+)]
 mod describe;
 pub mod futex;
 pub mod memory;
