@@ -1,10 +1,14 @@
 //! Random numbers: `ChaCha20` keyed from everything that the machine offers.
 
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use chacha20::ChaCha20Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
 
 use crate::arch;
 use crate::sync::SpinLock;
+
+// Vector registers hold the user's values while the kernel runs.
+#[cfg(all(target_os = "none", not(chacha20_backend = "soft")))]
+compile_error!("the kernel needs --cfg chacha20_backend=\"soft\", as .cargo/config.toml has it");
 
 static GENERATOR: SpinLock<Option<ChaCha20Rng>> = SpinLock::new(None);
 
