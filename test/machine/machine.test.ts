@@ -83,6 +83,16 @@ describe("the machine", () => {
   });
 });
 
+describe("out of memory", () => {
+  test("the guest ends with the status of a process that was killed for it", async () => {
+    const { code, console } = await boot("smoke", { words: "memory" });
+
+    // The device has room for seven bits: 137 is 9.
+    expect(code).toBe(137 & 127);
+    expect(console).toContain("unikernel: panic: memory allocation of 1048576 bytes failed");
+  });
+});
+
 describe("what the machine stops", () => {
   test.each(["max", "qemu64"])(
     "user mode from reading, writing or running what is not its own (CPU %s)",

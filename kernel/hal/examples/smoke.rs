@@ -1,5 +1,6 @@
 //! Boots and tries what the machine is for: user mode, the timer, the other CPUs, shoot-downs, the power button. Exits with 7 when all
-//! of it works; with the words `panic` or `button` on the command line, fails on purpose or waits for the power button.
+//! of it works; with `panic`, `memory`, `clock` or `button` on the command line, fails on purpose, uses up all memory, shows the clocks, or waits for
+//! the power button.
 #![no_std]
 #![no_main]
 
@@ -35,6 +36,9 @@ fn main(boot: Boot) -> ! {
     shoot_down();
     if asked("clock") {
         show_clocks();
+    }
+    if asked("memory") {
+        core::iter::repeat_with(|| alloc::vec![1u8; 1 << 20]).for_each(core::mem::forget);
     }
     assert!(!asked("panic"), "as \"asked\"");
     if asked("button") {

@@ -5,8 +5,24 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{arch, console, power};
 
-/// Exit status of a guest whose kernel failed.
-const EXIT_CODE: u8 = 255;
+/// What the status channel calls a failure, and the guest's exit status then.
+#[derive(Clone, Copy)]
+struct Kind {
+    event: &'static str,
+    code: u8,
+}
+
+const FAILURE: Kind = Kind {
+    event: "panic",
+    code: 255,
+};
+/// 128 and `SIGKILL`, as when Linux ends a process to get memory back.
+const OUT_OF_MEMORY: Kind = Kind {
+    event: "oom",
+    code: 137,
+};
+/// How the standard library begins to say that the heap is used up; there is no other sign of it.
+const ALLOCATION_FAILED: &[u8] = b"memory allocation of ";
 
 static FAILING: AtomicBool = AtomicBool::new(false);
 
@@ -14,21 +30,32 @@ static FAILING: AtomicBool = AtomicBool::new(false);
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     let stack = arch::stack_pointer();
+    let kind = if begins_with(format_args!("{}", info.message()), ALLOCATION_FAILED) {
+        OUT_OF_MEMORY
+    } else {
+        FAILURE
+    };
     match info.location() {
-        Some(place) => fail(
+        Some(place) => report(
+            kind,
             format_args!("{} ({}:{})", info.message(), place.file(), place.line()),
             0,
             stack,
         ),
-        None => fail(format_args!("{}", info.message()), 0, stack),
+        None => report(kind, format_args!("{}", info.message()), 0, stack),
     }
 }
 
 /// Reports and ends the machine. `address` is where it happened, 0 when the return addresses on the stack from `stack` on say it all.
 pub(crate) fn fail(message: fmt::Arguments<'_>, address: usize, stack: usize) -> ! {
+    report(FAILURE, message, address, stack)
+}
+
+fn report(kind: Kind, message: fmt::Arguments<'_>, address: usize, stack: usize) -> ! {
+    let Kind { event, code } = kind;
     if FAILING.swap(true, Ordering::SeqCst) {
         // A failure while reporting one, or on another CPU meanwhile: nothing more to say.
-        power::end(EXIT_CODE);
+        power::end(code);
     }
     console::flush();
     console::emergency(format_args!("\nunikernel: panic: {message}\n"));
@@ -39,10 +66,24 @@ pub(crate) fn fail(message: fmt::Arguments<'_>, address: usize, stack: usize) ->
         console::emergency(format_args!("unikernel:   from {address:#x}\n"));
     });
     console::status::emergency(format_args!(
-        "{{\"event\":\"panic\",\"message\":\"{}\",\"code\":{EXIT_CODE}}}\n",
+        "{{\"event\":\"{event}\",\"message\":\"{}\",\"code\":{code}}}\n",
         JsonText(message)
     ));
-    power::end(EXIT_CODE)
+    power::end(code)
+}
+
+/// Whether formatted text begins with `start`; looks without allocating.
+fn begins_with(text: fmt::Arguments<'_>, start: &[u8]) -> bool {
+    struct Matcher<'a>(&'a [u8]);
+    impl Write for Matcher<'_> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let part = text.len().min(self.0.len());
+            self.0 = self.0.strip_prefix(&text.as_bytes()[..part]).ok_or(fmt::Error)?;
+            Ok(())
+        }
+    }
+    let mut matcher = Matcher(start);
+    matcher.write_fmt(text).is_ok() && matcher.0.is_empty()
 }
 
 /// Text as the content of a JSON string.
@@ -70,6 +111,16 @@ impl fmt::Display for JsonText<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failed_allocation_is_told_from_other_failures() {
+        assert!(begins_with(
+            format_args!("memory allocation of {} bytes failed", 5),
+            ALLOCATION_FAILED
+        ));
+        assert!(!begins_with(format_args!("memory {}", "lost"), ALLOCATION_FAILED));
+        assert!(!begins_with(format_args!("memory"), ALLOCATION_FAILED));
+    }
 
     #[test]
     fn a_message_is_valid_json_text() {
