@@ -248,6 +248,9 @@ mod tests {
     use super::*;
     use crate::arch;
 
+    /// A part of a request: address, length, and whether the device writes it.
+    type Asked = (u64, usize, bool);
+
     /// The device's side of a queue, reading the rings as a device would.
     struct Device {
         layout: Layout,
@@ -264,8 +267,8 @@ mod tests {
             unsafe { AtomicU16::from_ptr(Self::at(address).cast()) }
         }
 
-        /// Takes the next request: its head, and each part as (address, length, device writes).
-        fn take(&mut self) -> Option<(u16, Vec<(u64, usize, bool)>)> {
+        /// Takes the next request: its head and its parts.
+        fn take(&mut self) -> Option<(u16, Vec<Asked>)> {
             if Self::u16(self.layout.available + 2).load(Ordering::Acquire) == self.seen {
                 return None;
             }
