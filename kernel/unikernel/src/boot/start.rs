@@ -43,6 +43,8 @@ pub fn start(boot: &Boot) {
         env!("CARGO_PKG_VERSION"),
         r#""}"#
     ));
+    // Cached pages give way to whoever needs memory.
+    hal::mem::set_reclaim(fs::reclaim);
     let devices = Devices::find(boot);
     hal::console::set_input_handler(files::collect_input);
     hal::power::set_button_handler(terminate);
