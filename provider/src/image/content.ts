@@ -98,7 +98,8 @@ function openHostFile(path: ByteString, version: string): number {
   throw changed(path);
 }
 
-function changed(path: ByteString): VisibleError {
+/** The sentence for a host file that is no longer what it was a moment ago. */
+export function changed(path: ByteString): VisibleError {
   return new VisibleError(
     `"${toText(path)}" changed while the image was being built. Build again when nothing writes to it.`,
   );

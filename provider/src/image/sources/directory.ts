@@ -10,7 +10,7 @@
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { resolve } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { fileVersion, hashHostFile, unreadable } from "../content.js";
+import { changed, fileVersion, hashHostFile, unreadable } from "../content.js";
 import { errorCode, VisibleError } from "../errors.js";
 import { type ByteString, directory, type Directory, type Inode, toByteString } from "../tree.js";
 import { treeDigest } from "../tree-digest.js";
@@ -72,37 +72,42 @@ class Scan {
     const result = directory(metadata(stats));
     let names: string[];
     try {
-      names = readdirSync(path, { encoding: "latin1" });
+      names = present(path, () => readdirSync(path, { encoding: "latin1" }));
     } catch (error) {
       throw unreadable(path.toString("latin1"), error);
     }
     for (const name of names.sort()) {
       const child = Buffer.concat([path, Buffer.from(`/${name}`, "latin1")]);
-      const inode = await this.#inode(child, `${relative}/${name}`);
-      if (inode) result.entries.set(name, inode);
+      result.entries.set(name, await this.#inode(child, `${relative}/${name}`));
     }
     return result;
   }
 
-  async #inode(path: Buffer, relative: ByteString): Promise<Inode | undefined> {
+  async #inode(path: Buffer, relative: ByteString): Promise<Inode> {
     if (++this.#seen % 1000 === 0) {
       await setImmediate();
       this.#context.signal?.throwIfAborted();
     }
-    const stats = lstatSync(path, { bigint: true });
+    const stats = present(path, () => lstatSync(path, { bigint: true }));
     const identity = `${stats.dev}:${stats.ino}`;
     const linked = stats.nlink > 1n ? this.#links.get(identity) : undefined;
     if (linked) return linked;
     const inode = await this.#read(path, relative, stats);
-    if (inode && stats.nlink > 1n && inode.type !== "directory") this.#links.set(identity, inode);
+    if (stats.nlink > 1n && inode.type !== "directory") this.#links.set(identity, inode);
     return inode;
   }
 
-  async #read(path: Buffer, relative: ByteString, stats: BigIntStats): Promise<Inode | undefined> {
+  async #read(path: Buffer, relative: ByteString, stats: BigIntStats): Promise<Inode> {
     const common = metadata(stats);
     if (stats.isDirectory()) return this.directory(path, relative, stats);
     if (stats.isSymbolicLink())
-      return { type: "symlink", ...common, mode: 0o777, target: readlinkSync(path, "latin1"), layer: 0 };
+      return {
+        type: "symlink",
+        ...common,
+        mode: 0o777,
+        target: present(path, () => readlinkSync(path, "latin1")),
+        layer: 0,
+      };
     if (stats.isFile()) {
       const hostFile = path.toString("latin1");
       const version = fileVersion(stats);
@@ -120,6 +125,15 @@ class Scan {
     const isDevice = type === "character device" || type === "block device";
     const { major, minor } = isDevice ? hostDevice(stats.rdev) : { major: 0, minor: 0 };
     return { type, ...common, major, minor, layer: 0 };
+  }
+}
+
+/** Looks at something that was there a moment ago. */
+function present<T>(path: Buffer, look: () => T): T {
+  try {
+    return look();
+  } catch (error) {
+    throw errorCode(error) === "ENOENT" ? changed(path.toString("latin1")) : error;
   }
 }
 

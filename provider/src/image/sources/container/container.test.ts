@@ -274,7 +274,7 @@ describe("a registry", () => {
     expect((await load(container, folder)).digest).toBe(digest);
     writeFileSync(dockerConfig, JSON.stringify({ credsStore: "missing" }));
     await expect(load(container, folder)).rejects.toThrow(
-      'The credential helper "docker-credential-missing" that Docker\'s configuration names is not installed.',
+      'The credential helper "docker-credential-missing" that Docker\'s configuration names is not installed, or not executable.',
     );
   });
 

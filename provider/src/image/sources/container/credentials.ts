@@ -88,10 +88,12 @@ async function run(program: string, args: string[], input: string): Promise<{ co
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));
     child.on("error", (error) => {
-      const missing = errorCode(error) === "ENOENT";
+      const missing = ["ENOENT", "EACCES"].includes(errorCode(error) ?? "");
       reject(
         missing
-          ? new VisibleError(`The credential helper "${program}" that Docker's configuration names is not installed.`)
+          ? new VisibleError(
+              `The credential helper "${program}" that Docker's configuration names is not installed, or not executable.`,
+            )
           : error,
       );
     });
