@@ -212,7 +212,7 @@ async fn launch(config: &Config, paths: Arc<Paths>) -> Result<(), String> {
     let thread = Thread::new(first.pid, first.clone(), SignalSet::EMPTY);
     thread.set_name_from_path(&first.program.lock().path);
     crate::process::set_first(&first);
-    start_thread(thread, prepared.context, [None, None]);
+    start_thread(thread, prepared.context, None);
     Ok(())
 }
 

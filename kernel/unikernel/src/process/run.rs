@@ -22,11 +22,11 @@ pub struct InterruptedCall {
     pub restart: Restart,
 }
 
-/// Starts a thread with its registers. Its ID is first stored where `tid_stores` say.
-pub fn start_thread(thread: Arc<Thread>, context: UserContext, tid_stores: [Option<usize>; 2]) {
+/// Starts a thread with its registers. Its ID is first stored at `child_tid` (`CLONE_CHILD_SETTID`).
+pub fn start_thread(thread: Arc<Thread>, context: UserContext, child_tid: Option<usize>) {
     let owner = thread.clone();
     let mut body = Box::pin(async move {
-        for address in tid_stores.into_iter().flatten() {
+        if let Some(address) = child_tid {
             // As Linux: a bad address is the application's loss.
             let _ = thread.memory.write(address, &thread.tid).await;
         }

@@ -107,7 +107,7 @@ async fn execute(
     while let Some((signal, info)) = thread.pending.take(crate::signal::SignalSet::from_bits(!0)) {
         successor.pending.push(signal, info);
     }
-    start_thread(successor, prepared.context, [None, None]);
+    start_thread(successor, prepared.context, None);
     thread.exit(0);
     Ok(0)
 }

@@ -316,7 +316,7 @@ system_calls! {
     // Threads.
     __NR_arch_prctl: Partial, "the FS and GS bases" => thread::arch_prctl(thread, call).await;
     __NR_clone3: Partial, "threads; no processes" => thread::clone3(thread, call).await;
-    __NR_clone: Partial, "threads; no processes" => thread::clone(thread, call);
+    __NR_clone: Partial, "threads; no processes" => thread::clone(thread, call).await;
     __NR_execve: Partial, "set-user-ID bits have no effect" => execute::execve(thread, call).await;
     __NR_execveat: Partial, "set-user-ID bits have no effect" => execute::execveat(thread, call).await;
     __NR_exit: Full, "" => Ok(thread::exit(thread, call));

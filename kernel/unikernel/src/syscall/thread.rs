@@ -20,7 +20,7 @@ struct CloneRequest {
     thread_pointer: usize,
 }
 
-pub(super) fn clone(thread: &Thread, call: &Call) -> Result {
+pub(super) async fn clone(thread: &Thread, call: &Call) -> Result {
     const EXIT_SIGNAL: u64 = 0xff;
     run_clone(
         thread,
@@ -32,6 +32,7 @@ pub(super) fn clone(thread: &Thread, call: &Call) -> Result {
             thread_pointer: call.word(4),
         },
     )
+    .await
 }
 
 #[derive(Default, FromBytes, IntoBytes)]
@@ -78,9 +79,10 @@ pub(super) async fn clone3(thread: &Thread, call: &Call) -> Result {
             thread_pointer: arguments.thread_pointer as usize,
         },
     )
+    .await
 }
 
-fn run_clone(_thread: &Thread, request: CloneRequest) -> Result {
+async fn run_clone(thread: &Thread, request: CloneRequest) -> Result {
     const THREAD: u64 =
         (linux::CLONE_VM | linux::CLONE_FS | linux::CLONE_FILES | linux::CLONE_SIGHAND | linux::CLONE_THREAD) as u64;
     let has = move |flag: u32| request.flags & u64::from(flag) != 0;
@@ -91,11 +93,16 @@ fn run_clone(_thread: &Thread, request: CloneRequest) -> Result {
         super::unknown::report_once("fork");
         return Err(Errno::NOSYS.into());
     }
+    if thread.process.thread_count() >= crate::process::MAX_THREADS {
+        return Err(Errno::AGAIN.into());
+    }
+    let tid = crate::process::next_tid();
+    if has(linux::CLONE_PARENT_SETTID) {
+        // Before the call returns: `pthread_join` takes a zero there for the thread's end. As Linux, a bad address is the application's loss.
+        let _ = thread.memory.write(request.parent_tid, &tid).await;
+    }
     Err(Error::registers(move |parent, context| {
-        if parent.process.thread_count() >= crate::process::MAX_THREADS {
-            return Outcome::Fail(Errno::AGAIN);
-        }
-        let child = Thread::new(crate::process::next_tid(), parent.process.clone(), parent.blocked());
+        let child = Thread::new(tid, parent.process.clone(), parent.blocked());
         *child.name.lock() = *parent.name.lock();
         let mut registers = context.duplicate();
         registers.set_return_value(0);
@@ -108,16 +115,8 @@ fn run_clone(_thread: &Thread, request: CloneRequest) -> Result {
         if has(linux::CLONE_CHILD_CLEARTID) {
             child.clear_tid.store(request.child_tid, Ordering::Relaxed);
         }
-        let tid = child.tid;
-        let store = |flag, address| has(flag).then_some(address);
-        start_thread(
-            child,
-            registers,
-            [
-                store(linux::CLONE_CHILD_SETTID, request.child_tid),
-                store(linux::CLONE_PARENT_SETTID, request.parent_tid),
-            ],
-        );
+        let child_tid = has(linux::CLONE_CHILD_SETTID).then_some(request.child_tid);
+        start_thread(child, registers, child_tid);
         Outcome::Return(tid as usize)
     }))
 }
