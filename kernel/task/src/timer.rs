@@ -27,7 +27,7 @@ pub fn fire_expired(now: u64) {
             let expired = timers
                 .first_entry()
                 .filter(|entry| entry.key().0 <= now)
-                .map(|entry| entry.remove());
+                .map(alloc::collections::btree_map::OccupiedEntry::remove);
             publish_earliest(&timers);
             expired
         };

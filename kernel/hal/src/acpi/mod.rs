@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use crate::arch;
 use crate::sync::SpinLock;
 
-pub(crate) use tables::{Power, Register};
+pub(crate) use tables::{MmioDevice, Power, Register};
 
 /// Tables longer than this are taken for damaged.
 const LONGEST_TABLE: usize = 1 << 20;
@@ -19,6 +19,7 @@ struct Tables {
     power: Option<Power>,
     timer_port: Option<u16>,
     cpus: Vec<u32>,
+    mmio_devices: Vec<MmioDevice>,
 }
 
 static TABLES: SpinLock<Option<Tables>> = SpinLock::new(None);
@@ -28,22 +29,33 @@ pub(crate) fn initialize() {
     let root = arch::rsdp().or_else(find_root_pointer);
     let tables = root.map(read_tables).unwrap_or_default();
     let find = |signature: &[u8; 4]| tables.iter().find(|table| table.starts_with(signature));
-    let power = find(b"FACP").and_then(|fadt| {
-        let dsdt = read_table(tables::dsdt_address(fadt)?)?;
-        tables::power(fadt, &dsdt)
-    });
+    let dsdt = find(b"FACP")
+        .and_then(|fadt| read_table(tables::dsdt_address(fadt)?))
+        .unwrap_or_default();
+    let power = find(b"FACP").and_then(|fadt| tables::power(fadt, &dsdt));
+    let mmio_devices = tables::mmio_devices(&dsdt);
     let timer_port = find(b"FACP").and_then(|fadt| tables::timer_port(fadt));
     let cpus = find(b"APIC").map(|madt| tables::cpus(madt)).unwrap_or_default();
     *TABLES.lock() = Some(Tables {
         power,
         timer_port,
         cpus,
+        mmio_devices,
     });
 }
 
 /// Identifiers of the interrupt controllers of all CPUs that can be used; empty when there is no table of them.
 pub(crate) fn cpus() -> Vec<u32> {
     TABLES.lock().as_ref().map_or(Vec::new(), |tables| tables.cpus.clone())
+}
+
+/// The virtio-mmio devices that the firmware names.
+#[cfg(target_os = "none")]
+pub(crate) fn mmio_devices() -> Vec<MmioDevice> {
+    TABLES
+        .lock()
+        .as_ref()
+        .map_or(Vec::new(), |tables| tables.mmio_devices.clone())
 }
 
 /// How the machine is turned off; `None` when the firmware does not say. Never waits, so that a failing kernel may ask.

@@ -175,6 +175,49 @@ pub(super) fn cpus(madt: &[u8]) -> Vec<u32> {
     found
 }
 
+/// A virtio-mmio device that the DSDT names (`LNRO0005`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MmioDevice {
+    pub(crate) address: u64,
+    pub(crate) length: usize,
+    /// The input of the interrupt controller.
+    pub(crate) interrupt: u32,
+}
+
+/// The virtio-mmio devices of a DSDT. Its byte code is not run: behind the name, the device's resources stand in their fixed encoding (ACPI 6.5,
+/// sections 6.4.3.4 and 6.4.3.6).
+pub(super) fn mmio_devices(dsdt: &[u8]) -> alloc::vec::Vec<MmioDevice> {
+    const NAME: &[u8] = b"LNRO0005";
+    const MEMORY: [u8; 3] = [0x86, 9, 0];
+    const INTERRUPT: [u8; 3] = [0x89, 6, 0];
+    let starts: alloc::vec::Vec<usize> = dsdt
+        .windows(NAME.len())
+        .enumerate()
+        .filter(|(_, window)| *window == NAME)
+        .map(|(at, _)| at)
+        .collect();
+    let ends = starts.iter().skip(1).copied().chain([dsdt.len()]);
+    starts
+        .iter()
+        .zip(ends)
+        .filter_map(|(&start, end)| {
+            let body = &dsdt[start..end];
+            let find = |tag: [u8; 3], length: usize| {
+                let at = body.windows(3).position(|window| window == tag)?;
+                body.get(at + 3..at + 3 + length)
+            };
+            let memory = find(MEMORY, 9)?;
+            let interrupt = find(INTERRUPT, 6)?;
+            let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap_or_default());
+            Some(MmioDevice {
+                address: u64::from(number(&memory[1..5])),
+                length: number(&memory[5..9]) as usize,
+                interrupt: number(&interrupt[2..6]),
+            })
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,5 +280,23 @@ mod tests {
         pointer[24..32].copy_from_slice(&0x2000u64.to_le_bytes());
         assert_eq!(root_table(&pointer), Some((0x2000, 8)));
         assert_eq!(root_table(&pointer[1..]), None);
+    }
+
+    #[test]
+    fn finds_virtio_devices_in_byte_code() {
+        let mut dsdt = alloc::vec![0; 40];
+        for number in 0..2u8 {
+            dsdt.extend(b"\x08_HID\x0dLNRO0005\0\x08_UID\x0a\x01\x08_CRS\x11\x17");
+            dsdt.extend([0x86, 9, 0, 1, 0, 2 * number, 0, 0xfe, 0, 2, 0, 0]);
+            dsdt.extend([0x89, 6, 0, 1, 1, 16 + number, 0, 0, 0, 0x79, 0]);
+        }
+        let device = |address, interrupt| MmioDevice {
+            address,
+            length: 0x200,
+            interrupt,
+        };
+        assert_eq!(mmio_devices(&dsdt), [device(0xfe00_0000, 16), device(0xfe00_0200, 17)]);
+        // Cut short, the second one is left out.
+        assert_eq!(mmio_devices(&dsdt[..dsdt.len() - 8]), [device(0xfe00_0000, 16)]);
     }
 }

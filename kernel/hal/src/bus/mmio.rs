@@ -1,5 +1,6 @@
-//! Devices that the command line names: `virtio_mmio.device=SIZE@ADDRESS:INTERRUPT`, as Linux takes it.
+//! Memory-mapped devices: those that the firmware names, and those that the command line names: `virtio_mmio.device=SIZE@ADDRESS:INTERRUPT`, as Linux takes it.
 
+use crate::acpi;
 use crate::boot::Boot;
 
 /// Where a virtio-mmio device is.
@@ -11,8 +12,25 @@ pub(super) struct Slot {
 }
 
 pub(super) fn devices(boot: &Boot) -> impl Iterator<Item = Slot> {
-    boot.arguments()
-        .filter_map(|word| parse(word.strip_prefix("virtio_mmio.device=")?))
+    let named = acpi::mmio_devices()
+        .into_iter()
+        .map(|device| Slot {
+            address: device.address,
+            length: device.length,
+            interrupt: device.interrupt,
+        })
+        .filter(Slot::is_plausible);
+    named.chain(
+        boot.arguments()
+            .filter_map(|word| parse(word.strip_prefix("virtio_mmio.device=")?)),
+    )
+}
+
+impl Slot {
+    /// Whether it can be registers: above the first MiB, and no more than a few pages.
+    fn is_plausible(&self) -> bool {
+        self.address >= 0x10_0000 && (0x100..=0x10_0000).contains(&self.length)
+    }
 }
 
 fn parse(text: &str) -> Option<Slot> {
@@ -24,11 +42,12 @@ fn parse(text: &str) -> Option<Slot> {
         b'k' | b'K' => number(&length[..length.len() - 1])? << 10,
         _ => number(length)?,
     };
-    (address >= 0x10_0000 && (0x100..=0x10_0000).contains(&length)).then_some(Slot {
+    let slot = Slot {
         address,
-        length: length as usize,
+        length: usize::try_from(length).ok()?,
         interrupt,
-    })
+    };
+    slot.is_plausible().then_some(slot)
 }
 
 fn number(text: &str) -> Option<u64> {

@@ -39,7 +39,9 @@ export function qemuArguments(guest: GuestHardware): string[] {
   return [
     ...["-name", `guest=${value(guest.name)}`],
     // SMM is of no use without UEFI and slows the firmware down. With graphics=off SeaBIOS would write to the console.
-    ...["-machine", guest.machine === "microvm" ? "microvm,acpi=on" : `${guest.machine},smm=off,usb=off`],
+    ...["-machine", guest.machine === "microvm" ? "microvm,acpi=on,ioapic2=off" : `${guest.machine},smm=off,usb=off`],
+    // Virtio of version 1, which microvm offers only when asked.
+    ...(bus === "device" ? ["-global", "virtio-mmio.force-legacy=false"] : []),
     ...["-accel", guest.accelerator],
     ...["-cpu", guest.accelerator === "tcg" ? "max" : "host"],
     ...["-smp", String(guest.cpus)],
