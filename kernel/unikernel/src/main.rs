@@ -7,6 +7,7 @@
 hal::entry!(main);
 
 #[cfg(target_os = "none")]
+#[expect(clippy::needless_pass_by_value, reason = "the machine hands it over for good")]
 fn main(boot: hal::boot::Boot) -> ! {
     unikernel::boot::start(&boot);
     unikernel::scheduler::run()

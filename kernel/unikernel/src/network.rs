@@ -101,13 +101,14 @@ impl Network {
 
 /// `/etc/resolv.conf` as the network wants it.
 pub fn resolver_file() -> String {
+    use core::fmt::Write;
     let resolver = RESOLVER.lock();
     let mut text = String::new();
     if let Some(domain) = &resolver.domain {
-        text += &format!("search {domain}\n");
+        let _ = writeln!(text, "search {domain}");
     }
     for server in &resolver.servers {
-        text += &format!("nameserver {server}\n");
+        let _ = writeln!(text, "nameserver {server}");
     }
     text
 }

@@ -50,7 +50,7 @@ pub fn application_ended(status: ExitStatus) -> ! {
 pub fn out_of_memory(process: &Process) -> ! {
     let memory = process.memory();
     let usage = hal::mem::usage();
-    let mebibytes = |pages: usize| pages * hal::mem::PAGE_SIZE >> 20;
+    let mebibytes = |pages: usize| (pages * hal::mem::PAGE_SIZE) >> 20;
     let message = alloc::format!(
         "out of memory: the application uses {} MiB of the guest's {} MiB; give the instance more memory",
         mebibytes(memory.resident()),

@@ -15,9 +15,9 @@ use super::layout::Layout;
 use hal::user::{PageTable, USER_END};
 
 /// Areas that an address space may have (`vm.max_map_count`).
-pub const MAX_AREAS: usize = 65530;
+pub(super) const MAX_AREAS: usize = 65530;
 /// The lowest address that may be mapped (`vm.mmap_min_addr`).
-pub const MIN_ADDRESS: usize = 0x10000;
+pub(super) const MIN_ADDRESS: usize = 0x10000;
 /// Free pages between a stack and the mapping below it.
 const STACK_GAP: usize = 256 * PAGE_SIZE;
 

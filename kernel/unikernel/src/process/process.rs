@@ -241,6 +241,7 @@ impl Process {
     }
 
     /// The last thread has ended. The first process takes the machine with it.
+    #[expect(clippy::unused_self, reason = "which process ended matters once there are several")]
     pub(super) fn finish(&self, status: ExitStatus) {
         crate::system::application_ended(status);
     }

@@ -142,8 +142,7 @@ async fn page_fault(thread: &Arc<Thread>, context: &mut UserContext, address: us
             if crate::memory::reclaim_some() {
                 return;
             }
-            crate::system::out_of_memory(&thread.process);
-            return;
+            crate::system::out_of_memory(&thread.process)
         }
         FaultError::NoData => (Signal::BUS, NO_ADDRESS),
         FaultError::Denied => (Signal::SEGV, ACCESS_ERROR),

@@ -78,7 +78,9 @@ impl Timers {
         if timers.len() >= LIMIT {
             return Err(Errno::AGAIN);
         }
-        let id = (0..).find(|id| !timers.contains_key(id)).ok_or(Errno::AGAIN)?;
+        let id = (0..=LIMIT as u64)
+            .find(|id| !timers.contains_key(id))
+            .ok_or(Errno::AGAIN)?;
         timers.insert(id, Timer::new(id, realtime, notification(id)));
         Ok(id)
     }
@@ -120,7 +122,9 @@ impl Timers {
         if let Some(real) = all.remove(&REAL_INTERVAL) {
             self.0.lock().insert(REAL_INTERVAL, real);
         }
-        all.values().for_each(|timer| timer.stop());
+        for timer in all.values() {
+            timer.stop();
+        }
     }
 }
 

@@ -9,9 +9,9 @@ use crate::memory::Protection;
 use hal::user::USER_END;
 
 /// Bytes of the file's header.
-pub const HEADER_SIZE: usize = 64;
+pub(super) const HEADER_SIZE: usize = 64;
 /// Bytes of a program header.
-pub const PROGRAM_HEADER_SIZE: usize = 56;
+pub(super) const PROGRAM_HEADER_SIZE: usize = 56;
 /// The most program headers that are read.
 const MAX_PROGRAM_HEADERS: u16 = 128;
 /// The longest path of an interpreter.
@@ -120,7 +120,7 @@ pub struct Elf {
 }
 
 /// Where the program headers are: offset and length in bytes.
-pub fn program_header_range(header: &[u8; HEADER_SIZE]) -> Result<(u64, usize), Malformed> {
+pub(super) fn program_header_range(header: &[u8; HEADER_SIZE]) -> Result<(u64, usize), Malformed> {
     let header = parse_header(header)?;
     Ok((
         header.program_headers,

@@ -84,7 +84,7 @@ pub(super) async fn futex(thread: &Thread, call: &Call) -> Result {
 }
 
 fn counts(first: u32, second: usize) -> Result<(usize, usize)> {
-    if (first as i32) < 0 || (second as i32) < 0 {
+    if i32::try_from(first).is_err() || i32::try_from(second as u32).is_err() {
         return Err(Errno::INVAL.into());
     }
     Ok((first as usize, second as u32 as usize))

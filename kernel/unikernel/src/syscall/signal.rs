@@ -111,15 +111,13 @@ pub(super) async fn rt_sigtimedwait(thread: &Thread, call: &Call) -> Result {
         }
     };
     thread.set_awaited(wanted);
-    let taken = loop {
-        if let Some(taken) = thread.take_signal_of(wanted) {
-            break Ok(taken);
-        }
-        match thread.wait_until(deadline, core::future::pending::<()>()).await {
-            Err(Stop::TimedOut) => break Err(Errno::AGAIN),
+    let taken = match thread.take_signal_of(wanted) {
+        Some(taken) => Ok(taken),
+        None => match thread.wait_until(deadline, core::future::pending::<()>()).await {
+            Err(Stop::TimedOut) => Err(Errno::AGAIN),
             // One of those that are awaited, or another, which is delivered.
-            _ => break thread.take_signal_of(wanted).ok_or(Errno::INTR),
-        }
+            _ => thread.take_signal_of(wanted).ok_or(Errno::INTR),
+        },
     };
     thread.set_awaited(SignalSet::EMPTY);
     let (signal, info) = taken?;

@@ -356,7 +356,7 @@ system_calls! {
     __NR_select: Full, "" => poll::select(thread, call).await;
 
     // Timers that send signals.
-    __NR_alarm: Full, "" => Ok(timer::alarm(thread, call).await);
+    __NR_alarm: Full, "" => Ok(timer::alarm(thread, call));
     __NR_getitimer: Partial, "`ITIMER_REAL`" => timer::getitimer(thread, call).await;
     __NR_setitimer: Partial, "`ITIMER_REAL`" => timer::setitimer(thread, call).await;
     __NR_timer_create: Partial, "no clocks of CPU time" => timer::timer_create(thread, call).await;

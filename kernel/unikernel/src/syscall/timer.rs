@@ -36,7 +36,7 @@ fn after(duration: u64) -> Option<u64> {
     (duration > 0).then(|| hal::time::monotonic().saturating_add(duration))
 }
 
-pub(super) async fn alarm(thread: &Thread, call: &Call) -> usize {
+pub(super) fn alarm(thread: &Thread, call: &Call) -> usize {
     const SECOND: u64 = 1_000_000_000;
     let deadline = after(u64::from(call.unsigned(0)) * SECOND);
     let old = thread.process.timers.real_interval().set(&thread.process, deadline, 0);
