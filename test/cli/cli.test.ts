@@ -1,0 +1,186 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import * as path from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { scriptedGuest, type Step } from "../../provider/src/targets/local/testing/scripted-guest.js";
+import { Cli, type Finished } from "../support/cli.js";
+import { BOOT, LISTENING } from "../support/guests.js";
+import { Machine } from "../support/machine.js";
+
+let machine: Machine;
+let kernel: string;
+beforeEach(() => {
+  machine = new Machine();
+  kernel = path.join(machine.folder, "kernel.elf");
+  mkdirSync(path.join(machine.folder, "rootfs/bin"), { recursive: true });
+  writeFileSync(path.join(machine.folder, "rootfs/bin/server"), scriptedGuest("halt"), { mode: 0o755 });
+});
+afterEach(() => machine.dispose());
+
+/** Starts the command with a kernel that does these steps. */
+function start(args: string[], ...steps: Step[]): Cli {
+  writeFileSync(kernel, scriptedGuest(...steps));
+  return new Cli(machine, args, { env: { UNIKERNEL_KERNEL: kernel } });
+}
+
+const run = (args: string[], ...steps: Step[]): Promise<Finished> => start(args, ...steps).finished;
+const exit = (code: number): Step[] => [{ status: { event: "exit", code } }, { exit: code }];
+
+/** The QEMUs that `unikernel run` has started here. */
+function guests(): string[] {
+  return readdirSync(machine.folder).filter((name) => name.startsWith("unikernel-run-"));
+}
+
+describe("unikernel run", () => {
+  test.each([0, 3, 139])("exits with the application's own status: %i", async (code) => {
+    const { code: status, stdout } = await run(
+      ["run", "rootfs", "--", "/bin/server"],
+      BOOT,
+      { console: "working\n" },
+      ...exit(code),
+    );
+
+    expect(status).toBe(code);
+    expect(stdout).toBe("working\n");
+    expect(guests()).toEqual([]);
+  });
+
+  test("keeps the kernel's lines out of the application's output", async () => {
+    const lines = { console: "unikernel: kernel line\nuni\nunikernel: another\nlast" };
+    const { stdout, stderr } = await run(["run", "rootfs", "--", "/bin/server"], BOOT, lines, ...exit(0));
+
+    expect(stdout).toBe("uni\nlast");
+    expect(stderr).toContain("unikernel: kernel line\nunikernel: another\n");
+  });
+
+  test("says why when the kernel fails", async () => {
+    const panic = { status: { event: "panic", message: "no root file system", code: 255 } };
+    const { code, stderr } = await run(["run", "rootfs", "--", "/bin/server"], BOOT, panic, { exit: 255 });
+
+    expect(code).toBe(255);
+    expect(stderr).toContain("unikernel: the kernel failed: no root file system");
+  });
+
+  test("runs a disk that was built before", async () => {
+    await run(["build", "rootfs", "-o", "web.img", "--", "/bin/server"], "halt");
+    const { code } = await run(["run", "web.img", "--", "--port", "80"], BOOT, ...exit(4));
+
+    expect(code).toBe(4);
+  });
+
+  test("ends the machine on the second signal, and leaves nothing", async () => {
+    const cli = start(["run", "rootfs", "-p", "0:8080", "-v", "--", "/bin/server"], BOOT, LISTENING, "halt");
+    await expect.poll(() => cli.stderr, { timeout: 60_000 }).toContain('"listening"');
+    cli.child.kill("SIGINT");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(cli.child.exitCode).toBeNull();
+    cli.child.kill("SIGINT");
+
+    expect((await cli.finished).code).toBe(137);
+    expect(guests()).toEqual([]);
+  });
+
+  test("leaves no guest when it is killed", async () => {
+    const cli = start(["run", "rootfs", "-v", "--", "/bin/server"], BOOT, "halt");
+    await expect.poll(() => cli.stderr, { timeout: 60_000 }).toContain('"boot"');
+    expect(guests()).toHaveLength(1);
+    cli.child.kill("SIGKILL");
+
+    await expect.poll(guests, { timeout: 10_000 }).toEqual([]);
+  });
+
+  test("keeps the environment off the command line", async () => {
+    const { stderr } = await run(
+      ["run", "rootfs", "-v", "-e", "TOKEN=open-sesame", "--", "/bin/server"],
+      BOOT,
+      ...exit(0),
+    );
+
+    expect(stderr).toContain("-fw_cfg name=opt/org.pulumi.unikernel/config.json");
+    expect(stderr).not.toContain("open-sesame");
+  });
+});
+
+describe("unikernel build and inspect", () => {
+  test("tell the same of a disk and of its source", async () => {
+    const built = await run(
+      ["build", "rootfs", "-o", "web.img", "-e", "COLOR=green", "--", "/bin/server", "--port", "80"],
+      "halt",
+    );
+    const digest = `sha256:${createHash("sha256")
+      .update(readFileSync(path.join(machine.folder, "web.img")))
+      .digest("hex")}`;
+    expect(built).toMatchObject({ code: 0, stdout: expect.stringContaining(digest) as string });
+
+    const disk = JSON.parse((await run(["inspect", "web.img", "--json"], "halt")).stdout) as Disk;
+    expect(disk).toMatchObject({ digest, architecture: "x86_64" });
+    expect(disk.config.process.args).toEqual(["/bin/server", "--port", "80"]);
+    expect(disk.config.process.env).toContain("COLOR=green");
+    expect(disk.files.map((file) => file.path)).toContain("/rootfs/bin/server");
+  });
+
+  test("read well", async () => {
+    const { stdout } = await run(["inspect", "rootfs", "--", "/bin/server", "two words"], "halt");
+
+    expect(stdout).toMatch(/^Command +\/bin\/server 'two words'$/m);
+    expect(stdout).toMatch(/^Memory +[\d.]+ MiB at least$/m);
+    expect(stdout).toMatch(/^ +[\d.]+ KiB {2}\/bin\/server$/m);
+  });
+
+  interface Disk {
+    digest: string;
+    config: { process: { args: string[]; env: string[] } };
+    files: { path: string }[];
+  }
+});
+
+describe("a command line that is wrong is told in one sentence", () => {
+  test.each([
+    [["rum", "web"], 2, 'There is no command "rum". Did you mean "run"?'],
+    [["run"], 2, "What is to be run? Give a SOURCE."],
+    [["run", "rootfs"], 2, '"rootfs" is a folder: say what to run in it after two dashes'],
+    [["run", "./nothing"], 125, 'There is no "./nothing".'],
+    [["run", "notes.txt"], 125, '"notes.txt" is nothing that can be run'],
+    [["run", "main.ts"], 2, '"main.ts" needs a Node.js to run on'],
+    [["run", "rootfs", "second"], 2, 'There is a second SOURCE, "second".'],
+    [["run", "rootfs", "-p", "http", "--", "/bin/server"], 2, '"http" is no port mapping'],
+    [
+      ["run", "rootfs", "-p", "80", "-p", "80:81", "--", "/bin/server"],
+      125,
+      "Port 80/tcp of this machine is listed twice.",
+    ],
+    [["run", "rootfs", "-m", "lots", "--", "/bin/server"], 2, '"lots" is no amount of memory'],
+    [
+      ["run", "rootfs", "-m", "1 MiB", "--", "/bin/server"],
+      125,
+      "1 MiB of memory is too small for this image: it needs at least",
+    ],
+    [["run", "rootfs", "-c", "9", "--", "/bin/server"], 2, '"9" is no number of processors from 1 to 8.'],
+    [["run", "rootfs", "--machine", "q34", "--", "/bin/server"], 2, 'There is no machine "q34"'],
+    [["run", "rootfs", "--colour", "--", "/bin/server"], 2, "Unknown option '--colour'."],
+    [["build", "rootfs", "--", "/bin/server"], 2, "Where is the disk to go?"],
+    [
+      ["build", "rootfs", "-o", "no/folder.img", "--", "/bin/server"],
+      1,
+      'The disk cannot be written to "no/folder.img"',
+    ],
+    [["inspect", "./nothing"], 1, 'There is no "./nothing".'],
+  ])("%j", async (args, status, sentence) => {
+    writeFileSync(path.join(machine.folder, "notes.txt"), "milk, eggs\n");
+    writeFileSync(path.join(machine.folder, "main.ts"), "console.log(1);\n");
+    const { code, stdout, stderr } = await run(args, BOOT, ...exit(0));
+
+    expect(stderr).toContain(`unikernel: ${sentence}`);
+    expect(code).toBe(status);
+    expect(stdout).toBe("");
+    expect(stderr).not.toContain("    at ");
+  });
+});
+
+test.each([[["--help"]], [["run", "--help"]], [["help", "build"]]])("%j shows how to use it", async (args) => {
+  const { code, stdout } = await run(args, "halt");
+
+  expect(code).toBe(0);
+  expect(stdout).toContain("Usage:");
+  for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(120);
+});
