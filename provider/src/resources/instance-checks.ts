@@ -3,7 +3,7 @@ import { INSTANCE_NAME } from "./instance-name.js";
 import type { InstancePort, PortMapping } from "./instance-properties.js";
 import type { CheckFailure } from "./resource.js";
 import { parseDuration, parseSize } from "./units.js";
-import { placeOf, UNKNOWN, type Pending } from "./values.js";
+import { hasUnknown, placeOf, type Pending } from "./values.js";
 
 /** What is wrong with inputs whose types are right. Unknown values pass. */
 export function checkInstance(inputs: Record<string, unknown>): CheckFailure[] {
@@ -86,7 +86,7 @@ function checkTwice(ports: Pending<PortMapping | number>[]): CheckFailure[] {
   const failures: CheckFailure[] = [];
   const seen = new Map<string, string>();
   for (const [i, entry] of ports.entries()) {
-    if (entry === UNKNOWN) continue;
+    if (hasUnknown(entry)) continue;
     const port = normalizePort(entry as PortMapping | number);
     const place = placeOf("ports", i, true);
     // Every address holds this port when one of the mappings takes all of them.

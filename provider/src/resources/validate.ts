@@ -87,7 +87,7 @@ function suggestion(word: string, known: readonly string[]): string {
   const nearest = known.length === 0 ? undefined : closest(word, [...known]);
   if (
     nearest !== undefined &&
-    distance(word.toLowerCase(), nearest.toLowerCase()) <= Math.max(1, Math.floor(nearest.length / 3))
+    distance(word.toLowerCase(), nearest.toLowerCase()) <= Math.max(2, Math.floor(nearest.length / 3))
   )
     return ` Did you mean "${nearest}"?`;
   return ` There is ${known.map((name) => `"${name}"`).join(", ")}.`;

@@ -1,0 +1,16 @@
+import type { Context } from "../resource.js";
+
+/** A context that keeps what it is told. */
+export function testContext(change: Partial<Context> = {}): Context & { said: string[] } {
+  const said: string[] = [];
+  return {
+    signal: new AbortController().signal,
+    status: (message) => said.push(message),
+    notice: (message) => said.push(message),
+    preview: true,
+    baseDir: "/nowhere",
+    identity: { organization: "organization", project: "shop", stack: "dev", name: "web" },
+    said,
+    ...change,
+  };
+}
