@@ -22,11 +22,15 @@ const judges = {
   why: "the tests compare with it",
   packages: ["erofs-utils", "docker-registry", "apache2-utils", "skopeo", "umoci"],
 };
+const disks = {
+  why: "the tests check and boot disks with it",
+  packages: ["ovmf", "qemu-utils", "gdisk", "fdisk", "parted", "dosfstools", "mtools"],
+};
 const benchmark = { why: "the benchmark measures with it", packages: ["wrk", "iproute2", "dnsmasq-base"] };
 
 const needs = {
   start: [guests, exampleImage, buildScripts],
-  test: [guests, exampleImage, buildScripts, guestPrograms, judges],
+  test: [guests, exampleImage, buildScripts, guestPrograms, judges, disks],
   bench: [guests, exampleImage, buildScripts, guestPrograms, benchmark],
 };
 

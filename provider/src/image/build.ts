@@ -5,7 +5,7 @@ import { Cache, writeSynced } from "./cache.js";
 import { checkCommand } from "./command.js";
 import { runtimeConfig } from "./config.js";
 import { type WrittenDisk, writeDisk } from "./erofs/write.js";
-import { bundledKernel, cacheKernel } from "./kernel.js";
+import { bundledKernel, cachedKernel, cacheKernel, hasKernel, type KernelRecord, kernelRecord } from "./kernel.js";
 import { applicationMemory, minimumMemory } from "./memory.js";
 import type { RuntimeConfig } from "./runtime-config.js";
 import { FIXED_TIME } from "./sources/directory.js";
@@ -13,7 +13,7 @@ import { resolveSource } from "./sources/resolve-source.js";
 import type { ResolvedSource, SourceContext } from "./sources/source.js";
 import { directory, type Directory } from "./tree.js";
 import { treeDigest } from "./tree-digest.js";
-import type { BuildContext, BuiltImage, Digest, ImageSpec, Kernel } from "./types.js";
+import type { BuildContext, BuiltImage, Digest, ImageSpec } from "./types.js";
 
 /** Part of every key: a change of how disks are made makes new ones. */
 const BUILDER_VERSION = 1;
@@ -32,7 +32,7 @@ interface Bundle {
 /** What the cache keeps of an image. */
 interface ImageRecord extends Bundle {
   minimumMemory: number;
-  kernel: Omit<Kernel, "path">;
+  kernel: KernelRecord;
 }
 
 /**
@@ -49,9 +49,9 @@ export async function buildImage(spec: ImageSpec, context: BuildContext): Promis
   const record: ImageRecord = {
     ...bundle,
     minimumMemory: minimumMemory(kernel.memory, bundle.applicationMemory),
-    kernel: { digest: kernel.digest, version: kernel.version },
+    kernel: kernelRecord(kernel),
   };
-  const digest = imageDigest(await readDisk(cache, bundle.disk), kernel.digest);
+  const digest = imageDigest(await readDisk(cache, bundle.disk), record.kernel);
   const name = digest.slice("sha256:".length);
   if ((await cache.find("images", name)) === undefined) await cache.addJson("images", name, record);
   await cache.prune();
@@ -71,8 +71,7 @@ export async function openImage(
   const record = (await cache.findJson("images", digest.slice("sha256:".length))) as ImageRecord | undefined;
   if (!record) return undefined;
   const disk = await cache.find("disks", record.disk);
-  const kernel = await cache.find("kernels", record.kernel.digest.slice("sha256:".length));
-  return disk !== undefined && kernel !== undefined ? describe(digest, record, cache) : undefined;
+  return disk !== undefined && (await hasKernel(record.kernel, cache)) ? describe(digest, record, cache) : undefined;
 }
 
 async function buildBundle(spec: ImageSpec, source: ResolvedSource, context: SourceContext): Promise<Bundle> {
@@ -142,22 +141,23 @@ async function readDisk(cache: Cache, name: string): Promise<WrittenDisk> {
   return (await cache.findJson("disks", join(name, DISK_RECORD))) as WrittenDisk;
 }
 
-/** SHA-256 over the canonical JSON of the digests of the disk and the kernel. */
-function imageDigest(disk: WrittenDisk, kernel: Digest): Digest {
-  return `sha256:${sha256(JSON.stringify({ disk: `sha256:${disk.sha256}`, kernel }))}`;
+/** SHA-256 over the canonical JSON of the digests of the disk, the kernel and its boot loaders. */
+function imageDigest(disk: WrittenDisk, { digest: kernel, loaders }: KernelRecord): Digest {
+  return `sha256:${sha256(JSON.stringify({ disk: `sha256:${disk.sha256}`, kernel, loaders }))}`;
 }
 
 async function describe(digest: Digest, record: ImageRecord, cache: Cache): Promise<BuiltImage> {
-  const { size } = await readDisk(cache, record.disk);
+  const { sha256, size } = await readDisk(cache, record.disk);
   return {
     digest,
     disk: join(cache.path("disks", record.disk), DISK_FILE),
+    diskDigest: `sha256:${sha256}`,
     size,
     architecture: "x86_64",
     command: record.config.process.args,
     config: record.config,
     exposedPorts: record.exposedPorts,
-    kernel: { ...record.kernel, path: cache.path("kernels", record.kernel.digest.slice("sha256:".length)) },
+    kernel: cachedKernel(record.kernel, cache),
     minimumMemory: record.minimumMemory,
   };
 }

@@ -3,6 +3,7 @@
  * Pulumi.
  */
 export { VisibleError } from "./errors.js";
+export { openBootDisk, SNAPSHOT_BLOCK, type BootDisk, type BootDiskOptions, type Extent } from "./disk/index.js";
 export { buildImage, openImage } from "./build.js";
 export { inspectDisk } from "./inspect.js";
 export { bundledKernel } from "./kernel.js";
@@ -16,9 +17,11 @@ export type {
   DirectorySource,
   DiskDescription,
   DiskFile,
+  Firmware,
   ImageSpec,
   Kernel,
   KernelSource,
+  Loader,
   Progress,
   Source,
 } from "./types.js";

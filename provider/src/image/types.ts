@@ -72,7 +72,12 @@ export interface KernelSource {
   path: string;
   /** The kernel's version. */
   version: string;
+  /** Paths of its boot loaders. Without them it can only be started by a hypervisor that loads kernels itself. */
+  loaders?: Record<Firmware, string> | undefined;
 }
+
+/** What starts the boot loader of a disk. */
+export type Firmware = "bios" | "uefi";
 
 /** Where and how to build. */
 export interface BuildContext {
@@ -94,17 +99,28 @@ export interface Kernel {
   path: string;
   digest: Digest;
   version: string;
+  /** The boot loaders that bring it from a disk into memory. */
+  loaders?: Record<Firmware, Loader> | undefined;
+}
+
+/** A boot loader of a built image. */
+export interface Loader {
+  /** Absolute path, in the cache. */
+  path: string;
+  digest: Digest;
 }
 
 /** A finished image in the cache. */
 export interface BuiltImage {
-  /** Identity of the image: covers every byte of the disk and of the kernel. */
+  /** Identity of the image: covers every byte of the disk, of the kernel and of its boot loaders. */
   digest: Digest;
   /**
    * Absolute path of the disk in the cache: an EROFS file system that holds an OCI bundle. Never written to again. Pruning
    * may remove it once it has long not been used, so whoever needs it for longer keeps a hard link or a copy.
    */
   disk: string;
+  /** SHA-256 of the disk's bytes. */
+  diskDigest: Digest;
   /** Size of the disk in bytes. */
   size: number;
   architecture: "x86_64";

@@ -58,15 +58,3 @@ export function encodeDevice(major: number, minor: number): number {
 export function decodeDevice(device: number): { major: number; minor: number } {
   return { major: (device >>> 8) & 0xfff, minor: (device & 0xff) | ((device >>> 12) & 0xfff00) };
 }
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, value) => {
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0x82f63b78 : value >>> 1;
-  return value >>> 0;
-});
-
-/** The superblock's checksum: CRC-32C from all ones, without the usual inversion at the end. */
-export function crc32c(data: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of data) crc = ((crc >>> 8) ^ (crcTable[(crc ^ byte) & 0xff] as number)) >>> 0;
-  return crc;
-}

@@ -2,12 +2,13 @@ import { createHash } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { ContentReader, fsync } from "../content.js";
+import { crc32c } from "../crc.js";
 import type { Directory } from "../tree.js";
+import { contentUuid } from "../uuid.js";
 import {
   BLOCK_BITS,
   BLOCK_SIZE,
   COMPACT_INODE_SIZE,
-  crc32c,
   DIRENT_SIZE,
   encodeDevice,
   EXTENDED_INODE_SIZE,
@@ -204,15 +205,7 @@ function firstBlock(layout: Layout, identity: string, contents: ContentReader): 
   superblock.writeBigInt64LE(BigInt(layout.time.seconds), 24);
   superblock.writeUInt32LE(layout.time.nanoseconds, 32);
   superblock.writeUInt32LE(layout.blocks, 36);
-  uuid(identity).copy(superblock, 48);
+  contentUuid(identity).copy(superblock, 48);
   superblock.writeUInt32LE(crc32c(superblock), 4);
   return block;
-}
-
-/** A UUID of version 8 (RFC 9562): its other bits are the beginning of the content's digest. */
-function uuid(identity: string): Buffer {
-  const uuid = Buffer.from(identity.slice(0, 32), "hex");
-  uuid.writeUInt8((uuid.readUInt8(6) & 0x0f) | 0x80, 6);
-  uuid.writeUInt8((uuid.readUInt8(8) & 0x3f) | 0x80, 8);
-  return uuid;
 }
