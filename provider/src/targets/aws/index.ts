@@ -1,0 +1,18 @@
+/** The way of a disk to AWS. Knows nothing of Pulumi. */
+export { connect, type AssumedRole, type Connection, type ConnectionSettings, type Credentials } from "./connection.js";
+export { BlockDigests, GIB } from "./ebs/blocks.js";
+export {
+  changeTags,
+  deleteSnapshot,
+  describeSnapshot,
+  waitUntilCompleted,
+  type SnapshotDescription,
+} from "./ebs/snapshots.js";
+export {
+  uploadSnapshot,
+  type ParentSnapshot,
+  type UploadedSnapshot,
+  type UploadOptions,
+  type UploadProgress,
+  type UploadRequest,
+} from "./ebs/upload.js";

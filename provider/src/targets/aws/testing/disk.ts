@@ -1,0 +1,30 @@
+import { createCipheriv } from "node:crypto";
+import type { BlockSource } from "../ebs/blocks.js";
+
+/** A disk of which only some ranges hold data, in memory. */
+export function sparseDisk(size: number, pieces: { offset: number; data: Buffer }[]): BlockSource & { reads: number } {
+  const disk = {
+    size,
+    extents: pieces.map(({ offset, data }) => ({ offset, length: data.length })),
+    reads: 0,
+    async read(offset: number, length: number) {
+      if (offset < 0 || offset + length > size) throw new RangeError(`${length} bytes at ${offset}`);
+      disk.reads++;
+      const result = Buffer.alloc(length);
+      for (const piece of pieces) {
+        const at = piece.offset - offset;
+        if (at < length && at + piece.data.length > 0) piece.data.copy(result, Math.max(0, at), Math.max(0, -at));
+      }
+      return result;
+    },
+  };
+  return disk;
+}
+
+/** Bytes that are the same for the same seed, with no part that repeats another's. */
+export function noise(length: number, seed: number): Buffer {
+  // A stream cipher over zeros is by far the quickest way.
+  const key = Buffer.alloc(32);
+  key.writeUInt32LE(seed);
+  return createCipheriv("aes-256-ctr", key, Buffer.alloc(16)).update(Buffer.alloc(length));
+}
