@@ -1,7 +1,7 @@
 //! File systems: what the application finds under its paths.
 //!
 //! - [`Inode`] is what every file system implements; [`erofs`] is the image's,
-//!   read through the page cache ([`CachedPages`]) from a [`BlockDevice`].
+//!   read through the page cache ([`CachedPages`]) from a [`BlockDevice`]: a whole disk, or its root partition ([`find_root`]).
 //! - [`tmpfs`] keeps files in memory, alone or over a read-only file system.
 //! - [`dev`], [`proc`] and [`sys`] are what Linux programs expect in the directories of these names; [`mount_standard`] mounts them.
 //! - [`vfs`] has what names mean: path lookup, permissions, mounts.
@@ -21,6 +21,7 @@ pub mod erofs;
 mod generated;
 mod inode;
 mod mapping;
+mod partition;
 pub mod proc;
 mod standard;
 pub mod sys;
@@ -34,6 +35,7 @@ pub use inode::{
     allocate_device_number,
 };
 pub use mapping::{Unmap, set_unmap};
+pub use partition::{PartitionError, find_root};
 pub use standard::{mount_at, mount_standard};
 
 #[cfg(test)]

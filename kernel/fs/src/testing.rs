@@ -60,14 +60,19 @@ impl MemoryDisk {
         }
     }
 
-    pub(crate) fn mount(self: &Arc<Self>) -> Result<Arc<Erofs>, MountError> {
-        let mut mounting = pin!(Erofs::mount(self.clone()));
+    /// Runs a future to its end.
+    pub(crate) fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
         loop {
-            match mounting.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(result) => return result,
                 Poll::Pending => self.serve(),
             }
         }
+    }
+
+    pub(crate) fn mount(self: &Arc<Self>) -> Result<Arc<Erofs>, MountError> {
+        self.run(Erofs::mount(self.clone()))
     }
 
     pub(crate) fn read_all(&self, inode: &Arc<dyn Inode>) -> file::Result<Vec<u8>> {

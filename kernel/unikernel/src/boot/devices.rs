@@ -1,6 +1,7 @@
 //! The machine's devices, as file systems and network want them.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use fs::{BlockDevice, Transfer};
 use hal::boot::Boot;
@@ -10,8 +11,8 @@ use hal::virtio::{self, Block, Checksum, Kind, Network, Outgoing};
 
 /// What was found and started.
 pub(super) struct Devices {
-    /// The disk with the image: the first.
-    pub(super) disk: Option<Arc<dyn BlockDevice>>,
+    /// Every disk, in the order of the buses.
+    pub(super) disks: Vec<Arc<dyn BlockDevice>>,
     /// The first network card.
     pub(super) network: Option<Arc<Network>>,
 }
@@ -20,13 +21,14 @@ impl Devices {
     /// Starts the devices of the machine.
     pub(super) fn find(boot: &Boot) -> Self {
         let mut found = Self {
-            disk: None,
+            disks: Vec::new(),
             network: None,
         };
         for device in bus::virtio_devices(boot) {
             match device.kind() {
-                Kind::Block if found.disk.is_none() => {
-                    found.disk = Block::start(device).map(|block| Arc::new(Disk(block)) as Arc<dyn BlockDevice>);
+                Kind::Block => {
+                    let disk = Block::start(device).map(|block| Arc::new(Disk(block)) as Arc<dyn BlockDevice>);
+                    found.disks.extend(disk);
                 }
                 Kind::Network if found.network.is_none() => found.network = Network::start(device),
                 Kind::Entropy => {

@@ -6,6 +6,8 @@ mod devices;
 #[cfg(target_os = "none")]
 mod files;
 #[cfg(target_os = "none")]
+mod root;
+#[cfg(target_os = "none")]
 mod start;
 
 pub use config::{Config, Mount, ProcessConfig, User};

@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 
 use abi::{Errno, OpenFlags};
 use file::{BytesSink, OpenFile};
+use fs::Inode;
 use fs::tmpfs::{Options, Tmpfs};
 use fs::vfs::{Context, Lookup, Mount, MountFlags, Namespace};
-use fs::{Inode, erofs};
 
 use hal::boot::Boot;
 
 use super::devices::{Card, Devices};
-use super::{Config, files};
+use super::{Config, files, root};
 use crate::process::{Credentials, Paths, Process, Thread, next_tid, start_thread};
 use crate::program::{self, ExecuteError};
 use crate::signal::{Info, Signal, SignalSet};
@@ -64,12 +64,9 @@ fn terminate() {
 
 /// Runs the application. What goes wrong ends the machine with a sentence.
 async fn run(devices: Devices) {
-    let disk = devices
-        .disk
-        .unwrap_or_else(|| fail("there is no disk; the image has to be a virtio-blk device"));
-    let file_system = erofs::Erofs::mount(disk)
+    let file_system = root::mount(devices.disks)
         .await
-        .unwrap_or_else(|error| fail(&alloc::format!("the disk holds no image that can be read: {error}")));
+        .unwrap_or_else(|message| fail(&message));
     let bundle = finish(|| file_system.root())
         .await
         .unwrap_or_else(|errno| fail(&alloc::format!("the image's top directory cannot be read ({errno:?})")));
