@@ -23,9 +23,10 @@ const LARGEST_SEGMENT: usize = 65535 - 120;
 impl Tcb {
     /// Sends what may be sent, and an acknowledgement when one is due and nothing carried it.
     pub(super) fn output(&mut self, link: &Link<'_>) {
+        // In FIN-WAIT-2 all that there ever was to send is acknowledged, the FIN with it.
         if !matches!(
             self.state,
-            State::SynSent | State::SynReceived | State::TimeWait | State::Closed
+            State::SynSent | State::SynReceived | State::FinWait2 | State::TimeWait | State::Closed
         ) {
             let idle = self.una == self.max && self.max != self.una + self.send.len();
             if idle && link.now > self.last_sent + self.round_trip.timeout() {

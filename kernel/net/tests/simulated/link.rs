@@ -52,6 +52,7 @@ struct Wire {
     latency: u64,
     arrived: [VecDeque<Vec<u8>>; 2],
     frames: u64,
+    fins: u64,
 }
 
 impl Wire {
@@ -68,6 +69,9 @@ impl Wire {
 
     fn carry(&mut self, now: u64, to: usize, mut frame: Vec<u8>) {
         self.frames += 1;
+        const FIN: u8 = 1;
+        const TCP: u8 = 6;
+        self.fins += u64::from(frame.len() > HEADERS + 13 && frame[23] == TCP && frame[HEADERS + 13] & FIN != 0);
         if self.happens(self.faults.loss) {
             return;
         }
@@ -231,6 +235,7 @@ impl World {
             latency: MILLISECOND,
             arrived: Default::default(),
             frames: 0,
+            fins: 0,
         }));
         let stacks = [0, 1].map(|number| {
             let device = Arc::new(End {
@@ -260,6 +265,11 @@ impl World {
     /// Frames that were sent so far.
     pub fn frames(&self) -> u64 {
         self.wire.lock().expect("no test panics with it").frames
+    }
+
+    /// TCP segments with a FIN that were sent so far.
+    pub fn fins(&self) -> u64 {
+        self.wire.lock().expect("no test panics with it").fins
     }
 
     /// Puts a frame before the stack `number`.

@@ -140,6 +140,29 @@ fn transfer(world: &World, lengths: [usize; 2], pieces: [usize; 2], limit: u64) 
     took
 }
 
+#[test]
+fn each_side_says_fin_once() {
+    for (closes_first, others_answer) in [(0, 0), (1, 0), (0, 500), (1, 500)] {
+        let world = World::new(1, Faults::default(), Capabilities::default(), 1 << 20);
+        let (client, server) = connect(&world, MINUTE);
+        let mut ends = [client, server];
+        ends.rotate_left(closes_first);
+        ends[0].close();
+        for _ in 0..others_answer {
+            world.step(MILLISECOND);
+        }
+        ends[1].close();
+        world.run_until(10 * MINUTE, |world| {
+            world.stacks.iter().all(|stack| stack.connections() == 0)
+        });
+        assert_eq!(
+            world.fins(),
+            2,
+            "end {closes_first} closes {others_answer} ms before the other"
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
