@@ -101,6 +101,16 @@ impl DescriptorTable {
         Ok(self.0.lock().put(number, file, close_on_exec))
     }
 
+    /// How many numbers the table has room for, as Linux's grows: `select(2)` looks no further.
+    pub fn capacity(&self) -> usize {
+        const FIRST: usize = 64;
+        const STEP: usize = 128;
+        match self.0.lock().files.len() {
+            0..=FIRST => FIRST,
+            length => ((length - 1) / STEP + 1).next_power_of_two() * STEP,
+        }
+    }
+
     /// Frees a number and returns what had it.
     pub fn remove(&self, descriptor: i32) -> Result<Arc<OpenFile>, Errno> {
         self.0.lock().take(index(descriptor)?).ok_or(Errno::BADF)

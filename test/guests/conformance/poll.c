@@ -56,8 +56,13 @@ int main(void) {
   VALUE(FD_ISSET(event, &exceptions));
   VALUE(limit.tv_sec == 0 || limit.tv_sec == 1);
   FD_ZERO(&reads);
-  FD_SET(90, &reads);
-  SHOW(select(91, &reads, NULL, NULL, &limit));
+  FD_SET(60, &reads);
+  SHOW(select(61, &reads, NULL, NULL, &limit));
+  // Beyond the table's room nothing is looked at.
+  FD_ZERO(&reads);
+  FD_SET(1000, &reads);
+  limit = (struct timeval){0, 0};
+  SHOW(select(1001, &reads, NULL, NULL, &limit));
   SHOW(select(-1, NULL, NULL, NULL, &limit));
   FD_ZERO(&reads);
   FD_SET(ends[0], &reads);
