@@ -117,6 +117,11 @@ pub fn write(bytes: &[u8]) {
     WAITING.store(output.buffer.len(), Ordering::Relaxed);
 }
 
+/// Writes a line of the kernel's own.
+pub(crate) fn note(text: fmt::Arguments<'_>) {
+    write(alloc::format!("unikernel: {text}\n").as_bytes());
+}
+
 /// Sends a part of what waits; false when nothing more can be sent now. [`crate::cpu::idle`] does it as well.
 pub fn send_some() -> bool {
     if WAITING.load(Ordering::Relaxed) == 0 {

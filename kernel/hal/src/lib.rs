@@ -17,19 +17,23 @@ extern crate alloc;
 extern crate std;
 
 mod acpi;
+pub mod ahci;
 mod arch;
+pub mod block;
 pub mod boot;
-#[cfg(target_os = "none")]
 pub mod bus;
 pub mod console;
 pub mod cpu;
+mod dma;
 #[cfg(target_os = "none")]
 pub mod fw_cfg;
 pub mod interrupt;
 pub mod mem;
+pub mod nvme;
 mod panic;
 pub mod power;
 pub mod random;
+mod scsi;
 pub mod sync;
 pub mod time;
 pub mod timer;

@@ -50,7 +50,6 @@ pub(crate) fn cpus() -> Vec<u32> {
 }
 
 /// The virtio-mmio devices that the firmware names.
-#[cfg(target_os = "none")]
 pub(crate) fn mmio_devices() -> Vec<MmioDevice> {
     TABLES
         .lock()

@@ -1,21 +1,47 @@
 //! How devices are found and reached: PCI, and virtio-mmio as the microvm machine has it.
 
+mod messages;
 mod mmio;
 mod pci;
+mod ports;
 mod registers;
 mod virtio_mmio;
 mod virtio_pci;
+mod virtio_pci_legacy;
 
 use alloc::vec::Vec;
 
 use crate::boot::Boot;
 use crate::virtio::VirtioDevice;
+use crate::{ahci, nvme};
 
+pub(crate) use messages::Messages;
+pub(crate) use pci::Function;
+#[cfg(test)]
+pub(crate) use registers::Model;
 pub(crate) use registers::Registers;
 
-/// All virtio devices of the machine, reset and acknowledged.
-pub fn virtio_devices(boot: &Boot) -> Vec<VirtioDevice> {
-    let mut found: Vec<_> = pci::functions().filter_map(virtio_pci::open).collect();
-    found.extend(mmio::devices(boot).filter_map(|slot| virtio_mmio::open(&slot)));
-    found
+/// Classes of PCI functions, with their programming interfaces (PCI Code and ID Assignment Specification, section 1.2).
+const CLASS_AHCI: u32 = 0x01_06_01;
+const CLASS_NVME: u32 = 0x01_08_02;
+
+/// A device that was found, not yet driven.
+pub enum Device {
+    /// One that speaks virtio.
+    Virtio(VirtioDevice),
+    /// A controller of disks: NVM Express.
+    Nvme(nvme::Found),
+    /// A controller of disks: Serial ATA.
+    Ahci(ahci::Found),
+}
+
+/// All devices of the machine that there are drivers for: those of PCI in the order of their addresses, then those in memory.
+pub fn devices(boot: &Boot) -> Vec<Device> {
+    let on_pci = pci::functions().filter_map(|function| match function.class() {
+        CLASS_NVME => Some(Device::Nvme(nvme::Found(function))),
+        CLASS_AHCI => Some(Device::Ahci(ahci::Found(function))),
+        _ => virtio_pci::open(function).map(Device::Virtio),
+    });
+    let in_memory = mmio::devices(boot).filter_map(|slot| virtio_mmio::open(&slot));
+    on_pci.chain(in_memory.map(Device::Virtio)).collect()
 }

@@ -1,8 +1,10 @@
 //! PCI functions and their configuration space (PCI Local Bus Specification 3.0, chapter 6).
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::Registers;
+use super::ports::Ports;
 use crate::arch;
 
 const VENDOR: u8 = 0x00;
@@ -13,6 +15,7 @@ const BASE_ADDRESSES: u8 = 0x10;
 const SECONDARY_BUS: u8 = 0x18;
 const CAPABILITIES: u8 = 0x34;
 
+const IO_SPACE: u32 = 1 << 0;
 const MEMORY_SPACE: u32 = 1 << 1;
 const BUS_MASTER: u32 = 1 << 2;
 const INTX_DISABLE: u32 = 1 << 10;
@@ -21,9 +24,13 @@ const BRIDGE: u32 = 0x0604;
 
 /// A function of a PCI device.
 #[derive(Clone, Copy)]
-pub(super) struct Function {
+pub(crate) struct Function {
     /// Bus, device and function as configuration accesses have them.
     address: u16,
+    /// Vendor and device identifier.
+    identity: u32,
+    /// Class, subclass and programming interface.
+    class: u32,
 }
 
 /// All functions behind the host bridge, in the order of their addresses.
@@ -38,17 +45,15 @@ pub(super) fn functions() -> impl Iterator<Item = Function> {
 fn scan(bus: u8, depth: usize, found: &mut Vec<Function>) {
     for device in 0..32u16 {
         for number in 0..8u16 {
-            let function = Function {
-                address: u16::from(bus) << 8 | device << 3 | number,
-            };
-            if function.vendor() == 0xffff {
+            let address = u16::from(bus) << 8 | device << 3 | number;
+            let Some(function) = Function::at(address) else {
                 if number == 0 {
                     break;
                 }
                 continue;
-            }
+            };
             found.push(function);
-            if function.read(CLASS) >> 16 == BRIDGE && depth < 8 {
+            if function.class >> 8 == BRIDGE && depth < 8 {
                 let below = (function.read(SECONDARY_BUS) >> 8) as u8;
                 if below > bus {
                     scan(below, depth + 1, found);
@@ -63,28 +68,44 @@ fn scan(bus: u8, depth: usize, found: &mut Vec<Function>) {
 }
 
 impl Function {
+    /// The function at an address, when there is one.
+    fn at(address: u16) -> Option<Self> {
+        let identity = arch::read_pci(address, VENDOR);
+        (identity as u16 != 0xffff).then(|| Self {
+            address,
+            identity,
+            class: arch::read_pci(address, CLASS) >> 8,
+        })
+    }
+
     /// A word of the configuration space; `offset` is a multiple of 4.
     pub(super) fn read(self, offset: u8) -> u32 {
         arch::read_pci(self.address, offset)
     }
 
-    fn write(self, offset: u8, value: u32) {
+    pub(super) fn write(self, offset: u8, value: u32) {
         // SAFETY: only commands of this module's callers are written: decoding, bus mastering and message interrupts.
         unsafe { arch::write_pci(self.address, offset, value) };
     }
 
     pub(super) fn vendor(self) -> u16 {
-        self.read(VENDOR) as u16
+        self.identity as u16
     }
 
     pub(super) fn device(self) -> u16 {
-        (self.read(VENDOR) >> 16) as u16
+        (self.identity >> 16) as u16
+    }
+
+    /// Class, subclass and programming interface, as in 0x010802.
+    pub(super) fn class(self) -> u32 {
+        self.class
     }
 
     /// Lets the device answer at its addresses, reach memory, and interrupt by messages only.
-    pub(super) fn enable(self) {
+    pub(crate) fn enable(self) {
         let command = self.read(COMMAND) as u16;
-        self.write(COMMAND, u32::from(command) | MEMORY_SPACE | BUS_MASTER | INTX_DISABLE);
+        let wanted = IO_SPACE | MEMORY_SPACE | BUS_MASTER | INTX_DISABLE;
+        self.write(COMMAND, u32::from(command) | wanted);
     }
 
     /// Its capabilities, as (identifier, offset).
@@ -118,20 +139,26 @@ impl Function {
     }
 
     /// Maps a part of the memory behind a base address register.
-    pub(super) fn map(self, register: u8, offset: u32, length: u32) -> Option<Registers> {
+    pub(crate) fn map(self, register: u8, offset: u32, length: u32) -> Option<Registers> {
         let start = self.memory(register)?.checked_add(u64::from(offset))?;
         // SAFETY: the firmware gave this range to the device.
         Some(unsafe { Registers::map(start, length as usize) })
     }
 
-    /// Turns message interrupts (MSI-X, section 6.8.2) on and returns the table's registers and number of entries.
-    pub(super) fn enable_messages(self) -> Option<(Registers, usize)> {
-        let (_, at) = self.capabilities().find(|&(identifier, _)| identifier == 0x11)?;
-        let control = self.read(at) >> 16;
-        let entries = (control & 0x7ff) as usize + 1;
-        let table = self.read(at + 4);
-        let registers = self.map(table as u8 & 7, table & !7, entries as u32 * 16)?;
-        self.write(at, (control & !(1 << 14) | 1 << 15) << 16);
-        Some((registers, entries))
+    /// The I/O ports behind a base address register; `None` when it is not one of ports or was given none.
+    pub(super) fn ports(self, register: u8, length: u16) -> Option<Ports> {
+        const IS_PORT: u32 = 1;
+        let value = self.read(BASE_ADDRESSES + 4 * register);
+        let first = u16::try_from(value & !0b11).ok().filter(|&first| first != 0)?;
+        // SAFETY: the firmware gave these ports to the device.
+        (value & IS_PORT != 0).then(|| unsafe { Ports::new(first, length) })
+    }
+}
+
+/// As in `00:1f.2`.
+impl fmt::Display for Function {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (bus, device, function) = (self.address >> 8, self.address >> 3 & 31, self.address & 7);
+        write!(formatter, "{bus:02x}:{device:02x}.{function}")
     }
 }

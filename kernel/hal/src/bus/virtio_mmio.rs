@@ -54,14 +54,7 @@ pub(super) fn open(slot: &Slot) -> Option<VirtioDevice> {
         interrupt: slot.interrupt,
         routed: false,
     };
-    Some(VirtioDevice::new(number, Box::new(transport)))
-}
-
-impl Mmio {
-    fn write64(&self, offset: usize, value: u64) {
-        self.registers.write32(offset, value as u32);
-        self.registers.write32(offset + 4, (value >> 32) as u32);
-    }
+    VirtioDevice::new(number, alloc::format!("{:#x}", slot.address), Box::new(transport))
 }
 
 impl Transport for Mmio {
@@ -101,9 +94,9 @@ impl Transport for Mmio {
         }
         self.registers.write32(QUEUE_SELECT, u32::from(queue));
         self.registers.write32(QUEUE_SIZE, u32::from(layout.size));
-        self.write64(QUEUE_DESCRIPTORS, layout.descriptors);
-        self.write64(QUEUE_AVAILABLE, layout.available);
-        self.write64(QUEUE_USED, layout.used);
+        self.registers.write64(QUEUE_DESCRIPTORS, layout.descriptors);
+        self.registers.write64(QUEUE_AVAILABLE, layout.available);
+        self.registers.write64(QUEUE_USED, layout.used);
         self.registers.write32(QUEUE_READY, 1);
         let registers = self.registers;
         Some(Notifier(Box::new(move || {

@@ -1,12 +1,12 @@
-//! Virtio over PCI (section 4.1 of the virtio specification), modern interface only.
+//! Virtio over PCI (section 4.1 of the virtio specification), the interface of version 1.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::Registers;
+use super::messages::Messages;
 use super::pci::Function;
-use crate::arch;
-use crate::interrupt::{self, Handler};
+use super::{Registers, virtio_pci_legacy};
+use crate::interrupt::Handler;
 use crate::virtio::{Layout, Notifier, Transport, VirtioDevice};
 
 const VENDOR: u16 = 0x1af4;
@@ -42,12 +42,10 @@ struct Pci {
     notify: Registers,
     notify_multiplier: usize,
     device: Option<(Registers, usize)>,
-    messages: Registers,
-    message_count: usize,
-    next_message: usize,
+    messages: Messages,
 }
 
-/// A virtio device, when the function is one with the modern interface.
+/// A virtio device, when the function is one.
 pub(super) fn open(function: Function) -> Option<VirtioDevice> {
     if function.vendor() != VENDOR {
         return None;
@@ -78,48 +76,25 @@ pub(super) fn open(function: Function) -> Option<VirtioDevice> {
         let &(_, at, bar, offset, length) = structures.iter().find(|structure| structure.0 == kind)?;
         Some((function.map(bar, offset, length)?, at, length))
     };
-    let (common, _, length) = find(COMMON)?;
+    let Some((common, _, length)) = find(COMMON) else {
+        return virtio_pci_legacy::open(function, number);
+    };
     if (length as usize) < common::LENGTH {
         return None;
     }
     let (notify, at, _) = find(NOTIFY)?;
     let notify_multiplier = function.read(at + 16) as usize;
     let device = find(DEVICE).map(|(registers, _, length)| (registers, length as usize));
-    let (messages, message_count) = function.enable_messages()?;
+    let messages = Messages::of(function)?;
     let transport = Pci {
         common,
         notify,
         notify_multiplier,
         device,
         messages,
-        message_count,
-        next_message: 0,
     };
     transport.common.write16(common::MSIX_CONFIG, NO_VECTOR);
-    Some(VirtioDevice::new(number, Box::new(transport)))
-}
-
-impl Pci {
-    fn write64(&self, offset: usize, value: u64) {
-        self.common.write32(offset, value as u32);
-        self.common.write32(offset + 4, (value >> 32) as u32);
-    }
-
-    /// Fills the next entry of the message table; its index, or none when the table is full.
-    fn add_message(&mut self, handler: Handler) -> Option<u16> {
-        if self.next_message == self.message_count {
-            return None;
-        }
-        let vector = interrupt::allocate(handler)?;
-        let entry = self.next_message * 16;
-        self.next_message += 1;
-        self.messages
-            .write32(entry, 0xfee0_0000 | arch::interrupt_target(0) << 12);
-        self.messages.write32(entry + 4, 0);
-        self.messages.write32(entry + 8, vector as u32);
-        self.messages.write32(entry + 12, 0);
-        u16::try_from(entry / 16).ok()
-    }
+    VirtioDevice::new(number, alloc::format!("{function}"), Box::new(transport))
 }
 
 impl Transport for Pci {
@@ -152,16 +127,16 @@ impl Transport for Pci {
     }
 
     unsafe fn enable_queue(&mut self, queue: u16, layout: Layout, handler: Handler) -> Option<Notifier> {
-        let message = self.add_message(handler)?;
+        let message = self.messages.add(handler)?;
         self.common.write16(common::QUEUE_SELECT, queue);
         self.common.write16(common::QUEUE_SIZE, layout.size);
         self.common.write16(common::QUEUE_MSIX_VECTOR, message);
         if self.common.read16(common::QUEUE_MSIX_VECTOR) != message {
             return None;
         }
-        self.write64(common::QUEUE_DESCRIPTORS, layout.descriptors);
-        self.write64(common::QUEUE_AVAILABLE, layout.available);
-        self.write64(common::QUEUE_USED, layout.used);
+        self.common.write64(common::QUEUE_DESCRIPTORS, layout.descriptors);
+        self.common.write64(common::QUEUE_AVAILABLE, layout.available);
+        self.common.write64(common::QUEUE_USED, layout.used);
         let offset = usize::from(self.common.read16(common::QUEUE_NOTIFY_OFFSET)) * self.notify_multiplier;
         let bell = self.notify.part(offset, 2)?;
         self.common.write16(common::QUEUE_ENABLE, 1);

@@ -1,212 +1,141 @@
 //! Disks (section 5.2).
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::buffer::Buffer;
 use super::device::{Kind, Notifier, Transport, VirtioDevice};
 use super::queue::{Part, Queue};
-use crate::mem::{Frame, PAGE_SIZE};
+use crate::block::{Channel, Disk, Driver, Outcome, Place, Read, Reason, Unit};
+use crate::dma::Buffer;
+use crate::mem::PAGE_SIZE;
 use crate::sync::SpinLock;
 
-const QUEUE_SIZE: u16 = 128;
+/// Feature: the configuration says how many parts a request may have.
+const SEG_MAX: u64 = 1 << 2;
+
+const QUEUE_SIZE: u16 = 256;
 /// Bytes of a request's header and, behind it, its status.
 const HEADER: usize = 16;
 const REQUEST: usize = 32;
 const READ: u32 = 0;
 const STATUS_OK: u8 = 0;
-/// Bytes of a sector, whatever the disk's own blocks are.
-const SECTOR: u64 = 512;
-/// The most pages of one request.
-const MAX_FRAMES: usize = QUEUE_SIZE as usize - 2;
+const STATUS_UNSUPPORTED: u8 = 2;
+/// The binary logarithm of a sector's size, whatever the disk's own blocks are.
+const SECTOR_SHIFT: u8 = 9;
 
-/// Called once with whether all pages were read.
-pub type Done = Box<dyn FnOnce(bool) + Send>;
-
-/// A disk.
-pub struct Block {
-    sectors: u64,
-    state: SpinLock<State>,
+struct Block {
+    inner: SpinLock<Inner>,
+    depth: u16,
+    most_frames: usize,
     notifier: Notifier,
     transport: Box<dyn Transport>,
 }
 
-struct State {
+struct Inner {
     queue: Queue,
     /// Headers and statuses of requests that are not under way.
     spare: Vec<(Buffer, Buffer)>,
-    /// What each request under way calls, by its number.
-    running: Vec<Option<Done>>,
-    waiting: VecDeque<Request>,
+    /// The channel's tags by the queue's numbers.
+    tags: Vec<u16>,
 }
 
-struct Request {
-    sector: u64,
-    frames: Vec<Frame>,
-    done: Done,
+/// Starts a disk; `None` when the device is none or does not work.
+pub fn start(mut device: VirtioDevice) -> Option<Disk> {
+    if device.kind() != Kind::Block {
+        return None;
+    }
+    let features = device.negotiate(SEG_MAX)?;
+    let blocks = u64::from_le_bytes(device.configuration(0));
+    let parts = if features & SEG_MAX != 0 {
+        u32::from_le_bytes(device.configuration(12)).max(1) as usize
+    } else {
+        usize::MAX
+    };
+    let name = alloc::format!("virtio-blk {}", device.place());
+    let place = Place::default();
+    let (queue, notifier) = device.queue(0, QUEUE_SIZE, place.handler())?;
+    let limit = queue.limit();
+    let driver = Block {
+        most_frames: limit.checked_sub(2)?.min(parts),
+        // A request has three parts at least.
+        depth: (limit / 3).max(1) as u16,
+        inner: SpinLock::new(Inner {
+            tags: alloc::vec![0; limit],
+            queue,
+            spare: Vec::new(),
+        }),
+        notifier,
+        transport: device.start(),
+    };
+    let channel = Channel::new(name.clone(), Box::new(driver));
+    place.put(&channel);
+    let unit = Unit {
+        number: 0,
+        name,
+        block_shift: SECTOR_SHIFT,
+        blocks,
+    };
+    Some(Disk::new(&channel, unit))
 }
 
-impl Block {
-    /// Starts a disk; `None` when the device is none or does not work.
-    pub fn start(mut device: VirtioDevice) -> Option<Arc<Self>> {
-        if device.kind() != Kind::Block {
-            return None;
+impl Driver for Block {
+    fn depth(&self) -> u16 {
+        self.depth
+    }
+
+    fn most_frames(&self) -> usize {
+        self.most_frames
+    }
+
+    fn start(&self, tag: u16, read: &Read<'_>) -> bool {
+        let mut inner = self.inner.lock();
+        if read.frames.len() + 2 > inner.queue.free_descriptors() {
+            return false;
         }
-        device.negotiate(0)?;
-        let sectors = u64::from_le_bytes(device.configuration(0));
-        // The handler finds the disk here once it exists.
-        let place: Arc<SpinLock<Option<Arc<Self>>>> = Arc::new(SpinLock::new(None));
-        let handler_place = place.clone();
-        let (queue, notifier) = device.queue(
-            0,
-            QUEUE_SIZE,
-            Arc::new(move || {
-                let disk = handler_place.lock().clone();
-                if let Some(disk) = disk {
-                    disk.serve();
-                }
-            }),
-        )?;
-        let running = (0..queue.size()).map(|_| None).collect();
-        let disk = Arc::new(Self {
-            sectors,
-            state: SpinLock::new(State {
-                queue,
-                spare: Vec::new(),
-                running,
-                waiting: VecDeque::new(),
-            }),
-            notifier,
-            transport: device.start(),
+        let Some((mut header, mut status)) = inner.spare() else {
+            return false;
+        };
+        let bytes = header.bytes_mut();
+        bytes[0..4].copy_from_slice(&READ.to_le_bytes());
+        bytes[4..8].fill(0);
+        bytes[8..16].copy_from_slice(&read.block.to_le_bytes());
+        status.bytes_mut()[0] = !STATUS_OK;
+        let mut left = read.bytes();
+        let data = read.frames.iter().map(|frame| {
+            let length = left.min(PAGE_SIZE);
+            left -= length;
+            Part::Frame(frame.clone(), length)
         });
-        *place.lock() = Some(disk.clone());
-        Some(disk)
+        let number = inner
+            .queue
+            .push([Part::Buffer(header, HEADER)], data.chain([Part::Buffer(status, 1)]));
+        inner.tags[usize::from(number)] = tag;
+        true
     }
 
-    /// Bytes of the disk.
-    pub fn size(&self) -> u64 {
-        self.sectors.saturating_mul(SECTOR)
-    }
-
-    /// Starts to fill whole pages from the byte `offset` on, a multiple of 512. The frames hold undefined bytes until `done` was called; it is
-    /// called without a lock held, from [`crate::interrupt::dispatch`] or at once.
-    pub fn read(&self, offset: u64, frames: &[Frame], done: Done) {
-        let length = (frames.len() * PAGE_SIZE) as u64;
-        let inside = offset.is_multiple_of(SECTOR) && offset.checked_add(length).is_some_and(|end| end <= self.size());
-        if !inside || frames.is_empty() {
-            return done(inside);
-        }
-        if frames.len() <= MAX_FRAMES {
-            self.submit(Request {
-                sector: offset / SECTOR,
-                frames: frames.to_vec(),
-                done,
-            });
-            return;
-        }
-        let whole = Arc::new(Whole {
-            failed: AtomicBool::new(false),
-            done: SpinLock::new(Some(done)),
-        });
-        for (index, chunk) in frames.chunks(MAX_FRAMES).enumerate() {
-            let sector = (offset + (index * MAX_FRAMES * PAGE_SIZE) as u64) / SECTOR;
-            let whole = whole.clone();
-            let done = Box::new(move |succeeded: bool| {
-                whole.failed.fetch_or(!succeeded, Ordering::Relaxed);
-            });
-            self.submit(Request {
-                sector,
-                frames: chunk.to_vec(),
-                done,
-            });
-        }
-    }
-
-    fn submit(&self, request: Request) {
-        let mut state = self.state.lock();
-        state.waiting.push_back(request);
-        let refused = state.fill();
-        let notify = state.queue.needs_notification();
-        drop(state);
+    fn ring(&self) {
+        let notify = self.inner.lock().queue.needs_notification();
         if notify {
             (self.notifier.0)();
         }
-        for done in refused {
-            done(false);
-        }
     }
 
-    /// Takes what the disk has done.
-    fn serve(&self) {
+    fn collect(&self) -> Option<(u16, Outcome)> {
         self.transport.acknowledge_interrupt();
+        let mut inner = self.inner.lock();
         loop {
-            let mut state = self.state.lock();
-            let Some((done, succeeded)) = state.take() else {
-                state.queue.set_interrupts(true);
-                if state.queue.has_used() {
-                    continue;
-                }
-                return;
-            };
-            let refused = state.fill();
-            let notify = state.queue.needs_notification();
-            drop(state);
-            if notify {
-                (self.notifier.0)();
+            if let Some(ended) = inner.take() {
+                return Some(ended);
             }
-            done(succeeded);
-            for done in refused {
-                done(false);
+            inner.queue.set_interrupts(true);
+            if !inner.queue.has_used() {
+                return None;
             }
         }
     }
 }
 
-/// A read of several requests: `done` is called when the last share goes.
-struct Whole {
-    failed: AtomicBool,
-    done: SpinLock<Option<Done>>,
-}
-
-impl Drop for Whole {
-    fn drop(&mut self) {
-        if let Some(done) = self.done.get_mut().take() {
-            done(!self.failed.load(Ordering::Relaxed));
-        }
-    }
-}
-
-impl State {
-    /// Offers waiting requests while there is room; what has to fail for want of memory is returned.
-    fn fill(&mut self) -> Vec<Done> {
-        let mut refused = Vec::new();
-        while self
-            .waiting
-            .front()
-            .is_some_and(|request| request.frames.len() + 2 <= self.queue.free_descriptors())
-        {
-            let Some(request) = self.waiting.pop_front() else { break };
-            let Some((mut header, mut status)) = self.spare() else {
-                refused.push(request.done);
-                continue;
-            };
-            let bytes = header.bytes_mut();
-            bytes[0..4].copy_from_slice(&READ.to_le_bytes());
-            bytes[4..8].fill(0);
-            bytes[8..16].copy_from_slice(&request.sector.to_le_bytes());
-            status.bytes_mut()[0] = !STATUS_OK;
-            let data = request.frames.into_iter().map(Part::Frame);
-            let number = self
-                .queue
-                .push([Part::Buffer(header, HEADER)], data.chain([Part::Buffer(status, 1)]));
-            self.running[usize::from(number)] = Some(request.done);
-        }
-        refused
-    }
-
+impl Inner {
     fn spare(&mut self) -> Option<(Buffer, Buffer)> {
         if self.spare.is_empty() {
             let mut rest = Buffer::page()?;
@@ -219,23 +148,23 @@ impl State {
         self.spare.pop()
     }
 
-    /// Takes one request back: what to call, and whether it succeeded.
-    fn take(&mut self) -> Option<(Done, bool)> {
-        loop {
-            let mut buffers = Vec::with_capacity(2);
-            let (number, _) = self.queue.pop(|part| {
-                if let Part::Buffer(buffer, _) = part {
-                    buffers.push(buffer);
-                }
-            })?;
-            let mut succeeded = false;
-            if let (Some(status), Some(header)) = (buffers.pop(), buffers.pop()) {
-                succeeded = status.bytes()[0] == STATUS_OK;
-                self.spare.push((header, status));
+    /// Takes one request back.
+    fn take(&mut self) -> Option<(u16, Outcome)> {
+        let mut buffers = Vec::with_capacity(2);
+        let (number, _) = self.queue.pop(|part| {
+            if let Part::Buffer(buffer, _) = part {
+                buffers.push(buffer);
             }
-            if let Some(done) = self.running[usize::from(number)].take() {
-                return Some((done, succeeded));
-            }
+        })?;
+        let mut outcome = Outcome::Retry(Reason("the device returned half a request", 0));
+        if let (Some(status), Some(header)) = (buffers.pop(), buffers.pop()) {
+            outcome = match status.bytes()[0] {
+                STATUS_OK => Outcome::Done,
+                status @ STATUS_UNSUPPORTED => Outcome::Failed(Reason("unsupported request", u32::from(status))),
+                status => Outcome::Retry(Reason("I/O error", u32::from(status))),
+            };
+            self.spare.push((header, status));
         }
+        Some((self.tags[usize::from(number)], outcome))
     }
 }

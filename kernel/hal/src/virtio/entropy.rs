@@ -2,9 +2,9 @@
 
 use alloc::sync::Arc;
 
-use super::buffer::Buffer;
 use super::device::{Kind, Notifier, Transport, VirtioDevice};
 use super::queue::{Part, Queue};
+use crate::dma::Buffer;
 use crate::random;
 use crate::sync::SpinLock;
 

@@ -4,16 +4,17 @@
 //! no checksum or segmentation offload, which are worth more than the code they cost here.
 
 mod block;
-mod buffer;
 mod device;
 mod entropy;
 mod network;
 mod queue;
+mod scsi;
 
-pub use block::{Block, Done};
+pub use block::start as start_disk;
 pub use device::{Kind, VirtioDevice};
 pub use entropy::seed_random;
 pub use network::{Checksum, Network, Outgoing};
+pub use scsi::start as start_disks;
 
 pub(crate) use device::{Notifier, Transport};
 pub(crate) use queue::Layout;

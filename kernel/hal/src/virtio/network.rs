@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::buffer::Buffer;
 use super::device::{Kind, Notifier, Transport, VirtioDevice};
 use super::queue::{Part, Queue};
+use crate::dma::Buffer;
 use crate::mem::{self, PAGE_SIZE};
 use crate::sync::SpinLock;
 
@@ -24,8 +24,9 @@ mod feature {
     pub(super) const HOST_TSO4: u64 = 1 << 11;
 }
 
-/// Bytes of the header before each packet (5.1.6).
+/// Bytes of the header before each packet (5.1.6), and of what it was before version 1 (5.1.6.1).
 const HEADER: usize = 12;
+const LEGACY_HEADER: usize = 10;
 const NEEDS_CHECKSUM: u8 = 1;
 const CHECKSUM_VALID: u8 = 2;
 const SEGMENT_TCP4: u8 = 1;
@@ -61,6 +62,8 @@ pub struct Network {
     mac: [u8; 6],
     mtu: u16,
     features: u64,
+    /// Bytes of the header before each packet.
+    header: usize,
     receiver: SpinLock<Receiver>,
     sender: SpinLock<Sender>,
     receive_notifier: Notifier,
@@ -118,6 +121,7 @@ impl Network {
             mac,
             mtu: mtu.clamp(576, DEFAULT_MTU),
             features,
+            header: if device.is_legacy() { LEGACY_HEADER } else { HEADER },
             receiver: SpinLock::new(Receiver {
                 queue: receive_queue,
                 returned: 0,
@@ -182,7 +186,7 @@ impl Network {
             let Some(buffer) = buffer else { continue };
             drop(receiver);
             let bytes = &buffer.bytes()[..written.min(buffer.len())];
-            if let Some((header, packet)) = bytes.split_at_checked(HEADER) {
+            if let Some((header, packet)) = bytes.split_at_checked(self.header) {
                 handler(packet, header[0] & (NEEDS_CHECKSUM | CHECKSUM_VALID) != 0);
             }
             receiver = self.receiver.lock();
@@ -201,8 +205,8 @@ impl Network {
         let mut sender = self.sender.lock();
         sender.collect();
         let Some(mut page) = sender.page() else { return false };
-        outgoing.encode(&mut page.bytes_mut()[..HEADER]);
-        let mut used = HEADER;
+        outgoing.encode(&mut page.bytes_mut()[..self.header]);
+        let mut used = self.header;
         let mut full: Vec<Buffer> = Vec::new();
         for mut piece in pieces {
             while !piece.is_empty() {

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
-use super::buffer::Buffer;
+use crate::dma::Buffer;
 use crate::mem::{Frame, PAGE_SIZE};
 
 const NEXT: u64 = 1;
@@ -18,8 +18,8 @@ const NO_NOTIFY: u16 = 1;
 pub(crate) enum Part {
     /// Bytes of the driver's own, `length` of them from the start on.
     Buffer(Buffer, usize),
-    /// A whole page, which user space may map as well.
-    Frame(Frame),
+    /// A page, or its first bytes, which user space may map as well.
+    Frame(Frame, usize),
 }
 
 /// Where the device finds a queue's three parts.
@@ -52,14 +52,15 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// A queue of at most `size` descriptors, a power of two; `None` when memory is used up.
-    pub(crate) fn new(size: u16, event_index: bool) -> Option<Self> {
+    /// A queue whose rings have `size` entries, a power of two, of which requests take up to `limit` descriptors at a time. The used ring begins at a
+    /// multiple of `alignment`. `None` when memory is used up.
+    pub(crate) fn new(size: u16, limit: u16, alignment: usize, event_index: bool) -> Option<Self> {
         assert!(
-            size.is_power_of_two() && size <= 1024,
-            "a queue has 1 to 1024 descriptors"
+            size.is_power_of_two() && (1..=size).contains(&limit),
+            "a queue has a power of two of descriptors"
         );
         let available = usize::from(size) * 16;
-        let used = (available + 6 + 2 * usize::from(size)).next_multiple_of(4);
+        let used = (available + 6 + 2 * usize::from(size)).next_multiple_of(alignment);
         let length = used + 6 + 8 * usize::from(size);
         let rings = Frame::allocate_run(length.div_ceil(PAGE_SIZE))?;
         for frame in &rings {
@@ -72,9 +73,9 @@ impl Queue {
             used,
             event_index,
             free: 0,
-            free_count: size,
-            next: (1..=size).collect(),
-            held: (0..size).map(|_| None).collect(),
+            free_count: limit,
+            next: (1..=limit).collect(),
+            held: (0..limit).map(|_| None).collect(),
             next_available: 0,
             notified: 0,
             next_used: 0,
@@ -97,9 +98,9 @@ impl Queue {
         usize::from(self.free_count)
     }
 
-    /// The most descriptors that a request can have.
-    pub(crate) fn size(&self) -> usize {
-        usize::from(self.size)
+    /// The most descriptors that a request can have; numbers of requests are below it.
+    pub(crate) fn limit(&self) -> usize {
+        self.held.len()
     }
 
     fn place(&self, offset: usize) -> *mut u8 {
@@ -143,7 +144,10 @@ impl Queue {
                     assert!(*length <= buffer.len(), "a part lies inside its buffer");
                     (buffer.address(), *length)
                 }
-                Part::Frame(frame) => (frame.address(), PAGE_SIZE),
+                Part::Frame(frame, length) => {
+                    assert!(*length <= PAGE_SIZE, "a part lies inside its page");
+                    (frame.address(), *length)
+                }
             };
             self.held[usize::from(index)] = Some(part);
             let at = usize::from(index) * 16;
@@ -200,12 +204,16 @@ impl Queue {
             let head = self.u32_at(at).load(Ordering::Relaxed);
             let written = self.u32_at(at + 4).load(Ordering::Relaxed) as usize;
             self.next_used = self.next_used.wrapping_add(1);
-            let Some(head) = u16::try_from(head).ok().filter(|&head| head < self.size) else {
+            let Some(head) = u16::try_from(head)
+                .ok()
+                .filter(|&head| usize::from(head) < self.held.len())
+            else {
                 continue;
             };
             let mut index = head;
             let mut found = false;
-            while let Some(held) = self.held[usize::from(index)].take() {
+            // The device can write to the table: what stands there is only followed where it makes sense.
+            while let Some(held) = self.held.get_mut(usize::from(index)).and_then(Option::take) {
                 found = true;
                 part(held);
                 let word = self.u64_at(usize::from(index) * 16 + 8).load(Ordering::Relaxed);
@@ -215,7 +223,7 @@ impl Queue {
                 if word >> 32 & NEXT == 0 {
                     break;
                 }
-                index = (word >> 48) as u16 & (self.size - 1);
+                index = (word >> 48) as u16;
             }
             if found {
                 return Some((head, written));
@@ -303,7 +311,7 @@ mod tests {
     }
 
     fn pair(size: u16, event_index: bool) -> (Queue, Device) {
-        let queue = Queue::new(size, event_index).expect("memory");
+        let queue = Queue::new(size, size, 4, event_index).expect("memory");
         let layout = queue.layout();
         (queue, Device { layout, seen: 0 })
     }
@@ -320,7 +328,10 @@ mod tests {
         for round in 0..100u8 {
             let number = queue.push(
                 [buffer(&[round; 5])],
-                [buffer(&[0; 3]), Part::Frame(Frame::allocate().expect("memory"))],
+                [
+                    buffer(&[0; 3]),
+                    Part::Frame(Frame::allocate().expect("memory"), PAGE_SIZE),
+                ],
             );
             assert!(queue.needs_notification());
             let (head, parts) = device.take().expect("the request");
@@ -336,7 +347,7 @@ mod tests {
             let mut back = Vec::new();
             assert_eq!(queue.pop(|part| back.push(part)), Some((number, 3)));
             assert!(matches!(&back[1], Part::Buffer(buffer, 3) if buffer.bytes()[0] == round));
-            assert!(matches!(back[2], Part::Frame(_)));
+            assert!(matches!(back[2], Part::Frame(..)));
             assert_eq!(queue.free_descriptors(), 8);
         }
         assert!(device.take().is_none());

@@ -3,15 +3,16 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use fs::{BlockDevice, Transfer};
+use fs::BlockDevice;
 use hal::boot::Boot;
-use hal::bus;
-use hal::mem::{Frame, PAGE_SIZE};
-use hal::virtio::{self, Block, Checksum, Kind, Network, Outgoing};
+use hal::bus::{self, Device};
+use hal::virtio::{self, Checksum, Kind, Network, Outgoing};
+
+use super::disks::block_devices;
 
 /// What was found and started.
 pub(super) struct Devices {
-    /// Every disk, in the order of the buses.
+    /// The disks, in the order of their places.
     pub(super) disks: Vec<Arc<dyn BlockDevice>>,
     /// The first network card.
     pub(super) network: Option<Arc<Network>>,
@@ -20,40 +21,27 @@ pub(super) struct Devices {
 impl Devices {
     /// Starts the devices of the machine.
     pub(super) fn find(boot: &Boot) -> Self {
-        let mut found = Self {
-            disks: Vec::new(),
-            network: None,
-        };
-        for device in bus::virtio_devices(boot) {
-            match device.kind() {
-                Kind::Block => {
-                    let disk = Block::start(device).map(|block| Arc::new(Disk(block)) as Arc<dyn BlockDevice>);
-                    found.disks.extend(disk);
-                }
-                Kind::Network if found.network.is_none() => found.network = Network::start(device),
-                Kind::Entropy => {
-                    virtio::seed_random(device);
-                }
-                _ => {}
+        let mut disks = Vec::new();
+        let mut network = None;
+        for device in bus::devices(boot) {
+            match device {
+                Device::Virtio(device) => match device.kind() {
+                    Kind::Block => disks.extend(virtio::start_disk(device)),
+                    Kind::Scsi => disks.extend(virtio::start_disks(device)),
+                    Kind::Network if network.is_none() => network = Network::start(device),
+                    Kind::Entropy => {
+                        virtio::seed_random(device);
+                    }
+                    _ => {}
+                },
+                Device::Nvme(found) => disks.extend(hal::nvme::start(&found)),
+                Device::Ahci(found) => disks.extend(hal::ahci::start(&found)),
             }
         }
-        found
-    }
-}
-
-struct Disk(Arc<Block>);
-
-impl BlockDevice for Disk {
-    fn block_count(&self) -> u64 {
-        self.0.size() / PAGE_SIZE as u64
-    }
-
-    fn read(&self, first_block: u64, frames: &[Frame]) -> Transfer {
-        let transfer = Transfer::new();
-        let done = transfer.clone();
-        let call = alloc::boxed::Box::new(move |succeeded| done.finish(succeeded));
-        self.0.read(first_block * PAGE_SIZE as u64, frames, call);
-        transfer
+        Self {
+            disks: block_devices(boot, &disks),
+            network,
+        }
     }
 }
 

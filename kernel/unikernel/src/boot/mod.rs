@@ -4,6 +4,8 @@ mod config;
 #[cfg(target_os = "none")]
 mod devices;
 #[cfg(target_os = "none")]
+mod disks;
+#[cfg(target_os = "none")]
 mod files;
 #[cfg(target_os = "none")]
 mod root;

@@ -162,6 +162,8 @@ pub(crate) fn read_pci(_function: u16, _offset: u8) -> u32 {
 /// None: there is nothing.
 pub(crate) unsafe fn write_pci(_function: u16, _offset: u8, _value: u32) {}
 
+pub(crate) fn route_interrupt(_input: u32, _vector: usize) {}
+
 pub(crate) fn interrupt_target(_cpu: usize) -> u32 {
     0
 }

@@ -33,7 +33,7 @@ pub(crate) use features::{ARCHITECTURE, hardware_capabilities};
 pub(crate) use fpu::{State, state_components};
 pub(crate) use fw_cfg::{read_fw_cfg, start_fw_cfg};
 pub(crate) use instructions::fault_address;
-pub(crate) use instructions::{in8, out8};
+pub(crate) use instructions::{in8, in16, in32, out8, out16, out32};
 pub(crate) use io_apic::route_interrupt;
 pub(crate) use paging::{entry_mask, map_device, page_number, page_pointer};
 pub(crate) use pci::{has_pci, read_pci, write_pci};
