@@ -10,7 +10,9 @@ const cacheHome = process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache"
 /** Tools that setup installs for this project, each in a folder that bears its version. */
 export const toolsCache = path.join(cacheHome, "unikernel", "tools");
 
-/** The kernel's build result, as the package ships it. */
+/** The build results of the kernel and its boot loaders, as the package ships them. */
 export const kernelImage = inRoot("provider", "kernel", "x86_64", "kernel.elf");
+export const biosLoader = inRoot("provider", "kernel", "x86_64", "loader.bios");
+export const uefiLoader = inRoot("provider", "kernel", "x86_64", "loader.efi");
 export const exampleFolder = inRoot("examples", "ruby-container");
 export const guestsBuild = inRoot("test", "guests", "build");

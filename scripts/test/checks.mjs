@@ -45,7 +45,15 @@ export function checks({ rust, env }) {
     { name: "clippy, host", check: () => cargo("clippy", "--locked", "--all-targets", "--", "-D", "warnings") },
     {
       name: "clippy, bare metal",
-      check: () => cargo("clippy", "--locked", "--package", "unikernel", ...rust.bareMetal, "--", "-D", "warnings"),
+      check: () =>
+        cargo(
+          ...["clippy", "--locked", "--package", "unikernel", "--package", "loader-bios", ...rust.bareMetal],
+          ...["--", "-D", "warnings"],
+        ),
+    },
+    {
+      name: "clippy, UEFI",
+      check: () => cargo("clippy", "--locked", "--package", "loader-uefi", ...rust.uefi, "--", "-D", "warnings"),
     },
     { name: "kernel's crates", suite: () => cargoTest(rust, kernel) },
     // Its binary is for bare metal; what can be tested on this machine is its library.

@@ -1,4 +1,4 @@
-// Rust with the standard library's `core` and `alloc` for bare metal.
+// Rust with the standard library's `core` and `alloc` for bare metal and for UEFI.
 import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { toolsCache } from "../lib/paths.mjs";
@@ -7,6 +7,9 @@ import { step, VisibleError } from "../lib/terminal.mjs";
 import { aptInstall, areAvailable } from "./apt.mjs";
 
 export const target = "x86_64-unknown-none";
+/** What the boot loader for UEFI is built for. */
+export const uefiTarget = "x86_64-unknown-uefi";
+const targets = [target, uefiTarget];
 /** `rust-version` in kernel/Cargo.toml. */
 const minimumMinor = 95;
 const debianPackages = ["rustc-web", "cargo-web", "rust-web-src", "lld"];
@@ -19,6 +22,7 @@ const ownRustup = path.join(toolsCache, "rustup");
  * @property {string} cargo The program to run.
  * @property {NodeJS.ProcessEnv} env What it needs in its environment.
  * @property {string[]} bareMetal Arguments that make a cargo command build for bare metal.
+ * @property {string[]} uefi Arguments that make it build for UEFI.
  */
 
 function isNewEnough(rustc, env) {
@@ -33,26 +37,32 @@ function rustup(env, { lint }) {
   const sysroot = capture("rustc", ["--print", "sysroot"], { env });
   if (!sysroot) return undefined;
   const has = (...parts) => existsSync(path.join(sysroot, ...parts));
-  const complete = has("lib/rustlib", target) && (!lint || (has("bin/cargo-clippy") && has("bin/rustfmt")));
-  return { complete, cargo, env, bareMetal: ["--target", target] };
+  const complete =
+    targets.every((target) => has("lib/rustlib", target)) && (!lint || (has("bin/cargo-clippy") && has("bin/rustfmt")));
+  return { complete, cargo, env, bareMetal: ["--target", target], uefi: ["--target", uefiTarget] };
 }
+
+const buildStandardLibrary = ["-Zbuild-std=core,alloc,compiler_builtins", "-Zbuild-std-features=compiler-builtins-mem"];
 
 /** Debian's packages of the Rust that Firefox is built with, in /usr/bin; the standard library comes as its source. */
 function debian({ lint }) {
   const env = { ...process.env, PATH: `/usr/bin:${process.env.PATH}`, RUSTC: "/usr/bin/rustc" };
   const sysroot = existsSync("/usr/bin/rustc") && capture("/usr/bin/rustc", ["--print", "sysroot"], { env });
   if (!sysroot || !existsSync("/usr/bin/cargo") || !isNewEnough("/usr/bin/rustc", env)) return undefined;
-  const needed = [path.join(sysroot, "lib/rustlib/src/rust/library/core"), "/usr/bin/ld.lld"];
+  const needed = [path.join(sysroot, "lib/rustlib/src/rust/library/core"), "/usr/bin/ld.lld", "/usr/bin/lld-link"];
   if (lint) needed.push("/usr/bin/cargo-clippy", "/usr/bin/rustfmt");
   if (!needed.every((file) => existsSync(file))) return undefined;
   return {
     cargo: "/usr/bin/cargo",
     // Building the standard library is an unstable option, and this compiler is a stable one.
-    env: { ...env, RUSTC_BOOTSTRAP: "1", CARGO_TARGET_X86_64_UNKNOWN_NONE_LINKER: "ld.lld" },
-    bareMetal: [
-      ...["--target", target, "-Zbuild-std=core,alloc,compiler_builtins"],
-      "-Zbuild-std-features=compiler-builtins-mem",
-    ],
+    env: {
+      ...env,
+      RUSTC_BOOTSTRAP: "1",
+      CARGO_TARGET_X86_64_UNKNOWN_NONE_LINKER: "ld.lld",
+      CARGO_TARGET_X86_64_UNKNOWN_UEFI_LINKER: "lld-link",
+    },
+    bareMetal: ["--target", target, ...buildStandardLibrary],
+    uefi: ["--target", uefiTarget, ...buildStandardLibrary],
   };
 }
 
@@ -83,8 +93,8 @@ export async function rust(options = {}) {
     findRust(options) ?? (await addTarget(options)) ?? (await installDebian(options)) ?? (await installRustup(options));
   if (found) return found;
   throw new VisibleError(
-    `No Rust toolchain for ${target} could be installed. Install rustup with Rust 1.${minimumMinor} or newer, then run: ` +
-      `rustup target add ${target} && rustup component add clippy rustfmt`,
+    `No Rust toolchain for ${targets.join(" and ")} could be installed. Install rustup with Rust 1.${minimumMinor} or newer, then run: ` +
+      `rustup target add ${targets.join(" ")} && rustup component add clippy rustfmt`,
   );
 }
 
@@ -92,8 +102,8 @@ export async function rust(options = {}) {
 async function addTarget(options) {
   if (!rustup(process.env, options)) return undefined;
   try {
-    await step(`Add ${target} to Rust`, "the kernel runs on bare metal", async () => {
-      await run("rustup", ["target", "add", target], { quiet: true, timeoutMs: 120_000 });
+    await step(`Add ${targets.join(" and ")} to Rust`, "kernel and boot loaders run on bare metal", async () => {
+      await run("rustup", ["target", "add", ...targets], { quiet: true, timeoutMs: 120_000 });
       if (options.lint)
         await run("rustup", ["component", "add", "clippy", "rustfmt"], { quiet: true, timeoutMs: 120_000 });
     });
@@ -133,7 +143,7 @@ async function installRustup(options) {
           "--default-toolchain",
           "stable",
           "--target",
-          target,
+          targets.join(","),
           ...components,
         ],
         { quiet: true, env: ownRustupEnv() },

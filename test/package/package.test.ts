@@ -49,6 +49,8 @@ describe("the package, installed in an empty folder", () => {
         "dist/index.d.ts",
         "dist/schema/unikernel.json",
         "kernel/x86_64/kernel.elf",
+        "kernel/x86_64/loader.bios",
+        "kernel/x86_64/loader.efi",
       ]),
     );
     expect(files.filter((file) => file.endsWith(".test.js") || file.startsWith("src/"))).toEqual([]);

@@ -10,13 +10,18 @@ import type { Digest, Firmware, Kernel, KernelSource, Loader } from "./types.js"
 const PACKAGE_ROOT = join(__dirname, "..", "..");
 
 /**
- * The kernel that comes with this package. Its version is the package's. The environment variable `UNIKERNEL_KERNEL` names
+ * The kernel that comes with this package, with its boot loaders. Its version is the package's. The environment variable `UNIKERNEL_KERNEL` names
  * another one, for whoever works on the kernel.
  */
 export async function bundledKernel(): Promise<KernelSource> {
   const { version } = JSON.parse(await readFile(join(PACKAGE_ROOT, "package.json"), "utf8")) as { version: string };
   const other = process.env["UNIKERNEL_KERNEL"];
-  return { path: other || join(PACKAGE_ROOT, "kernel", "x86_64", "kernel.elf"), version };
+  const shipped = (name: string): string => join(PACKAGE_ROOT, "kernel", "x86_64", name);
+  return {
+    path: other || shipped("kernel.elf"),
+    version,
+    loaders: { bios: shipped("loader.bios"), uefi: shipped("loader.efi") },
+  };
 }
 
 /**
