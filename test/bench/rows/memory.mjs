@@ -3,30 +3,40 @@ import { Guest } from "../guest.mjs";
 import { firstAnswer, serves } from "../probe.mjs";
 
 const requests = 1000;
-/** Where the search begins, in MiB. */
-const range = { least: 1, most: 512 };
+/** Plenty for every system, in MiB. */
+const plenty = 512;
 /** A guest that is short of memory may thrash instead of dying: many times what it takes with plenty. */
-const timeoutMs = 60_000;
+const patience = 5;
+const timeoutMs = { first: 120_000, least: 10_000 };
 
-async function suffices(boot, memory, bench) {
+/** Milliseconds until a guest has served all requests, or undefined when it does not. */
+async function serve(boot, memory, limitMs, bench) {
+  const began = performance.now();
+  const left = () => began + limitMs - performance.now();
   const machine = new Guest(boot, { ...bench, memory });
   try {
-    return (await firstAnswer(machine, timeoutMs)) && (await serves(machine, requests, timeoutMs));
+    const served = (await firstAnswer(machine, left())) && (await serves(machine, requests, Math.max(left(), 1)));
+    return served ? performance.now() - began : undefined;
   } finally {
     await machine.stop();
   }
 }
 
 async function least(boot, bench) {
-  let { least: low, most: high } = range;
-  // Doubling first: a guest far too small ends at once, one with plenty answers at once.
-  for (let memory = 8; memory < high; memory *= 2) {
-    if (await suffices(boot, memory, bench)) high = memory;
-    else low = memory + 1;
+  const usual = await serve(boot, plenty, timeoutMs.first, bench);
+  if (usual === undefined) throw new Error(`The guest does not serve ${requests} requests even with ${plenty} MiB.`);
+  const limitMs = Math.max(timeoutMs.least, patience * usual);
+  const suffices = async (memory) => (await serve(boot, memory, limitMs, bench)) !== undefined;
+  // Doubling first: most machines in question are small.
+  let low = 1;
+  let high = 4;
+  while (high < plenty && !(await suffices(high))) {
+    low = high + 1;
+    high *= 2;
   }
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (await suffices(boot, middle, bench)) high = middle;
+    if (await suffices(middle)) high = middle;
     else low = middle + 1;
   }
   return high;

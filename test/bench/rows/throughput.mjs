@@ -21,21 +21,27 @@ async function load(connections, duration) {
   return Number(/Requests\/sec:\s+([\d.]+)/.exec(answer)?.[1]);
 }
 
-/** Requests per second of each system with so many connections. */
-export async function requestsPerSecond(application, connections, systems, bench) {
-  const values = systems.map(() => []);
+/**
+ * Requests per second with each number of connections: the figures of each system, measured in turn. One guest serves all
+ * the numbers of a round.
+ */
+export async function requestsPerSecond(application, connectionCounts, systems, bench) {
+  const boots = await Promise.all(systems.map((system) => system.boot(application)));
+  const values = new Map(connectionCounts.map((connections) => [connections, systems.map(() => [])]));
   for (let round = 0; round < bench.rounds; round++) {
-    for (const [i, system] of systems.entries()) {
-      const machine = new Guest(await system.boot(application), { ...bench, memory });
+    for (const [i, boot] of boots.entries()) {
+      const machine = new Guest(boot, { ...bench, memory });
       try {
         if (!(await firstAnswer(machine, 120_000)))
           throw new Error(`The guest did not answer:\n${machine.lastWords()}`);
-        await load(connections, 1);
-        values[i].push(await load(connections, seconds));
+        await load(connectionCounts[0], 1);
+        for (const connections of connectionCounts)
+          values.get(connections)[i].push(await load(connections, seconds));
       } finally {
         await machine.stop();
       }
     }
   }
-  return values.map((each) => ({ value: median(each), values: each }));
+  const figures = (each) => each.map((list) => ({ value: median(list), values: list }));
+  return new Map([...values].map(([connections, each]) => [connections, figures(each)]));
 }
