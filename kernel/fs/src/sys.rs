@@ -12,14 +12,21 @@ const SYSFS_MAGIC: u32 = 0x6265_6572;
 /// The top directory of `/sys`.
 pub fn create(system: &Arc<dyn System>) -> Arc<dyn Inode> {
     let file_system = Generated::new("sysfs", SYSFS_MAGIC, 4096);
+    let system = system.clone();
     Folder::new(&file_system, b"")
+        .filled_by(move |folder| top(folder, system))
+        .finish()
+}
+
+fn top(folder: Folder, system: Arc<dyn System>) -> Folder {
+    folder
         .folder("block", |folder| folder)
         .folder("bus", |folder| folder)
         .folder("class", |folder| folder.folder("net", |folder| folder))
-        .folder("devices", |folder| {
-            folder.folder("system", |folder| {
+        .folder("devices", move |folder| {
+            folder.folder("system", move |folder| {
                 folder
-                    .folder("cpu", |folder| processors(folder, system))
+                    .folder("cpu", move |folder| processors(folder, &system))
                     .folder("node", nodes)
             })
         })
@@ -47,7 +54,6 @@ pub fn create(system: &Arc<dyn System>) -> Arc<dyn Inode> {
             })
         })
         .folder("module", |folder| folder)
-        .finish()
 }
 
 /// All CPUs, one bit each.
@@ -68,17 +74,17 @@ fn processors(folder: Folder, system: &Arc<dyn System>) -> Folder {
         Ok(())
     });
     (0..hal::cpu::count()).fold(folder, |folder, number| {
-        folder.folder(&alloc::format!("cpu{number}"), |folder| {
+        let system = system.clone();
+        folder.folder(&alloc::format!("cpu{number}"), move |folder| {
             processor(folder, number, system)
         })
     })
 }
 
-fn processor(folder: Folder, number: usize, system: &Arc<dyn System>) -> Folder {
+fn processor(folder: Folder, number: usize, system: Arc<dyn System>) -> Folder {
     let mask = move || all();
-    let system = system.clone();
     folder
-        .folder("topology", |folder| {
+        .folder("topology", move |folder| {
             folder
                 .text("physical_package_id", "0\n")
                 .text("die_id", "0\n")
@@ -103,7 +109,7 @@ fn processor(folder: Folder, number: usize, system: &Arc<dyn System>) -> Folder 
                     Ok(())
                 })
         })
-        .folder("cpufreq", |folder| {
+        .folder("cpufreq", move |folder| {
             ["cpuinfo_max_freq", "scaling_max_freq", "scaling_cur_freq"]
                 .into_iter()
                 .fold(folder, |folder, name| {

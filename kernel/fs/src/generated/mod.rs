@@ -3,11 +3,13 @@
 mod inode;
 mod open;
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::Errno;
 use file::Result;
+use hal::sync::SpinLock;
 
 use crate::inode::{FileSystem, Inode, Link, Statistics};
 pub(crate) use inode::{Directory, GeneratedInode};
@@ -108,12 +110,21 @@ impl Folder {
     }
 
     /// Adds a directory that `fill` fills.
-    pub(crate) fn folder(self, name: &str, fill: impl FnOnce(Self) -> Self) -> Self {
+    pub(crate) fn folder(self, name: &str, fill: impl FnOnce(Self) -> Self + Send + 'static) -> Self {
         let mut path = self.path.clone();
         path.push(b'/');
         path.extend_from_slice(name.as_bytes());
-        let inode = fill(Self::new(&self.file_system, &path)).finish();
+        let inode = Self::new(&self.file_system, &path).filled_by(fill).finish();
         self.entry(name, inode)
+    }
+
+    /// The directory with what `fill` adds.
+    pub(crate) fn filled_by(self, fill: impl FnOnce(Self) -> Self + Send + 'static) -> Filling {
+        Filling {
+            file_system: self.file_system.clone(),
+            number: self.number(""),
+            content: SpinLock::new(Content::Due(self, Box::new(fill))),
+        }
     }
 
     /// Adds an entry.
@@ -121,18 +132,45 @@ impl Folder {
         self.entries.push((name.as_bytes().to_vec(), inode));
         self
     }
+}
 
+/// A directory that is filled when somebody first looks into it: most programs look into few.
+pub(crate) struct Filling {
+    file_system: Arc<Generated>,
+    number: u64,
+    content: SpinLock<Content>,
+}
+
+enum Content {
+    Due(Folder, Box<dyn FnOnce(Folder) -> Folder + Send>),
+    Filled(Arc<Folder>),
+    /// Only while it is being filled.
+    Taken,
+}
+
+impl Filling {
     /// The directory.
     pub(crate) fn finish(self) -> Arc<dyn Inode> {
-        let number = number(&self.path, b"");
-        let file_system = self.file_system.clone();
-        GeneratedInode::directory(&file_system, number, (0, 0), 0o555, alloc::boxed::Box::new(self))
+        let (file_system, number) = (self.file_system.clone(), self.number);
+        GeneratedInode::directory(&file_system, number, (0, 0), 0o555, Box::new(self))
+    }
+
+    fn folder(&self) -> Arc<Folder> {
+        let mut content = self.content.lock();
+        let filled = match core::mem::replace(&mut *content, Content::Taken) {
+            Content::Due(folder, fill) => Arc::new(fill(folder)),
+            Content::Filled(folder) => folder,
+            Content::Taken => unreachable!("the lock is held while it is filled"),
+        };
+        *content = Content::Filled(filled.clone());
+        filled
     }
 }
 
-impl Directory for Folder {
+impl Directory for Filling {
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
-        self.entries
+        self.folder()
+            .entries
             .iter()
             .find(|(entry, _)| entry == name)
             .map(|(_, inode)| inode.clone())
@@ -140,7 +178,7 @@ impl Directory for Folder {
     }
 
     fn names(&self) -> Vec<Vec<u8>> {
-        self.entries.iter().map(|(name, _)| name.clone()).collect()
+        self.folder().entries.iter().map(|(name, _)| name.clone()).collect()
     }
 
     fn is_fixed(&self) -> bool {

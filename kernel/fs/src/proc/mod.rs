@@ -21,7 +21,7 @@ use alloc::vec::Vec;
 use abi::Errno;
 use file::Result;
 
-use crate::generated::{Directory, Folder, Generated, GeneratedInode, Target, number};
+use crate::generated::{Directory, Filling, Folder, Generated, GeneratedInode, Target, number};
 use crate::inode::{Inode, Link};
 pub(crate) use format::ranges;
 use process::ProcessDirectory;
@@ -80,32 +80,40 @@ struct Shared {
 /// The top directory of `/proc`.
 pub fn create(system: &Arc<dyn System>) -> Arc<dyn Inode> {
     let file_system = Generated::new("proc", PROC_MAGIC, 0);
-    let network = NETWORK_TABLES
-        .iter()
-        .fold(Folder::new(&file_system, b"/net"), |folder, table| {
-            let system = system.clone();
-            let (name, heading) = *table;
-            folder.file(name, move |out| {
-                let mut text = String::from(heading);
-                system.network_table(name, &mut text);
-                out.extend_from_slice(text.as_bytes());
-                Ok(())
-            })
-        });
+    let network = Folder::new(&file_system, b"/net").filled_by({
+        let system = system.clone();
+        move |folder| network_tables(folder, &system)
+    });
     let shared = Arc::new(Shared {
         file_system: file_system.clone(),
         system: system.clone(),
         network: network.finish(),
     });
-    let fixed = machine_files(Folder::new(&file_system, b""), &shared);
+    let fixed = Folder::new(&file_system, b"").filled_by({
+        let system = system.clone();
+        move |folder| machine_files(folder, &system)
+    });
     let root = Root { fixed, shared };
     GeneratedInode::directory(&file_system, 1, (0, 0), 0o555, Box::new(root))
 }
 
+fn network_tables(folder: Folder, system: &Arc<dyn System>) -> Folder {
+    NETWORK_TABLES.iter().fold(folder, |folder, table| {
+        let system = system.clone();
+        let (name, heading) = *table;
+        folder.file(name, move |out| {
+            let mut text = String::from(heading);
+            system.network_table(name, &mut text);
+            out.extend_from_slice(text.as_bytes());
+            Ok(())
+        })
+    })
+}
+
 /// Everything but the processes.
-fn machine_files(folder: Folder, shared: &Arc<Shared>) -> Folder {
+fn machine_files(folder: Folder, system: &Arc<dyn System>) -> Folder {
     let generated = |make: fn(&mut String, &dyn System)| {
-        let system = shared.system.clone();
+        let system = system.clone();
         move |out: &mut Vec<u8>| {
             let mut text = String::new();
             make(&mut text, &*system);
@@ -137,12 +145,15 @@ fn machine_files(folder: Folder, shared: &Arc<Shared>) -> Folder {
         .text("vmstat", "")
         .link("mounts", "self/mounts")
         .link("net", "self/net")
-        .folder("sys", |folder| sysctl::fill(folder, &shared.system))
+        .folder("sys", {
+            let system = system.clone();
+            move |folder| sysctl::fill(folder, &system)
+        })
 }
 
 /// The top: files of the machine, then a directory for each process.
 struct Root {
-    fixed: Folder,
+    fixed: Filling,
     shared: Arc<Shared>,
 }
 

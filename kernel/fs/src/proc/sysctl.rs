@@ -13,7 +13,10 @@ use crate::generated::Folder;
 /// Adds everything below `/proc/sys`.
 pub(super) fn fill(folder: Folder, system: &Arc<dyn System>) -> Folder {
     folder
-        .folder("kernel", |folder| kernel(folder, system))
+        .folder("kernel", {
+            let system = system.clone();
+            move |folder| kernel(folder, &system)
+        })
         .folder("vm", |folder| {
             folder
                 .text("overcommit_memory", "1\n")
