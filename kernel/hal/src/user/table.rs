@@ -117,6 +117,7 @@ impl PageTable {
             let entry = self.entry_or_make(address)?;
             entry.swap(entry_for(frame, access), Ordering::AcqRel)
         };
+        arch::note_mapping();
         if is_mapped(old) {
             self.flush(old, address);
             drop(take(old));

@@ -115,6 +115,8 @@ pub(crate) fn deactivate(root: u64) {
 
 pub(crate) fn flush(_root: u64, _range: Range<usize>) {}
 
+pub(crate) fn note_mapping() {}
+
 pub(crate) fn share_kernel_half(_root: u64) {}
 
 pub(crate) fn entry_mask() -> u64 {

@@ -9,6 +9,7 @@ use super::{stack, trap, user};
 use crate::cpu::MAX_CPUS;
 
 pub(super) const KERNEL_CODE: u16 = 0x08;
+pub(super) const KERNEL_DATA: u16 = 0x10;
 pub(super) const USER_DATA: u16 = 0x2b;
 pub(super) const USER_CODE: u16 = 0x33;
 const TASK: u16 = 0x40;
@@ -169,7 +170,7 @@ pub(super) fn initialize(number: usize) {
             table = in(reg) &raw const table,
             code = const KERNEL_CODE as u32,
             scratch = out(reg) _,
-            data = inout(reg) 0x10u32 => _,
+            data = inout(reg) u32::from(KERNEL_DATA) => _,
             task = in(reg) TASK,
         );
         write_msr(MSR_GS_BASE, area.addr() as u64);

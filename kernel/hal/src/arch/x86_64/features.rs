@@ -25,6 +25,8 @@ bitflags! {
         const RDSEED = 1 << 11;
         const HYPERVISOR = 1 << 12;
         const INVARIANT_TSC = 1 << 13;
+        /// QEMU without an accelerator.
+        const EMULATED = 1 << 14;
     }
 }
 
@@ -76,6 +78,14 @@ pub(crate) fn detect() {
         (Features::INVARIANT_TSC, power, 8),
     ] {
         found.set(feature, word >> bit & 1 != 0);
+    }
+    if found.contains(Features::HYPERVISOR) {
+        let signature = cpuid_count(0x4000_0000, 0);
+        let emulator = [*b"TCGT", *b"CGTC", *b"GTCG"].map(u32::from_le_bytes);
+        found.set(
+            Features::EMULATED,
+            [signature.ebx, signature.ecx, signature.edx] == emulator,
+        );
     }
     FEATURES.store(found.bits(), Ordering::Relaxed);
 }

@@ -1,8 +1,9 @@
 //! Which page tables each CPU uses, and telling the others when entries of theirs change.
 
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
+use super::features::{Features, features};
 use super::instructions::{invalidate_page, read_root, write_root};
 use super::{apic, cpu_count, current_cpu, paging};
 use crate::cpu::MAX_CPUS;
@@ -57,6 +58,27 @@ pub(crate) fn flush(root: u64, range: Range<usize>) {
         }
     }
     ask_others(root, false);
+}
+
+/// Pages that this CPU has mapped, and how many those will be when it next drops its translations; see [`note_mapping`].
+static MAPPED: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
+static NEXT_DROP: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(FEWEST_MAPPED) }; MAX_CPUS];
+const FEWEST_MAPPED: usize = 256;
+
+/// Called for each user page that is mapped. QEMU's emulator gives its translations more room only when all of them are dropped, which
+/// nothing else here does: a large program would thrash in the 256 that it starts with.
+#[inline]
+pub(crate) fn note_mapping() {
+    if !features().contains(Features::EMULATED) {
+        return;
+    }
+    let this = current_cpu();
+    let mapped = MAPPED[this].load(Ordering::Relaxed) + 1;
+    MAPPED[this].store(mapped, Ordering::Relaxed);
+    if mapped >= NEXT_DROP[this].load(Ordering::Relaxed) {
+        NEXT_DROP[this].store(mapped + (mapped / 4).max(FEWEST_MAPPED), Ordering::Relaxed);
+        drop_translations();
+    }
 }
 
 /// Drops this CPU's translations of user pages; the kernel's are global.

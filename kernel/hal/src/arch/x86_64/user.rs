@@ -5,7 +5,7 @@
 
 use core::arch::global_asm;
 
-use super::cpu::{KERNEL_CODE, USER_CODE, USER_DATA, area};
+use super::cpu::{KERNEL_CODE, KERNEL_DATA, USER_CODE, USER_DATA, area};
 use super::instructions::write_msr;
 
 /// Value of [`Registers::vector`] for a system call.
@@ -166,6 +166,9 @@ trap_from_user:
     pop rbx
     mov [rax + 56], rbx
     cld
+    // The CPU has emptied SS, a system call loads it: QEMU would keep two translations of the kernel's code.
+    mov ebx, {kernel_data}
+    mov ss, ebx
     mov rsp, gs:[8]
     pop r15
     pop r14
@@ -177,6 +180,7 @@ trap_from_user:
 "#,
     user_data = const USER_DATA,
     user_code = const USER_CODE,
+    kernel_data = const KERNEL_DATA,
 );
 
 unsafe extern "sysv64" {
