@@ -35,8 +35,7 @@ export async function requestsPerSecond(application, connectionCounts, systems, 
         if (!(await firstAnswer(machine, 120_000)))
           throw new Error(`The guest did not answer:\n${machine.lastWords()}`);
         await load(connectionCounts[0], 1);
-        for (const connections of connectionCounts)
-          values.get(connections)[i].push(await load(connections, seconds));
+        for (const connections of connectionCounts) values.get(connections)[i].push(await load(connections, seconds));
       } finally {
         await machine.stop();
       }
