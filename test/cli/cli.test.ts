@@ -119,6 +119,30 @@ describe("unikernel build and inspect", () => {
     expect(disk.files.map((file) => file.path)).toContain("/rootfs/bin/server");
   });
 
+  test.each([
+    ["web.img", [], "raw"],
+    ["web.qcow2", [], "qcow2"],
+    ["web.tar.gz", [], "gce-tar"],
+    ["web.img", ["--format", "vmdk"], "vmdk"],
+    ["web.img", ["-f", "erofs"], "erofs"],
+  ])("make of %s with %j a disk in the format %s", async (file, options, format) => {
+    const built = await run(["build", "rootfs", "-o", file, ...options, "--", "/bin/server"], "halt");
+    expect(built).toMatchObject({ code: 0 });
+
+    const disk = JSON.parse((await run(["inspect", file, "--json"], "halt")).stdout) as Disk;
+    expect(disk).toMatchObject({ format });
+    expect(disk.config.process.args).toEqual(["/bin/server"]);
+  });
+
+  test("run the disk when it is one for this machine, and else say how to get one", async () => {
+    await run(["build", "rootfs", "-o", "web.img", "--", "/bin/server"], "halt");
+    expect(await run(["run", "web.img"], BOOT, ...exit(0))).toMatchObject({ code: 0 });
+    await run(["build", "rootfs", "-o", "web.vmdk", "--", "/bin/server"], "halt");
+    const { code, stderr } = await run(["run", "web.vmdk"], BOOT, ...exit(0));
+    expect(code).toBe(125);
+    expect(stderr).toContain('"web.vmdk" is in the format vmdk, which is for other places than this machine.');
+  });
+
   test("read well", async () => {
     const { stdout } = await run(["inspect", "rootfs", "--", "/bin/server", "two words"], "halt");
 
@@ -129,6 +153,7 @@ describe("unikernel build and inspect", () => {
 
   interface Disk {
     digest: string;
+    format: string;
     config: { process: { args: string[]; env: string[] } };
     files: { path: string }[];
   }
@@ -159,6 +184,7 @@ describe("a command line that is wrong is told in one sentence", () => {
     [["run", "rootfs", "--machine", "q34", "--", "/bin/server"], 2, 'There is no machine "q34"'],
     [["run", "rootfs", "--colour", "--", "/bin/server"], 2, "Unknown option '--colour'."],
     [["build", "rootfs", "--", "/bin/server"], 2, "Where is the disk to go?"],
+    [["build", "rootfs", "-o", "disk", "-f", "vdi", "--", "/bin/server"], 2, 'There is no disk format "vdi"'],
     [
       ["build", "rootfs", "-o", "no/folder.img", "--", "/bin/server"],
       1,

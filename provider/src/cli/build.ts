@@ -1,15 +1,18 @@
-import { constants, copyFile, rename, rm } from "node:fs/promises";
-import { inspectDisk, VisibleError } from "../image/index.js";
+import { createHash } from "node:crypto";
+import { constants, createReadStream } from "node:fs";
+import { copyFile, rename, rm, stat } from "node:fs/promises";
+import { DISK_FORMATS, type FileFormat, VisibleError, writeBootDisk } from "../image/index.js";
 import { formatSize } from "./format.js";
+import { interruptible } from "./interrupt.js";
 import { environment, loadImage } from "./load.js";
 import type { Command } from "./main.js";
 import { UsageError } from "./usage-error.js";
-import { interruptible } from "./interrupt.js";
 
 /** `unikernel build` */
 export const build: Command = {
   options: {
     output: { type: "string", short: "o" },
+    format: { type: "string", short: "f" },
     env: { type: "string", short: "e", multiple: true },
     runtime: { type: "string" },
   },
@@ -18,21 +21,47 @@ export const build: Command = {
   async main(invocation) {
     const output = invocation.values["output"] as string | undefined;
     if (output === undefined) throw new UsageError("Where is the disk to go? Name a file with -o.");
+    const format = formatOf(invocation.values["format"] as string | undefined, output);
     return interruptible(async (signal) => {
       const { built } = await loadImage(invocation, signal, { env: environment(invocation.values["env"]) });
       if (built === undefined) throw new VisibleError(`"${invocation.source}" is a disk already.`);
       // In one step: nobody finds half a disk.
       const draft = `${output}.${process.pid}`;
       try {
-        await copyFile(built.disk, draft, constants.COPYFILE_FICLONE);
+        if (format === "erofs") await copyFile(built.disk, draft, constants.COPYFILE_FICLONE);
+        else await writeBootDisk(built, format, draft, signal);
         await rename(draft, output);
       } catch (error) {
         await rm(draft, { force: true });
+        if (error instanceof VisibleError || signal.aborted) throw error;
         throw new VisibleError(`The disk cannot be written to "${output}": ${(error as Error).message}.`);
       }
-      const { digest } = await inspectDisk(output);
-      process.stdout.write(`${output}: ${formatSize(built.size)}, ${digest}\n`);
+      process.stdout.write(`${output}: ${formatSize((await stat(output)).size)}, ${await digestOf(output)}\n`);
       return 0;
     });
   },
 };
+
+const FILE_FORMATS: FileFormat[] = [...DISK_FORMATS, "erofs"];
+/** What a file's name says of its format. */
+const ENDINGS: [ending: RegExp, format: FileFormat][] = [
+  [/\.qcow2$/, "qcow2"],
+  [/\.vmdk$/, "vmdk"],
+  [/\.vhd$/, "vhd"],
+  [/\.(tar\.gz|tgz)$/, "gce-tar"],
+  [/\.erofs$/, "erofs"],
+];
+
+function formatOf(name: string | undefined, output: string): FileFormat {
+  if (name === undefined) return ENDINGS.find(([ending]) => ending.test(output))?.[1] ?? "raw";
+  const format = FILE_FORMATS.find((known) => known === name);
+  if (format === undefined)
+    throw new UsageError(`There is no disk format "${name}": it is one of ${FILE_FORMATS.join(", ")}.`);
+  return format;
+}
+
+async function digestOf(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  return `sha256:${hash.digest("hex")}`;
+}

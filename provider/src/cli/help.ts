@@ -2,7 +2,7 @@ export const OVERVIEW = `Runs an unmodified Linux application as a virtual machi
 
 Usage:
   unikernel run SOURCE [options] [-- ARG…]     build, and run in the foreground
-  unikernel build SOURCE -o FILE [-- ARG…]     build a disk
+  unikernel build SOURCE -o FILE [-- ARG…]     build a disk that boots everywhere
   unikernel inspect FILE|SOURCE                tell what is in it
   unikernel help COMMAND
 
@@ -42,16 +42,24 @@ to standard error, the application's to standard output.
 Exit status: the application's own (128 plus the number of the signal that ended it); 125 when it could not be built or
 started; 2 when the command line is wrong.
 `,
-  build: `Builds SOURCE and writes its disk to FILE: an EROFS file system with the application and its configuration.
+  build: `Builds SOURCE and writes its disk to FILE: a disk that boots under UEFI and BIOS, with the kernel on it.
 
 Usage: unikernel build SOURCE -o FILE [options] [-- ARG…]
 
   -o, --output FILE       where to write the disk
+  -f, --format FORMAT     what the file is to be; by default what FILE's name says, else raw:
+                            raw       the disk's bytes, for KVM and bare metal
+                            qcow2     for QEMU, OpenStack, Proxmox
+                            vmdk      stream-optimized, for vSphere and AWS's import
+                            vhd       fixed, for Azure
+                            gce-tar   disk.raw in a .tar.gz, for Google Compute Engine
+                            erofs     the root file system alone, without a kernel
   -e, --env KEY=VALUE     an environment variable to build in; may be repeated
       --runtime SOURCE    where a TypeScript or JavaScript program gets its Node.js from
   -h, --help
 
-The same SOURCE gives the same bytes on any machine. Run the disk with \`unikernel run FILE\`.
+The same SOURCE gives the same bytes on any machine. \`unikernel run FILE\` runs a raw disk, and \`unikernel inspect FILE\`
+reads any. The boot loader is not signed: a machine whose firmware has Secure Boot on does not start it.
 
 Exit status: 0; 1 when it could not be built; 2 when the command line is wrong.
 `,

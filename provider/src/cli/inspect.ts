@@ -57,7 +57,7 @@ function describe(disk: DiskDescription, { image }: Facts, all: boolean): string
           ["Kernel", image.kernel],
           ["Memory", `${formatSize(image.minimumMemory)} at least`],
         ] as [string, string][])),
-    ["Disk", `${formatSize(disk.size)}, ${disk.digest}`],
+    ["Disk", `${formatSize(disk.size)}, ${disk.format}, ${disk.digest}`],
     [
       "Files",
       `${files.length} of ${disk.files.length} entries, ${formatSize(files.reduce((sum, file) => sum + file.size, 0))}`,

@@ -5,6 +5,7 @@ import {
   inspectDisk,
   VisibleError,
   type BuiltImage,
+  type FileFormat,
   type ImageSpec,
 } from "../image/index.js";
 import type { InstanceSpec } from "../targets/local/index.js";
@@ -18,6 +19,8 @@ export interface Loaded {
   image: InstanceSpec["image"];
   /** Set when it was built just now or found in the cache, and not when it is a disk on its own. */
   built?: BuiltImage;
+  /** Of a disk on its own. */
+  format?: FileFormat;
   /** Replaces the image's own command line. */
   command?: string[];
 }
@@ -45,11 +48,13 @@ export async function loadImage(
 }
 
 async function openDisk(file: string, args: string[]): Promise<Loaded> {
-  const { config, digest, architecture } = await inspectDisk(file);
+  const { config, digest, architecture, format } = await inspectDisk(file);
   const kernel = await bundledKernel();
   const image = { digest, architecture, disk: resolve(file), kernel, minimumMemory: 0 };
   const [program] = config.process.args;
-  return args.length === 0 || program === undefined ? { image } : { image, command: [program, ...args] };
+  return args.length === 0 || program === undefined
+    ? { image, format }
+    : { image, format, command: [program, ...args] };
 }
 
 /** Environment variables from `KEY=VALUE` and `KEY`, whose value is taken from here. */

@@ -48,7 +48,12 @@ export const run: Command = {
       return 0;
     });
     if (loaded === undefined) return interrupted;
-    const { image, command } = loaded;
+    const { image, command, format = "erofs" } = loaded;
+    if (format !== "erofs" && format !== "raw") {
+      throw new VisibleError(
+        `"${invocation.source}" is in the format ${format}, which is for other places than this machine. Build it with \`--format raw\` to run it here.`,
+      );
+    }
 
     const output = new ConsoleSplitter(process.stderr);
     output.pipe(process.stdout);

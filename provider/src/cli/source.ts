@@ -1,6 +1,6 @@
 import { open, stat } from "node:fs/promises";
 import * as path from "node:path";
-import { VisibleError, type Source } from "../image/index.js";
+import { recognizeDisk, VisibleError, type Source } from "../image/index.js";
 import { UsageError } from "./usage-error.js";
 
 /** What a SOURCE on the command line turned out to be. */
@@ -14,8 +14,6 @@ export type Recognized =
     };
 
 const ENTRY_POINT = /\.[cm]?[jt]s$/;
-const EROFS_MAGIC = 0xe0f5e1e2;
-const EROFS_SUPERBLOCK = 1024;
 
 /**
  * Tells what a SOURCE is by looking at it: an OCI layout folder, an archive of an image, an executable, a disk, a program in TypeScript or
@@ -49,8 +47,7 @@ async function recognizeFile(
   runtime: string | undefined,
 ): Promise<Recognized> {
   const start = await readStart(text);
-  if (start.length >= EROFS_SUPERBLOCK + 4 && start.readUInt32LE(EROFS_SUPERBLOCK) === EROFS_MAGIC)
-    return { disk: text };
+  if (recognizeDisk(text) !== undefined) return { disk: text };
   if (start.subarray(0, 4).equals(Buffer.from("\x7fELF", "latin1"))) return { source: { binary: asPath(text) }, args };
   const isTar = start.subarray(257, 262).toString("latin1") === "ustar";
   const isCompressed = start.readUInt16BE(0) === 0x1f8b || (start.length >= 4 && start.readUInt32BE(0) === 0x28b52ffd);

@@ -168,7 +168,7 @@ describe("an image", () => {
     ]);
     const text = join(temporaryDirectory(), "text");
     writeFileSync(text, "x".repeat(5000));
-    await expect(inspectDisk(text)).rejects.toThrow(`"${text}" is not an EROFS disk.`);
+    await expect(inspectDisk(text)).rejects.toThrow(`"${text}" is not a disk of unikernel's.`);
     await expect(inspectDisk("/nowhere")).rejects.toThrow('There is no disk "/nowhere".');
   });
 

@@ -3,7 +3,20 @@
  * Pulumi.
  */
 export { VisibleError } from "./errors.js";
-export { openBootDisk, SNAPSHOT_BLOCK, type BootDisk, type BootDiskOptions, type Extent } from "./disk/index.js";
+export {
+  DISK_FORMATS,
+  encodeDisk,
+  openBootDisk,
+  openBootDiskFor,
+  recognizeDisk,
+  SNAPSHOT_BLOCK,
+  writeBootDisk,
+  type BootDisk,
+  type BootDiskOptions,
+  type DiskFormat,
+  type Extent,
+  type FileFormat,
+} from "./disk/index.js";
 export { buildImage, openImage } from "./build.js";
 export { inspectDisk } from "./inspect.js";
 export { bundledKernel } from "./kernel.js";

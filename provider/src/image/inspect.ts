@@ -1,19 +1,21 @@
 import { createHash } from "node:crypto";
 import { open } from "node:fs/promises";
 import { errorCode, VisibleError } from "./errors.js";
+import { openDiskFile } from "./disk/read/index.js";
 import { DiskReader } from "./erofs/read.js";
 import type { RuntimeConfig } from "./runtime-config.js";
 import type { DiskDescription } from "./types.js";
 
 /**
- * Reads a disk back: its configuration and its files.
+ * Reads a disk back, whatever its format: its configuration and its files.
  *
  * @throws {VisibleError} when the file is no disk that {@link buildImage} made.
  */
 export async function inspectDisk(path: string): Promise<DiskDescription> {
   const { digest, size } = await hash(path);
-  const reader = new DiskReader(path);
+  const disk = await openDiskFile(path);
   try {
+    const reader = new DiskReader(disk.root);
     const files = [...reader.files()];
     const config = files.find((file) => file.path === "/config.json");
     if (config?.type !== "file")
@@ -21,12 +23,13 @@ export async function inspectDisk(path: string): Promise<DiskDescription> {
     return {
       digest: `sha256:${digest}`,
       size,
+      format: disk.format,
       architecture: "x86_64",
       config: JSON.parse(reader.content(config.nid).toString("utf8")) as RuntimeConfig,
       files: files.map(({ nid: _, ...file }) => file),
     };
   } finally {
-    reader.close();
+    disk.close();
   }
 }
 

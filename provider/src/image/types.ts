@@ -1,3 +1,4 @@
+import type { FileFormat } from "./disk/read/index.js";
 import type { RuntimeConfig } from "./runtime-config.js";
 
 /** A SHA-256 digest in the OCI form. */
@@ -160,10 +161,11 @@ export interface DiskFile {
 
 /** What a disk says of itself. */
 export interface DiskDescription {
-  /** SHA-256 of the disk's bytes. */
+  /** SHA-256 of the file's bytes. */
   digest: Digest;
-  /** Size of the disk in bytes. */
+  /** Size of the file in bytes. */
   size: number;
+  format: FileFormat;
   architecture: "x86_64";
   config: RuntimeConfig;
   /** Every file, in path order. */

@@ -94,13 +94,18 @@ function header(
 }
 
 function encodeEntry(partition: Partition, entry: Buffer): void {
-  guid(Buffer.from(partition.type.replaceAll("-", ""), "hex")).copy(entry, 0);
+  guidBytes(partition.type).copy(entry, 0);
   guid(partition.uuid).copy(entry, 16);
   entry.writeBigUInt64LE(BigInt(partition.first), 32);
   entry.writeBigUInt64LE(BigInt(partition.first + partition.count - 1), 40);
   const attributes = (partition.attributes ?? []).reduce((bits, bit) => bits | (1n << BigInt(bit)), 0n);
   entry.writeBigUInt64LE(attributes, 48);
   entry.write(partition.name, 56, 72, "utf16le");
+}
+
+/** A GUID in its text form as it is on the disk. */
+export function guidBytes(text: string): Buffer {
+  return guid(Buffer.from(text.replaceAll("-", ""), "hex"));
 }
 
 /** The order of a GUID's bytes on the disk: its first three fields are little-endian. */

@@ -22,7 +22,7 @@ const MIB = 1024 * 1024;
 export const SNAPSHOT_BLOCK = 512 * 1024;
 
 /** @see https://uapi-group.org/specifications/specs/discoverable_partitions_specification/ */
-const ROOT_TYPES = { x86_64: "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709" };
+export const ROOT_TYPES = { x86_64: "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709" };
 const EFI_SYSTEM_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
 const BIOS_BOOT_TYPE = "21686148-6449-6E6F-744E-656564454649";
 /** The attribute of a root partition that is not to be written to. */

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -9,6 +9,7 @@ import { extract, file, folder, fsck, listFolder, listTree, symlink } from "../t
 import { directory, type Directory, type Inode } from "../tree.js";
 import { treeDigest } from "../tree-digest.js";
 import { BLOCK_SIZE } from "./format.js";
+import { fileBytes } from "../random-access.js";
 import { DiskReader } from "./read.js";
 import { writeDisk } from "./write.js";
 
@@ -62,9 +63,9 @@ describe("a disk", () => {
         Object.assign(listed, { uid: 0, gid: 0 });
     expect(found).toEqual(expected);
     // fsck.erofs unpacks two files; on the disk it is one inode.
-    const reader = new DiskReader(disk);
-    const linked = [...reader.files()].filter(({ links, type }) => type === "file" && links > 1);
-    reader.close();
+    const linked = withReader(disk, (reader) => [...reader.files()]).filter(
+      ({ links, type }) => type === "file" && links > 1,
+    );
     expect(linked.map(({ path, links }) => [path, links])).toEqual([
       ["/rootfs/first", 2],
       ["/rootfs/second", 2],
@@ -92,9 +93,9 @@ describe("a disk", () => {
       }),
     );
     fsck(disk);
-    const reader = new DiskReader(disk);
-    const files = Object.fromEntries([...reader.files()].map((file) => [file.path, file]));
-    reader.close();
+    const files = Object.fromEntries(
+      withReader(disk, (reader) => [...reader.files()]).map((file) => [file.path, file]),
+    );
     expect(files["/rootfs/null"]).toMatchObject({ type: "character device", device: { major: 1, minor: 3 } });
     expect(files["/rootfs/disk"]).toMatchObject({ type: "block device", device: { major: 259, minor: 70_000 } });
     expect(files["/rootfs/fifo"]?.type).toBe("fifo");
@@ -197,12 +198,9 @@ describe("a disk", () => {
         broken.set(noise.subarray(0, bytes.length - position), position);
         writeFileSync(disk, broken);
         try {
-          const reader = new DiskReader(disk);
-          try {
+          withReader(disk, (reader) => {
             for (const { nid, type } of reader.files()) if (type === "file") reader.content(nid);
-          } finally {
-            reader.close();
-          }
+          });
         } catch (error) {
           expect((error as Error).name).toBe("VisibleError");
         }
@@ -211,6 +209,15 @@ describe("a disk", () => {
     );
   });
 });
+
+function withReader<T>(path: string, use: (reader: DiskReader) => T): T {
+  const file = openSync(path, "r");
+  try {
+    return use(new DiskReader(fileBytes(path, file)));
+  } finally {
+    closeSync(file);
+  }
+}
 
 const name = fc
   .uint8Array({ minLength: 1, maxLength: 40 })

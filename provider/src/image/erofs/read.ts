@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { VisibleError } from "../errors.js";
+import type { RandomAccess } from "../random-access.js";
 import { toText } from "../tree.js";
 import type { DiskFile } from "../types.js";
 import {
@@ -33,32 +33,20 @@ interface DiskInode {
 
 /** Reads the kind of EROFS file system that this package writes. */
 export class DiskReader {
-  readonly #file: number;
-  readonly #path: string;
-  readonly #size: number;
+  readonly #disk: RandomAccess;
   readonly #rootNid: number;
   readonly #time: number;
 
-  constructor(path: string) {
-    this.#path = path;
-    this.#file = openSync(path, "r");
-    this.#size = fstatSync(this.#file).size;
-    try {
-      const superblock = this.#read(SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE, "is not an EROFS disk");
-      if (superblock.readUInt32LE(0) !== SUPERBLOCK_MAGIC) throw this.#error("is not an EROFS disk");
-      if (superblock.readUInt8(12) !== BLOCK_BITS || superblock.readUInt32LE(80) !== 0) {
-        throw this.#error("is an EROFS disk with features that unikernel's disks do not have");
-      }
-      this.#rootNid = superblock.readUInt16LE(14);
-      this.#time = Number(superblock.readBigInt64LE(24));
-    } catch (error) {
-      this.close();
-      throw error;
+  constructor(disk: RandomAccess) {
+    this.#disk = disk;
+    if (disk.size < SUPERBLOCK_OFFSET + SUPERBLOCK_SIZE) throw this.#error("is not an EROFS disk");
+    const superblock = this.#read(SUPERBLOCK_OFFSET, SUPERBLOCK_SIZE);
+    if (superblock.readUInt32LE(0) !== SUPERBLOCK_MAGIC) throw this.#error("is not an EROFS disk");
+    if (superblock.readUInt8(12) !== BLOCK_BITS || superblock.readUInt32LE(80) !== 0) {
+      throw this.#error("is an EROFS disk with features that unikernel's disks do not have");
     }
-  }
-
-  close(): void {
-    closeSync(this.#file);
+    this.#rootNid = superblock.readUInt16LE(14);
+    this.#time = Number(superblock.readBigInt64LE(24));
   }
 
   /** Every file but the root, in path order. */
@@ -148,19 +136,12 @@ export class DiskReader {
     return size > inBlocks ? Buffer.concat([blocks, this.#read(tail, size - inBlocks)]) : blocks;
   }
 
-  #read(position: number, length: number, problem = "is a broken EROFS disk: it is cut short"): Buffer {
-    if (position + length > this.#size) throw this.#error(problem);
-    const buffer = Buffer.alloc(length);
-    let done = 0;
-    while (done < length) {
-      const count = readSync(this.#file, buffer, done, length - done, position + done);
-      if (count === 0) throw this.#error(problem);
-      done += count;
-    }
-    return buffer;
+  #read(position: number, length: number): Buffer {
+    if (position + length > this.#disk.size) throw this.#error("is a broken EROFS disk: it is cut short");
+    return this.#disk.read(position, length);
   }
 
   #error(problem: string): VisibleError {
-    return new VisibleError(`"${this.#path}" ${problem}.`);
+    return new VisibleError(`"${this.#disk.name}" ${problem}.`);
   }
 }

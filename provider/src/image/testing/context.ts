@@ -6,8 +6,10 @@ import type { BuildContext } from "../types.js";
 import { temporaryDirectory } from "./temporary.js";
 
 /** A place of its own to build in. Any program serves as the kernel, and any bytes as its loaders. */
-export function buildContext(baseDir = temporaryDirectory()): BuildContext & { cacheDir: string } {
-  const folder = temporaryDirectory();
+export function buildContext(
+  baseDir = temporaryDirectory(),
+  folder = temporaryDirectory(),
+): BuildContext & { cacheDir: string } {
   const loaders = { bios: join(folder, "loader.bios"), uefi: join(folder, "loader.efi") };
   writeFileSync(loaders.bios, biosLoader());
   writeFileSync(loaders.uefi, "MZ any bytes");
