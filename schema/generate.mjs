@@ -45,6 +45,11 @@ const files = {
         inputs: jsonSchema("resources/instance-properties.ts", "InstanceInputs"),
         outputs: jsonSchema("resources/instance-properties.ts", "InstanceOutputs"),
       },
+      "aws:Snapshot": {
+        description: "An EBS snapshot that holds an image's disk.",
+        inputs: jsonSchema("resources/aws/snapshot-properties.ts", "SnapshotInputs"),
+        outputs: jsonSchema("resources/aws/snapshot-properties.ts", "SnapshotOutputs"),
+      },
     },
   }),
 };

@@ -14,7 +14,7 @@ export function pulumiSchema({ version, resources }) {
     language: { nodejs: { packageName: "pulumi-unikernel", respectSchemaVersion: true } },
     resources: Object.fromEntries(
       Object.entries(resources).map(([name, { description, inputs, outputs }]) => [
-        `unikernel:index:${name}`,
+        name.includes(":") ? `unikernel:${name}` : `unikernel:index:${name}`,
         {
           description,
           properties: types.properties(outputs, outputs.definitions ?? {}),

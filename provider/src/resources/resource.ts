@@ -14,6 +14,10 @@ export interface Context {
   baseDir: string;
   /** Whose resource it is. Known in `check` only. */
   identity?: Identity | undefined;
+  /** A value of the stack's configuration, such as `aws:profile`; a secret one in the clear. */
+  config: (key: string) => string | undefined;
+  /** What the program hands over and the state may not hold, such as keys of a cloud. Not known in `read` and `delete`, for which no program runs. */
+  credentials?: unknown;
 }
 
 /** What tells one resource from all others. */

@@ -2,7 +2,7 @@ import type * as dynamic from "@pulumi/pulumi/dynamic";
 import { VisibleError } from "../../image/index.js";
 import { PartialFailure, type Context, type Identity, type ResourceDefinition } from "../../resources/resource.js";
 import { Engine } from "./engine.js";
-import { decode, encode, PROVIDER_KEY } from "./wire.js";
+import { decode, dynamicType, encode, PROVIDER_KEY } from "./wire.js";
 
 type Properties = Record<string, unknown>;
 
@@ -14,6 +14,7 @@ export interface WireContext extends Identity {
   preview: boolean;
   /** URN of the parent. */
   parent?: string;
+  credentials?: unknown;
 }
 
 /** Makes a resource definition into what Pulumi's dynamic provider host calls. */
@@ -21,13 +22,14 @@ export function dynamicProvider<Inputs extends object, State extends Inputs>(
   definition: ResourceDefinition<Inputs, State>,
   engine: Engine = Engine.fromArguments(),
 ): dynamic.ResourceProvider {
-  /** URNs by resource name, learnt in `check`, which always comes first. Only the display needs them. */
-  const urns = new Map<string, string>();
+  /** What `check` learnt of each resource, for the operations that follow it. */
+  const learnt = new Map<string, Learnt>();
+  let config: dynamic.Config | undefined;
 
   /** Runs an operation on properties as the engine sent them. */
   function run<T>(
     properties: Properties,
-    urn: string | undefined,
+    { urn, credentials }: Learnt,
     given: WireContext | undefined,
     work: (context: Context) => Promise<T>,
   ): Promise<T> {
@@ -40,6 +42,8 @@ export function dynamicProvider<Inputs extends object, State extends Inputs>(
           preview: given?.preview ?? false,
           baseDir: process.cwd(),
           identity: given,
+          config: (key) => config?.get(key),
+          credentials,
         }),
       )
       .catch((error: unknown) => {
@@ -48,38 +52,42 @@ export function dynamicProvider<Inputs extends object, State extends Inputs>(
   }
 
   /** What `check` saw the same inputs under. */
-  const urnKey = (inputs: object): string =>
+  const keyOf = (inputs: object): string =>
     JSON.stringify((inputs as { name?: unknown }).name ?? (inputs as { digest?: unknown }).digest);
-  const urnOf = (inputs: object): string | undefined => urns.get(urnKey(inputs));
+  const learntOf = (inputs: object): Learnt => learnt.get(keyOf(inputs)) ?? {};
 
   return {
+    async configure(request) {
+      config = request.config;
+    },
+
     async check(olds: Properties | undefined, news: Properties) {
       const { [CONTEXT_KEY]: given, ...inputs } = decode(news);
       const wire = given as WireContext | undefined;
-      const urn = wire && urnFrom(wire, definition.token);
+      const now: Learnt = wire ? { urn: urnFrom(wire, definition.token), credentials: wire.credentials } : {};
       const old = decode(olds ?? {}) as Partial<State>;
-      const result = await run(news, urn, wire, (context) => definition.check(old, inputs, context));
-      if (urn !== undefined) urns.set(urnKey(result.inputs), urn);
+      const result = await run(news, now, wire, (context) => definition.check(old, inputs, context));
+      if (wire) learnt.set(keyOf(result.inputs), now);
       return { inputs: encode(result.inputs), failures: result.failures };
     },
 
     async diff(id: string, olds: Properties, news: Properties) {
       const inputs = decode(news) as Inputs;
       const old = decode(olds) as State;
-      return run(news, urnOf(inputs), undefined, (context) => definition.diff(id, old, inputs, context));
+      return run(news, learntOf(inputs), undefined, (context) => definition.diff(id, old, inputs, context));
     },
 
     async create(properties: Properties) {
       const inputs = decode(properties) as Inputs;
       const work = (context: Context) => definition.create(inputs, context);
-      const { id, state } = await run(properties, urnOf(inputs), undefined, work);
+      const { id, state } = await run(properties, learntOf(inputs), undefined, work);
       return { id, outs: encode(state) };
     },
 
     async read(id: string, properties: Properties = {}) {
       const state = decode(properties) as State;
       const work = (context: Context) => definition.read(id, state, context);
-      const found = await run(properties, urnOf(state), undefined, work);
+      const found = await run(properties, learntOf(state), undefined, work);
       // An empty id tells the engine that the resource is gone.
       return found === undefined ? { id: "", props: {} } : { id, props: encode(found) };
     },
@@ -88,19 +96,25 @@ export function dynamicProvider<Inputs extends object, State extends Inputs>(
       const inputs = decode(news) as Inputs;
       const old = decode(olds) as State;
       const work = (context: Context) => definition.update(id, old, inputs, context);
-      return { outs: encode(await run(news, urnOf(inputs), undefined, work)) };
+      return { outs: encode(await run(news, learntOf(inputs), undefined, work)) };
     },
 
     async delete(id: string, properties: Properties) {
       const state = decode(properties) as State;
-      await run(properties, urnOf(state), undefined, (context) => definition.delete(id, state, context));
+      await run(properties, learntOf(state), undefined, (context) => definition.delete(id, state, context));
     },
   };
 }
 
+interface Learnt {
+  /** Only the display needs it. */
+  urn?: string;
+  credentials?: unknown;
+}
+
 /** The URN of a resource, from its parent's. */
 function urnFrom(context: WireContext, token: string): string {
-  const type = `pulumi-nodejs:dynamic/${token.replace(":index:", ":")}`;
+  const type = dynamicType(token);
   const parentType = context.parent?.split("::")[2];
   const qualified = parentType === undefined || parentType === "pulumi:pulumi:Stack" ? type : `${parentType}$${type}`;
   return `urn:pulumi:${context.stack}::${context.project}::${qualified}::${context.name}`;

@@ -50,7 +50,7 @@ export class Image extends DynamicResource implements Outputs<ImageOutputs> {
       kernelVersion: undefined,
       exposedPorts: undefined,
     };
-    super("Image", name, { ...outputs, ...args }, opts);
+    super("unikernel:index:Image", name, { ...outputs, ...args }, opts);
   }
 }
 

@@ -62,7 +62,12 @@ export class Instance extends DynamicResource implements Outputs<InstanceOutputs
       reason: undefined,
       consoleLog: undefined,
     };
-    super("Instance", name, { ports: undefined, ...outputs, ...args, image: digestOf(args.image) }, opts);
+    super(
+      "unikernel:index:Instance",
+      name,
+      { ports: undefined, ...outputs, ...args, image: digestOf(args.image) },
+      opts,
+    );
   }
 }
 

@@ -1,8 +1,16 @@
 import * as pulumi from "@pulumi/pulumi";
 import { CONTEXT_KEY, type WireContext } from "./handler.js";
+import { dynamicType } from "./wire.js";
 
 /** Inputs of which any part may be another resource's output. Documentation of the properties carries over. */
 export type Inputs<T> = T extends object ? { [K in keyof T]: pulumi.Input<Inputs<T[K]>> } : T;
+
+/** The modules that hold the operations, by the resources' tokens. */
+const HANDLERS = {
+  "unikernel:index:Image": "image",
+  "unikernel:index:Instance": "instance",
+  "unikernel:aws:Snapshot": "aws-snapshot",
+};
 
 /**
  * A resource whose operations run in Pulumi's dynamic provider host, loaded from this package by name. Nothing of the program is
@@ -10,10 +18,11 @@ export type Inputs<T> = T extends object ? { [K in keyof T]: pulumi.Input<Inputs
  */
 export abstract class DynamicResource extends pulumi.CustomResource {
   protected constructor(
-    kind: "Image" | "Instance",
+    token: keyof typeof HANDLERS,
     name: string,
     props: Record<string, unknown>,
     opts: pulumi.CustomResourceOptions | undefined,
+    credentials?: pulumi.Input<object>,
   ) {
     const context: pulumi.Inputs = {
       organization: pulumi.getOrganization(),
@@ -22,13 +31,9 @@ export abstract class DynamicResource extends pulumi.CustomResource {
       name,
       preview: pulumi.runtime.isDryRun(),
       parent: opts?.parent?.urn,
+      credentials,
     } satisfies Record<keyof WireContext, unknown>;
-    const provider = `exports.handler = () => require("pulumi-unikernel/dynamic/${kind.toLowerCase()}");`;
-    super(
-      `pulumi-nodejs:dynamic/unikernel:${kind}`,
-      name,
-      { ...props, [CONTEXT_KEY]: context, __provider: provider },
-      opts,
-    );
+    const provider = `exports.handler = () => require("pulumi-unikernel/dynamic/${HANDLERS[token]}");`;
+    super(dynamicType(token), name, { ...props, [CONTEXT_KEY]: context, __provider: provider }, opts);
   }
 }

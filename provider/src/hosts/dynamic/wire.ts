@@ -9,6 +9,12 @@ const SECRET = "1b47061264138c4ac30d75fd1eb44270";
 /** The key that Pulumi's own dynamic provider host keeps its bookkeeping under. */
 export const PROVIDER_KEY = "__provider";
 
+/** The type that a dynamic resource has in the state: `pulumi-nodejs:dynamic/unikernel:Image`. It can never change. */
+export function dynamicType(token: string): string {
+  const [, module, name] = token.split(":");
+  return `pulumi-nodejs:dynamic/unikernel${module === "index" ? "" : `/${module}`}:${name}`;
+}
+
 /** Values as resources see them, from values as the engine sends them. */
 export function decode(properties: Record<string, unknown>): Record<string, unknown> {
   const { [PROVIDER_KEY]: _provider, ...rest } = properties;

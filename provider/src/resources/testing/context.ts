@@ -10,6 +10,7 @@ export function testContext(change: Partial<Context> = {}): Context & { said: st
     preview: true,
     baseDir: "/nowhere",
     identity: { organization: "organization", project: "shop", stack: "dev", name: "web" },
+    config: () => undefined,
     said,
     ...change,
   };

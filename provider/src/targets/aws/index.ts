@@ -9,6 +9,7 @@ export {
   type SnapshotDescription,
 } from "./ebs/snapshots.js";
 export {
+  forgetUpload,
   uploadSnapshot,
   type ParentSnapshot,
   type UploadedSnapshot,

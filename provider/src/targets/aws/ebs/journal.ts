@@ -13,6 +13,8 @@ export interface Unfinished {
   snapshotId?: string;
   /** The SHA-256 (base64) of each block that AWS has confirmed. */
   written: Map<number, string>;
+  /** Whether the snapshot was completed, and only its caller's record of it may have been lost. */
+  completed: boolean;
 }
 
 /**
@@ -38,9 +40,10 @@ export class UploadJournal {
     const lines = text.split("\n").slice(0, -1).map(parse);
     const [head, ...rest] = lines;
     if (typeof head?.["token"] !== "string" || typeof head["request"] !== "string") return undefined;
-    const result: Unfinished = { token: head["token"], request: head["request"], written: new Map() };
+    const result: Unfinished = { token: head["token"], request: head["request"], written: new Map(), completed: false };
     for (const line of rest) {
       if (typeof line?.["snapshot"] === "string") result.snapshotId = line["snapshot"];
+      if (line?.["completed"] === true) result.completed = true;
       if (typeof line?.["block"] === "number") result.written.set(line["block"], String(line["sha256"]));
     }
     return result;
@@ -65,6 +68,10 @@ export class UploadJournal {
 
   written(block: number, sha256: string): void {
     this.#append({ block, sha256 });
+  }
+
+  completed(): void {
+    this.#append({ completed: true });
   }
 
   /** Leaves the file for the next process. */

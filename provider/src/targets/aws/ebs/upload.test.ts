@@ -8,7 +8,7 @@ import { noise, sparseDisk } from "../testing/disk.js";
 import { EbsService, type Call, type Fault } from "../testing/ebs-service.js";
 import { BLOCK_SIZE, BlockDigests, GIB, type BlockSource } from "./blocks.js";
 import { deleteSnapshot, waitUntilCompleted } from "./snapshots.js";
-import { uploadSnapshot, type UploadOptions, type UploadProgress, type UploadRequest } from "./upload.js";
+import { forgetUpload, uploadSnapshot, type UploadOptions, type UploadProgress, type UploadRequest } from "./upload.js";
 
 let service: EbsService;
 let connection: Connection;
@@ -87,7 +87,6 @@ describe("an upload", () => {
     expect(result).toMatchObject({ sentBlocks: 8, changedBlocks: 8 });
     expect([...service.contents(result.id).keys()].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 100, 2047]);
     expect(service.snapshots.get(result.id)).toMatchObject({ description: "web", tags: new Map([["team", "shop"]]) });
-    expect(existsSync(journal)).toBe(false);
   });
 
   test("pads the last block of a disk that ends within one", async () => {
@@ -380,6 +379,24 @@ describe("an upload that was interrupted", () => {
 
     expect([...service.snapshots.keys()]).toEqual([id]);
     await expectArrived(id, source);
+  });
+
+  test("once it was complete is not done again: its snapshot is found", async () => {
+    const source = disk();
+    const before = await upload(source);
+    const result = await upload(source);
+
+    expect(result).toMatchObject({ id: before.id, sentBlocks: 0, changedBlocks: 8 });
+    expect(result.blocks.toString()).toBe(before.blocks.toString());
+    expect(service.count("CompleteSnapshot")).toBe(1);
+  });
+
+  test("is done again when its snapshot is on record", async () => {
+    const { id } = await upload(disk());
+    await forgetUpload(journal, "snap-another");
+    expect(existsSync(journal)).toBe(true);
+    await forgetUpload(journal, id);
+    expect((await upload(disk())).id).not.toBe(id);
   });
 
   test("goes on upon the former snapshot, too", async () => {

@@ -5,6 +5,7 @@
  * @see https://docs.aws.amazon.com/ebs/latest/userguide/ebs-accessing-snapshot.html
  */
 import { setMaxListeners } from "node:events";
+import { rm } from "node:fs/promises";
 import type { StartSnapshotCommandInput } from "@aws-sdk/client-ebs";
 import { VisibleError } from "../../../image/index.js";
 import { REQUESTS_IN_FLIGHT, type Connection } from "../connection.js";
@@ -79,7 +80,7 @@ export interface UploadedSnapshot {
  * Uploads a disk. When this returns, AWS has all blocks and completes the snapshot by itself.
  *
  * Whoever ends it by the signal leaves no snapshot behind. When it fails for good, or its process is killed, the next call with the
- * same journal goes on where it ended.
+ * same journal goes on where it ended, or finds the snapshot that was completed. {@link forgetUpload} ends that.
  *
  * @throws {VisibleError} when AWS refuses or cannot be reached; the message says why.
  */
@@ -99,8 +100,8 @@ export async function uploadSnapshot(
   try {
     snapshotId ??= await startSnapshot(connection, request, journal, options);
     const upload = new Upload(source, connection, request, snapshotId, journal, options);
-    const result = await upload.run(previous?.written ?? new Map<number, string>());
-    await journal.remove();
+    const result = await upload.run(previous);
+    journal.completed();
     return result;
   } catch (error) {
     if (options.signal?.aborted) await giveUp(connection, snapshotId, journal);
@@ -111,6 +112,12 @@ export async function uploadSnapshot(
   } finally {
     journal.close();
   }
+}
+
+/** Removes the journal of an upload, once the snapshot that it made is on record elsewhere or is no more. */
+export async function forgetUpload(journal: string, snapshotId: string): Promise<void> {
+  const found = await UploadJournal.read(journal);
+  if (found?.completed && found.snapshotId === snapshotId) await rm(journal, { force: true });
 }
 
 /** A snapshot cannot be started from this parent: it has been deleted, or the account wants its snapshots encrypted by now. */
@@ -129,11 +136,14 @@ async function openJournal(
       previous.snapshotId === undefined
         ? undefined
         : await describeSnapshot(connection, previous.snapshotId, options.signal);
-    if (previous.snapshotId === undefined || found?.status === "pending") {
+    const isUsable = found?.status === "pending" || (found !== undefined && previous.completed);
+    if (previous.snapshotId === undefined || isUsable) {
       return { journal: UploadJournal.resume(options.journal, previous.token), previous };
     }
   }
-  if (previous?.snapshotId !== undefined) await deleteSnapshot(connection, previous.snapshotId, options);
+  // One that was completed is its stack's own, unless the stack never learnt of it, which cannot be told apart.
+  if (previous?.snapshotId !== undefined && !previous.completed)
+    await deleteSnapshot(connection, previous.snapshotId, options);
   return { journal: await UploadJournal.create(options.journal, fingerprint) };
 }
 
@@ -213,9 +223,10 @@ class Upload {
     readonly options: UploadOptions,
   ) {}
 
-  /** @param before - The blocks that this snapshot has already, with their digests. */
-  async run(before: ReadonlyMap<number, string>): Promise<UploadedSnapshot> {
+  /** @param previous - What an interrupted upload has done of this one. */
+  async run(previous: Unfinished | undefined): Promise<UploadedSnapshot> {
     const { request, options } = this;
+    const before: ReadonlyMap<number, string> = previous?.written ?? new Map<number, string>();
     const blocks = this.#candidates(before);
     this.#progress.total = blocks.length;
 
@@ -277,7 +288,7 @@ class Upload {
       throw explain(error, { action: "ebs:PutSnapshotBlock", region: this.connection.region });
     }
     signal.throwIfAborted();
-    await this.#complete();
+    if (!previous?.completed) await this.#complete();
     return {
       id: this.snapshotId,
       blocks: this.#digests,

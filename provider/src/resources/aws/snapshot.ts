@@ -1,0 +1,269 @@
+import * as path from "node:path";
+import { openBootDisk, openImage, VisibleError, type Digest } from "../../image/index.js";
+import {
+  BlockDigests,
+  changeTags,
+  connect,
+  deleteSnapshot,
+  describeSnapshot,
+  forgetUpload,
+  GIB,
+  uploadSnapshot,
+  waitUntilCompleted,
+  type Connection,
+  type ConnectionSettings,
+  type Credentials,
+  type ParentSnapshot,
+  type UploadProgress,
+} from "../../targets/aws/index.js";
+import { defaultCacheDir } from "../../targets/local/index.js";
+import { automaticName, INSTANCE_NAME } from "../instance-name.js";
+import type { CheckFailure, Context, ResourceDefinition } from "../resource.js";
+import { validateInputs } from "../validate.js";
+import { sameData } from "../values.js";
+import type { SnapshotInputs, SnapshotOutputs } from "./snapshot-properties.js";
+
+export const SNAPSHOT_TOKEN = "unikernel:aws:Snapshot";
+
+export type CheckedSnapshot = SnapshotInputs & Required<Pick<SnapshotInputs, "name">>;
+
+/** What Pulumi keeps of a snapshot. */
+export type SnapshotState = CheckedSnapshot & SnapshotOutputs;
+
+/** AWS has 50 for a snapshot, and two are ours. */
+const MOST_TAGS = 48;
+/** Tags by which whoever looks at the account knows what made a snapshot. */
+const DIGEST_TAG = "unikernel:image";
+const NAME_TAG = "unikernel:name";
+
+/**
+ * An EBS snapshot that holds an image's disk. A snapshot never changes, so another image is another snapshot; it is built upon the
+ * former one, so that only the blocks that differ are sent.
+ */
+export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState> = {
+  token: SNAPSHOT_TOKEN,
+
+  async check(old, news, context) {
+    const failures = validateInputs(SNAPSHOT_TOKEN, news);
+    if (failures.length === 0) failures.push(...checkSnapshot(news));
+    const name = news["name"] ?? old.name ?? (context.identity && automaticName(context.identity, context.baseDir));
+    return { inputs: { ...news, name }, failures };
+  },
+
+  async diff(id, old, news) {
+    await forgetUpload(journalOf(news), id);
+    const replaces = changedForGood(old, news);
+    // Creating the replacement is told of the new inputs only.
+    if (replaces.length > 0) formers.set(news.name, old);
+    const changes = replaces.length > 0 || ALTERABLE.some((key) => !sameData(old[key], news[key]));
+    return { changes, replaces, deleteBeforeReplace: false };
+  },
+
+  async create(inputs, context) {
+    const image = await openImage(inputs.image as Digest, {});
+    if (image === undefined) {
+      throw new VisibleError(
+        `The image ${inputs.image} is not in this machine's cache. Run the update without --target, so that its Image resource builds it here again.`,
+      );
+    }
+    const former = formers.get(inputs.name);
+    formers.delete(inputs.name);
+    return withConnection(inputs, context, async (connection) => {
+      const disk = await openBootDisk(image, { roundTo: GIB });
+      try {
+        const parent = former && parentOf(former, inputs, connection.region);
+        const volumeSize = Math.max(inputs.volumeSize ?? disk.size / GIB, parent ? (former?.volumeSize ?? 0) : 0);
+        const { id, blocks } = await uploadSnapshot(
+          disk,
+          connection,
+          {
+            digest: disk.digest,
+            volumeSize,
+            description: inputs.description ?? `unikernel ${inputs.image}`,
+            tags: tagsOf(inputs),
+            encrypted: inputs.encrypted ?? (inputs.kmsKeyArn === undefined ? undefined : true),
+            kmsKeyArn: inputs.kmsKeyArn,
+            parent,
+          },
+          {
+            journal: journalOf(inputs),
+            signal: context.signal,
+            progress: reporter(context),
+            notice: (message) => context.notice(message, "info"),
+          },
+        );
+        await waitUntilCompleted(connection, id, { signal: context.signal, status: context.status });
+        const outputs: SnapshotOutputs = {
+          snapshotId: id,
+          region: connection.region,
+          volumeSize,
+          blocks: blocks.toString(),
+        };
+        return { id, state: { ...inputs, ...outputs } };
+      } finally {
+        await disk.close();
+      }
+    });
+  },
+
+  async read(id, state, context) {
+    return withConnection(state, context, async (connection) => {
+      const found = await describeSnapshot(connection, id, context.signal);
+      if (found === undefined || found.status === "error") return undefined;
+      if (state.tags === undefined) return state;
+      // Tags that others have set are theirs.
+      const ours = Object.keys(state.tags).filter((name) => name in found.tags);
+      return { ...state, tags: Object.fromEntries(ours.map((name) => [name, found.tags[name] as string])) };
+    });
+  },
+
+  async update(id, old, news, context) {
+    return withConnection(news, context, async (connection) => {
+      await changeTags(connection, id, old.tags ?? {}, news.tags ?? {}, context.signal);
+      const { snapshotId, region, volumeSize, blocks } = old;
+      return { ...news, snapshotId, region, volumeSize, blocks };
+    });
+  },
+
+  async delete(id, state, context) {
+    await withConnection(state, context, async (connection) => {
+      context.status(`deleting ${id}`);
+      await deleteSnapshot(connection, id, { signal: context.signal });
+    });
+    await forgetUpload(journalOf(state), id);
+  },
+};
+
+/** The states of those snapshots that are about to be replaced, by name. */
+const formers = new Map<string, SnapshotState>();
+
+/** What another way to AWS, or to name it, leaves as it is. */
+const ALTERABLE = ["tags", "profile", "assumeRole", "endpoints"] as const;
+
+/** The inputs whose change needs a new snapshot. */
+function changedForGood(old: SnapshotState, news: CheckedSnapshot): string[] {
+  const replaces: string[] = (["name", "image", "encrypted", "kmsKeyArn", "description"] as const).filter(
+    (key) => !sameData(old[key], news[key]),
+  );
+  for (const key of ["region", "volumeSize"] as const) {
+    // Left open, what there is does.
+    if (news[key] !== undefined && !sameData(old[key], news[key])) replaces.push(key);
+  }
+  return replaces;
+}
+
+/** A snapshot to build upon: in the same region, no larger, and encrypted as the new one is to be. */
+function parentOf(former: SnapshotState, inputs: CheckedSnapshot, region: string): ParentSnapshot | undefined {
+  const fits =
+    former.region === region &&
+    sameData(former.encrypted, inputs.encrypted) &&
+    sameData(former.kmsKeyArn, inputs.kmsKeyArn) &&
+    (inputs.volumeSize === undefined || inputs.volumeSize >= former.volumeSize);
+  return fits ? { id: former.snapshotId, blocks: BlockDigests.parse(former.blocks) } : undefined;
+}
+
+function tagsOf({ tags, image, name }: CheckedSnapshot): { [name: string]: string } {
+  return { Name: name, ...tags, [DIGEST_TAG]: image, [NAME_TAG]: name };
+}
+
+async function withConnection<T>(
+  inputs: CheckedSnapshot,
+  context: Context,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const connection = await connect(settingsOf(inputs, context));
+  try {
+    return await work(connection);
+  } finally {
+    connection.close();
+  }
+}
+
+/** What the program says, then what the stack's configuration says; the rest is found where AWS's own tools find it. */
+function settingsOf(inputs: CheckedSnapshot, context: Context): ConnectionSettings {
+  const { region, profile, assumeRole, endpoints } = inputs;
+  return {
+    region: region ?? context.config("aws:region"),
+    profile: profile ?? context.config("aws:profile"),
+    credentials: (context.credentials as Credentials | undefined) ?? configuredCredentials(context),
+    assumeRole,
+    endpoints,
+  };
+}
+
+function configuredCredentials({ config }: Context): Credentials | undefined {
+  const [accessKeyId, secretAccessKey] = [config("aws:accessKey"), config("aws:secretKey")];
+  if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
+  const sessionToken = config("aws:token");
+  return { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) };
+}
+
+/** The file in which an upload that was interrupted is found again. */
+function journalOf({ name }: CheckedSnapshot): string {
+  return path.join(defaultCacheDir(), "uploads", `${name}.jsonl`);
+}
+
+const REPORT_EVERY_MS = 500;
+
+/** Tells the person at the terminal how far an upload has come, a few times a second. */
+function reporter({ status }: Context): (progress: UploadProgress) => void {
+  const began = performance.now();
+  let last = -Infinity;
+  return ({ done, total, sentBytes, skipped }) => {
+    const now = performance.now();
+    if (now - last < REPORT_EVERY_MS && done < total) return;
+    last = now;
+    const mebibytes = sentBytes / 2 ** 20;
+    const rate = mebibytes / Math.max(0.001, (now - began) / 1000);
+    status(
+      `uploading to AWS: ${done} of ${total} blocks, ${skipped} need not be sent, ${mebibytes.toFixed(1)} MiB sent, ${rate.toFixed(1)} MiB/s`,
+    );
+  };
+}
+
+/** What is wrong with inputs whose types are right. Unknown values pass. */
+function checkSnapshot(inputs: Record<string, unknown>): CheckFailure[] {
+  const failures: CheckFailure[] = [];
+  const check = (property: string, pattern: RegExp, form: string): void => {
+    const value = inputs[property];
+    if (typeof value !== "string" || pattern.test(value)) return;
+    failures.push({ property, reason: `"${property}" must be ${form}; "${value}" is not.` });
+  };
+  check("image", /^sha256:[0-9a-f]{64}$/, "an Image, or its digest (sha256:…)");
+  check("name", INSTANCE_NAME, 'a letter or digit, then letters, digits, "-", "_" or ".", 63 at most');
+  check("region", /^[a-z]{2,}(-[a-z]+)+-\d+$/, "a region of AWS, such as eu-central-1");
+  check("kmsKeyArn", /^arn:[^:]+:kms:[^:]+:\d+:/, "the ARN of a KMS key (arn:aws:kms:…)");
+  const { volumeSize, tags, encrypted, kmsKeyArn } = inputs;
+  if (typeof volumeSize === "number" && (volumeSize < 1 || volumeSize > 65_536)) {
+    failures.push({
+      property: "volumeSize",
+      reason: `"volumeSize" must be from 1 to 65536 GiB, but is ${volumeSize}.`,
+    });
+  }
+  if (encrypted === false && kmsKeyArn !== undefined) {
+    failures.push({ property: "encrypted", reason: '"kmsKeyArn" is given, so "encrypted" cannot be false.' });
+  }
+  if (typeof tags === "object" && tags !== null) failures.push(...checkTags(tags));
+  return failures;
+}
+
+function checkTags(tags: object): CheckFailure[] {
+  const failures: CheckFailure[] = [];
+  const names = Object.keys(tags);
+  if (names.length > MOST_TAGS) {
+    failures.push({ property: "tags", reason: `"tags" has ${names.length} tags, and there is room for ${MOST_TAGS}.` });
+  }
+  for (const [name, value] of Object.entries(tags)) {
+    const reason = /^(aws|unikernel):/.test(name)
+      ? "that prefix belongs to others"
+      : name.length > 127
+        ? "its name is longer than 127 characters"
+        : typeof value === "string" && value.length > 255
+          ? "its value is longer than 255 characters"
+          : undefined;
+    if (reason !== undefined) {
+      failures.push({ property: `tags.${name}`, reason: `The tag "${name}" is not possible: ${reason}.` });
+    }
+  }
+  return failures;
+}
