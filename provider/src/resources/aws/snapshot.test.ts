@@ -209,7 +209,7 @@ describe("a change", () => {
   ])("%s", async (_what, change, replaces, changes) => {
     const { volumeSize: _size, snapshotId: _id, blocks: _blocks, ...inputs } = state;
     const news = { ...inputs, ...change } as CheckedSnapshot;
-    const result = await snapshotResource.diff("snap-1", state as SnapshotState, news, context);
+    const result = await snapshotResource.diff("snap-1", state, news, context);
     expect(result).toEqual({ replaces, changes, deleteBeforeReplace: false });
   });
 
