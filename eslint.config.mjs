@@ -4,10 +4,10 @@ import globals from "globals";
 import tseslint from "typescript-eslint";
 
 /**
- * The provider's layers, outermost first: a layer imports those below it, never one above it. `aws` and `gcp` stand
- * beside `hosts`: component resources on top of `resources`.
+ * The provider's layers, outermost first: a layer imports those below it, never one above it. `aws` holds the component
+ * resources of a cloud; nothing else imports it or its Pulumi package, so that whoever stays at home installs neither.
  */
-const layers = ["hosts", "resources", "targets", "image"];
+const layers = ["aws", "hosts", "resources", "targets", "image"];
 
 /** An import of a sibling layer of provider/src, from any depth inside a layer. */
 const layerImport = (layer) => `^(\\.\\./)+${layer}(/|$)`;
@@ -20,6 +20,8 @@ const borders = layers.map((layer, i) => {
   }));
   if (layer === "image" || layer === "targets")
     patterns.push({ regex: "^@pulumi/", message: `${layer}/ knows nothing of Pulumi.` });
+  else if (layer !== "aws")
+    patterns.push({ regex: "^@pulumi/aws", message: `${layer}/ does without the clouds' own packages.` });
   return {
     files: [`provider/src/${layer}/**/*.ts`],
     rules: { "no-restricted-imports": ["error", { patterns }] },

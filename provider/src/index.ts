@@ -4,6 +4,8 @@
  * @packageDocumentation
  */
 export { Image, type ImageArgs } from "./hosts/dynamic/image.js";
-export { Instance, type InstanceArgs } from "./hosts/dynamic/instance.js";
+export { LocalInstance, type LocalInstanceArgs } from "./hosts/dynamic/local-instance.js";
+export { Instance, type InstanceArgs, type InstanceConstructor } from "./hosts/instance.js";
+export type { Target, TargetInstanceArgs } from "./hosts/target.js";
 export type { InstancePort, PortMapping, Timeouts } from "./resources/instance-properties.js";
 export type { BinarySource, BundleSource, ContainerSource, DirectorySource, Source } from "./image/index.js";

@@ -22,6 +22,8 @@ describe("the provider's layers import only those below them", () => {
       ["../targets/local/index.js", "../resources/image.js", "../hosts/cli/main.js", "@pulumi/pulumi"],
     ],
     ["image/sources/directory.ts", ["../../targets/local/index.js", "../../resources/image.js", "@pulumi/pulumi"]],
+    ["targets/aws/index.ts", ["../../resources/image.js", "../../aws/index.js", "@pulumi/pulumi", "@pulumi/aws"]],
+    ["hosts/instance.ts", ["../aws/index.js", "@pulumi/aws", "@pulumi/aws/ec2"]],
     ["targets/local/index.ts", ["../../resources/image.js", "../../hosts/cli/main.js", "@pulumi/pulumi"]],
   ])("%s may not import from above", async (file, imports) => {
     expect(await forbidden(file, ...imports)).toEqual(imports);
@@ -30,6 +32,7 @@ describe("the provider's layers import only those below them", () => {
   it.each([
     ["image/sources/directory.ts", ["../tree.js", "./source.js", "node:fs"]],
     ["targets/local/index.ts", ["../../image/index.js", "./paths.js"]],
+    ["aws/index.ts", ["../hosts/target.js", "../resources/units.js", "@pulumi/pulumi", "@pulumi/aws"]],
   ])("%s may import from its own layer and below", async (file, imports) => {
     expect(await forbidden(file, ...imports)).toEqual([]);
   });

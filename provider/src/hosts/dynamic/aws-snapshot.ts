@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { SnapshotInputs, SnapshotOutputs } from "../../resources/aws/snapshot-properties.js";
-import type { Image } from "./image.js";
+import { digestOf, type Image } from "./image.js";
 import { DynamicResource, type Inputs } from "./resource.js";
 
 /** Keys of an AWS account. They are passed on to the upload, and are neither kept in the state nor logged. */
@@ -45,11 +45,10 @@ export class Snapshot extends DynamicResource {
   constructor(name: string, args: SnapshotArgs, opts?: pulumi.CustomResourceOptions) {
     const { credentials, image, ...inputs } = args;
     const outputs = { snapshotId: undefined, region: undefined, volumeSize: undefined, blocks: undefined };
-    const digest = pulumi.CustomResource.isInstance(image) && "digest" in image ? image.digest : image;
     super(
       "unikernel:aws:Snapshot",
       name,
-      { ...outputs, ...inputs, image: digest },
+      { ...outputs, ...inputs, image: digestOf(image) },
       opts,
       credentials && pulumi.secret(credentials),
     );

@@ -1,4 +1,4 @@
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 import type { Digest } from "../../image/index.js";
 import type { ImageInputs, ImageOutputs } from "../../resources/image-properties.js";
 import { DynamicResource, type Inputs } from "./resource.js";
@@ -52,6 +52,11 @@ export class Image extends DynamicResource implements Outputs<ImageOutputs> {
     };
     super("unikernel:index:Image", name, { ...outputs, ...args }, opts);
   }
+}
+
+/** The digest of an image that may be given by it. Not by `instanceof`: a program may have this package twice. */
+export function digestOf(image: Image | pulumi.Input<string>): pulumi.Input<string> {
+  return pulumi.CustomResource.isInstance(image) && "digest" in image ? image.digest : image;
 }
 
 type Outputs<T> = { [K in keyof T]: pulumi.Output<T[K]> };

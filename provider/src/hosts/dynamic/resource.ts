@@ -25,15 +25,32 @@ export abstract class DynamicResource extends pulumi.CustomResource {
     credentials?: pulumi.Input<object>,
   ) {
     const context: pulumi.Inputs = {
-      organization: pulumi.getOrganization(),
+      organization: organization(),
       project: pulumi.getProject(),
       stack: pulumi.getStack(),
       name,
       preview: pulumi.runtime.isDryRun(),
-      parent: opts?.parent?.urn,
+      parent: opts?.parent && urnOf(opts.parent),
       credentials,
     } satisfies Record<keyof WireContext, unknown>;
     const provider = `exports.handler = () => require("pulumi-unikernel/dynamic/${HANDLERS[token]}");`;
     super(dynamicType(token), name, { ...props, [CONTEXT_KEY]: context, __provider: provider }, opts);
+  }
+}
+
+/**
+ * The URN as a mere promise. As an output it would make the resource depend on its parent, and so, if that is a component, on all of that's children,
+ * of which it is one.
+ */
+function urnOf(parent: pulumi.Resource): Promise<string> {
+  return new Promise((resolve) => void parent.urn.apply(resolve));
+}
+
+/** A program's unit tests need not name one. */
+function organization(): string {
+  try {
+    return pulumi.getOrganization();
+  } catch {
+    return "";
   }
 }

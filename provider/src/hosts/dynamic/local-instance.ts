@@ -1,10 +1,10 @@
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import type { InstanceInputs, InstanceOutputs, InstancePort } from "../../resources/instance-properties.js";
-import type { Image } from "./image.js";
+import { digestOf, type Image } from "./image.js";
 import { DynamicResource, type Inputs } from "./resource.js";
 
-/** What an {@link Instance} runs, and with how much. */
-export type InstanceArgs = Inputs<Omit<InstanceInputs, "image">> & {
+/** What a {@link LocalInstance} runs, and with how much. */
+export type LocalInstanceArgs = Inputs<Omit<InstanceInputs, "image">> & {
   /** The image to run, or its digest. */
   image: Image | pulumi.Input<string>;
 };
@@ -29,7 +29,7 @@ export type InstanceArgs = Inputs<Omit<InstanceInputs, "image">> & {
  *
  * Fails when QEMU is missing or too old, when a host port is taken, and when the memory is too small for the image.
  */
-export class Instance extends DynamicResource implements Outputs<InstanceOutputs> {
+export class LocalInstance extends DynamicResource implements Outputs<InstanceOutputs> {
   /** The ports, with every host port chosen. */
   declare readonly ports: pulumi.Output<InstancePort[]>;
   /** Host address and port of the first port: `127.0.0.1:8080`. Without ports there is none. */
@@ -53,7 +53,7 @@ export class Instance extends DynamicResource implements Outputs<InstanceOutputs
    * @param args - What to run.
    * @param opts - How Pulumi treats the resource.
    */
-  constructor(name: string, args: InstanceArgs, opts?: pulumi.CustomResourceOptions) {
+  constructor(name: string, args: LocalInstanceArgs, opts?: pulumi.CustomResourceOptions) {
     const outputs = {
       address: undefined,
       url: undefined,
@@ -69,11 +69,6 @@ export class Instance extends DynamicResource implements Outputs<InstanceOutputs
       opts,
     );
   }
-}
-
-/** Not by `instanceof`: a program may have this package twice. */
-function digestOf(image: InstanceArgs["image"]): pulumi.Input<string> {
-  return pulumi.CustomResource.isInstance(image) && "digest" in image ? image.digest : image;
 }
 
 type Outputs<T> = { [K in keyof Required<T>]: pulumi.Output<T[K]> };

@@ -1,0 +1,240 @@
+import * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+import { Snapshot, type AwsCredentials, type SnapshotArgs } from "../hosts/dynamic/aws-snapshot.js";
+import { digestOf, type Image } from "../hosts/dynamic/image.js";
+import type { AssumedRole, ServiceEndpoints } from "../resources/aws/snapshot-properties.js";
+import { fittingInstanceType, type Demands } from "./instance-type.js";
+import { transformed, type Transform } from "./transform.js";
+
+/** What to make of an image, and for whom. */
+export interface AmiArgs {
+  /** The image, or its digest. */
+  image: Image | pulumi.Input<string>;
+  /** Region of AWS. Default: the provider's. */
+  region?: pulumi.Input<string>;
+  /**
+   * How instances boot. Default: `uefi-preferred`, which takes any instance type of Nitro; the disk boots either way.
+   */
+  bootMode?: "uefi-preferred" | "uefi" | "legacy-bios";
+  /** Whether instances have a NitroTPM. They then boot by UEFI only. Default: `false`. */
+  tpm?: boolean;
+  /** Size of the root volume in GiB. Default: as large as the image's disk. */
+  volumeSize?: pulumi.Input<number>;
+  /** Type of the root volume. Default: `gp3`. */
+  volumeType?: pulumi.Input<string>;
+  /** Whether to encrypt the snapshot. Default: as the account does. */
+  encrypted?: pulumi.Input<boolean>;
+  /** ARN of the KMS key to encrypt it with. Default: the account's own for EBS. */
+  kmsKeyArn?: pulumi.Input<string>;
+  /** Tags of the snapshot, the image and its copies. */
+  tags?: pulumi.Input<{ [name: string]: pulumi.Input<string> }>;
+  /** Other regions to copy the image to. */
+  copyTo?: string[];
+  /** Whom to share it with, beside the account that owns it. */
+  shareWith?: {
+    /** Ids of accounts. */
+    accounts?: string[];
+    /** ARNs of organizations. */
+    organizations?: string[];
+    /** ARNs of organizational units. */
+    organizationalUnits?: string[];
+  };
+  /** When it is no longer shown to others: an RFC 3339 time. */
+  deprecationTime?: pulumi.Input<string>;
+  /**
+   * How the upload finds the account, where it is not the way of the `aws` provider that this component has: its `profile` and keys
+   * are taken over by themselves, its `assumeRoles` and `endpoints` cannot be.
+   */
+  connection?: {
+    profile?: pulumi.Input<string>;
+    credentials?: pulumi.Input<AwsCredentials>;
+    assumeRole?: pulumi.Input<AssumedRole>;
+    endpoints?: pulumi.Input<ServiceEndpoints>;
+  };
+  /** Changes what the underlying resources are made with. */
+  transform?: {
+    snapshot?: Transform<SnapshotArgs>;
+    ami?: Transform<aws.ec2.AmiArgs>;
+    copy?: Transform<aws.ec2.AmiCopyArgs>;
+    launchPermission?: Transform<aws.ec2.AmiLaunchPermissionArgs>;
+  };
+}
+
+const ROOT_DEVICE = "/dev/xvda";
+
+/**
+ * An image of EC2 from an image of this package: its disk in a snapshot, registered as an AMI. All of it is the stack's own; a new digest
+ * makes a new AMI, and the old one goes when nothing of the stack uses it any more.
+ *
+ * ```ts
+ * const ami = new ukaws.Ami("web", { image });
+ * const web = new aws.ec2.Instance("web", { ami: ami.id, instanceType: ami.fitting("t3.nano") });
+ * ```
+ */
+export class Ami extends pulumi.ComponentResource {
+  /** Id of the image: `ami-…`. */
+  readonly id: pulumi.Output<string>;
+  readonly arn: pulumi.Output<string>;
+  /** Ids by region: here, and where it has been copied to. */
+  readonly ids: { [region: string]: pulumi.Output<string> };
+  /** The region that it was uploaded to. */
+  readonly region: pulumi.Output<string>;
+  /** The digest of the image that it was made of. */
+  readonly digest: pulumi.Output<string>;
+  readonly snapshot: Snapshot;
+  readonly ami: aws.ec2.Ami;
+  readonly copies: { [region: string]: aws.ec2.AmiCopy };
+
+  readonly #demands: pulumi.Output<Demands>;
+
+  constructor(name: string, args: AmiArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("unikernel:aws:Ami", name, {}, opts);
+    const { bootMode = "uefi-preferred", tpm = false, transform = {}, tags } = args;
+    const parent = { parent: this };
+    const provider = this.getProvider("aws:ec2/ami:Ami") as aws.Provider | undefined;
+    this.region = pulumi.output(args.region ?? aws.getRegionOutput({}, parent).region);
+    this.digest = pulumi.output(digestOf(args.image));
+    const architecture = architectureOf(args.image);
+    this.#demands = architecture.apply((architecture) => ({ architecture, bootMode, tpm }));
+    const description = pulumi.interpolate`unikernel ${this.digest}`;
+
+    this.snapshot = new Snapshot(
+      ...transformed<SnapshotArgs>(
+        transform.snapshot,
+        name,
+        {
+          image: this.digest,
+          region: this.region,
+          ...given("volumeSize", args.volumeSize),
+          ...given("encrypted", args.encrypted),
+          ...given("kmsKeyArn", args.kmsKeyArn),
+          ...given("tags", tags),
+          ...given("profile", args.connection?.profile ?? provider?.profile),
+          ...given("credentials", args.connection?.credentials ?? credentialsOf(provider)),
+          ...given("assumeRole", args.connection?.assumeRole),
+          ...given("endpoints", args.connection?.endpoints),
+        },
+        parent,
+      ),
+    );
+    this.ami = new aws.ec2.Ami(
+      ...transformed<aws.ec2.AmiArgs>(
+        transform.ami,
+        name,
+        {
+          // No `name`: Pulumi gives each replacement another, as AWS wants it.
+          description,
+          architecture,
+          virtualizationType: "hvm",
+          enaSupport: true,
+          bootMode: tpm ? "uefi" : bootMode,
+          imdsSupport: "v2.0",
+          ...(tpm && { tpmSupport: "v2.0" }),
+          rootDeviceName: ROOT_DEVICE,
+          ebsBlockDevices: [
+            {
+              deviceName: ROOT_DEVICE,
+              snapshotId: this.snapshot.snapshotId,
+              volumeSize: this.snapshot.volumeSize,
+              volumeType: args.volumeType ?? "gp3",
+              deleteOnTermination: true,
+            },
+          ],
+          region: this.region,
+          ...given("deprecationTime", args.deprecationTime),
+          ...given("tags", tags),
+        },
+        parent,
+      ),
+    );
+    this.id = this.ami.id;
+    this.arn = this.ami.arn;
+
+    this.copies = {};
+    this.ids = {};
+    for (const region of args.copyTo ?? []) {
+      this.copies[region] = new aws.ec2.AmiCopy(
+        ...transformed<aws.ec2.AmiCopyArgs>(
+          transform.copy,
+          `${name}-${region}`,
+          {
+            description,
+            sourceAmiId: this.ami.id,
+            sourceAmiRegion: this.region,
+            region,
+            ...given("deprecationTime", args.deprecationTime),
+            ...given("encrypted", args.encrypted),
+            ...given("tags", tags),
+          },
+          parent,
+        ),
+      );
+      this.ids[region] = this.copies[region].id;
+    }
+    this.#share(name, args, this.ami, this.region, "");
+    for (const [region, copy] of Object.entries(this.copies)) this.#share(name, args, copy, region, `-${region}`);
+    this.registerOutputs({ id: this.id, arn: this.arn, region: this.region, digest: this.digest });
+  }
+
+  /**
+   * The instance type, once AWS has said that the image can run on it: architecture, firmware, devices. Otherwise the preview
+   * fails with the reason.
+   */
+  fitting(
+    instanceType: pulumi.Input<string>,
+    least: pulumi.Input<{ memory?: number | undefined; cpus?: number | undefined }> = {},
+  ): pulumi.Output<string> {
+    const demands = pulumi.all([this.#demands, least]).apply(([demands, least]) => ({ ...demands, ...least }));
+    return fittingInstanceType(instanceType, demands, this.region, this);
+  }
+
+  #share(
+    name: string,
+    { shareWith = {}, transform = {} }: AmiArgs,
+    image: aws.ec2.Ami | aws.ec2.AmiCopy,
+    region: pulumi.Input<string>,
+    suffix: string,
+  ): void {
+    const { accounts = [], organizations = [], organizationalUnits = [] } = shareWith;
+    const whom: [id: string, args: Partial<aws.ec2.AmiLaunchPermissionArgs>][] = [
+      ...accounts.map((id): [string, object] => [id, { accountId: id }]),
+      ...organizations.map((arn): [string, object] => [lastPart(arn), { organizationArn: arn }]),
+      ...organizationalUnits.map((arn): [string, object] => [lastPart(arn), { organizationalUnitArn: arn }]),
+    ];
+    for (const [id, permission] of whom) {
+      new aws.ec2.AmiLaunchPermission(
+        ...transformed<aws.ec2.AmiLaunchPermissionArgs>(
+          transform.launchPermission,
+          `${name}-${id}${suffix}`,
+          { imageId: image.id, region, ...permission },
+          { parent: this },
+        ),
+      );
+    }
+  }
+}
+
+/** Of a digest alone it is not known, but there is only one so far. */
+function architectureOf(image: AmiArgs["image"]): pulumi.Output<string> {
+  const given = pulumi.CustomResource.isInstance(image) && "architecture" in image ? image.architecture : "x86_64";
+  return pulumi.output(given);
+}
+
+/** The keys of a provider that was given some. */
+function credentialsOf(provider: aws.Provider | undefined): pulumi.Output<AwsCredentials | undefined> | undefined {
+  if (provider === undefined) return undefined;
+  const { accessKey, secretKey, token } = provider;
+  return pulumi.all([accessKey, secretKey, token]).apply(([accessKeyId, secretAccessKey, sessionToken]) => {
+    if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
+    return { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) };
+  });
+}
+
+/** A property that is there only if it has a value. */
+function given<K extends string, V>(key: K, value: V | undefined): { [_ in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [_ in K]: V });
+}
+
+function lastPart(arn: string): string {
+  return arn.split("/").at(-1) ?? arn;
+}

@@ -1,0 +1,326 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as aws from "@pulumi/aws";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Image } from "../hosts/dynamic/image.js";
+import { Instance } from "../hosts/instance.js";
+import { Ami, target, uploadPolicy, userData, userDataBase64, type Instance as AwsInstance } from "./index.js";
+import { checkedPorts } from "./instance.js";
+import { misfit, type Demands, type InstanceTypeFacts } from "./instance-type.js";
+import { renderUserData } from "./user-data.js";
+
+const DIGEST = `sha256:${"ab".repeat(32)}`;
+
+/** What the program asked the engine for. */
+interface Registered {
+  type: string;
+  name: string;
+  inputs: Record<string, unknown>;
+  provider: string | undefined;
+}
+
+let registered: Registered[];
+let instanceType: InstanceTypeFacts;
+
+/** Of the t3 family, as AWS describes it. */
+const T3: InstanceTypeFacts = {
+  supportedArchitectures: ["x86_64"],
+  hypervisor: "nitro",
+  bareMetal: false,
+  bootModes: ["legacy-bios", "uefi"],
+  nitroTpmSupport: "supported",
+  enaSupport: "required",
+  memorySize: 512,
+  defaultVcpus: 2,
+};
+
+beforeEach(async () => {
+  registered = [];
+  instanceType = T3;
+  await pulumi.runtime.setMocks(
+    {
+      newResource({ type, name, inputs, provider }: pulumi.runtime.MockResourceArgs) {
+        registered.push({ type, name, provider, inputs: { ...(inputs as object) } });
+        const outputs: Record<string, Record<string, unknown>> = {
+          "pulumi-nodejs:dynamic/unikernel:Image": { digest: DIGEST, architecture: "x86_64" },
+          "pulumi-nodejs:dynamic/unikernel/aws:Snapshot": { snapshotId: "snap-1", volumeSize: 1, blocks: "" },
+          "aws:ec2/instance:Instance": { publicIp: "203.0.113.7", privateIp: "10.0.0.7" },
+        };
+        return { id: `${name}-id`, state: { ...(inputs as object), ...outputs[type] } };
+      },
+      call({ token }) {
+        if (token === "aws:index/getRegion:getRegion") return { region: "eu-central-1", name: "eu-central-1" };
+        if (token === "aws:ec2/getInstanceType:getInstanceType") return instanceType;
+        if (token === "aws:ec2/getSubnet:getSubnet") return { vpcId: "vpc-of-the-subnet" };
+        throw new Error(`nobody said what ${token} answers`);
+      },
+    },
+    "shop",
+    "dev",
+  );
+});
+
+// What a program began goes on after its test.
+afterEach(() => pulumi.runtime.disconnect());
+
+function value<T>(output: pulumi.Output<T>): Promise<T> {
+  // Unlike `apply`, this rejects where the output does.
+  return (output as unknown as { promise(): Promise<T> }).promise();
+}
+
+/** Waits until the program has registered as many resources of this type. */
+async function resources(type: string, count = 1): Promise<Registered[]> {
+  await expect.poll(() => registered.filter((resource) => resource.type === type)).toHaveLength(count);
+  return registered.filter((resource) => resource.type === type);
+}
+
+function image(): Image {
+  return new Image("web", { source: { container: "web:1.2" } });
+}
+
+describe("an AMI", () => {
+  test("is made of a snapshot of the image, with what the guest needs of Nitro", async () => {
+    const ami = new Ami("web", { image: image(), tags: { team: "shop" } });
+    expect(await value(ami.id)).toBe("web-id");
+
+    const [snapshot] = await resources("pulumi-nodejs:dynamic/unikernel/aws:Snapshot");
+    expect(snapshot?.inputs).toMatchObject({ image: DIGEST, region: "eu-central-1", tags: { team: "shop" } });
+    expect(snapshot?.inputs["__provider"]).toBe(
+      'exports.handler = () => require("pulumi-unikernel/dynamic/aws-snapshot");',
+    );
+    const [registration] = await resources("aws:ec2/ami:Ami");
+    expect(registration?.inputs).toEqual({
+      architecture: "x86_64",
+      bootMode: "uefi-preferred",
+      description: `unikernel ${DIGEST}`,
+      ebsBlockDevices: [
+        { deleteOnTermination: true, deviceName: "/dev/xvda", snapshotId: "snap-1", volumeSize: 1, volumeType: "gp3" },
+      ],
+      enaSupport: true,
+      imdsSupport: "v2.0",
+      region: "eu-central-1",
+      rootDeviceName: "/dev/xvda",
+      tags: { team: "shop" },
+      virtualizationType: "hvm",
+    });
+  });
+
+  test("with a TPM boots by UEFI", async () => {
+    new Ami("web", { image: image(), tpm: true });
+    const [registration] = await resources("aws:ec2/ami:Ami");
+    expect(registration?.inputs).toMatchObject({ bootMode: "uefi", tpmSupport: "v2.0" });
+  });
+
+  test("is copied, shared and deprecated as asked", async () => {
+    const deprecationTime = "2027-01-01T00:00:00Z";
+    const organization = "arn:aws:organizations::123456789012:organization/o-abc";
+    const ami = new Ami("web", {
+      image: image(),
+      copyTo: ["us-east-1"],
+      shareWith: { accounts: ["210987654321"], organizations: [organization] },
+      deprecationTime,
+    });
+    const [copy] = await resources("aws:ec2/amiCopy:AmiCopy");
+    expect(copy?.inputs).toMatchObject({
+      sourceAmiId: "web-id",
+      sourceAmiRegion: "eu-central-1",
+      region: "us-east-1",
+      deprecationTime,
+    });
+    expect(await value(ami.ids["us-east-1"]!)).toBe("web-us-east-1-id");
+    const permissions = await resources("aws:ec2/amiLaunchPermission:AmiLaunchPermission", 4);
+    expect(permissions.map(({ inputs }) => inputs)).toEqual(
+      expect.arrayContaining([
+        { imageId: "web-id", region: "eu-central-1", accountId: "210987654321" },
+        { imageId: "web-id", region: "eu-central-1", organizationArn: organization },
+        { imageId: "web-us-east-1-id", region: "us-east-1", accountId: "210987654321" },
+        { imageId: "web-us-east-1-id", region: "us-east-1", organizationArn: organization },
+      ]),
+    );
+  });
+
+  test("can be transformed, by inputs and by functions", async () => {
+    new Ami("web", {
+      image: image(),
+      transform: {
+        snapshot: { description: "mine" },
+        ami: (args, opts, name) => {
+          args.name = `${name}-fixed`;
+          opts.protect = false;
+        },
+      },
+    });
+    const [snapshot] = await resources("pulumi-nodejs:dynamic/unikernel/aws:Snapshot");
+    expect(snapshot?.inputs).toMatchObject({ description: "mine", image: DIGEST });
+    const [registration] = await resources("aws:ec2/ami:Ami");
+    expect(registration?.inputs).toMatchObject({ name: "web-fixed", architecture: "x86_64" });
+  });
+
+  test("goes through the provider that it is given, and hands its keys to the upload as a secret", async () => {
+    const provider = new aws.Provider("other", {
+      region: "eu-west-1",
+      profile: "other",
+      accessKey: "AKIDEXAMPLE",
+      secretKey: "hush",
+    });
+    new Ami("web", { image: image() }, { provider });
+    const [snapshot] = await resources("pulumi-nodejs:dynamic/unikernel/aws:Snapshot");
+    expect(snapshot?.inputs["profile"]).toBe("other");
+    // Pulumi's mark of a secret.
+    const { value: context, ...mark } = snapshot?.inputs["__context"] as { value: { credentials: object } };
+    expect(Object.values(mark)).toEqual(["1b47061264138c4ac30d75fd1eb44270"]);
+    expect(context.credentials).toEqual({ accessKeyId: "AKIDEXAMPLE", secretAccessKey: "hush" });
+    const [registration] = await resources("aws:ec2/ami:Ami");
+    expect(registration?.provider).toMatch(/pulumi:providers:aws::other::/);
+  });
+});
+
+describe("an instance type", () => {
+  const demands: Demands = { architecture: "x86_64", bootMode: "uefi-preferred", tpm: false };
+  test.each<[string, InstanceTypeFacts, Partial<Demands>, RegExp | undefined]>([
+    ["of Nitro fits", T3, {}, undefined],
+    ["of which AWS says nothing is no worse for it", {}, { tpm: true, memory: 1 }, undefined],
+    [
+      "of another architecture",
+      { ...T3, supportedArchitectures: ["arm64"] },
+      {},
+      /^it has arm64 processors, and the image is for x86_64\./,
+    ],
+    ["of Xen", { ...T3, hypervisor: "xen" }, {}, /^it is of a generation before Nitro/],
+    ["without ENA", { ...T3, enaSupport: "unsupported" }, {}, /^it is of a generation before Nitro/],
+    ["without UEFI", { ...T3, bootModes: ["legacy-bios"] }, { bootMode: "uefi" }, /^it boots by legacy-bios only/],
+    ["without UEFI, for a TPM", { ...T3, bootModes: ["legacy-bios"] }, { tpm: true }, /the image's boot mode is uefi/],
+    ["without BIOS", { ...T3, bootModes: ["uefi"] }, { bootMode: "legacy-bios" }, /^it boots by uefi only/],
+    ["without a TPM", { ...T3, nitroTpmSupport: "unsupported" }, { tpm: true }, /^it has no NitroTPM/],
+    ["with too little memory", T3, { memory: 2 ** 30 }, /^it has 512 MiB of memory, and 1024 MiB are asked for/],
+    ["with too few processors", T3, { cpus: 4 }, /^it has 2 processors, and 4 are asked for/],
+  ])("%s", (_what, facts, change, reason) => {
+    const found = misfit(facts, { ...demands, ...change });
+    if (reason === undefined) expect(found).toBeUndefined();
+    else expect(found).toMatch(reason);
+  });
+});
+
+describe("an instance with a target", () => {
+  function web(change: object = {}, options: object = {}): AwsInstance {
+    return new Instance("web", {
+      image: image(),
+      ports: [80, { guest: 53, protocol: "udp" }],
+      env: { GREETING: pulumi.secret("hush") },
+      target: target({ instanceType: "t3.nano", ...options }),
+      ...change,
+    });
+  }
+
+  test("is an instance of EC2, with a security group for exactly its ports", async () => {
+    const { url, address } = web();
+    expect(await value(url)).toBe("http://203.0.113.7:80");
+    expect(await value(address)).toBe("203.0.113.7:80");
+
+    const [group] = await resources("aws:ec2/securityGroup:SecurityGroup");
+    const everybody = { cidrBlocks: ["0.0.0.0/0"], ipv6CidrBlocks: ["::/0"] };
+    expect(group?.inputs["ingress"]).toEqual([
+      { protocol: "tcp", fromPort: 80, toPort: 80, ...everybody },
+      { protocol: "udp", fromPort: 53, toPort: 53, ...everybody },
+    ]);
+    const [instance] = await resources("aws:ec2/instance:Instance");
+    expect(instance?.inputs).toMatchObject({
+      ami: "web-id",
+      instanceType: "t3.nano",
+      vpcSecurityGroupIds: ["web-id"],
+      userDataReplaceOnChange: true,
+      metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
+      tags: { Name: "web" },
+    });
+    expect(registered.some(({ type }) => type.endsWith("unikernel:Instance"))).toBe(false);
+  });
+
+  test("lets in whom it is told to, in the VPC of its subnet", async () => {
+    web({}, { allowFrom: ["10.0.0.0/8", "2001:db8::/32"], subnetId: "subnet-1" });
+    const [group] = await resources("aws:ec2/securityGroup:SecurityGroup");
+    expect(group?.inputs).toMatchObject({ vpcId: "vpc-of-the-subnet" });
+    expect((group?.inputs["ingress"] as object[])[0]).toMatchObject({
+      cidrBlocks: ["10.0.0.0/8"],
+      ipv6CidrBlocks: ["2001:db8::/32"],
+    });
+  });
+
+  test("shares an AMI that there is", async () => {
+    const ami = new Ami("shared", { image: image() });
+    web({}, { ami });
+    const [instance] = await resources("aws:ec2/instance:Instance");
+    expect(instance?.inputs["ami"]).toBe("shared-id");
+    await resources("aws:ec2/ami:Ami", 1);
+  });
+
+  test("keeps a secret in its user data a secret", async () => {
+    const { instance } = web();
+    expect(await value(instance.userData)).toBe('{"process":{"env":["GREETING=hush"]}}');
+    expect(await pulumi.isSecret(instance.userData)).toBe(true);
+  });
+
+  test.each([
+    [{ guest: 8080, host: 80 }, "Port 8080 of the guest cannot be port 80 of its host on AWS"],
+    [{ guest: 80, hostAddress: "127.0.0.1" }, '"hostAddress" of port 80 has no meaning on AWS'],
+  ])("refuses the port %o", (port, sentence) => {
+    expect(() => checkedPorts([port])).toThrow(sentence);
+  });
+
+  test("without one stays on this machine, as the type that it has always been", async () => {
+    const { url } = new Instance("web", { image: image(), ports: [80] });
+    expect(pulumi.Output.isInstance(url)).toBe(true);
+    const [instance] = await resources("pulumi-nodejs:dynamic/unikernel:Instance");
+    expect(instance?.inputs).toMatchObject({ image: DIGEST, ports: [80] });
+    expect(instance?.inputs).not.toHaveProperty("target");
+  });
+});
+
+describe("user data", () => {
+  test("has the shape of the OCI runtime specification's config.json", async () => {
+    const text = await value(
+      userData({ env: { A: "1", B: pulumi.output("2") }, command: ["/bin/x", "-v"], hostname: "web" }),
+    );
+    expect(JSON.parse(text)).toEqual({ process: { env: ["A=1", "B=2"], args: ["/bin/x", "-v"] }, hostname: "web" });
+    expect(await value(userData({}))).toBe("{}");
+  });
+
+  test("comes in base64 for launch templates", async () => {
+    const encoded = await value(userDataBase64({ env: { A: "ä" } }));
+    expect(Buffer.from(encoded, "base64").toString()).toBe('{"process":{"env":["A=ä"]}}');
+  });
+
+  test("of more than 16 KiB is refused; the value that is too large is not shown", () => {
+    const room = 16 * 1024 - '{"process":{"env":["LARGE="]}}'.length;
+    expect(renderUserData({ env: { LARGE: "x".repeat(room) } })).toHaveLength(16 * 1024);
+    const large = (): string => renderUserData({ env: { SMALL: "1", LARGE: "ä".repeat(9000) } });
+    expect(large).toThrow(
+      /^The user data has 18\d\d\d bytes, and EC2 takes 16384\. The largest of the environment is "LARGE"\./,
+    );
+    expect(large).not.toThrow(/ää/);
+  });
+
+  test("takes no variable that cannot be one", () => {
+    expect(() => renderUserData({ env: { "A=B": "1" } })).toThrow(
+      '"A=B" cannot be the name of an environment variable',
+    );
+  });
+});
+
+describe("the policy", () => {
+  test("lets nobody delete snapshots that this package did not make", () => {
+    const { Statement: statements } = uploadPolicy({ region: "eu-central-1" });
+    const deleting = statements.filter(({ Action }) => Action.includes("ec2:DeleteSnapshot"));
+    expect(deleting).toHaveLength(1);
+    expect(deleting[0]).toMatchObject({
+      Resource: "arn:aws:ec2:eu-central-1::snapshot/*",
+      Condition: { Null: { "aws:ResourceTag/unikernel:image": "false" } },
+    });
+    expect(statements.flatMap(({ Action }) => Action).some((action) => action.includes("*"))).toBe(false);
+  });
+
+  test("has the key's permissions only where a key is named", () => {
+    expect(JSON.stringify(uploadPolicy())).not.toContain("kms:");
+    expect(JSON.stringify(uploadPolicy({ kmsKeyArn: "arn:aws:kms:eu-central-1:1:key/1" }))).toContain(
+      "kms:CreateGrant",
+    );
+  });
+});

@@ -1,0 +1,79 @@
+import * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+
+/** What an image asks of the machine that it runs on. */
+export interface Demands {
+  /** As AWS writes it: `x86_64`. */
+  architecture: string;
+  bootMode: "uefi-preferred" | "uefi" | "legacy-bios";
+  tpm: boolean;
+  /** Bytes. */
+  memory?: number | undefined;
+  cpus?: number | undefined;
+}
+
+/**
+ * An instance type that is known to fit. AWS is asked, in a preview, too.
+ *
+ * @throws {pulumi.RunError} (by the output) when it does not fit; the message says why.
+ */
+export function fittingInstanceType(
+  instanceType: pulumi.Input<string>,
+  demands: pulumi.Input<Demands>,
+  region: pulumi.Input<string> | undefined,
+  resource: pulumi.Resource,
+): pulumi.Output<string> {
+  const args = { instanceType, ...(region !== undefined && { region }) };
+  const type = aws.ec2.getInstanceTypeOutput(args, { parent: resource });
+  return pulumi.all([instanceType, type, demands]).apply(([name, facts, wanted]) => {
+    const reason = misfit(facts, wanted);
+    if (reason === undefined) return name;
+    throw new pulumi.RunError(`The instance type "${name}" does not fit the image: ${reason}`);
+  });
+}
+
+/** What of AWS's description of an instance type counts. */
+export type InstanceTypeFacts = Partial<
+  Pick<
+    aws.ec2.GetInstanceTypeResult,
+    | "supportedArchitectures"
+    | "hypervisor"
+    | "bareMetal"
+    | "bootModes"
+    | "nitroTpmSupport"
+    | "enaSupport"
+    | "memorySize"
+    | "defaultVcpus"
+  >
+>;
+
+const MIB = 2 ** 20;
+
+/** Why an image cannot run on an instance type, as the end of a sentence; undefined when it can. What AWS does not say is no reason. */
+export function misfit(facts: InstanceTypeFacts, demands: Demands): string | undefined {
+  const { supportedArchitectures: architectures, bootModes, hypervisor } = facts;
+  if (architectures && architectures.length > 0 && !architectures.includes(demands.architecture)) {
+    return `it has ${list(architectures)} processors, and the image is for ${demands.architecture}. Choose a type of a family for ${demands.architecture}, such as t3.`;
+  }
+  if (hypervisor === "xen" || facts.enaSupport === "unsupported") {
+    return "it is of a generation before Nitro, and the image has drivers for Nitro's devices (NVMe and ENA) only. Choose a newer type, such as t3.nano.";
+  }
+  const needed = demands.tpm || demands.bootMode === "uefi" ? "uefi" : demands.bootMode;
+  if (needed !== "uefi-preferred" && bootModes && bootModes.length > 0 && !bootModes.includes(needed)) {
+    return `it boots by ${list(bootModes)} only, and the image's boot mode is ${needed}. Choose another type, or another \`bootMode\`.`;
+  }
+  if (demands.tpm && facts.nitroTpmSupport === "unsupported") {
+    return "it has no NitroTPM, and the image asks for one. Choose another type, or leave `tpm` out.";
+  }
+  if (demands.memory !== undefined && facts.memorySize !== undefined && facts.memorySize * MIB < demands.memory) {
+    return `it has ${facts.memorySize} MiB of memory, and ${Math.ceil(demands.memory / MIB)} MiB are asked for.`;
+  }
+  if (demands.cpus !== undefined && facts.defaultVcpus !== undefined && facts.defaultVcpus < demands.cpus) {
+    return `it has ${facts.defaultVcpus} processors, and ${demands.cpus} are asked for.`;
+  }
+  return undefined;
+}
+
+function list(words: string[]): string {
+  return words.join(" and ");
+}

@@ -1,0 +1,155 @@
+import * as aws from "@pulumi/aws";
+import * as pulumi from "@pulumi/pulumi";
+import type { Instance as AnyInstance, Target, TargetInstanceArgs } from "../hosts/target.js";
+import type { PortMapping } from "../resources/instance-properties.js";
+import { parseSize } from "../resources/units.js";
+import { Ami, type AmiArgs } from "./ami.js";
+import { transformed, type Transform } from "./transform.js";
+import { userData } from "./user-data.js";
+
+/** What kind of instance, and where. */
+export interface TargetArgs {
+  /** Such as `t3.nano`. It must be of the Nitro generation. */
+  instanceType: pulumi.Input<string>;
+  /** The subnet to put it into. Default: one of the default VPC. */
+  subnetId?: pulumi.Input<string>;
+  /** Whether it has a public address. Default: as the subnet has it. */
+  associatePublicIpAddress?: pulumi.Input<boolean>;
+  /** Who reaches the ports, as blocks of addresses (`10.0.0.0/8`, `2001:db8::/32`). Default: everybody. */
+  allowFrom?: string[];
+  /** An AMI of the image that there is already. Default: the instance has one of its own. */
+  ami?: Ami;
+  /** How to make the instance's own AMI. */
+  image?: Omit<AmiArgs, "image">;
+  /** Changes what the underlying resources are made with. */
+  transform?: {
+    instance?: Transform<aws.ec2.InstanceArgs>;
+    securityGroup?: Transform<aws.ec2.SecurityGroupArgs>;
+  };
+}
+
+/**
+ * Lets `unikernel.Instance` run on EC2: an instance, a security group that lets in exactly the ports named, and the AMI, all the stack's own.
+ *
+ * ```ts
+ * const web = new unikernel.Instance("web", { image, ports: [80], target: ukaws.target({ instanceType: "t3.nano" }) });
+ * ```
+ *
+ * `memory` and `cpus` are the least that the instance type must have. A port of the host that differs from the guest's is refused: there is
+ * nothing in between that could map it.
+ */
+export function target(args: TargetArgs): Target<Instance> {
+  return { createInstance: (name, instance, opts) => new Instance(name, { ...args, instance }, opts) };
+}
+
+interface InstanceArgs extends TargetArgs {
+  instance: TargetInstanceArgs;
+}
+
+const EVERYBODY = ["0.0.0.0/0", "::/0"];
+
+/** An instance of EC2 that runs an image, with its security group. */
+export class Instance extends pulumi.ComponentResource implements AnyInstance {
+  readonly address: pulumi.Output<string | undefined>;
+  readonly url: pulumi.Output<string | undefined>;
+  readonly ami: Ami;
+  readonly securityGroup: aws.ec2.SecurityGroup;
+  readonly instance: aws.ec2.Instance;
+
+  constructor(name: string, args: InstanceArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("unikernel:aws:Instance", name, {}, opts);
+    const { transform = {}, allowFrom = EVERYBODY } = args;
+    const { image, memory, cpus, env, command, hostname } = args.instance;
+    const parent = { parent: this };
+    this.ami = args.ami ?? new Ami(name, { ...args.image, image }, parent);
+    const { region } = this.ami;
+    const ports = pulumi.output(args.instance.ports).apply((ports) => checkedPorts(ports ?? []));
+    const tags = { Name: pulumi.output(args.instance.name).apply((given) => given ?? name) };
+
+    const subnet = args.subnetId;
+    const vpcId = subnet === undefined ? undefined : aws.ec2.getSubnetOutput({ id: subnet, region }, parent).vpcId;
+    this.securityGroup = new aws.ec2.SecurityGroup(
+      ...transformed<aws.ec2.SecurityGroupArgs>(
+        transform.securityGroup,
+        name,
+        {
+          description: `Ports of the unikernel ${name}`,
+          ...(vpcId !== undefined && { vpcId }),
+          ingress: ports.apply((ports) =>
+            ports.map(({ guest, protocol }) => ({ protocol, fromPort: guest, toPort: guest, ...blocks(allowFrom) })),
+          ),
+          egress: [{ protocol: "-1", fromPort: 0, toPort: 0, ...blocks(EVERYBODY) }],
+          region,
+          tags,
+        },
+        parent,
+      ),
+    );
+    const demands = pulumi.all([memory, cpus]).apply(([memory, cpus]) => ({
+      ...(memory !== undefined && { memory: parseSize(memory) }),
+      ...(cpus !== undefined && { cpus }),
+    }));
+    this.instance = new aws.ec2.Instance(
+      ...transformed<aws.ec2.InstanceArgs>(
+        transform.instance,
+        name,
+        {
+          ami: this.ami.id,
+          instanceType: this.ami.fitting(args.instanceType, demands),
+          vpcSecurityGroupIds: [this.securityGroup.id],
+          ...(subnet !== undefined && { subnetId: subnet }),
+          ...(args.associatePublicIpAddress !== undefined && {
+            associatePublicIpAddress: args.associatePublicIpAddress,
+          }),
+          userData: userData({ env, command, hostname }),
+          // It takes effect at boot only.
+          userDataReplaceOnChange: true,
+          metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
+          region,
+          tags,
+        },
+        parent,
+      ),
+    );
+    const ip = pulumi
+      .all([this.instance.publicIp, this.instance.privateIp])
+      .apply(([publicIp, privateIp]) => publicIp || privateIp);
+    const [first, web] = [
+      ports.apply((ports) => ports[0]),
+      ports.apply((ports) => ports.find(({ protocol }) => protocol === "tcp")),
+    ];
+    this.address = pulumi.all([ip, first]).apply(([ip, port]) => port && `${ip}:${port.guest}`);
+    this.url = pulumi.all([ip, web]).apply(([ip, port]) => port && `http://${ip}:${port.guest}`);
+    this.registerOutputs({ address: this.address, url: this.url });
+  }
+}
+
+interface OpenPort {
+  guest: number;
+  protocol: "tcp" | "udp";
+}
+
+/** @throws {pulumi.RunError} when a port cannot be had in a cloud. */
+export function checkedPorts(ports: readonly (PortMapping | number)[]): OpenPort[] {
+  return ports.map((port) => {
+    if (typeof port === "number") return { guest: port, protocol: "tcp" };
+    const { guest, host, hostAddress, protocol = "tcp" } = port;
+    if (host !== undefined && host !== 0 && host !== guest) {
+      throw new pulumi.RunError(
+        `Port ${guest} of the guest cannot be port ${host} of its host on AWS: the instance has its address to itself. Leave "host" out, and put a load balancer in front for another port.`,
+      );
+    }
+    if (hostAddress !== undefined) {
+      throw new pulumi.RunError(
+        `"hostAddress" of port ${guest} has no meaning on AWS. Who reaches the port is said by \`allowFrom\` of the target.`,
+      );
+    }
+    return { guest, protocol };
+  });
+}
+
+/** Blocks of addresses as a rule of a security group takes them. */
+function blocks(cidrs: string[]): { cidrBlocks: string[]; ipv6CidrBlocks: string[] } {
+  const isV6 = (cidr: string): boolean => cidr.includes(":");
+  return { cidrBlocks: cidrs.filter((cidr) => !isV6(cidr)), ipv6CidrBlocks: cidrs.filter(isV6) };
+}
