@@ -193,7 +193,8 @@ pub(crate) fn kick_cpu(cpu: usize) {
 
 /// Lets this CPU's timer interrupt it at a time of the monotonic clock, or not at all.
 pub(crate) fn arm_timer(deadline: Option<u64>) {
-    let deadline = deadline.unwrap_or(u64::MAX);
+    // A CPU that sleeps wakes to correct the clock that it sleeps by.
+    let deadline = deadline.unwrap_or(u64::MAX).min(clock::refine_due());
     let armed = &ARMED[super::current_cpu()];
     if armed.swap(deadline, Ordering::Relaxed) == deadline {
         return;

@@ -35,6 +35,28 @@ fn read(port: u16) -> u64 {
     u64::from(unsafe { in32(port) }) & MASK
 }
 
+/// Counter ticks and nanoseconds of a wait of at least so many nanoseconds; `None` when there is no such timer, or it stands still. However long
+/// somebody else has the processor meanwhile, the timer does not wrap.
+pub(super) fn measure(nanoseconds: u64) -> Option<(u64, u64)> {
+    let port = acpi::timer_port()?;
+    let wanted = (nanoseconds * FREQUENCY).div_ceil(SECOND);
+    let (first, start) = sample(|| read(port));
+    for _ in 0..100_000 {
+        let (now, end) = sample(|| read(port));
+        let elapsed = now.wrapping_sub(first) & MASK;
+        if elapsed >= wanted {
+            return Some((end - start, elapsed * SECOND / FREQUENCY));
+        }
+    }
+    None
+}
+
+/// When [`refine`] has something to do, in nanoseconds of the monotonic clock; `u64::MAX` for never.
+#[inline]
+pub(in crate::arch::x86_64) fn due() -> u64 {
+    NEXT.load(Ordering::Relaxed)
+}
+
 /// Begins the measurement.
 pub(super) fn start() {
     let Some(port) = acpi::timer_port() else { return };
