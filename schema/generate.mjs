@@ -27,7 +27,10 @@ const { version } = JSON.parse(readFileSync(path.join(folder, "..", "provider", 
 const runtime = "image/runtime-config.ts";
 const files = {
   "config.schema.json": document("What an image's config.json tells the kernel", jsonSchema(runtime, "RuntimeConfig")),
-  "instance-config.schema.json": document("What an instance changes of it, handed over by fw_cfg", jsonSchema(runtime, "InstanceConfig")),
+  "instance-config.schema.json": document(
+    "What an instance changes of it, handed over by fw_cfg or found in the cloud's metadata service or a cidata volume",
+    jsonSchema(runtime, "InstanceConfig"),
+  ),
   "status-event.schema.json": document(
     "One line of the guest's status channel",
     jsonSchema("targets/local/guest-status.ts", "GuestEvent"),

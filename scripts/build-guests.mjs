@@ -32,6 +32,7 @@ const guests = {
   "c-server": c("gcc", "c-server", "-static"),
   "c-threads": c("gcc", "c-threads", "-pthread"),
   "disk-reader": c("gcc", "disk-reader", "-static"),
+  "show-instance": c("gcc", "show-instance", "-static"),
   "musl-server": c("musl-gcc", "musl-server"),
   "musl-server-static": c("musl-gcc", "musl-server", "-static"),
   "go-server": {

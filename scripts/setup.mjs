@@ -24,7 +24,7 @@ const judges = {
 };
 const disks = {
   why: "the tests check and boot disks with it",
-  packages: ["ovmf", "qemu-utils", "gdisk", "fdisk", "parted", "dosfstools", "mtools"],
+  packages: ["ovmf", "qemu-utils", "gdisk", "fdisk", "parted", "dosfstools", "mtools", "genisoimage"],
 };
 const benchmark = { why: "the benchmark measures with it", packages: ["wrk", "iproute2", "dnsmasq-base"] };
 

@@ -25,6 +25,7 @@ pub mod bus;
 pub mod console;
 pub mod cpu;
 mod dma;
+pub mod firmware;
 #[cfg(target_os = "none")]
 pub mod fw_cfg;
 pub mod interrupt;
@@ -34,6 +35,7 @@ mod panic;
 pub mod power;
 pub mod random;
 mod scsi;
+mod smbios;
 pub mod sync;
 pub mod time;
 pub mod timer;

@@ -1,8 +1,8 @@
 //! Timers, ordered by deadline. Whoever drives the machine's timer looks at [`next_deadline`] and calls [`fire_expired`].
 
 use alloc::collections::BTreeMap;
-use core::future::Future;
-use core::pin::Pin;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::{Context, Poll, Waker};
 
@@ -48,6 +48,22 @@ pub fn sleep_until(deadline: u64) -> Sleep {
 pub struct Sleep {
     deadline: u64,
     key: Option<(u64, u64)>,
+}
+
+/// What a future gives, or `None` when it has given nothing until a time of `hal::time::monotonic`, in nanoseconds. `None` for no time waits for ever.
+pub async fn until<T>(deadline: Option<u64>, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut sleep = pin!(deadline.map(sleep_until));
+    poll_fn(|context| {
+        if let Poll::Ready(value) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(value));
+        }
+        match sleep.as_mut().as_pin_mut().map(|sleep| sleep.poll(context)) {
+            Some(Poll::Ready(())) => Poll::Ready(None),
+            _ => Poll::Pending,
+        }
+    })
+    .await
 }
 
 fn publish_earliest(timers: &BTreeMap<(u64, u64), Waker>) {
@@ -107,6 +123,18 @@ mod tests {
         fire_expired(hal::time::monotonic());
         while run_ready(16) {}
         assert!(ended.is_complete());
+    }
+
+    #[test]
+    fn a_future_that_is_not_ready_in_time_gives_nothing() {
+        let mut context = Context::from_waker(Waker::noop());
+        let past = Some(hal::time::monotonic());
+        let ready = pin!(until(past, async { 7 })).poll(&mut context);
+        assert_eq!(ready, Poll::Ready(Some(7)));
+        let late = pin!(until(past, core::future::pending::<()>())).poll(&mut context);
+        assert_eq!(late, Poll::Ready(None));
+        let endless = pin!(until(None, core::future::pending::<()>())).poll(&mut context);
+        assert!(endless.is_pending());
     }
 
     #[test]

@@ -95,5 +95,40 @@ export interface InstanceConfig {
   process?: Partial<Process>;
   hostname?: string;
   mounts?: Mount[];
+  /** Files to write before the application starts, in order: an extension of the specification's format. */
+  files?: InstanceFile[];
   annotations?: { [name: string]: string };
+}
+
+/** A file of one instance. It lives in memory, as all that is written does. */
+export interface InstanceFile {
+  /** Where: an absolute path. What is there is replaced, and directories that are missing are made. */
+  path: string;
+  /** What is in it. Default: nothing. */
+  content?: string;
+  /** How `content` stands for bytes: as itself, or by RFC 4648. Default: `utf-8`. */
+  encoding?: "utf-8" | "base64";
+  /**
+   * The permission bits, as octal digits. Default: `0644`.
+   * @pattern ^[0-7]{1,4}$
+   */
+  permissions?: string;
+  /** Whose it is. Default: the application's user. */
+  owner?: Owner;
+}
+
+/** User and group of a file. */
+export interface Owner {
+  /**
+   * @minimum 0
+   * @maximum 4294967295
+   * @asType integer
+   */
+  uid: number;
+  /**
+   * @minimum 0
+   * @maximum 4294967295
+   * @asType integer
+   */
+  gid: number;
 }

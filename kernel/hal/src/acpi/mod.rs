@@ -16,6 +16,7 @@ pub(crate) use tables::{MmioDevice, Power, Register};
 const LONGEST_TABLE: usize = 1 << 20;
 
 struct Tables {
+    vendor: Option<alloc::string::String>,
     power: Option<Power>,
     timer_port: Option<u16>,
     cpus: Vec<u32>,
@@ -35,13 +36,20 @@ pub(crate) fn initialize() {
     let power = find(b"FACP").and_then(|fadt| tables::power(fadt, &dsdt));
     let mmio_devices = tables::mmio_devices(&dsdt);
     let timer_port = find(b"FACP").and_then(|fadt| tables::timer_port(fadt));
+    let vendor = find(b"FACP").and_then(|fadt| tables::vendor(fadt));
     let cpus = find(b"APIC").map(|madt| tables::cpus(madt)).unwrap_or_default();
     *TABLES.lock() = Some(Tables {
+        vendor,
         power,
         timer_port,
         cpus,
         mmio_devices,
     });
+}
+
+/// Who made the tables.
+pub(crate) fn vendor() -> Option<alloc::string::String> {
+    TABLES.lock().as_ref()?.vendor.clone()
 }
 
 /// Identifiers of the interrupt controllers of all CPUs that can be used; empty when there is no table of them.

@@ -75,6 +75,12 @@ pub(super) fn length(header: &[u8]) -> Option<usize> {
     u32_at(header, 4).map(|length| length as usize)
 }
 
+/// The `OEMID` that a table's header gives.
+pub(super) fn vendor(table: &[u8]) -> Option<alloc::string::String> {
+    let text = core::str::from_utf8(table.get(10..16)?).ok()?;
+    Some(text.trim_matches(['\0', ' ']).into())
+}
+
 /// Address and entry size of the table of tables, from the root pointer.
 pub(super) fn root_table(pointer: &[u8]) -> Option<(u64, usize)> {
     if !pointer.starts_with(b"RSD PTR ") {
@@ -268,6 +274,16 @@ mod tests {
             sleep_type: 5,
         };
         assert_eq!(power(&fadt, b"_S5_\x12\x06\x04\x0a\x05"), Some(expected));
+    }
+
+    #[test]
+    fn the_vendor_is_in_the_header() {
+        let mut table = vec![0; HEADER_SIZE];
+        table[10..16].copy_from_slice(b"AMAZON");
+        assert_eq!(vendor(&table).as_deref(), Some("AMAZON"));
+        table[10..16].copy_from_slice(b"BOCHS ");
+        assert_eq!(vendor(&table).as_deref(), Some("BOCHS"));
+        assert_eq!(vendor(&table[..12]), None);
     }
 
     #[test]

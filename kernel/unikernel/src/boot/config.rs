@@ -20,6 +20,8 @@ pub struct Config {
     pub hostname: Option<String>,
     /// File systems to mount over the root.
     pub mounts: Option<Vec<Mount>>,
+    /// Files to write before the application starts: an extension of the specification's format.
+    pub files: Vec<FileConfig>,
     /// Settings by name.
     pub annotations: BTreeMap<String, String>,
 }
@@ -89,6 +91,96 @@ pub struct Mount {
     pub options: Vec<String>,
 }
 
+/// A file of the instance's own.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FileConfig {
+    /// Where: an absolute path. What is there is replaced, and directories that are missing are made.
+    pub path: String,
+    /// What is in it.
+    #[serde(default)]
+    pub content: String,
+    /// How `content` is to be read.
+    #[serde(default)]
+    pub encoding: Encoding,
+    /// Permission bits as octal digits, `0644` unless given.
+    pub permissions: Option<String>,
+    /// Whose it is; the application's user's unless given.
+    pub owner: Option<Owner>,
+}
+
+/// How a text stands for bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Encoding {
+    /// Its own bytes.
+    #[default]
+    #[serde(rename = "utf-8")]
+    Utf8,
+    /// RFC 4648, section 4.
+    #[serde(rename = "base64")]
+    Base64,
+}
+
+/// User and group of a file.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Owner {
+    /// User ID.
+    pub uid: u32,
+    /// Group ID.
+    pub gid: u32,
+}
+
+impl FileConfig {
+    /// Its bytes; `None` when they are not what the encoding says.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        match self.encoding {
+            Encoding::Utf8 => Some(self.content.clone().into_bytes()),
+            Encoding::Base64 => decode_base64(self.content.as_bytes()),
+        }
+    }
+
+    /// Its permission bits; `None` when they are none.
+    pub fn mode(&self) -> Option<u16> {
+        const DEFAULT: u16 = 0o644;
+        let Some(digits) = &self.permissions else {
+            return Some(DEFAULT);
+        };
+        u16::from_str_radix(digits, 8).ok().filter(|&mode| mode <= 0o777)
+    }
+}
+
+/// The bytes of base64 with its padding; white space between the characters is passed over, as writers break lines.
+fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
+    let value = |character: u8| match character {
+        b'A'..=b'Z' => Some(character - b'A'),
+        b'a'..=b'z' => Some(character - b'a' + 26),
+        b'0'..=b'9' => Some(character - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let text: Vec<u8> = text
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    let (groups, rest) = text.as_chunks::<4>();
+    let mut bytes = Vec::new();
+    for (index, group) in groups.iter().enumerate() {
+        let is_last = index + 1 == groups.len();
+        let padding = group.iter().rev().take_while(|&&character| character == b'=').count();
+        if padding > 2 || (padding > 0 && !is_last) {
+            return None;
+        }
+        let mut word = 0;
+        for &character in &group[..4 - padding] {
+            word = word << 6 | u32::from(value(character)?);
+        }
+        let word = word << (6 * padding);
+        bytes.extend_from_slice(&word.to_be_bytes()[1..4 - padding]);
+    }
+    rest.is_empty().then_some(bytes)
+}
+
 impl Config {
     /// Reads it.
     pub fn parse(text: &[u8]) -> Result<Self, serde_json::Error> {
@@ -113,6 +205,8 @@ impl Config {
         process.rlimits = instance.process.rlimits.or(process.rlimits.take());
         self.hostname = instance.hostname.or(self.hostname);
         self.mounts = instance.mounts.or(self.mounts);
+        // In order: a later one of the same path replaces an earlier one when they are written.
+        self.files.extend(instance.files);
         self.annotations.extend(instance.annotations);
         self
     }
@@ -163,6 +257,44 @@ mod tests {
         );
         assert_eq!(merged.hostname.as_deref(), Some("instance"));
         assert_eq!(merged.variable("B"), Some("3=4"));
+    }
+
+    #[test]
+    fn files_are_text_or_base64_with_permissions_and_an_owner() {
+        let text = br#"{"files":[{"path":"/a","content":"\u00e4"},
+            {"path":"/b","content":"AP8Q\n/w==","encoding":"base64","permissions":"0600","owner":{"uid":1,"gid":2}}]}"#;
+        let files = Config::parse(text).unwrap().files;
+        assert_eq!(
+            (files[0].bytes().as_deref(), files[0].mode()),
+            (Some("\u{e4}".as_bytes()), Some(0o644))
+        );
+        assert_eq!(
+            (files[1].bytes().as_deref(), files[1].mode()),
+            (Some(&[0, 0xff, 0x10, 0xff][..]), Some(0o600))
+        );
+        assert_eq!(files[1].owner.map(|owner| (owner.uid, owner.gid)), Some((1, 2)));
+        assert!(Config::parse(br#"{"files":[{"path":"/a","encoding":"rot13"}]}"#).is_err());
+        assert!(Config::parse(br#"{"files":[{"content":"nowhere"}]}"#).is_err());
+    }
+
+    #[test]
+    fn base64_is_taken_whole_or_not_at_all() {
+        assert_eq!(decode_base64(b""), Some(Vec::new()));
+        assert_eq!(decode_base64(b"Zg=="), Some(b"f".to_vec()));
+        assert_eq!(decode_base64(b"Zm8="), Some(b"fo".to_vec()));
+        assert_eq!(decode_base64(b"Zm9v"), Some(b"foo".to_vec()));
+        for bad in [
+            &b"Z"[..],
+            b"Zg",
+            b"Zg=",
+            b"Z===",
+            b"Zg==Zg==",
+            b"Zm9*",
+            b"====",
+            b"Zm-_",
+        ] {
+            assert_eq!(decode_base64(bad), None, "{bad:?}");
+        }
     }
 
     #[test]

@@ -3,9 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::future::Future;
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::Poll;
 
 use fs::{BlockDevice, Transfer};
 use hal::block::Disk;
@@ -67,17 +65,6 @@ async fn watch(disks: Vec<Disk>) {
             // A request may have begun between the look and the note.
             next = disks.iter().filter_map(Disk::watch).min();
         }
-        let mut news = core::pin::pin!(NEWS.wait(ticket));
-        let mut sleep = core::pin::pin!(next.map(task::sleep_until));
-        core::future::poll_fn(|context| {
-            let woken = news.as_mut().poll(context).is_ready();
-            let sleep = sleep.as_mut().as_pin_mut();
-            if woken || sleep.is_some_and(|sleep| sleep.poll(context).is_ready()) {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        })
-        .await;
+        task::until(next, NEWS.wait(ticket)).await;
     }
 }

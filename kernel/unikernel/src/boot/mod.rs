@@ -8,10 +8,16 @@ mod disks;
 #[cfg(target_os = "none")]
 mod files;
 #[cfg(target_os = "none")]
+mod instance;
+#[cfg(target_os = "none")]
+mod metadata;
+#[cfg(target_os = "none")]
+mod provided;
+#[cfg(target_os = "none")]
 mod root;
 #[cfg(target_os = "none")]
 mod start;
 
-pub use config::{Config, Mount, ProcessConfig, User};
+pub use config::{Config, Encoding, FileConfig, Mount, Owner, ProcessConfig, User};
 #[cfg(target_os = "none")]
 pub use start::start;

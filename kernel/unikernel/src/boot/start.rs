@@ -13,7 +13,7 @@ use fs::vfs::{Context, Lookup, Mount, MountFlags, Namespace};
 use hal::boot::Boot;
 
 use super::devices::{Card, Devices};
-use super::{Config, files, root};
+use super::{Config, Owner, files, instance, provided, root};
 use crate::process::{Credentials, Paths, Process, Thread, next_tid, start_thread};
 use crate::program::{self, ExecuteError};
 use crate::signal::{Info, Signal, SignalSet};
@@ -25,7 +25,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 const MAX_CONFIG: u64 = 1 << 20;
 
 /// Waits for the disk as often as an operation asks for it.
-async fn finish<T>(mut operation: impl FnMut() -> file::Result<T>) -> Result<T, Errno> {
+pub(super) async fn finish<T>(mut operation: impl FnMut() -> file::Result<T>) -> Result<T, Errno> {
     loop {
         match operation() {
             Ok(value) => return Ok(value),
@@ -64,19 +64,29 @@ fn terminate() {
 
 /// Runs the application. What goes wrong ends the machine with a sentence.
 async fn run(devices: Devices) {
-    let file_system = root::mount(devices.disks)
+    let file_system = root::mount(devices.disks.clone())
         .await
         .unwrap_or_else(|message| fail(&message));
     let bundle = finish(|| file_system.root())
         .await
         .unwrap_or_else(|errno| fail(&alloc::format!("the image's top directory cannot be read ({errno:?})")));
-    let config = read_config(&bundle).await;
+    let mut config = read_config(&bundle).await;
+    let handed_over = instance::handed_over();
+    let is_handed_over = handed_over.is_some();
+    config = config.merge(handed_over.unwrap_or_default());
     if let Some(name) = &config.hostname {
         set_host_name(name.clone().into_bytes());
     }
 
     // After the host name, which DHCP tells the network.
+    let has_network = devices.network.is_some();
     crate::network::start(devices.network.map(|card| Arc::new(Card(card)) as Arc<dyn net::Device>));
+    if !is_handed_over {
+        config = config.merge(instance::find(&devices.disks, has_network).await);
+        if let Some(name) = &config.hostname {
+            set_host_name(name.clone().into_bytes());
+        }
+    }
 
     let folder = config
         .root
@@ -133,18 +143,11 @@ async fn read_config(bundle: &Arc<dyn Inode>) -> Config {
             "the image has no /config.json that can be read ({errno:?}); build it anew"
         ))
     });
-    let image = Config::parse(&text).unwrap_or_else(|error| {
+    Config::parse(&text).unwrap_or_else(|error| {
         fail(&alloc::format!(
             "the image's config.json is not valid: {error}; build it anew"
         ))
-    });
-    match hal::fw_cfg::read("opt/org.pulumi.unikernel/config.json") {
-        None => image,
-        Some(text) => match Config::parse(&text) {
-            Ok(instance) => image.merge(instance),
-            Err(error) => fail(&alloc::format!("the instance's configuration is not valid: {error}")),
-        },
-    }
+    })
 }
 
 async fn launch(config: &Config, paths: Arc<Paths>) -> Result<(), String> {
@@ -178,6 +181,11 @@ async fn launch(config: &Config, paths: Arc<Paths>) -> Result<(), String> {
             "/dev, /proc and /sys are not all there ({errno:?}); add the directories to the image"
         ));
     }
+    let owner = Owner {
+        uid: user.uid,
+        gid: user.gid,
+    };
+    provided::write(&config.files, &privileged, owner).await;
     let cwd = process.cwd.as_deref().unwrap_or("/");
     let context = first.context(None);
     match finish(|| context.resolve(cwd.as_bytes(), Lookup::FOLLOW | Lookup::DIRECTORY)).await {

@@ -1,0 +1,263 @@
+import { execFileSync, spawn } from "node:child_process";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import * as http from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import * as net from "node:net";
+import * as path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { buildImage } from "../../provider/src/image/index.js";
+import { guestProgram } from "../support/guest.js";
+import { Machine } from "../support/machine.js";
+
+const host = new Machine();
+let disk: string;
+let kernel: string;
+let images = 0;
+const servers: net.Server[] = [];
+
+beforeAll(async () => {
+  const directory = path.join(host.folder, "root");
+  mkdirSync(path.join(directory, "etc"), { recursive: true });
+  copyFileSync(guestProgram("show-instance"), path.join(directory, "show"));
+  const image = await buildImage(
+    { source: { directory, command: ["/show", "/etc/app/key", "/etc/plain"] }, env: { IMAGE: "1", SHARED: "image" } },
+    { baseDir: host.folder, cacheDir: host.cacheDir },
+  );
+  disk = image.disk;
+  kernel = image.kernel.path;
+});
+afterAll(() => {
+  for (const server of servers) server.close();
+  host.dispose();
+});
+
+interface Setting {
+  /** Words of the machine's firmware: QEMU's options. */
+  firmware?: string[];
+  /** The port of this machine that has the metadata service. */
+  port?: number | undefined;
+  devices?: string[];
+  /** What follows `virtio-net-pci`. */
+  card?: string;
+}
+
+const AMAZON = ["-smbios", "type=1,manufacturer=Amazon EC2,product=t3.nano"];
+const GOOGLE = ["-smbios", "type=1,manufacturer=Google,product=Google Compute Engine"];
+
+/** Boots the image in a network that has the service, if any, at its address; the lines that the guest printed. */
+function boot({ firmware = [], port, devices = [], card = "" }: Setting): Promise<string[]> {
+  const relay = path.join(import.meta.dirname, "../support/relay.mjs");
+  const forward = port === undefined ? "" : `,guestfwd=tcp:169.254.169.254:80-cmd:${process.execPath} ${relay} ${port}`;
+  const qemu = spawn(
+    "qemu-system-x86_64",
+    [
+      ...["-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", "32", "-kernel", kernel, "-nodefaults"],
+      ...["-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio", ...firmware],
+      ...["-device", "isa-debug-exit,iobase=0x501,iosize=2"],
+      ...["-drive", `if=none,id=root,format=raw,read-only=on,file.locking=off,file=${disk}`],
+      ...["-device", "virtio-blk-pci,drive=root", "-device", `virtio-net-pci,netdev=net,romfile=${card}`],
+      ...["-netdev", `user,id=net,restrict=on,net=169.254.0.0/16,host=169.254.0.2,dhcpstart=169.254.0.15${forward}`],
+      ...devices,
+    ],
+    { stdio: ["ignore", "pipe", "inherit"], timeout: 60_000, killSignal: "SIGKILL" },
+  );
+  let console = "";
+  qemu.stdout.setEncoding("utf8").on("data", (text: string) => (console += text));
+  return new Promise((resolve, reject) => {
+    qemu.on("error", reject);
+    qemu.on("close", (_, signal) => {
+      if (signal) reject(new Error(`the guest did not end; it printed:\n${console}`));
+      // What every image sets does not matter here.
+      else resolve(console.split(/\r?\n/).filter((line) => line !== "" && !/^env (PATH|HOME)=/.test(line)));
+    });
+  });
+}
+
+const listen = (server: net.Server): Promise<number> =>
+  new Promise((resolve) => {
+    servers.push(server);
+    server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
+  });
+
+/** Amazon's service, version 2, with this user data; the requests that it got are in the list. */
+function amazon(userData: string | undefined, requests: string[] = []): Promise<number> {
+  const server = http.createServer((request, response) => {
+    requests.push(`${request.method} ${request.url}`);
+    const answer = (status: number, body = ""): void => void response.writeHead(status).end(body);
+    if (request.method === "PUT" && request.url === "/latest/api/token") {
+      answer(request.headers["x-aws-ec2-metadata-token-ttl-seconds"] === "60" ? 200 : 400, "dG9rZW4=");
+    } else if (request.headers["x-aws-ec2-metadata-token"] !== "dG9rZW4=") answer(401);
+    else if (request.url === "/latest/user-data") answer(userData === undefined ? 404 : 200, userData);
+    else if (request.url === "/latest/meta-data/local-hostname") answer(200, "ip-169-254-0-15.ec2.internal");
+    else answer(404);
+  });
+  return listen(server);
+}
+
+function google(userData: string): Promise<number> {
+  const answers: Record<string, string> = {
+    "/computeMetadata/v1/instance/attributes/user-data": userData,
+    "/computeMetadata/v1/instance/hostname": "web-1.c.project.internal",
+  };
+  const server = http.createServer((request, response) => {
+    const body = request.headers["metadata-flavor"] === "Google" ? answers[request.url ?? ""] : undefined;
+    response.writeHead(body === undefined ? 404 : 200, { "Metadata-Flavor": "Google" }).end(body);
+  });
+  return listen(server);
+}
+
+/** What the image alone gives. */
+const noFiles = ["file /etc/app/key: none", "file /etc/plain: none"];
+const image = ["env IMAGE=1", "env SHARED=image", ...noFiles];
+
+describe("an instance's own configuration", () => {
+  const userData = JSON.stringify({
+    process: { env: ["SHARED=instance", "SECRET=käse"] },
+    hostname: "chosen",
+    files: [
+      { path: "/etc/app/key", content: "c2VjcmV0", encoding: "base64", permissions: "0600", owner: { uid: 7, gid: 8 } },
+      { path: "/etc/plain", content: "text" },
+      { path: "relative", content: "nowhere" },
+    ],
+  });
+
+  test("comes from Amazon's metadata service, with a token", async () => {
+    const requests: string[] = [];
+    const printed = await boot({ firmware: AMAZON, port: await amazon(userData, requests) });
+
+    expect(printed).toEqual([
+      "unikernel: the instance's file relative is left out: its path is not absolute",
+      "host chosen",
+      "env IMAGE=1",
+      "env SHARED=instance",
+      "env SECRET=käse",
+      "file /etc/app/key: 600 7:8 secret",
+      "file /etc/plain: 644 0:0 text",
+    ]);
+    expect(requests).toEqual([
+      "PUT /latest/api/token",
+      "GET /latest/user-data",
+      "GET /latest/meta-data/local-hostname",
+    ]);
+  });
+
+  test("comes from Amazon's where only ACPI's tables tell its name, and names the guest", async () => {
+    const printed = await boot({ firmware: ["-machine", "x-oem-id=AMAZON"], port: await amazon(undefined) });
+
+    expect(printed).toEqual(["host ip-169-254-0-15", ...image]);
+  });
+
+  test("comes from Google's metadata server, by a card of before virtio 1, and names the guest", async () => {
+    const port = await google('{"process":{"env":["A=b"]}}');
+    const card = ",disable-modern=on,disable-legacy=off";
+
+    expect(await boot({ firmware: GOOGLE, port, card })).toEqual([
+      "host web-1",
+      "env IMAGE=1",
+      "env SHARED=image",
+      "env A=b",
+      ...noFiles,
+    ]);
+  });
+
+  test("is not asked for where there is no cloud", async () => {
+    const requests: string[] = [];
+
+    expect(await boot({ port: await amazon(userData, requests) })).toEqual(["host localhost", ...image]);
+    expect(requests).toEqual([]);
+  });
+});
+
+describe("a metadata service that", () => {
+  const started = ["host localhost", ...image];
+  const raw = (serve: (socket: Socket) => void): Promise<number> =>
+    listen(net.createServer((socket) => socket.on("error", () => undefined).once("data", () => serve(socket))));
+
+  const cases: [string, () => Promise<number | undefined>, RegExp][] = [
+    ["is not there", () => Promise.resolve(undefined), /cannot be reached|does not answer in time/],
+    ["says nothing", () => raw(() => undefined), /does not answer in time/],
+    ["speaks no HTTP", () => raw((socket) => socket.end("220 mail ESMTP\r\n")), /answers something that is not HTTP/],
+    ["fails", () => raw((socket) => socket.end("HTTP/1.1 500 X\r\n\r\n")), /grants no token \(status 500\)/],
+    ["grants no token", () => raw((socket) => socket.end("HTTP/1.1 403 X\r\n\r\n")), /grants no token \(status 403\)/],
+    [
+      "answers without end",
+      () =>
+        raw((socket) => {
+          socket.write("HTTP/1.1 200 OK\r\n\r\n");
+          const pour = (): void => {
+            while (socket.writable && socket.write("x".repeat(1 << 16)));
+          };
+          socket.on("drain", pour);
+          pour();
+        }),
+      /answers with more than/,
+    ],
+    [
+      "drips",
+      () =>
+        raw((socket) => {
+          const timer = setInterval(() => socket.write("H"), 50);
+          socket.on("close", () => clearInterval(timer));
+        }),
+      /does not answer in time|not HTTP/,
+    ],
+    ["has other user data", () => amazon("#cloud-config\nruncmd: []\n"), /is not an instance's configuration/],
+  ];
+
+  // Most of them wait, so they do it together.
+  test.concurrent.each(cases)(
+    "%s costs a line on the console and no more than its time",
+    async (name, service, sentence) => {
+      const printed = await boot({ firmware: AMAZON, port: await service() });
+
+      const [complaint, ...rest] = printed;
+      expect(complaint).toMatch(/^unikernel: .*Amazon's metadata service/);
+      expect(complaint).toMatch(sentence);
+      expect(rest.filter((line) => !line.startsWith("host "))).toEqual(image);
+      if (name !== "has other user data") expect(rest).toEqual(started);
+    },
+  );
+});
+
+describe("a volume with the label cidata", () => {
+  const files = (): string => {
+    const folder = path.join(host.folder, `cidata-${images++}`);
+    mkdirSync(folder);
+    writeFileSync(path.join(folder, "user-data"), '{"process":{"env":["FROM=volume"]}}');
+    writeFileSync(path.join(folder, "meta-data"), "instance-id: i-1\nlocal-hostname: seeded\n");
+    return folder;
+  };
+  const expected = ["host seeded", "env IMAGE=1", "env SHARED=image", "env FROM=volume", ...noFiles];
+
+  test("gives the configuration when it is a CD", async () => {
+    const folder = files();
+    const file = `${folder}.iso`;
+    execFileSync("genisoimage", ["-quiet", "-o", file, "-V", "cidata", "-joliet", "-rock", folder]);
+    const drive = ["-drive", `if=none,id=seed,format=raw,media=cdrom,file=${file}`];
+
+    expect(await boot({ devices: [...drive, "-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=seed"] })).toEqual(
+      expected,
+    );
+  });
+
+  test("gives the configuration when it is a FAT disk", async () => {
+    const folder = files();
+    const file = `${folder}.img`;
+    execFileSync("/usr/sbin/mkfs.fat", ["-C", "-n", "CIDATA", file, "1440"]);
+    execFileSync("mcopy", ["-i", file, path.join(folder, "user-data"), path.join(folder, "meta-data"), "::"]);
+    const drive = ["-drive", `if=none,id=seed,format=raw,file=${file}`];
+
+    expect(await boot({ devices: [...drive, "-device", "nvme,drive=seed,serial=1"] })).toEqual(expected);
+  });
+
+  test("with another label is left alone", async () => {
+    const file = path.join(host.folder, "other.img");
+    execFileSync("/usr/sbin/mkfs.fat", ["-C", "-n", "BACKUP", file, "1440"]);
+    const drive = ["-drive", `if=none,id=seed,format=raw,file=${file}`];
+
+    expect(await boot({ devices: [...drive, "-device", "virtio-blk-pci,drive=seed"] })).toEqual([
+      "host localhost",
+      ...image,
+    ]);
+  });
+});
