@@ -71,8 +71,8 @@ fn user_mode() {
 
 fn sleep() {
     let before = time::monotonic();
-    timer::arm(Some(before + 20_000_000));
     while time::monotonic() < before + 20_000_000 {
+        timer::arm(Some(before + 20_000_000));
         cpu::idle();
         interrupt::dispatch();
     }
@@ -175,8 +175,8 @@ fn show_clocks() {
         assert!((before..=after).contains(&told), "{before} {told} {after}");
         console::write(format!("{told}\n").as_bytes());
         let deadline = time::monotonic() + 500_000_000;
-        timer::arm(Some(deadline));
         while time::monotonic() < deadline {
+            timer::arm(Some(deadline));
             cpu::idle();
             interrupt::dispatch();
         }

@@ -2,8 +2,9 @@
 
 use crate::arch;
 
-/// Lets an interrupt come at a time of [`crate::time::monotonic`], in nanoseconds, instead of the time set before; `None` for no time. It
-/// ends user mode and [`crate::cpu::idle`]. It may come early when the time is far away.
+/// Lets an interrupt come at a time of [`crate::time::monotonic`], in nanoseconds, at the latest; `None` when none is needed. It may come
+/// early: for a time that was set before, or when the time is far away. It ends user mode and [`crate::cpu::idle`]; whoever still waits
+/// arms the timer again.
 pub fn arm(deadline: Option<u64>) {
     arch::arm_timer(deadline);
 }

@@ -191,33 +191,26 @@ pub(crate) fn kick_cpu(cpu: usize) {
     }
 }
 
-/// Lets this CPU's timer interrupt it at a time of the monotonic clock, or not at all.
+/// Lets this CPU's timer interrupt it at a time of the monotonic clock, or before.
 pub(crate) fn arm_timer(deadline: Option<u64>) {
     // A CPU that sleeps wakes to correct the clock that it sleeps by.
     let deadline = deadline.unwrap_or(u64::MAX).min(clock::refine_due());
     let armed = &ARMED[super::current_cpu()];
-    if armed.swap(deadline, Ordering::Relaxed) == deadline {
+    // A time that comes before serves as well: under an emulator or hypervisor, to move it costs more than an interrupt too many.
+    if armed.load(Ordering::Relaxed) <= deadline {
         return;
     }
+    armed.store(deadline, Ordering::Relaxed);
     if uses_deadline() {
-        let stamp = if deadline == u64::MAX {
-            0
-        } else {
-            clock::time_stamp_at(deadline).max(1)
-        };
+        let stamp = clock::time_stamp_at(deadline).max(1);
         // SAFETY: the CPU has the register.
         unsafe { write_msr(MSR_TSC_DEADLINE, stamp) };
         return;
     }
-    let count = if deadline == u64::MAX {
-        0
-    } else {
-        let wait = deadline.saturating_sub(clock::monotonic_nanoseconds());
-        let ticks = (u128::from(wait) * u128::from(TICKS.load(Ordering::Relaxed))) >> 32;
-        // A wait that does not fit ends early, and whoever armed it arms it again.
-        ticks.clamp(1, u128::from(u32::MAX)) as u32
-    };
-    write(INITIAL_COUNT, count);
+    let wait = deadline.saturating_sub(clock::monotonic_nanoseconds());
+    let ticks = (u128::from(wait) * u128::from(TICKS.load(Ordering::Relaxed))) >> 32;
+    // A wait that does not fit ends early, and whoever armed it arms it again.
+    write(INITIAL_COUNT, ticks.clamp(1, u128::from(u32::MAX)) as u32);
 }
 
 /// Halts until an interrupt arrives; returns at once when one is noted already.

@@ -23,7 +23,7 @@ static BOOT_TIME: AtomicU64 = AtomicU64::new(0);
 
 const SECOND: u64 = 1_000_000_000;
 /// How long the counter is measured where nobody tells its frequency.
-const MEASURE_NANOSECONDS: u64 = 2_000_000;
+const MEASURE_NANOSECONDS: u64 = 1_000_000;
 
 #[inline]
 pub(crate) fn monotonic_nanoseconds() -> u64 {
