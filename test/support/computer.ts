@@ -1,0 +1,97 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { createServer, type AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** OVMF, in flash of the machine's own: what it writes is forgotten. */
+const OVMF = ["CODE", "VARS"].flatMap((part, unit) => [
+  "-drive",
+  `if=pflash,format=raw,unit=${unit},snapshot=on,file=/usr/share/OVMF/OVMF_${part}_4M.fd`,
+]);
+
+const FIRMWARE = { bios: [], uefi: OVMF };
+
+export interface ComputerOptions {
+  firmware: keyof typeof FIRMWARE;
+  /** Path of the disk. */
+  disk: string;
+  /** QEMU's name of the disk's format. Default: `raw`. */
+  format?: string;
+  /** QEMU's devices for the disk, which they call `disk`. Default: virtio-blk. */
+  devices?: string[];
+  /** In MiB. Default: 128. */
+  memory?: number;
+}
+
+/** A machine that knows nothing of the kernel: its firmware boots what is on the disk. */
+export class Computer {
+  #console = "";
+  private readonly exited: Promise<void>;
+
+  private constructor(
+    private readonly qemu: ChildProcess,
+    private readonly url: string,
+  ) {
+    for (const stream of [qemu.stdout, qemu.stderr])
+      stream?.setEncoding("latin1").on("data", (text: string) => (this.#console += text));
+    this.exited = new Promise((resolve) => qemu.once("close", () => resolve()));
+  }
+
+  static async start(options: ComputerOptions): Promise<Computer> {
+    const {
+      firmware,
+      disk,
+      format = "raw",
+      devices = ["virtio-blk-pci,drive=disk,bootindex=0"],
+      memory = 128,
+    } = options;
+    const port = await freePort();
+    const qemu = spawn(
+      "qemu-system-x86_64",
+      [
+        ...["-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", String(memory), ...FIRMWARE[firmware]],
+        ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"],
+        ...["-drive", `if=none,id=disk,format=${format},snapshot=on,file=${disk}`],
+        ...devices.flatMap((device) => ["-device", device]),
+        ...["-netdev", `user,id=net,hostfwd=tcp:127.0.0.1:${port}-:8080`],
+        ...["-device", "virtio-net-pci,netdev=net,romfile="],
+      ],
+      { stdio: ["ignore", "pipe", "pipe"], timeout: 170_000, killSignal: "SIGKILL" },
+    );
+    return new Computer(qemu, `http://127.0.0.1:${port}`);
+  }
+
+  /** The body of the first answer with status 200. */
+  async text(location: string): Promise<string> {
+    for (let tries = 0; tries < 600; tries++) {
+      // QEMU accepts connections before anybody listens in the guest.
+      const answer = await fetch(this.url + location, { signal: AbortSignal.timeout(2000) }).catch(() => undefined);
+      if (answer?.status === 200) return answer.text();
+      if (this.qemu.exitCode !== null || this.qemu.signalCode !== null) break;
+      await sleep(200);
+    }
+    throw new Error(`${location} was not answered; the console has:\n${this.console}`);
+  }
+
+  /** Resolves when the console has this text. */
+  async says(text: string): Promise<void> {
+    for (let tries = 0; tries < 800 && !this.console.includes(text); tries++) await sleep(200);
+    if (!this.console.includes(text)) throw new Error(`The console never had "${text}" but:\n${this.console}`);
+  }
+
+  get console(): string {
+    return this.#console;
+  }
+
+  async stop(): Promise<void> {
+    this.qemu.kill("SIGKILL");
+    await this.exited;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
