@@ -8,8 +8,11 @@
 
 #![cfg_attr(not(test), no_std)]
 
+#[forbid(unsafe_code)]
 mod elf;
+#[forbid(unsafe_code)]
 mod handover;
+#[forbid(unsafe_code)]
 mod memory;
 
 #[cfg(target_arch = "x86_64")]
