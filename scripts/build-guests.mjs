@@ -44,7 +44,7 @@ const guests = {
     env: { CGO_ENABLED: "0", GOFLAGS: "" },
   },
   ...Object.fromEntries(
-    ["descriptors", "epoll", "events", "files", "pipes", "poll", "sockets"].map((name) => [
+    ["descriptors", "epoll", "events", "files", "pipes", "poll", "processes", "sockets"].map((name) => [
       `conformance-${name}`,
       conformance(name),
     ]),

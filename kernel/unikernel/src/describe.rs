@@ -11,15 +11,27 @@ use hal::cpu::{self, MAX_CPUS};
 use hal::mem::PAGE_SIZE;
 
 use crate::memory::{AreaFlags, Protection};
-use crate::process::{self, Process, Thread};
+use crate::process::{Process, Thread, family};
 use crate::signal::{Disposition, Signal};
 
-/// The thread that each CPU runs; 0 for none.
+/// The thread that each CPU runs, and its process; 0 for none.
 static RUNNING: [AtomicI32; MAX_CPUS] = [const { AtomicI32::new(0) }; MAX_CPUS];
+static RUNNING_PROCESS: [AtomicI32; MAX_CPUS] = [const { AtomicI32::new(0) }; MAX_CPUS];
 
-/// To be called when this CPU turns to a thread, so that `/proc/thread-self` knows who asks.
-pub(crate) fn set_running(tid: i32) {
-    RUNNING[cpu::current()].store(tid, Ordering::Relaxed);
+/// To be called when this CPU turns to a thread, so that `/proc/self` knows who asks.
+pub(crate) fn set_running(pid: i32, tid: i32) {
+    RUNNING_PROCESS[cpu::current()].store(pid, Ordering::Relaxed);
+    // Whoever interrupts a thread changes what the thread looks at before this, and reads it after.
+    RUNNING[cpu::current()].store(tid, Ordering::SeqCst);
+}
+
+/// Makes the CPU that runs a thread look at it again.
+pub(crate) fn interrupt_where_running(tid: i32) {
+    for (number, running) in RUNNING.iter().enumerate().take(cpu::count()) {
+        if running.load(Ordering::SeqCst) == tid && number != cpu::current() {
+            cpu::kick(number);
+        }
+    }
 }
 
 /// The kernel as `/proc` sees it.
@@ -28,16 +40,17 @@ pub(crate) struct Machine;
 impl System for Machine {
     fn current(&self) -> Option<(i32, i32)> {
         let tid = RUNNING[cpu::current()].load(Ordering::Relaxed);
-        Some((process::first()?.pid, tid)).filter(|_| tid != 0)
+        let pid = RUNNING_PROCESS[cpu::current()].load(Ordering::Relaxed);
+        Some((pid, tid)).filter(|_| tid != 0)
     }
 
     fn processes(&self) -> Vec<i32> {
-        process::first().iter().map(|process| process.pid).collect()
+        family::all().iter().map(|process| process.pid).collect()
     }
 
     fn process(&self, pid: i32) -> Option<Arc<dyn Described>> {
         // A thread's number leads to its process, too.
-        let process = process::first().filter(|process| process.pid == pid || process.thread(pid).is_some())?;
+        let process = family::find(pid).or_else(|| Some(family::find_thread(pid)?.process.clone()))?;
         Some(Arc::new(Shown(process)))
     }
 
@@ -73,6 +86,22 @@ impl Shown {
     fn threads(&self) -> Vec<Arc<Thread>> {
         self.0.threads()
     }
+
+    /// `comm` of a thread; of a process that has none any more, its program's.
+    fn name(&self, thread: Option<&Thread>) -> Vec<u8> {
+        const LENGTH: usize = 15;
+        let mut name = match thread {
+            Some(thread) => thread.name.lock().to_vec(),
+            None => {
+                let program = self.0.program.lock();
+                let file = program.path.rsplit(|&byte| byte == b'/').next();
+                file.unwrap_or_default().to_vec()
+            }
+        };
+        let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+        name.truncate(end.min(LENGTH));
+        name
+    }
 }
 
 /// Each text with a zero at its end.
@@ -82,30 +111,37 @@ fn joined(texts: &[Vec<u8>]) -> Vec<u8> {
 
 impl Described for Shown {
     fn identity(&self, tid: i32) -> Option<Identity> {
-        let thread = self.0.thread(tid)?;
+        let thread = self.0.thread(tid);
+        let is_zombie = self.0.kinship.is_zombie();
+        if thread.is_none() && !(is_zombie && tid == self.0.pid) {
+            return None;
+        }
         let credentials = self.0.credentials();
-        let name = *thread.name.lock();
-        let length = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+        let name = self.name(thread.as_deref());
+        let is_running = || RUNNING.iter().any(|running| running.load(Ordering::Relaxed) == tid);
+        let state = match () {
+            () if is_zombie => 'Z',
+            () if self.0.kinship.is_stopped() => 'T',
+            () if is_running() => 'R',
+            () => 'S',
+        };
         let all = if credentials.is_privileged() { (1 << 41) - 1 } else { 0 };
         Some(Identity {
             pid: self.0.pid,
             tid,
-            group: self.0.pid,
-            session: self.0.pid,
-            name: name[..length].to_vec(),
-            state: if RUNNING.iter().any(|running| running.load(Ordering::Relaxed) == tid) {
-                'R'
-            } else {
-                'S'
-            },
+            parent: self.0.kinship.parent(),
+            group: self.0.kinship.group(),
+            session: self.0.kinship.session(),
+            name,
+            state,
             uid: [credentials.uid, credentials.euid, credentials.suid, credentials.fsuid],
             gid: [credentials.gid, credentials.egid, credentials.sgid, credentials.fsgid],
             groups: credentials.groups.clone(),
             umask: self.0.paths.places().umask,
             signals: [
-                thread.pending.set().bits(),
+                thread.as_ref().map_or(0, |thread| thread.pending.set().bits()),
                 self.0.pending.set().bits(),
-                thread.blocked().bits(),
+                thread.as_ref().map_or(0, |thread| thread.blocked().bits()),
                 self.signals(|disposition| matches!(disposition, Disposition::Ignore)),
                 self.signals(|disposition| matches!(disposition, Disposition::Handler)),
             ],
@@ -122,8 +158,14 @@ impl Described for Shown {
     }
 
     fn usage(&self) -> Usage {
-        let memory = self.0.memory();
         let (user, system) = self.0.cpu_times();
+        let Some(memory) = self.0.memory() else {
+            return Usage {
+                user,
+                system,
+                ..Usage::default()
+            };
+        };
         let bytes = |pages: usize| (pages * PAGE_SIZE) as u64;
         let mut usage = Usage {
             user,
@@ -181,7 +223,9 @@ impl Described for Shown {
 
     fn areas(&self) -> Vec<Area> {
         let mut areas = Vec::new();
-        let memory = self.0.memory();
+        let Some(memory) = self.0.memory() else {
+            return areas;
+        };
         memory.visit_areas(0, |range, area| {
             let has = |protection| area.protection.contains(protection);
             areas.push(Area {

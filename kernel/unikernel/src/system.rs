@@ -53,7 +53,7 @@ pub fn out_of_memory(process: &Process) -> ! {
     let mebibytes = |pages: usize| (pages * hal::mem::PAGE_SIZE) >> 20;
     let message = alloc::format!(
         "out of memory: the application uses {} MiB of the guest's {} MiB; give the instance more memory",
-        mebibytes(memory.resident()),
+        mebibytes(memory.map_or(0, |memory| memory.resident())),
         mebibytes(usage.total),
     );
     end_with_event("oom", &message, 128 + Signal::KILL.number())

@@ -229,10 +229,11 @@ impl PageTable {
         });
     }
 
-    /// Maps into `child` what is mapped here, for `fork(2)`. Pages that `share` says so lose [`Access::WRITE`] on both sides, so that
-    /// the next write copies them.
-    pub fn copy_range(&self, child: &Self, range: Range<usize>, share: bool) -> Result<(), OutOfMemory> {
+    /// Maps into `child` what is mapped here, for `fork(2)`, and returns how many pages that are. They lose [`Access::WRITE`] on both
+    /// sides, so that the next write copies them.
+    pub fn copy_range(&self, child: &Self, range: Range<usize>) -> Result<usize, OutOfMemory> {
         let mut result = Ok(());
+        let mut pages = 0;
         let mut changed = false;
         {
             let _guard = self.lock.lock();
@@ -246,7 +247,7 @@ impl PageTable {
                     }
                 };
                 let mut old = entry.load(Ordering::Acquire);
-                if share && old & WRITE != 0 {
+                if old & WRITE != 0 {
                     old = entry.fetch_and(!WRITE, Ordering::AcqRel) & !WRITE;
                     changed = true;
                 }
@@ -256,11 +257,12 @@ impl PageTable {
                     frame.into_address() | old & !(ADDRESS | ACCESSED | DIRTY),
                     Ordering::Release,
                 );
+                pages += 1;
                 true
             });
         }
         self.flush_range(range, changed);
-        result
+        result.map(|()| pages)
     }
 
     /// The entry of a page, when its table exists.
@@ -293,7 +295,7 @@ impl PageTable {
 
     /// Visits the mapped pages of a range in order until `visit` returns false; the address to go on from.
     fn walk(&self, range: Range<usize>, mut visit: impl FnMut(usize, &Entry) -> bool) -> usize {
-        assert!(range.end <= USER_END && range.start.is_multiple_of(PAGE_SIZE));
+        assert!(range.end <= USER_END && range.start.is_multiple_of(PAGE_SIZE), "{range:x?}");
         let mut at = range.start;
         'next: while at < range.end {
             let mut table = self.root;
@@ -475,7 +477,7 @@ mod tests {
         parent
             .map(AT, frame.clone(), Access::READ | Access::WRITE)
             .expect("memory");
-        parent.copy_range(&child, PAGE_SIZE..USER_END, true).expect("memory");
+        assert_eq!(parent.copy_range(&child, PAGE_SIZE..USER_END), Ok(1));
         for table in [&parent, &child] {
             assert_eq!(table.lookup(AT).expect("it is mapped").access, Access::READ);
         }

@@ -212,9 +212,9 @@ async fn launch(config: &Config, paths: Arc<Paths>) -> Result<(), String> {
     let prepared = find_and_prepare(&context, &credentials, command, path, &arguments, &environment)
         .await
         .map_err(|error| error.sentence(command))?;
-    first.set_memory(prepared.memory);
+    first.set_memory(prepared.memory.clone());
     *first.program.lock() = prepared.program;
-    let thread = Thread::new(first.pid, first.clone(), SignalSet::EMPTY);
+    let thread = Thread::new(first.pid, first.clone(), prepared.memory, SignalSet::EMPTY);
     thread.set_name_from_path(&first.program.lock().path);
     crate::process::set_first(&first);
     start_thread(thread, prepared.context, None);

@@ -86,7 +86,10 @@ pub fn page_align_up(value: usize) -> Option<usize> {
 impl AddressSpace {
     /// An empty one; `None` without memory for its tables.
     pub fn new() -> Option<Self> {
-        let layout = Layout::random();
+        Self::with_layout(Layout::random())
+    }
+
+    pub(super) fn with_layout(layout: Layout) -> Option<Self> {
         Some(Self {
             table: PageTable::new()?,
             inner: SpinLock::new(Inner {
@@ -399,6 +402,13 @@ fn checked_range(start: usize, length: usize) -> Option<Range<usize>> {
 }
 
 impl Inner {
+    /// Takes over where the heap lies and where the search for free addresses begins.
+    pub(super) fn copy_borders(&mut self, other: &Self) {
+        self.break_start = other.break_start;
+        self.break_end = other.break_end;
+        self.search_top = other.search_top;
+    }
+
     fn overlaps(&self, range: Range<usize>) -> bool {
         self.areas
             .range(..range.end)

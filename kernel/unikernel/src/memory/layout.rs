@@ -27,12 +27,28 @@ impl Layout {
     /// Random places.
     pub fn random() -> Self {
         let pages = |bits: u32| (random::number() as usize & ((1 << bits) - 1)) * PAGE_SIZE;
-        let stack_top = USER_END - pages(22) / 4 - PAGE_SIZE;
+        let stack_top = USER_END - pages(22) - PAGE_SIZE;
         Self {
             mmap_base: USER_END - (16 << 30) - STACK_ROOM - pages(28),
             stack_top,
             program_base: PROGRAM_BASE + pages(28),
             break_gap: pages(13),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_whole_pages_and_apart() {
+        for _ in 0..1000 {
+            let layout = Layout::random();
+            for place in [layout.mmap_base, layout.stack_top, layout.program_base, layout.break_gap] {
+                assert!(place.is_multiple_of(PAGE_SIZE), "{layout:x?}");
+            }
+            assert!(layout.stack_top < USER_END && layout.stack_top - layout.mmap_base > super::super::STACK_LIMIT);
         }
     }
 }

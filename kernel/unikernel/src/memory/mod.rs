@@ -4,6 +4,7 @@ mod access;
 mod address_space;
 mod area;
 mod fault;
+mod fork;
 mod layout;
 
 pub use access::{Segment, UserAccess, UserBuffers};

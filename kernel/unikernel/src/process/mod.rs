@@ -1,6 +1,7 @@
 //! Processes and threads.
 
 mod credentials;
+pub mod family;
 mod limits;
 mod paths;
 #[expect(
@@ -13,11 +14,12 @@ mod thread;
 mod timers;
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use hal::sync::SpinLock;
 
 pub use credentials::Credentials;
+pub use family::Kinship;
 pub use limits::{Limit, Limits, Resource};
 pub use paths::{Paths, Places};
 pub use process::{ExitStatus, Process, Program};
@@ -36,14 +38,36 @@ pub fn first() -> Option<Arc<Process>> {
 
 /// Makes a process the first.
 pub(crate) fn set_first(process: &Arc<Process>) {
+    family::add(process);
     *FIRST.lock() = Some(process.clone());
 }
 
 /// Threads that a process may have.
 pub const MAX_THREADS: usize = 16384;
 
-/// An ID for a new thread or process. The first is 1.
+/// One more than the highest ID (`kernel.pid_max`).
+const ID_END: i32 = 4 << 20;
+/// Where the search begins once the highest was given: IDs below are those of programs that start at boot.
+const ID_RESTART: i32 = 300;
+
+/// An ID for a new thread or process. The first is 1. They are used again, but not soon.
 pub fn next_tid() -> i32 {
     static NEXT: AtomicI32 = AtomicI32::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    static USED_UP: AtomicBool = AtomicBool::new(false);
+    loop {
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        if id >= ID_END {
+            let _ = NEXT.compare_exchange(id + 1, ID_RESTART, Ordering::Relaxed, Ordering::Relaxed);
+            USED_UP.store(true, Ordering::Relaxed);
+        } else if !USED_UP.load(Ordering::Relaxed) || is_free(id) {
+            return id;
+        }
+    }
+}
+
+fn is_free(id: i32) -> bool {
+    family::all().iter().all(|process| {
+        let kinship = &process.kinship;
+        process.pid != id && kinship.group() != id && kinship.session() != id && process.thread(id).is_none()
+    })
 }

@@ -14,6 +14,15 @@ pub struct Paths {
     places: SpinLock<Places>,
 }
 
+impl Clone for Paths {
+    fn clone(&self) -> Self {
+        Self {
+            namespace: self.namespace.clone(),
+            places: SpinLock::new(self.places()),
+        }
+    }
+}
+
 /// The places and the mask of [`Paths`].
 #[derive(Clone)]
 pub struct Places {

@@ -7,11 +7,11 @@ use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use abi::Errno;
 
-use file::DescriptorTable;
+use file::{DescriptorTable, OpenFile};
 use hal::sync::SpinLock;
 use task::WaitQueue;
 
-use super::{Credentials, Limits, Paths, Thread, Timers};
+use super::{Credentials, Kinship, Limits, Paths, Thread, Timers};
 use crate::memory::AddressSpace;
 use crate::signal::{Actions, Info, Pending, Signal, SignalSet};
 
@@ -28,7 +28,10 @@ pub enum ExitStatus {
 pub struct Process {
     /// Process ID.
     pub pid: i32,
-    memory: SpinLock<Arc<AddressSpace>>,
+    /// What it is to other processes.
+    pub kinship: Kinship,
+    /// `None` once it has ended.
+    memory: SpinLock<Option<Arc<AddressSpace>>>,
     threads: SpinLock<BTreeMap<i32, Weak<Thread>>>,
     /// What each signal does.
     pub actions: Arc<Actions>,
@@ -78,7 +81,7 @@ fn encode(status: ExitStatus) -> u64 {
 }
 
 impl Process {
-    /// A process without threads.
+    /// The first process, without threads.
     pub fn new(
         pid: i32,
         memory: Arc<AddressSpace>,
@@ -89,7 +92,8 @@ impl Process {
         let for_files = Arc::new(credentials.for_files());
         Self {
             pid,
-            memory: SpinLock::new(memory),
+            kinship: Kinship::first(pid),
+            memory: SpinLock::new(Some(memory)),
             threads: SpinLock::new(BTreeMap::new()),
             actions: Arc::default(),
             pending: Pending::default(),
@@ -104,6 +108,17 @@ impl Process {
             thread_ended: WaitQueue::new(),
             ended_time: AtomicU64::new(0),
             ending: AtomicU64::new(0),
+        }
+    }
+
+    /// A child without threads, for `fork(2)`: it has what its parent has, in copies, but for the memory and the paths it is given.
+    pub fn fork(&self, pid: i32, memory: Arc<AddressSpace>, paths: Arc<Paths>, exit_signal: Option<Signal>) -> Self {
+        Self {
+            kinship: Kinship::child_of(self, exit_signal),
+            actions: Arc::new(self.actions.duplicate()),
+            files: Arc::new(self.files.fork()),
+            program: SpinLock::new(self.program.lock().clone()),
+            ..Self::new(pid, memory, paths, self.credentials(), self.limits.lock().clone())
         }
     }
 
@@ -135,14 +150,16 @@ impl Process {
         self.credentials.lock().1.clone()
     }
 
-    /// Its memory. A thread's own is [`Thread::memory`].
-    pub fn memory(&self) -> Arc<AddressSpace> {
+    /// Its memory, which a process that has ended has no more. A thread's own is [`Thread::memory`].
+    pub fn memory(&self) -> Option<Arc<AddressSpace>> {
         self.memory.lock().clone()
     }
 
     /// Gives it other memory, for `execve(2)`.
     pub fn set_memory(&self, memory: Arc<AddressSpace>) {
-        *self.memory.lock() = memory;
+        let old = self.memory.lock().replace(memory);
+        // Beyond the lock: the last share takes all its pages with it.
+        drop(old);
     }
 
     /// Its threads that have not ended, by ID.
@@ -240,10 +257,28 @@ impl Process {
         }
     }
 
-    /// The last thread has ended. The first process takes the machine with it.
-    #[expect(clippy::unused_self, reason = "which process ended matters once there are several")]
-    pub(super) fn finish(&self, status: ExitStatus) {
-        crate::system::application_ended(status);
+    /// The last thread has ended. The first process takes the machine with it; others leave what their parent has to know.
+    pub(super) fn finish(self: &Arc<Self>, status: ExitStatus) {
+        if self.kinship.parent() == 0 {
+            crate::system::application_ended(status);
+        }
+        self.timers.clear();
+        self.close(0, usize::MAX);
+        let memory = self.memory.lock().take();
+        drop(memory);
+        self.leave_family(status);
+    }
+
+    /// Closes the descriptors from `first` to `last`.
+    pub fn close(&self, first: usize, last: usize) {
+        for file in self.files.remove_range(first, last) {
+            self.note_closed(&file);
+        }
+    }
+
+    /// What closing a descriptor does besides freeing its number: record locks of the process on that file end.
+    pub fn note_closed(&self, file: &OpenFile) {
+        file::lock::release_process(|| file.lock_id().map_err(|_| Errno::BADF), self.pid);
     }
 
     /// How it ends, once that is decided.
@@ -258,6 +293,14 @@ impl Process {
 
     /// Sends a signal to the process: any thread that does not block it takes it. False when too many wait.
     pub fn send(&self, signal: Signal, info: Info) -> bool {
+        if signal == Signal::CONT {
+            self.discard(SignalSet::STOPS);
+            self.resume(true);
+        } else if signal == Signal::KILL {
+            self.resume(false);
+        } else if SignalSet::STOPS.contains(signal) {
+            self.discard(SignalSet::of(Signal::CONT));
+        }
         if self.actions.get(signal).ignores(signal) && !self.is_blocked_everywhere(signal) {
             return true;
         }

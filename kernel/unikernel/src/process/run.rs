@@ -39,13 +39,13 @@ pub fn start_thread(thread: Arc<Thread>, context: UserContext, child_tid: Option
             owner.set_waker(task.waker());
         }
         owner.memory.activate();
-        crate::describe::set_running(owner.tid);
+        crate::describe::set_running(owner.process.pid, owner.tid);
         let start = hal::time::monotonic();
         let result = body.as_mut().poll(task);
         owner
             .user_time
             .fetch_add(hal::time::monotonic() - start, Ordering::Relaxed);
-        crate::describe::set_running(0);
+        crate::describe::set_running(0, 0);
         result
     }));
 }
@@ -71,6 +71,10 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
         }
         if thread.is_leaving() {
             return;
+        }
+        if thread.process.kinship.is_stopped() {
+            parked(&mut context, pin!(thread.stand_still())).await;
+            continue;
         }
         crate::scheduler::prepare_user_mode();
         match context.run(thread.memory.table()) {
@@ -116,6 +120,10 @@ async fn system_call(thread: &Arc<Thread>, context: &mut UserContext) -> Option<
         Err(Error::Interrupted(restart)) => return Some(InterruptedCall { number, restart }),
         Err(Error::Registers(change)) => match change(thread, context) {
             Outcome::Return(value) => context.set_return_value(value as isize),
+            Outcome::ReturnAfter(completion, value) => {
+                parked(context, pin!(thread.wait_or_leave(completion))).await;
+                context.set_return_value(value as isize);
+            }
             Outcome::Fail(errno) => context.set_return_value(errno.to_return_value()),
             Outcome::Replaced => {}
         },

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use core::task::Waker;
+use core::task::{Poll, Waker};
 
 use hal::sync::SpinLock;
 
@@ -92,10 +92,10 @@ pub struct Thread {
 
 impl Thread {
     /// A thread of `process`, which knows it from now on.
-    pub fn new(tid: i32, process: Arc<Process>, mask: SignalSet) -> Arc<Self> {
+    pub fn new(tid: i32, process: Arc<Process>, memory: Arc<AddressSpace>, mask: SignalSet) -> Arc<Self> {
         let thread = Arc::new(Self {
             tid,
-            memory: process.memory(),
+            memory,
             process,
             pending: Pending::default(),
             mask: AtomicU64::new(mask.bits()),
@@ -185,6 +185,21 @@ impl Thread {
         if let Some(waker) = waker {
             waker.wake();
         }
+        // Where it runs now it would see the signal only with the next trap.
+        crate::describe::interrupt_where_running(self.tid);
+    }
+
+    /// Waits while the process is stopped.
+    pub(super) async fn stand_still(&self) {
+        // Whoever lets it go on or ends it interrupts all threads, which polls this again.
+        core::future::poll_fn(|_| {
+            if self.process.kinship.is_stopped() && !self.is_leaving() {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
     }
 
     /// Sends a signal that an instruction of this thread caused: one that is blocked or ignored ends the process.

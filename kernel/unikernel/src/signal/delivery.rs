@@ -20,8 +20,10 @@ pub async fn deliver(thread: &Arc<Thread>, context: &mut UserContext, mut call: 
         let action = thread.process.actions.get(signal);
         match action.disposition(signal) {
             Disposition::Ignore | Disposition::Default(DefaultAction::Ignore | DefaultAction::Continue) => {}
-            // There is nobody who could continue a process that was stopped.
-            Disposition::Default(DefaultAction::Stop) => {}
+            Disposition::Default(DefaultAction::Stop) => {
+                thread.process.stop(signal);
+                break;
+            }
             Disposition::Default(end) => {
                 if end == DefaultAction::Crash {
                     crate::system::report_crash(thread, context, signal, &info);

@@ -20,6 +20,8 @@ pub struct Info {
 }
 
 impl Info {
+    /// Where the union begins.
+    pub const FIELDS_AT: usize = core::mem::offset_of!(Self, fields);
     /// `SI_USER`: from `kill(2)`.
     pub const USER: i32 = 0;
     /// `SI_KERNEL`

@@ -84,6 +84,12 @@ impl SignalSet {
     /// Those that nobody can block, ignore or handle.
     pub const UNSTOPPABLE: Self = Self(1 << (Signal::KILL.0 - 1) | 1 << (Signal::STOP.0 - 1));
 
+    /// Those that stop a process of themselves.
+    pub const STOPS: Self = Self::of(Signal::STOP)
+        .with(Self::of(Signal::TSTP))
+        .with(Self::of(Signal::TTIN))
+        .with(Self::of(Signal::TTOU));
+
     /// From the application's bits.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)

@@ -34,17 +34,12 @@ impl Thread {
         let descriptor = self.install(OpenFile::new(file, flags), flags.contains(OpenFlags::CLOEXEC))?;
         Ok(descriptor as usize)
     }
-
-    /// What closing a descriptor does besides freeing its number: record locks of the process on that file end.
-    fn closed(&self, file: &OpenFile) {
-        file::lock::release_process(|| file.lock_id().map_err(|_| Errno::BADF), self.process.pid);
-    }
 }
 
 /// `close(fd)`
 pub(super) fn close(thread: &Thread, call: &Call) -> Result {
     let file = thread.process.files.remove(call.int(0))?;
-    thread.closed(&file);
+    thread.process.note_closed(&file);
     Ok(0)
 }
 
@@ -60,9 +55,7 @@ pub(super) fn close_range(thread: &Thread, call: &Call) -> Result {
     if flags & CLOSE_RANGE_CLOEXEC != 0 {
         descriptors.set_close_on_exec_range(first as usize, last as usize);
     } else {
-        for file in descriptors.remove_range(first as usize, last as usize) {
-            thread.closed(&file);
-        }
+        thread.process.close(first as usize, last as usize);
     }
     Ok(0)
 }
@@ -97,7 +90,7 @@ pub(super) fn dup3(thread: &Thread, call: &Call) -> Result {
 fn replace(thread: &Thread, file: Arc<OpenFile>, new: i32, close_on_exec: bool) -> Result {
     let limit = thread.descriptor_limit();
     if let Some(old) = thread.process.files.replace(new, file, close_on_exec, limit)? {
-        thread.closed(&old);
+        thread.process.note_closed(&old);
     }
     Ok(new as usize)
 }

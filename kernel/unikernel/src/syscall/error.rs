@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 
 use crate::process::Thread;
 use hal::user::UserContext;
+use task::Completion;
 
 /// How a system call ends without a result.
 pub enum Error {
@@ -24,6 +25,8 @@ pub type RegisterChange = dyn FnOnce(&Arc<Thread>, &mut UserContext) -> Outcome 
 pub enum Outcome {
     /// This value is the call's result.
     Return(usize),
+    /// This value is the call's result, once this has happened; only the thread's end comes before.
+    ReturnAfter(Completion, usize),
     /// The call fails.
     Fail(Errno),
     /// They are as they should be, the result register included.

@@ -96,17 +96,18 @@ async fn execute(
     // From here on there is no way back: the other threads end.
     process.end_other_threads(thread).await?;
     for file in process.files.remove_close_on_exec() {
-        drop(file);
+        process.note_closed(&file);
     }
     process.actions.reset_handlers();
     process.timers.clear();
-    process.set_memory(prepared.memory);
-    let successor = Thread::new(process.pid, process.clone(), thread.blocked());
+    process.set_memory(prepared.memory.clone());
+    let successor = Thread::new(process.pid, process.clone(), prepared.memory, thread.blocked());
     successor.set_name_from_path(&prepared.program.path);
     *process.program.lock() = prepared.program;
     while let Some((signal, info)) = thread.pending.take(crate::signal::SignalSet::from_bits(!0)) {
         successor.pending.push(signal, info);
     }
+    process.kinship.note_execution();
     start_thread(successor, prepared.context, None);
     thread.exit(0);
     Ok(0)

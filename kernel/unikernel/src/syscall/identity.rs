@@ -1,4 +1,4 @@
-//! Users, groups, capabilities, sessions.
+//! Users, groups, capabilities.
 
 use abi::Errno;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -253,13 +253,4 @@ pub(super) async fn capset(thread: &Thread, call: &Call) -> Result {
         return Err(Errno::PERM.into());
     }
     Ok(0)
-}
-
-/// Sessions and process groups: there is one, the first process's.
-pub(super) fn check_own_process(thread: &Thread, pid: i32) -> Result {
-    if pid == 0 || pid == thread.process.pid {
-        Ok(thread.process.pid as usize)
-    } else {
-        Err(Errno::SRCH.into())
-    }
 }

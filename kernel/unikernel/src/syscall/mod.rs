@@ -3,6 +3,8 @@
 
 mod attributes;
 mod call;
+mod child;
+mod clone;
 mod describe;
 mod descriptor;
 mod directory;
@@ -12,6 +14,7 @@ mod events;
 mod execute;
 mod fcntl;
 mod futex;
+mod group;
 mod identity;
 mod ioctl;
 mod mapped_file;

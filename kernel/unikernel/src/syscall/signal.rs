@@ -2,11 +2,12 @@
 
 use abi::{Errno, Timespec};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{Call, Error, Outcome, Result, Stop};
-use crate::process::{AlternateStack, Process, Thread};
+use crate::process::{AlternateStack, Process, Thread, family};
 use crate::signal::{Action, Info, MINIMUM_STACK, Signal, SignalSet};
 
 const SET_SIZE: usize = 8;
@@ -190,50 +191,93 @@ fn sender_info(thread: &Thread, signal: Signal, code: i32) -> Info {
     Info::from_process(signal, code, thread.process.pid, uid)
 }
 
-/// The process that a number means: its own, its group's (0), every one (-1).
-fn target(thread: &Thread, pid: i32) -> Result<Arc<Process>> {
-    let own = thread.process.pid;
-    if pid == own || pid == 0 || pid == -own {
-        return Ok(thread.process.clone());
+/// Whether a process may send another a signal: root, the same user, or anybody of a session who lets it go on (`kill(2)`).
+fn may_signal(sender: &Process, target: &Process, signal: Option<Signal>) -> bool {
+    let (uid, euid) = sender.with_credentials(|own| (own.uid, own.euid));
+    let theirs = target.with_credentials(|other| [other.uid, other.suid]);
+    let same_session = sender.kinship.session() == target.kinship.session();
+    euid == 0 || theirs.contains(&uid) || theirs.contains(&euid) || signal == Some(Signal::CONT) && same_session
+}
+
+/// The processes that a number means: one, the caller's group (0), all others but the first (-1), a group (its negative).
+fn targets(thread: &Thread, pid: i32) -> Vec<Arc<Process>> {
+    match pid {
+        0 => family::members(thread.process.kinship.group()),
+        -1 => {
+            let mut others = family::all();
+            others.retain(|process| process.pid != thread.process.pid && process.kinship.parent() != 0);
+            others
+        }
+        pid if pid > 0 => family::find(pid).into_iter().collect(),
+        group => group.checked_neg().map_or_else(Vec::new, family::members),
     }
-    Err(Errno::SRCH.into())
+}
+
+/// Sends a signal to what a number means: succeeds when one process took it.
+fn send(thread: &Thread, pid: i32, signal: Option<Signal>, info: impl Fn(Signal) -> Info) -> Result {
+    let mut result = Err(Errno::SRCH);
+    for process in targets(thread, pid) {
+        let sent = if !may_signal(&thread.process, &process, signal) {
+            Err(Errno::PERM)
+        } else if signal.is_none_or(|signal| process.send(signal, info(signal))) {
+            Ok(0)
+        } else {
+            Err(Errno::AGAIN)
+        };
+        if result.is_err() {
+            result = sent;
+        }
+    }
+    Ok(result?)
+}
+
+/// A signal's number, where 0 stands for none and only asks whether it could be sent.
+fn signal_or_none(number: i32) -> Result<Option<Signal>> {
+    match number {
+        0 => Ok(None),
+        number => Ok(Some(Signal::new(number)?)),
+    }
 }
 
 pub(super) fn kill(thread: &Thread, call: &Call) -> Result {
-    let process = target(thread, call.int(0))?;
-    if call.int(1) == 0 {
-        return Ok(0);
+    let signal = signal_or_none(call.int(1))?;
+    send(thread, call.int(0), signal, |signal| {
+        sender_info(thread, signal, Info::USER)
+    })
+}
+
+/// The thread with an ID, of a process if one is named.
+fn find_thread(thread: &Thread, pid: Option<i32>, tid: i32) -> Result<Arc<Thread>> {
+    if tid <= 0 || pid.is_some_and(|pid| pid <= 0) {
+        return Err(Errno::INVAL.into());
     }
-    let signal = Signal::new(call.int(1))?;
-    process.send(signal, sender_info(thread, signal, Info::USER));
-    Ok(0)
+    let own = thread.process.thread(tid);
+    let found = own.or_else(|| family::find_thread(tid)).ok_or(Errno::SRCH)?;
+    if pid.is_some_and(|pid| pid != found.process.pid) {
+        return Err(Errno::SRCH.into());
+    }
+    Ok(found)
 }
 
 /// `tkill(2)` and, with a process, `tgkill(2)`.
 pub(super) fn thread_kill(thread: &Thread, pid: Option<i32>, tid: i32, number: i32) -> Result {
-    if tid <= 0 || pid.is_some_and(|pid| pid <= 0) {
-        return Err(Errno::INVAL.into());
+    let target = find_thread(thread, pid, tid)?;
+    let signal = signal_or_none(number)?;
+    if !may_signal(&thread.process, &target.process, signal) {
+        return Err(Errno::PERM.into());
     }
-    if pid.is_some_and(|pid| pid != thread.process.pid) {
-        return Err(Errno::SRCH.into());
-    }
-    let target = thread.process.thread(tid).ok_or(Errno::SRCH)?;
-    if number == 0 {
-        return Ok(0);
-    }
-    let signal = Signal::new(number)?;
-    if target.send(signal, sender_info(thread, signal, Info::THREAD)) {
+    if signal.is_none_or(|signal| target.send(signal, sender_info(thread, signal, Info::THREAD))) {
         Ok(0)
     } else {
         Err(Errno::AGAIN.into())
     }
 }
 
-async fn queued_info(thread: &Thread, number: i32, address: usize) -> Result<(Signal, Info)> {
+/// A signal with what the caller says of it. Of itself a process may say anything, to others only what does not look like the kernel's.
+async fn queued_info(thread: &Thread, pid: i32, number: i32, address: usize) -> Result<(Signal, Info)> {
     let signal = Signal::new(number)?;
     let mut info = thread.memory.read::<Info>(address).await?;
-    if info.code >= 0 || info.code == Info::THREAD {
-        // Only the kernel says that a signal comes from the kernel. A process may tell itself anything.
+    if (info.code >= 0 || info.code == Info::THREAD) && pid != thread.process.pid {
         return Err(Errno::PERM.into());
     }
     info.signal = number;
@@ -241,21 +285,20 @@ async fn queued_info(thread: &Thread, number: i32, address: usize) -> Result<(Si
 }
 
 pub(super) async fn rt_sigqueueinfo(thread: &Thread, call: &Call) -> Result {
-    let (signal, info) = queued_info(thread, call.int(1), call.word(2)).await?;
-    let process = target(thread, call.int(0))?;
-    if process.send(signal, info) {
-        Ok(0)
-    } else {
-        Err(Errno::AGAIN.into())
+    let pid = call.int(0);
+    let (signal, info) = queued_info(thread, pid, call.int(1), call.word(2)).await?;
+    if pid <= 0 {
+        return Err(Errno::SRCH.into());
     }
+    send(thread, pid, Some(signal), |_| info)
 }
 
 pub(super) async fn rt_tgsigqueueinfo(thread: &Thread, call: &Call) -> Result {
-    let (signal, info) = queued_info(thread, call.int(2), call.word(3)).await?;
-    if call.int(0) != thread.process.pid {
-        return Err(Errno::SRCH.into());
+    let (signal, info) = queued_info(thread, call.int(0), call.int(2), call.word(3)).await?;
+    let target = find_thread(thread, Some(call.int(0)), call.int(1))?;
+    if !may_signal(&thread.process, &target.process, Some(signal)) {
+        return Err(Errno::PERM.into());
     }
-    let target = thread.process.thread(call.int(1)).ok_or(Errno::SRCH)?;
     if target.send(signal, info) {
         Ok(0)
     } else {

@@ -5,7 +5,7 @@ use linux_raw_sys::general as linux;
 use zerocopy::{Immutable, IntoBytes};
 
 use super::{Call, Result};
-use crate::process::{Limit, Thread};
+use crate::process::{Limit, Process, Thread, family};
 use hal::mem::PAGE_SIZE;
 
 /// Linux's release whose interface this kernel offers.
@@ -74,7 +74,10 @@ pub(super) async fn sysinfo(thread: &Thread, call: &Call) -> Result {
         buffers: 0,
         total_swap: 0,
         free_swap: 0,
-        processes: thread.process.thread_count() as u16,
+        processes: family::all()
+            .iter()
+            .map(|process| process.thread_count())
+            .sum::<usize>() as u16,
         padding: [0; 6],
         total_high: 0,
         free_high: 0,
@@ -92,20 +95,30 @@ pub(super) async fn getrlimit(thread: &Thread, number: usize, address: usize) ->
 }
 
 pub(super) async fn setrlimit(thread: &Thread, number: usize, address: usize) -> Result {
-    let limit = thread.memory.read::<Limit>(address).await?;
-    let privileged = thread.process.is_privileged();
-    thread.process.limits.lock().set_number(number, limit, privileged)?;
+    set_limit_of(thread, &thread.process, number, address).await?;
     Ok(0)
 }
 
+async fn set_limit_of(thread: &Thread, process: &Process, number: usize, address: usize) -> Result<()> {
+    let limit = thread.memory.read::<Limit>(address).await?;
+    let privileged = thread.process.is_privileged();
+    process.limits.lock().set_number(number, limit, privileged)?;
+    Ok(())
+}
+
 pub(super) async fn prlimit64(thread: &Thread, call: &Call) -> Result {
-    if call.int(0) != 0 && call.int(0) != thread.process.pid {
-        return Err(Errno::SRCH.into());
+    let process = match call.int(0) {
+        0 => thread.process.clone(),
+        pid => family::find(pid).ok_or(Errno::SRCH)?,
+    };
+    let user = |process: &Process| process.with_credentials(|own| own.uid);
+    if !thread.process.is_privileged() && user(&process) != user(&thread.process) {
+        return Err(Errno::PERM.into());
     }
     let number = call.unsigned(1) as usize;
-    let old = thread.process.limits.lock().get_number(number)?;
+    let old = process.limits.lock().get_number(number)?;
     if call.word(2) != 0 {
-        setrlimit(thread, number, call.word(2)).await?;
+        set_limit_of(thread, &process, number, call.word(2)).await?;
     }
     if call.word(3) != 0 {
         thread.memory.write(call.word(3), &old).await?;
@@ -113,43 +126,50 @@ pub(super) async fn prlimit64(thread: &Thread, call: &Call) -> Result {
     Ok(0)
 }
 
+/// `struct rusage`, as far as it is kept.
 #[derive(Default, IntoBytes, Immutable)]
 #[repr(C)]
-struct ResourceUsage {
+pub(super) struct ResourceUsage {
     user: Timeval,
     system: Timeval,
     peak_resident: u64,
     others: [u64; 13],
 }
 
+impl ResourceUsage {
+    /// With nanoseconds in user mode and in the kernel.
+    pub(super) fn of((user, system): (u64, u64)) -> Self {
+        Self {
+            user: Timeval::from_nanoseconds(user),
+            system: Timeval::from_nanoseconds(system),
+            ..Self::default()
+        }
+    }
+}
+
 pub(super) async fn getrusage(thread: &Thread, call: &Call) -> Result {
     const SELF: i32 = 0;
     const CHILDREN: i32 = -1;
     const THREAD: i32 = 1;
-    let (user, system) = match call.int(0) {
+    let mut usage = ResourceUsage::of(match call.int(0) {
         SELF => thread.process.cpu_times(),
         THREAD => thread.cpu_times(),
-        CHILDREN => (0, 0),
+        CHILDREN => thread.process.kinship.children_times(),
         _ => return Err(Errno::INVAL.into()),
-    };
-    let usage = ResourceUsage {
-        user: Timeval::from_nanoseconds(user),
-        system: Timeval::from_nanoseconds(system),
-        peak_resident: (thread.memory.peak_resident() * PAGE_SIZE / 1024) as u64,
-        ..ResourceUsage::default()
-    };
+    });
+    if call.int(0) != CHILDREN {
+        usage.peak_resident = (thread.memory.peak_resident() * PAGE_SIZE / 1024) as u64;
+    }
     thread.memory.write(call.word(1), &usage).await?;
     Ok(0)
 }
 
 pub(super) async fn times(thread: &Thread, call: &Call) -> Result {
     const TICK: u64 = 10_000_000;
-    let (user, system) = thread.process.cpu_times();
+    let (own, children) = (thread.process.cpu_times(), thread.process.kinship.children_times());
     if call.word(0) != 0 {
-        thread
-            .memory
-            .write(call.word(0), &[user / TICK, system / TICK, 0, 0])
-            .await?;
+        let ticks = [own.0, own.1, children.0, children.1].map(|time| time / TICK);
+        thread.memory.write(call.word(0), &ticks).await?;
     }
     Ok((hal::time::monotonic() / TICK) as usize)
 }

@@ -8,8 +8,9 @@ use fs::vfs::Lookup;
 use super::attributes::Subject;
 use super::identity::Of;
 use super::{
-    Call, Result, attributes, descriptor, directory, epoll, events, execute, fcntl, futex, identity, ioctl, memory,
-    memory_file, path, poll, signal, socket, splice, stat, storage, system, thread, time, timer, transfer,
+    Call, Result, attributes, child, clone, descriptor, directory, epoll, events, execute, fcntl, futex, group,
+    identity, ioctl, memory, memory_file, path, poll, signal, socket, splice, stat, storage, system, thread, time,
+    timer, transfer,
 };
 use crate::process::Thread;
 
@@ -105,22 +106,17 @@ system_calls! {
     __NR_geteuid: Full, "" => Ok(identity::get(thread, Of::User, true));
     __NR_getgid: Full, "" => Ok(identity::get(thread, Of::Group, false));
     __NR_getgroups: Full, "" => identity::getgroups(thread, call).await;
-    __NR_getpgid: Partial, "there is one process group" => identity::check_own_process(thread, call.int(0));
-    __NR_getpgrp: Partial, "there is one process group" => identity::check_own_process(thread, 0);
     __NR_getresgid: Full, "" => identity::get_all(thread, Of::Group, call).await;
     __NR_getresuid: Full, "" => identity::get_all(thread, Of::User, call).await;
-    __NR_getsid: Partial, "there is one session" => identity::check_own_process(thread, call.int(0));
     __NR_getuid: Full, "" => Ok(identity::get(thread, Of::User, false));
     __NR_setfsgid: Full, "" => Ok(identity::set_file_system(thread, Of::Group, call));
     __NR_setfsuid: Full, "" => Ok(identity::set_file_system(thread, Of::User, call));
     __NR_setgid: Partial, "for all threads of the process" => identity::set_id(thread, Of::Group, call);
     __NR_setgroups: Partial, "for all threads of the process" => identity::setgroups(thread, call).await;
-    __NR_setpgid: Partial, "there is one process group" => identity::check_own_process(thread, call.int(0)).map(|_| 0);
     __NR_setregid: Partial, "for all threads of the process" => identity::set_pair(thread, Of::Group, call);
     __NR_setresgid: Partial, "for all threads of the process" => identity::set_all(thread, Of::Group, call);
     __NR_setresuid: Partial, "for all threads of the process" => identity::set_all(thread, Of::User, call);
     __NR_setreuid: Partial, "for all threads of the process" => identity::set_pair(thread, Of::User, call);
-    __NR_setsid: Partial, "there is one session" => Err(Errno::PERM.into());
     __NR_setuid: Partial, "for all threads of the process" => identity::set_id(thread, Of::User, call);
 
     // Memory.
@@ -265,7 +261,7 @@ system_calls! {
     __NR_writev: Full, "" => transfer::writev(thread, call).await;
 
     // Signals.
-    __NR_kill: Partial, "there is one process" => signal::kill(thread, call);
+    __NR_kill: Full, "" => signal::kill(thread, call);
     __NR_pause: Full, "" => signal::pause(thread).await;
     __NR_rt_sigaction: Full, "" => signal::rt_sigaction(thread, call).await;
     __NR_rt_sigpending: Full, "" => signal::rt_sigpending(thread, call).await;
@@ -313,17 +309,30 @@ system_calls! {
     __NR_times: Full, "" => system::times(thread, call).await;
     __NR_uname: Full, "" => system::uname(thread, call).await;
 
+    // Processes.
+    __NR_clone3: Partial, "no namespaces, no `CLONE_PIDFD`; processes share no descriptors or signal actions" =>
+        clone::clone3(thread, call).await;
+    __NR_clone: Partial, "no namespaces, no `CLONE_PIDFD`; processes share no descriptors or signal actions" =>
+        clone::clone(thread, call).await;
+    __NR_fork: Full, "" => clone::fork(thread).await;
+    __NR_getpgid: Full, "" => group::getpgid(thread, call.int(0));
+    __NR_getpgrp: Full, "" => group::getpgid(thread, 0);
+    __NR_getppid: Full, "" => Ok(thread.process.kinship.parent() as usize);
+    __NR_getsid: Full, "" => group::getsid(thread, call.int(0));
+    __NR_setpgid: Full, "" => group::setpgid(thread, call);
+    __NR_setsid: Full, "" => group::setsid(thread);
+    __NR_vfork: Full, "" => clone::vfork(thread).await;
+    __NR_wait4: Partial, "of the usage, times" => child::wait4(thread, call).await;
+    __NR_waitid: Partial, "no `P_PIDFD`; of the usage, times" => child::waitid(thread, call).await;
+
     // Threads.
     __NR_arch_prctl: Partial, "the FS and GS bases" => thread::arch_prctl(thread, call).await;
-    __NR_clone3: Partial, "threads; no processes" => thread::clone3(thread, call).await;
-    __NR_clone: Partial, "threads; no processes" => thread::clone(thread, call).await;
     __NR_execve: Partial, "set-user-ID bits have no effect" => execute::execve(thread, call).await;
     __NR_execveat: Partial, "set-user-ID bits have no effect" => execute::execveat(thread, call).await;
     __NR_exit: Full, "" => Ok(thread::exit(thread, call));
     __NR_exit_group: Full, "" => Ok(thread::exit_group(thread, call));
     __NR_getcpu: Full, "" => thread::getcpu(thread, call).await;
     __NR_getpid: Full, "" => Ok(thread.process.pid as usize);
-    __NR_getppid: Full, "" => Ok(0);
     __NR_gettid: Full, "" => Ok(thread.tid as usize);
     __NR_prctl: Partial, "names; other settings are taken without effect" => thread::prctl(thread, call).await;
     __NR_sched_get_priority_max: Full, "" => thread::sched_priority(call, 99);

@@ -1,125 +1,13 @@
-//! Threads: creation, end, identity, scheduling.
+//! Threads: end, identity, scheduling.
 
 use core::sync::atomic::Ordering;
 
 use abi::Errno;
 use linux_raw_sys::general as linux;
-use zerocopy::{FromBytes, IntoBytes};
 
 use super::{Call, Error, Outcome, Result};
-use crate::process::{ExitStatus, Thread, start_thread};
-use crate::signal::SignalSet;
-
-/// What `clone(2)` and `clone3(2)` ask for.
-#[derive(Clone, Copy, Debug, Default)]
-struct CloneRequest {
-    flags: u64,
-    parent_tid: usize,
-    child_tid: usize,
-    stack: usize,
-    thread_pointer: usize,
-}
-
-pub(super) async fn clone(thread: &Thread, call: &Call) -> Result {
-    const EXIT_SIGNAL: u64 = 0xff;
-    run_clone(
-        thread,
-        CloneRequest {
-            flags: call.word(0) as u64 & !EXIT_SIGNAL,
-            stack: call.word(1),
-            parent_tid: call.word(2),
-            child_tid: call.word(3),
-            thread_pointer: call.word(4),
-        },
-    )
-    .await
-}
-
-#[derive(Default, FromBytes, IntoBytes)]
-#[repr(C)]
-struct CloneArguments {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    thread_pointer: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
-}
-
-pub(super) async fn clone3(thread: &Thread, call: &Call) -> Result {
-    const FIRST_VERSION: usize = 64;
-    let size = call.word(1);
-    if size < FIRST_VERSION {
-        return Err(Errno::INVAL.into());
-    }
-    if size > 4096 {
-        return Err(Errno::TOOBIG.into());
-    }
-    let mut arguments = CloneArguments::default();
-    let known = size.min(size_of::<CloneArguments>());
-    thread
-        .memory
-        .read_bytes(call.word(0), &mut arguments.as_mut_bytes()[..known])
-        .await?;
-    if arguments.set_tid_size != 0 || arguments.flags & 0xff != 0 {
-        return Err(Errno::INVAL.into());
-    }
-    run_clone(
-        thread,
-        CloneRequest {
-            flags: arguments.flags,
-            parent_tid: arguments.parent_tid as usize,
-            child_tid: arguments.child_tid as usize,
-            stack: arguments.stack.wrapping_add(arguments.stack_size) as usize,
-            thread_pointer: arguments.thread_pointer as usize,
-        },
-    )
-    .await
-}
-
-async fn run_clone(thread: &Thread, request: CloneRequest) -> Result {
-    const THREAD: u64 =
-        (linux::CLONE_VM | linux::CLONE_FS | linux::CLONE_FILES | linux::CLONE_SIGHAND | linux::CLONE_THREAD) as u64;
-    let has = move |flag: u32| request.flags & u64::from(flag) != 0;
-    if request.flags & THREAD != THREAD {
-        if has(linux::CLONE_THREAD) {
-            return Err(Errno::INVAL.into());
-        }
-        super::unknown::report_once("fork");
-        return Err(Errno::NOSYS.into());
-    }
-    if thread.process.thread_count() >= crate::process::MAX_THREADS {
-        return Err(Errno::AGAIN.into());
-    }
-    let tid = crate::process::next_tid();
-    if has(linux::CLONE_PARENT_SETTID) {
-        // Before the call returns: `pthread_join` takes a zero there for the thread's end. As Linux, a bad address is the application's loss.
-        let _ = thread.memory.write(request.parent_tid, &tid).await;
-    }
-    Err(Error::registers(move |parent, context| {
-        let child = Thread::new(tid, parent.process.clone(), parent.blocked());
-        *child.name.lock() = *parent.name.lock();
-        let mut registers = context.duplicate();
-        registers.set_return_value(0);
-        if request.stack != 0 {
-            registers.set_stack_pointer(request.stack);
-        }
-        if has(linux::CLONE_SETTLS) {
-            registers.set_thread_pointer(request.thread_pointer);
-        }
-        if has(linux::CLONE_CHILD_CLEARTID) {
-            child.clear_tid.store(request.child_tid, Ordering::Relaxed);
-        }
-        let child_tid = has(linux::CLONE_CHILD_SETTID).then_some(request.child_tid);
-        start_thread(child, registers, child_tid);
-        Outcome::Return(tid as usize)
-    }))
-}
+use crate::process::{ExitStatus, Thread, family};
+use crate::signal::{Signal, SignalSet};
 
 pub(super) fn set_tid_address(thread: &Thread, call: &Call) -> usize {
     thread.clear_tid.store(call.word(0), Ordering::Relaxed);
@@ -141,7 +29,7 @@ fn check_target(thread: &Thread, tid: i32) -> Result<()> {
     match tid {
         0 => Ok(()),
         tid if tid < 0 => Err(Errno::INVAL.into()),
-        tid if tid == thread.process.pid || thread.process.thread(tid).is_some() => Ok(()),
+        tid if thread.process.thread(tid).is_some() || family::find_thread(tid).is_some() => Ok(()),
         _ => Err(Errno::SRCH.into()),
     }
 }
@@ -264,16 +152,34 @@ pub(super) async fn prctl(thread: &Thread, call: &Call) -> Result {
             thread.memory.write(call.word(1), &name).await?;
             Ok(0)
         }
-        operation::PR_SET_PDEATHSIG
-        | operation::PR_SET_DUMPABLE
+        operation::PR_SET_PDEATHSIG => {
+            let number = call.word(1);
+            if number != 0 {
+                Signal::new(i32::try_from(number).map_err(|_| Errno::INVAL)?)?;
+            }
+            let kinship = &thread.process.kinship;
+            kinship.death_signal.store(number as i32, Ordering::Release);
+            Ok(0)
+        }
+        operation::PR_SET_CHILD_SUBREAPER => {
+            let kinship = &thread.process.kinship;
+            kinship.adopts.store(call.word(1) != 0, Ordering::Release);
+            Ok(0)
+        }
+        operation::PR_GET_CHILD_SUBREAPER => {
+            let adopts = thread.process.kinship.adopts.load(Ordering::Acquire);
+            thread.memory.write(call.word(1), &i32::from(adopts)).await?;
+            Ok(0)
+        }
+        operation::PR_SET_DUMPABLE
         | operation::PR_SET_KEEPCAPS
         | operation::PR_SET_TIMERSLACK
-        | operation::PR_SET_CHILD_SUBREAPER
         | operation::PR_SET_THP_DISABLE
         | operation::PR_CAPBSET_DROP
         | operation::PR_SET_SECUREBITS => Ok(0),
         operation::PR_GET_PDEATHSIG => {
-            thread.memory.write(call.word(1), &0_i32).await?;
+            let signal = thread.process.kinship.death_signal.load(Ordering::Acquire);
+            thread.memory.write(call.word(1), &signal).await?;
             Ok(0)
         }
         operation::PR_GET_DUMPABLE | operation::PR_CAPBSET_READ => Ok(1),

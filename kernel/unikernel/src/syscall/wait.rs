@@ -1,11 +1,12 @@
 //! Waiting in system calls: for files, for time, until a signal comes.
 
 use core::future::{Future, poll_fn};
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::Poll;
 
 use abi::Errno;
 use file::File;
+use task::Completion;
 
 use super::{Error, Result};
 use crate::process::Thread;
@@ -42,6 +43,15 @@ impl Thread {
             }
         })
         .await
+    }
+
+    /// Waits for something that happens, whatever signals come, unless the thread ends.
+    pub(crate) async fn wait_or_leave(&self, mut completion: Completion) {
+        poll_fn(|context| match Pin::new(&mut completion).poll(context) {
+            Poll::Pending if !self.is_leaving() => Poll::Pending,
+            _ => Poll::Ready(()),
+        })
+        .await;
     }
 
     /// Waits for a future until a signal comes.

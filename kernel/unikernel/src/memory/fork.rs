@@ -1,0 +1,38 @@
+//! Copying an address space for `fork(2)`.
+
+use core::sync::atomic::Ordering;
+
+use super::AddressSpace;
+use super::area::AreaFlags;
+
+impl AddressSpace {
+    /// A copy for a child process. Both sides keep their private pages in common until one of them writes; those of shared mappings come
+    /// back from their file. `None` without memory for the tables.
+    pub fn duplicate(&self) -> Option<Self> {
+        let child = Self::with_layout(self.layout)?;
+        let inner = self.inner.lock();
+        let mut pages = 0;
+        {
+            let mut copy = child.inner.lock();
+            copy.copy_borders(&inner);
+            for (&start, area) in &inner.areas {
+                if area.flags.contains(AreaFlags::DONT_FORK) {
+                    continue;
+                }
+                let mut area = area.clone();
+                // Locks are not inherited.
+                area.flags.remove(AreaFlags::LOCKED);
+                let range = start..area.end;
+                if !area.flags.intersects(AreaFlags::SHARED | AreaFlags::WIPE_ON_FORK) {
+                    pages += self.table.copy_range(&child.table, range.clone()).ok()?;
+                }
+                copy.size += range.len();
+                copy.areas.insert(start, area);
+            }
+        }
+        drop(inner);
+        child.resident.store(pages, Ordering::Relaxed);
+        child.peak.store(pages, Ordering::Relaxed);
+        Some(child)
+    }
+}

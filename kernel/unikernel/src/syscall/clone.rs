@@ -1,0 +1,254 @@
+//! New threads and processes: `clone(2)`, `clone3(2)`, `fork(2)`, `vfork(2)`.
+
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering;
+
+use abi::Errno;
+use linux_raw_sys::general as linux;
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::{Call, Error, Outcome, Result};
+use crate::process::{Paths, Resource, Thread, family, start_thread};
+use crate::signal::Signal;
+
+/// The lowest byte of the flags of `clone(2)`: the signal that tells the parent of the child's end.
+const EXIT_SIGNAL: u64 = 0xff;
+/// Flags that have an effect.
+const SERVED: u64 = (linux::CLONE_VM
+    | linux::CLONE_FS
+    | linux::CLONE_FILES
+    | linux::CLONE_SIGHAND
+    | linux::CLONE_THREAD
+    | linux::CLONE_VFORK
+    | linux::CLONE_PARENT
+    | linux::CLONE_SETTLS
+    | linux::CLONE_PARENT_SETTID
+    | linux::CLONE_CHILD_SETTID
+    | linux::CLONE_CHILD_CLEARTID
+    // Semaphores of System V do not exist, I/O has no priorities, nothing is traced, and `CLONE_DETACHED` has meant nothing for long.
+    | linux::CLONE_SYSVSEM
+    | linux::CLONE_IO
+    | linux::CLONE_UNTRACED
+    | linux::CLONE_DETACHED) as u64;
+/// What a thread shares with its process.
+const THREAD: u64 =
+    (linux::CLONE_VM | linux::CLONE_FS | linux::CLONE_FILES | linux::CLONE_SIGHAND | linux::CLONE_THREAD) as u64;
+
+/// What the calls ask for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Request {
+    flags: u64,
+    exit_signal: Option<Signal>,
+    parent_tid: usize,
+    child_tid: usize,
+    /// 0 for the caller's.
+    stack: usize,
+    thread_pointer: usize,
+}
+
+impl Request {
+    fn has(&self, flag: u32) -> bool {
+        self.flags & u64::from(flag) != 0
+    }
+}
+
+/// The signal with a number, or none for 0.
+fn exit_signal(number: u64) -> Result<Option<Signal>> {
+    match i32::try_from(number) {
+        Ok(0) => Ok(None),
+        Ok(number) => Ok(Some(Signal::new(number)?)),
+        Err(_) => Err(Errno::INVAL.into()),
+    }
+}
+
+/// `clone(flags, stack, parent_tid, child_tid, thread_pointer)`
+pub(super) async fn clone(thread: &Thread, call: &Call) -> Result {
+    let flags = call.word(0) as u64 & u64::from(u32::MAX);
+    let request = Request {
+        flags: flags & !EXIT_SIGNAL,
+        exit_signal: exit_signal(flags & EXIT_SIGNAL)?,
+        stack: call.word(1),
+        parent_tid: call.word(2),
+        child_tid: call.word(3),
+        thread_pointer: call.word(4),
+    };
+    run(thread, request).await
+}
+
+/// `fork()`
+pub(super) async fn fork(thread: &Thread) -> Result {
+    let request = Request {
+        exit_signal: Some(Signal::CHLD),
+        ..Request::default()
+    };
+    run(thread, request).await
+}
+
+/// `vfork()`
+pub(super) async fn vfork(thread: &Thread) -> Result {
+    let request = Request {
+        flags: u64::from(linux::CLONE_VM | linux::CLONE_VFORK),
+        exit_signal: Some(Signal::CHLD),
+        ..Request::default()
+    };
+    run(thread, request).await
+}
+
+#[derive(Default, FromBytes, IntoBytes)]
+#[repr(C)]
+struct Arguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    thread_pointer: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// `clone3(arguments, size)`
+pub(super) async fn clone3(thread: &Thread, call: &Call) -> Result {
+    const FIRST_VERSION: usize = 64;
+    let size = call.word(1);
+    if size < FIRST_VERSION {
+        return Err(Errno::INVAL.into());
+    }
+    if size > 4096 {
+        return Err(Errno::TOOBIG.into());
+    }
+    let mut arguments = Arguments::default();
+    let known = size.min(size_of::<Arguments>());
+    thread
+        .memory
+        .read_bytes(call.word(0), &mut arguments.as_mut_bytes()[..known])
+        .await?;
+    let unused = u64::from(linux::CLONE_DETACHED) | EXIT_SIGNAL;
+    let has_stack = arguments.stack != 0;
+    if arguments.set_tid_size != 0 || arguments.flags & unused != 0 || has_stack != (arguments.stack_size != 0) {
+        return Err(Errno::INVAL.into());
+    }
+    let request = Request {
+        flags: arguments.flags,
+        exit_signal: exit_signal(arguments.exit_signal)?,
+        parent_tid: arguments.parent_tid as usize,
+        child_tid: arguments.child_tid as usize,
+        stack: arguments.stack.wrapping_add(arguments.stack_size) as usize,
+        thread_pointer: arguments.thread_pointer as usize,
+    };
+    if request.exit_signal.is_some() && (request.has(linux::CLONE_THREAD) || request.has(linux::CLONE_PARENT)) {
+        return Err(Errno::INVAL.into());
+    }
+    run(thread, request).await
+}
+
+/// Refuses what makes no sense, and what is not served.
+fn check(thread: &Thread, request: &Request) -> Result<()> {
+    let needs = |flag, other| request.has(flag) && !request.has(other);
+    if needs(linux::CLONE_SIGHAND, linux::CLONE_VM) || needs(linux::CLONE_THREAD, linux::CLONE_SIGHAND) {
+        return Err(Errno::INVAL.into());
+    }
+    let is_first = thread.process.kinship.parent() == 0;
+    if request.has(linux::CLONE_PARENT) && is_first {
+        return Err(Errno::INVAL.into());
+    }
+    let shared = request.flags & THREAD;
+    let is_thread = request.has(linux::CLONE_THREAD);
+    // A table of descriptors or of signal actions belongs to one process.
+    let shares_too_much = !is_thread && (request.has(linux::CLONE_FILES) || request.has(linux::CLONE_SIGHAND));
+    if request.flags & !SERVED != 0 || shares_too_much || is_thread && shared != THREAD {
+        super::unknown::report_once("clone with these flags");
+        return Err(Errno::INVAL.into());
+    }
+    Ok(())
+}
+
+/// `EAGAIN` when the user or the machine has too many processes.
+fn check_room(thread: &Thread) -> Result<()> {
+    let process = &thread.process;
+    let limit = process.limits.lock().get(Resource::Processes).soft;
+    let uid = process.with_credentials(|credentials| credentials.uid);
+    let is_own = |other: &Arc<crate::process::Process>| other.with_credentials(|credentials| credentials.uid) == uid;
+    let own = || family::all().iter().filter(|other| is_own(other)).count() as u64;
+    if family::count() >= family::LIMIT || limit != u64::MAX && !process.is_privileged() && own() >= limit {
+        return Err(Errno::AGAIN.into());
+    }
+    Ok(())
+}
+
+async fn run(thread: &Thread, request: Request) -> Result {
+    check(thread, &request)?;
+    let is_thread = request.has(linux::CLONE_THREAD);
+    if is_thread && thread.process.thread_count() >= crate::process::MAX_THREADS {
+        return Err(Errno::AGAIN.into());
+    }
+    if !is_thread {
+        check_room(thread)?;
+    }
+    let tid = crate::process::next_tid();
+    if request.has(linux::CLONE_PARENT_SETTID) {
+        // Before the call returns: `pthread_join` takes a zero there for the thread's end. As Linux, a bad address is the application's loss.
+        let _ = thread.memory.write(request.parent_tid, &tid).await;
+    }
+    Err(Error::registers(move |parent, context| {
+        let Some(child) = make(parent, tid, &request) else {
+            return Outcome::Fail(Errno::NOMEM);
+        };
+        let mut registers = context.duplicate();
+        registers.set_return_value(0);
+        if request.stack != 0 {
+            registers.set_stack_pointer(request.stack);
+        }
+        if request.has(linux::CLONE_SETTLS) {
+            registers.set_thread_pointer(request.thread_pointer);
+        }
+        let holds = request
+            .has(linux::CLONE_VFORK)
+            .then(|| child.process.kinship.hold_parent());
+        let child_tid = request.has(linux::CLONE_CHILD_SETTID).then_some(request.child_tid);
+        start_thread(child, registers, child_tid);
+        match holds {
+            Some(returned) => Outcome::ReturnAfter(returned, tid as usize),
+            None => Outcome::Return(tid as usize),
+        }
+    }))
+}
+
+/// The new thread, of the caller's process or of a new one; `None` without memory for its page tables.
+fn make(parent: &Arc<Thread>, tid: i32, request: &Request) -> Option<Arc<Thread>> {
+    let is_thread = request.has(linux::CLONE_THREAD);
+    let shares_memory = request.has(linux::CLONE_VM);
+    let memory = if shares_memory {
+        parent.memory.clone()
+    } else {
+        Arc::new(parent.memory.duplicate()?)
+    };
+    let process = if is_thread {
+        parent.process.clone()
+    } else {
+        let own = &parent.process;
+        let paths = if request.has(linux::CLONE_FS) {
+            own.paths.clone()
+        } else {
+            Arc::new(Paths::clone(&own.paths))
+        };
+        let child = Arc::new(own.fork(tid, memory.clone(), paths, request.exit_signal));
+        if request.has(linux::CLONE_PARENT) {
+            child.kinship.become_sibling(&own.kinship);
+        }
+        family::add(&child);
+        child
+    };
+    let child = Thread::new(tid, process, memory, parent.blocked());
+    *child.name.lock() = *parent.name.lock();
+    if !is_thread && (!shares_memory || request.has(linux::CLONE_VFORK)) {
+        *child.alternate_stack.lock() = *parent.alternate_stack.lock();
+    }
+    if request.has(linux::CLONE_CHILD_CLEARTID) {
+        child.clear_tid.store(request.child_tid, Ordering::Relaxed);
+    }
+    Some(child)
+}
