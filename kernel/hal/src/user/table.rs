@@ -295,7 +295,10 @@ impl PageTable {
 
     /// Visits the mapped pages of a range in order until `visit` returns false; the address to go on from.
     fn walk(&self, range: Range<usize>, mut visit: impl FnMut(usize, &Entry) -> bool) -> usize {
-        assert!(range.end <= USER_END && range.start.is_multiple_of(PAGE_SIZE), "{range:x?}");
+        assert!(
+            range.end <= USER_END && range.start.is_multiple_of(PAGE_SIZE),
+            "{range:x?}"
+        );
         let mut at = range.start;
         'next: while at < range.end {
             let mut table = self.root;

@@ -45,7 +45,12 @@ mod tests {
     fn places_are_whole_pages_and_apart() {
         for _ in 0..1000 {
             let layout = Layout::random();
-            for place in [layout.mmap_base, layout.stack_top, layout.program_base, layout.break_gap] {
+            for place in [
+                layout.mmap_base,
+                layout.stack_top,
+                layout.program_base,
+                layout.break_gap,
+            ] {
                 assert!(place.is_multiple_of(PAGE_SIZE), "{layout:x?}");
             }
             assert!(layout.stack_top < USER_END && layout.stack_top - layout.mmap_base > super::super::STACK_LIMIT);

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
+use bitflags::bitflags;
 use hal::sync::SpinLock;
 use task::{Completion, WaitQueue};
 
@@ -63,6 +64,14 @@ pub enum Event {
 }
 
 impl Event {
+    fn kind(self) -> Kinds {
+        match self {
+            Self::Ended(_) => Kinds::ENDED,
+            Self::Stopped(_) => Kinds::STOPPED,
+            Self::Continued => Kinds::CONTINUED,
+        }
+    }
+
     /// `si_code` and `si_status` of its `SIGCHLD`.
     pub fn code_and_status(self) -> (i32, i32) {
         const EXITED: i32 = 1;
@@ -114,17 +123,26 @@ pub enum Which {
     Group(i32),
 }
 
+bitflags! {
+    /// Kinds of [`Event`]s.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Kinds: u8 {
+        /// Ends.
+        const ENDED = 1;
+        /// Stops.
+        const STOPPED = 2;
+        /// Continuations.
+        const CONTINUED = 4;
+    }
+}
+
 /// What to wait for, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     /// Of which children.
     pub which: Which,
-    /// Ends.
-    pub ended: bool,
-    /// Stops.
-    pub stopped: bool,
-    /// Continuations.
-    pub continued: bool,
+    /// For what.
+    pub kinds: Kinds,
     /// Leave the news there for another wait (`WNOWAIT`).
     pub keep: bool,
     /// Children with an exit signal other than `SIGCHLD`: only those, or also those.
@@ -261,12 +279,9 @@ impl Kinship {
     fn look(&self, wanted: &Wanted) -> Option<Event> {
         let mut news = self.news.lock();
         if let Some(status) = news.ended {
-            return wanted.ended.then_some(Event::Ended(status));
+            return wanted.kinds.contains(Kinds::ENDED).then_some(Event::Ended(status));
         }
-        let change = news.change.filter(|change| match change {
-            Event::Stopped(_) => wanted.stopped,
-            _ => wanted.continued,
-        })?;
+        let change = news.change.filter(|change| wanted.kinds.contains(change.kind()))?;
         if !wanted.keep {
             news.change = None;
         }

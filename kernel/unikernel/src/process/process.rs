@@ -112,6 +112,7 @@ impl Process {
     }
 
     /// A child without threads, for `fork(2)`: it has what its parent has, in copies, but for the memory and the paths it is given.
+    #[must_use]
     pub fn fork(&self, pid: i32, memory: Arc<AddressSpace>, paths: Arc<Paths>, exit_signal: Option<Signal>) -> Self {
         Self {
             kinship: Kinship::child_of(self, exit_signal),

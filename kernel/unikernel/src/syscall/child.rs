@@ -6,7 +6,7 @@ use linux_raw_sys::general as linux;
 use super::system::ResourceUsage;
 use super::{Call, Error, Result};
 use crate::process::Thread;
-use crate::process::family::{Clones, Event, Found, Report, Wanted, Which, look_at_children};
+use crate::process::family::{Clones, Event, Found, Kinds, Report, Wanted, Which, look_at_children};
 use crate::signal::{Info, Signal};
 
 /// Flags that both calls take.
@@ -24,6 +24,15 @@ async fn wait(thread: &Thread, wanted: Wanted, options: u32) -> Result<Option<Re
             Found::Nothing => thread.wait(changed.wait(ticket)).await?,
         }
     }
+}
+
+/// What the options name. `WUNTRACED` is `WSTOPPED` by another name.
+fn kinds(options: u32) -> Kinds {
+    let mut kinds = Kinds::empty();
+    kinds.set(Kinds::ENDED, options & linux::WEXITED != 0);
+    kinds.set(Kinds::STOPPED, options & linux::WSTOPPED != 0);
+    kinds.set(Kinds::CONTINUED, options & linux::WCONTINUED != 0);
+    kinds
 }
 
 fn clones(options: u32) -> Option<Clones> {
@@ -52,9 +61,7 @@ pub(super) async fn wait4(thread: &Thread, call: &Call) -> Result {
     };
     let wanted = Wanted {
         which,
-        ended: true,
-        stopped: options & linux::WUNTRACED != 0,
-        continued: options & linux::WCONTINUED != 0,
+        kinds: Kinds::ENDED | kinds(options),
         keep: false,
         clones: clones(options),
     };
@@ -90,9 +97,7 @@ pub(super) async fn waitid(thread: &Thread, call: &Call) -> Result {
     };
     let wanted = Wanted {
         which,
-        ended: options & linux::WEXITED != 0,
-        stopped: options & linux::WSTOPPED != 0,
-        continued: options & linux::WCONTINUED != 0,
+        kinds: kinds(options),
         keep: options & linux::WNOWAIT != 0,
         clones: clones(options),
     };

@@ -83,7 +83,8 @@ export async function runForeground(spec: InstanceSpec, options: ForegroundOptio
   const guard = guardAgainstOrphan(child, folder);
   child.stdout?.pipe(options.output, { end: false });
   child.stdin?.on("error", () => undefined);
-  if (options.input !== undefined && child.stdin !== null) options.input.pipe(child.stdin);
+  // Never to its end: once its input is closed, QEMU drops what it cannot write to its output at once.
+  if (options.input !== undefined && child.stdin !== null) options.input.pipe(child.stdin, { end: false });
 
   const ended = follow(child, files, options).finally(async () => {
     guard.kill("SIGKILL");
