@@ -16,8 +16,8 @@ const LARGEST_BUFFER: usize = 256 << 10;
 const STEP: usize = 64;
 /// Bytes from which on a write sends what the port takes at once.
 const HIGH_WATER: usize = 16 << 10;
-/// How long the last output may take when the machine ends, in nanoseconds.
-const FLUSH_TIME: u64 = 1_000_000_000;
+/// How long the port may take nothing when the machine ends before the rest is lost, in nanoseconds.
+const FLUSH_TIME: u64 = 5_000_000_000;
 
 static OUTPUT: SpinLock<Output> = SpinLock::new(Output {
     buffer: VecDeque::new(),
@@ -136,14 +136,19 @@ pub fn send_some() -> bool {
     !output.buffer.is_empty() && output.buffer.len() < before
 }
 
-/// Sends everything that waits, for at most a second.
+/// Sends everything that waits, and waits until it has left the port: what is still in it when the machine ends is lost. A reader that is slow
+/// is waited for, one that takes nothing for long is not.
 pub(crate) fn flush() {
-    let deadline = arch::monotonic_nanoseconds() + FLUSH_TIME;
     let Some(mut output) = OUTPUT.try_lock() else {
         return;
     };
-    while !output.buffer.is_empty() && arch::monotonic_nanoseconds() < deadline {
+    let mut deadline = arch::monotonic_nanoseconds() + FLUSH_TIME;
+    while (!output.buffer.is_empty() || !arch::has_sent()) && arch::monotonic_nanoseconds() < deadline {
+        let before = output.buffer.len();
         output.send(usize::MAX);
+        if output.buffer.len() < before {
+            deadline = arch::monotonic_nanoseconds() + FLUSH_TIME;
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) use io_apic::route_interrupt;
 pub(crate) use paging::{entry_mask, map_device, page_number, page_pointer};
 pub(crate) use pci::{has_pci, read_pci, write_pci};
 pub(crate) use power::{enable_power_button, power_off};
-pub(crate) use serial::{FIFO_SIZE, can_send, debug, enable_serial_interrupt, has_debug_port, receive, send};
+pub(crate) use serial::{FIFO_SIZE, can_send, debug, enable_serial_interrupt, has_debug_port, has_sent, receive, send};
 pub(crate) use shootdown::{activate, deactivate, flush, note_mapping, spin_wait, synchronize};
 pub(crate) use smp::start_others;
 pub(crate) use start::rsdp;

@@ -37,6 +37,12 @@ pub(crate) fn can_send() -> bool {
     unsafe { in8(LINE_STATUS) & 0x20 != 0 }
 }
 
+/// Whether everything has left the port. One that is not there reads as all ones, so it has.
+pub(crate) fn has_sent() -> bool {
+    // SAFETY: a register of the serial port.
+    unsafe { in8(LINE_STATUS) & 0x40 != 0 }
+}
+
 /// Puts a byte into the transmitter.
 pub(crate) fn send(byte: u8) {
     // SAFETY: a register of the serial port.
