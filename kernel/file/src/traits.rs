@@ -125,6 +125,12 @@ pub trait Pages: Send + Sync {
         false
     }
 
+    /// Whether what it holds may be executed. What was written at run time may not, unless its file system says otherwise. To be asked after
+    /// a page was had: the answer is then true of that page.
+    fn is_executable(&self) -> bool {
+        true
+    }
+
     /// Bytes of the file.
     fn size(&self) -> u64;
 }

@@ -50,9 +50,7 @@ pub async fn mount_standard(
     mount_at(context, b"/dev", devices, b"devtmpfs", MountFlags::NO_SUID).await?;
     for path in [&b"/dev/shm"[..], b"/dev/mqueue"] {
         let (_, root) = Tmpfs::create(&Options::default());
-        // Shared memory may hold code: just-in-time compilers map it executable.
-        let flags = MountFlags::NO_SUID | MountFlags::NO_DEVICES;
-        mount_at(context, path, root, b"tmpfs", flags).await?;
+        mount_at(context, path, root, b"tmpfs", quiet).await?;
     }
     mount_at(context, b"/proc", proc::create(system), b"proc", quiet).await?;
     mount_at(context, b"/sys", sys::create(system), b"sysfs", quiet).await

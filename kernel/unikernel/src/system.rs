@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use hal::sync::SpinLock;
 
@@ -21,6 +22,18 @@ pub fn host_name() -> Vec<u8> {
 /// Sets the host name.
 pub fn set_host_name(name: Vec<u8>) {
     *HOST_NAME.lock() = name;
+}
+
+static EXEC_WRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether files that were written at run time may be executed, or mapped to be: what the image says.
+pub fn allows_exec_written() -> bool {
+    EXEC_WRITTEN.load(Ordering::Relaxed)
+}
+
+/// To be called once, before the application starts.
+pub fn set_exec_written(allowed: bool) {
+    EXEC_WRITTEN.store(allowed, Ordering::Relaxed);
 }
 
 /// Writes a line of the kernel's own on the console.

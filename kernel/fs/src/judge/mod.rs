@@ -82,7 +82,10 @@ fn compare_tmpfs() {
             std::os::unix::fs::PermissionsExt::from_mode(0o777),
         )
         .unwrap();
-        let (_, root) = Tmpfs::create(&Options::default());
+        let (_, root) = Tmpfs::create(&Options {
+            executes_written: true,
+            ..Options::default()
+        });
         let context = context(&root);
         context.make_directory(b"/base", 0o777).unwrap();
         let context = ours::enter(&disk, &context, b"/base");
@@ -126,7 +129,14 @@ fn compare_overlay() {
         let disk = MemoryDisk::new(image.clone());
         let erofs = disk.mount().unwrap_or_else(|error| panic!("{error}"));
         let lower = disk.wait(|| erofs.root()).unwrap();
-        let (_, root) = Tmpfs::over(&lower, &Options::default()).unwrap();
+        let (_, root) = Tmpfs::over(
+            &lower,
+            &Options {
+                executes_written: true,
+                ..Options::default()
+            },
+        )
+        .unwrap();
         let context = ours::enter(&disk, &context(&root), b"/base");
         with_root(&merged, || compare(seed, &disk, &context, true));
     }

@@ -425,7 +425,7 @@ fn mounts_are_listed_as_programs_parse_them() {
     let lines: Vec<_> = mounts.lines().collect();
     assert_eq!(lines[0], "overlay / tmpfs rw,relatime 0 0");
     assert!(lines.contains(&"proc /proc proc rw,nosuid,nodev,noexec,relatime 0 0"));
-    assert!(lines.contains(&"tmpfs /dev/shm tmpfs rw,nosuid,nodev,relatime 0 0"));
+    assert!(lines.contains(&"tmpfs /dev/shm tmpfs rw,nosuid,nodev,noexec,relatime 0 0"));
     for line in read(&context, "/proc/self/mountinfo").lines() {
         let (left, right) = line.split_once(" - ").unwrap();
         assert_eq!((left.split(' ').count(), right.split(' ').count()), (6, 3), "{line}");

@@ -38,6 +38,8 @@ pub struct Tmpfs {
     name: &'static str,
     device_number: u64,
     limits: Limits,
+    /// Whether files that were written at run time may be executed.
+    executes_written: bool,
     next_inode: AtomicU64,
     /// The nodes of lower inodes, by number.
     nodes: SpinLock<HashMap<u64, Known>>,
@@ -64,6 +66,8 @@ pub struct Options {
     pub uid: u32,
     /// Group of the top directory (`gid=`).
     pub gid: u32,
+    /// Whether files that were written at run time may be executed, or mapped to be. What `lower` holds always may.
+    pub executes_written: bool,
 }
 
 impl Tmpfs {
@@ -100,6 +104,7 @@ impl Tmpfs {
             name,
             device_number: crate::inode::allocate_device_number(),
             limits: Limits::new(options),
+            executes_written: options.executes_written,
             next_inode: AtomicU64::new(first_inode),
             nodes: SpinLock::new(HashMap::new()),
         })

@@ -7,7 +7,7 @@ use core::any::Any;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use abi::Errno;
-use file::{DirectoryEntry, FileType, Pages, Result, Sink, Source, Status};
+use file::{DirectoryEntry, File, FileType, Pages, Result, Sink, Source, Status};
 use hal::mem::PAGE_SIZE;
 use hal::sync::{SpinLock, SpinLockGuard};
 
@@ -302,6 +302,11 @@ impl Inode for Node {
             (_, Some(lower)) => lower.follow(),
             _ => Err(Errno::INVAL.into()),
         }
+    }
+
+    fn open(&self) -> Result<Option<Arc<dyn File>>> {
+        self.check_held()?;
+        Ok(None)
     }
 
     fn read(&self, offset: u64, sink: &mut dyn Sink) -> Result<usize> {

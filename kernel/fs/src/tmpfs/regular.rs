@@ -7,6 +7,7 @@ use core::ops::Range;
 use abi::Errno;
 use file::{Error, Pages, Result, Sink, Source};
 use hal::mem::{Frame, PAGE_SIZE};
+use task::Completion;
 
 use super::{Node, Seals};
 use crate::inode::Inode;
@@ -28,11 +29,18 @@ pub(super) struct Regular {
     /// Bytes that show the lower file where there is no own page: its size, or a whole number of pages after a cut.
     lower_size: u64,
     pub(super) seals: Seals,
+    /// Whether the content was made or changed at run time.
+    written: bool,
+    /// Opening it waits for this.
+    held: Option<Completion>,
 }
 
 impl Default for Regular {
     fn default() -> Self {
-        Self::over(0)
+        Self {
+            written: true,
+            ..Self::over(0)
+        }
     }
 }
 
@@ -44,6 +52,8 @@ impl Regular {
             unwritten: BTreeSet::new(),
             lower_size,
             seals: Seals::SEAL,
+            written: false,
+            held: None,
         }
     }
 
@@ -116,6 +126,20 @@ enum Piece {
 }
 
 impl Node {
+    /// Lets nobody open a regular file until `ready` has happened, for one whose content is yet to come.
+    pub fn hold(&self, ready: &Completion) {
+        if let Some(mut regular) = self.regular() {
+            regular.held = Some(ready.clone());
+        }
+    }
+
+    pub(super) fn check_held(&self) -> Result<()> {
+        match self.regular().and_then(|regular| regular.held.clone()) {
+            Some(ready) if !ready.is_complete() => Err(Error::Pending(ready)),
+            _ => Ok(()),
+        }
+    }
+
     /// What stands at `position`, and for how many bytes; `None` at the end.
     fn piece(&self, position: u64) -> Option<(Piece, u64)> {
         let regular = self.regular()?;
@@ -223,6 +247,7 @@ impl Node {
     fn write_pages(&self, regular: &mut Regular, offset: u64, source: &mut dyn Source) -> Result<(usize, Vec<u64>)> {
         let mut replaced = Vec::new();
         let mut done = 0;
+        regular.written = true;
         if offset > regular.size {
             zero_behind(regular);
         }
@@ -278,6 +303,7 @@ impl Node {
             {
                 return Err(Errno::PERM.into());
             }
+            regular.written = true;
             if size < regular.size {
                 self.cut(&mut regular, size)?
             } else {
@@ -319,6 +345,7 @@ impl Node {
         let range = offset / PAGE..end.div_ceil(PAGE);
         {
             let mut regular = self.regular().ok_or(Errno::INVAL)?;
+            regular.written = true;
             if mode & PUNCH_HOLE != 0 {
                 if regular.seals.intersects(Seals::WRITE | Seals::FUTURE_WRITE) {
                     return Err(Errno::PERM.into());
@@ -427,6 +454,7 @@ impl Pages for Node {
             if index >= regular.size.div_ceil(PAGE) {
                 return Err(Errno::IO.into());
             }
+            regular.written = true;
             self.own_page(&mut regular, index)?
         };
         self.touch();
@@ -435,6 +463,10 @@ impl Pages for Node {
 
     fn is_writable(&self) -> bool {
         true
+    }
+
+    fn is_executable(&self) -> bool {
+        self.file_system.executes_written || self.regular().is_some_and(|regular| !regular.written)
     }
 
     fn size(&self) -> u64 {

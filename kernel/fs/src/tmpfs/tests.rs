@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use abi::Errno;
 use file::{BytesSink, BytesSource, Error};
 use hal::mem::PAGE_SIZE;
+use task::Completion;
 
 use super::{Node, Options, Seals, Tmpfs};
-use crate::inode::{Inode, NewInode, NewKind, RenameMode};
+use crate::inode::{AttributeChange, Inode, NewInode, NewKind, RenameMode, XattrMode};
 use crate::testing::{Folder, MemoryDisk, make_image};
 use crate::vfs::Lookup;
 
@@ -40,6 +41,68 @@ fn overlay() -> (Arc<MemoryDisk>, Arc<dyn Inode>, Arc<dyn Inode>) {
 fn own_pages(inode: &Arc<dyn Inode>) -> u64 {
     let node = inode.as_any().downcast_ref::<Node>().unwrap();
     node.regular().unwrap().own_pages()
+}
+
+/// Whether an inode's content may be executed, now and through a mapping that was made before.
+fn is_executable(inode: &Arc<dyn Inode>) -> bool {
+    inode.pages().unwrap().is_executable()
+}
+
+#[test]
+fn a_file_of_the_image_stays_executable_until_it_is_written() {
+    type Change = fn(&Arc<dyn Inode>) -> file::Result<()>;
+    let attributes = AttributeChange {
+        permissions: Some(0o700),
+        modified: Some(1),
+        ..AttributeChange::default()
+    };
+    let (_disk, _, file) = overlay();
+    assert!(is_executable(&file));
+    file.set_attributes(&attributes).unwrap();
+    file.set_xattr(b"user.x", b"1", XattrMode::Set).unwrap();
+    assert!(is_executable(&file), "changed attributes are no content");
+    let changes: [(&str, Change); 6] = [
+        ("write", |file| file.write(5, &mut BytesSource::new(b"x")).map(drop)),
+        ("append", |file| file.append(&mut BytesSource::new(b"x")).map(drop)),
+        ("cut", |file| file.truncate(5)),
+        ("grow", |file| file.truncate(1 << 20)),
+        ("hole", |file| file.allocate(3, 0, 4096)),
+        ("shared mapping", |file| {
+            file.pages().unwrap().writable_page(0).map(drop)
+        }),
+    ];
+    for (name, change) in changes {
+        let (disk, _, file) = overlay();
+        let mapped = file.pages().unwrap();
+        disk.wait(|| change(&file)).unwrap();
+        assert!(!mapped.is_executable(), "{name}");
+    }
+}
+
+#[test]
+fn a_new_file_is_executable_only_where_that_is_allowed() {
+    for allowed in [false, true] {
+        let options = Options {
+            executes_written: allowed,
+            ..Options::default()
+        };
+        let (file_system, root) = Tmpfs::create(&options);
+        let file = root.create(b"new", &REGULAR).unwrap();
+        assert_eq!(is_executable(&file), allowed);
+        assert_eq!(is_executable(&file_system.memory_file(0o777, false).unwrap()), allowed);
+    }
+}
+
+#[test]
+fn a_file_that_is_held_opens_when_it_is_ready() {
+    let (_, root) = Tmpfs::create(&Options::default());
+    let file = root.create(b"held", &REGULAR).unwrap();
+    let ready = Completion::new();
+    file.as_any().downcast_ref::<Node>().unwrap().hold(&ready);
+    assert!(matches!(file.open(), Err(Error::Pending(_))));
+    file.status().unwrap();
+    ready.complete();
+    assert!(matches!(file.open(), Ok(None)));
 }
 
 #[test]

@@ -122,7 +122,8 @@ impl Context {
         let file_type = inode.file_type();
         if access.contains(Access::EXECUTE)
             && file_type == FileType::Regular
-            && place.mount.flags().contains(MountFlags::NO_EXECUTE)
+            && (place.mount.flags().contains(MountFlags::NO_EXECUTE)
+                || inode.pages().is_none_or(|pages| !pages.is_executable()))
         {
             return Err(Errno::ACCES.into());
         }

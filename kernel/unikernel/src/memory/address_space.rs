@@ -12,7 +12,7 @@ use hal::sync::SpinLock;
 
 use super::area::{Area, AreaFlags, AreaName, Backing, Protection};
 use super::layout::Layout;
-use hal::user::{PageTable, USER_END};
+use hal::user::{Access, PageTable, USER_END};
 
 /// Areas that an address space may have (`vm.max_map_count`).
 pub(super) const MAX_AREAS: usize = 65530;
@@ -173,23 +173,24 @@ impl AddressSpace {
         if inner.areas.len() + 2 > MAX_AREAS {
             return Err(Errno::NOMEM);
         }
+        let mut has_file = false;
         for (_, area) in inner.areas.range(..range.end).rev() {
             if area.end <= range.start {
                 break;
             }
-            // A shared mapping of a file that cannot be written stays so.
-            let read_only = area
-                .backing
-                .as_ref()
-                .is_some_and(|backing| !backing.pages.is_writable());
-            if protection.contains(Protection::WRITE) && area.flags.contains(AreaFlags::SHARED) && read_only {
+            let Some(backing) = &area.backing else { continue };
+            has_file = true;
+            // A shared mapping of a file that cannot be written stays so, and no file that must not be executed becomes code.
+            let read_only = area.flags.contains(AreaFlags::SHARED) && !backing.pages.is_writable();
+            let data_only = || !backing.pages.is_executable();
+            if protection.contains(Protection::WRITE) && read_only
+                || protection.contains(Protection::EXECUTE) && data_only()
+            {
                 return Err(Errno::ACCES);
             }
         }
         inner.update(range.clone(), |area| area.protection = protection);
-        // Write access comes back page by page on the next fault, which knows whether the page is still shared.
-        self.table
-            .protect_range(range, protection.access() - hal::user::Access::WRITE);
+        self.table.protect_range(range, present_access(protection, has_file));
         Ok(())
     }
 
@@ -206,7 +207,7 @@ impl AddressSpace {
 
     /// Drops the pages of a range: private memory reads as zero, or as the file, again (`MADV_DONTNEED`).
     pub fn discard(&self, start: usize, length: usize) -> Result<(), Errno> {
-        let range = checked_range(start, length).ok_or(Errno::INVAL)?;
+        let range = checked_range(start, length).ok_or(Errno::NOMEM)?;
         let inner = self.inner.lock();
         self.drop_pages(range.clone());
         if inner.covers(&range) {
@@ -278,7 +279,7 @@ impl AddressSpace {
         let new_length = page_align_up(new_length)
             .filter(|&length| length > 0)
             .ok_or(Errno::INVAL)?;
-        let range = checked_range(old, old_length.max(PAGE_SIZE)).ok_or(Errno::INVAL)?;
+        let range = checked_range(old, old_length.max(PAGE_SIZE)).ok_or(Errno::FAULT)?;
         let mut inner = self.inner.lock();
         let (&area_start, area) = inner.areas.range(..=old).next_back().ok_or(Errno::FAULT)?;
         if area.end < range.end {
@@ -325,7 +326,7 @@ impl AddressSpace {
             None => inner.find(0, new_length, &self.layout).ok_or(Errno::NOMEM)?,
         };
         moved.end = new + new_length;
-        let protection = moved.protection;
+        let (protection, has_file) = (moved.protection, moved.backing.is_some());
         inner.insert(new, moved);
         let mut pages = Vec::new();
         let end = old + old_length.min(new_length);
@@ -333,8 +334,7 @@ impl AddressSpace {
             .unmap_range(old..end, |address, frame, _| pages.push((address, frame)));
         self.resident.fetch_sub(pages.len(), Ordering::Relaxed);
         for (address, frame) in pages {
-            // As after `protect`: write access comes back with a fault.
-            let access = protection.access() - hal::user::Access::WRITE;
+            let access = present_access(protection, has_file);
             if self.table.map(new + (address - old), frame, access).is_ok() {
                 self.resident.fetch_add(1, Ordering::Relaxed);
             }
@@ -389,6 +389,16 @@ impl AddressSpace {
         self.table.unmap_range(range, |_, _, _| count += 1);
         self.resident.fetch_sub(count, Ordering::Relaxed);
     }
+}
+
+/// What may be done at once with pages that are present when their protection changes. The rest comes back page by page with a fault, which
+/// knows whether a page is still shared, and whether a file may still be executed.
+fn present_access(protection: Protection, has_file: bool) -> Access {
+    let mut access = protection.access() - Access::WRITE;
+    if has_file {
+        access -= Access::EXECUTE;
+    }
+    access
 }
 
 fn checked_end(start: usize, length: usize) -> Option<usize> {

@@ -21,8 +21,17 @@ pub enum Attempt {
     Read,
     /// Wrote data.
     Write,
+    /// Wrote data to the page that the instruction itself lies in.
+    WriteOwnCode,
     /// Fetched an instruction.
     Execute,
+}
+
+impl Attempt {
+    /// Whether it was a write.
+    pub fn writes(self) -> bool {
+        matches!(self, Self::Write | Self::WriteOwnCode)
+    }
 }
 
 /// Why a page cannot be had now.
@@ -57,7 +66,7 @@ impl AddressSpace {
         let area = inner.areas.get(&start).ok_or(FaultError::Unmapped)?;
         let needed = match attempt {
             Attempt::Read => Protection::READ,
-            Attempt::Write => Protection::WRITE,
+            Attempt::Write | Attempt::WriteOwnCode => Protection::WRITE,
             Attempt::Execute => Protection::EXECUTE,
         };
         // What can be written or run can be read on x86-64.
@@ -68,14 +77,14 @@ impl AddressSpace {
         if !allowed {
             return Err(FaultError::Denied);
         }
-        let writes = attempt == Attempt::Write;
         if area.flags.contains(AreaFlags::SHARED) {
-            return self.fault_shared(start, area, page, writes);
+            return self.fault_shared(start, area, page, attempt);
         }
-        self.fault_private(start, area, page, writes)
+        self.fault_private(start, area, page, attempt)
     }
 
-    fn fault_shared(&self, start: usize, area: &Area, page: usize, writes: bool) -> Result<(), FaultError> {
+    fn fault_shared(&self, start: usize, area: &Area, page: usize, attempt: Attempt) -> Result<(), FaultError> {
+        let writes = attempt.writes();
         let Some(backing) = &area.backing else {
             return Err(FaultError::NoData);
         };
@@ -86,18 +95,25 @@ impl AddressSpace {
             backing.pages.page(index)
         };
         let frame = frame.map_err(fault_error)?;
-        let mut access = area.protection.access();
+        let mut access = access_for(area, attempt)?;
         access.set(Access::WRITE, writes);
         self.put(page, frame, access)
     }
 
-    fn fault_private(&self, start: usize, area: &Area, page: usize, writes: bool) -> Result<(), FaultError> {
-        let access = area.protection.access();
+    fn fault_private(&self, start: usize, area: &Area, page: usize, attempt: Attempt) -> Result<(), FaultError> {
+        let writes = attempt.writes();
         let present = self.table.lookup(page);
         if let Some(mapping) = &present {
+            let access = access_for(area, attempt)?;
             if !writes {
                 // Another thread was faster, or the protection was widened.
-                self.table.protect(page, mapping.access | (access - Access::WRITE));
+                let mut wanted = mapping.access | (access - Access::WRITE);
+                if attempt == Attempt::Execute {
+                    wanted -= Access::WRITE;
+                } else if mapping.access.contains(Access::WRITE) {
+                    wanted -= Access::EXECUTE;
+                }
+                self.table.protect(page, wanted);
                 return Ok(());
             }
             // One share is the page table's, one is `mapping`: nobody else sees the page.
@@ -111,6 +127,7 @@ impl AddressSpace {
             (None, Some(backing)) => Some(backing.pages.page(area.page_index(start, page)).map_err(fault_error)?),
             (None, None) => None,
         };
+        let access = access_for(area, attempt)?;
         match original {
             Some(original) if writes => {
                 let copy = Frame::allocate().ok_or(FaultError::OutOfMemory)?;
@@ -136,13 +153,14 @@ impl AddressSpace {
         let window = FAULT_AROUND * PAGE_SIZE;
         let first = (page & !(window - 1)).max(start);
         let last = ((page & !(window - 1)) + window).min(area.end);
-        let access = area.protection.access() - Access::WRITE;
         for address in (first..last).step_by(PAGE_SIZE) {
             if address == page || self.table.lookup(address).is_some() {
                 continue;
             }
-            if let Some(frame) = backing.pages.cached_page(area.page_index(start, address)) {
-                let _ = self.put(address, frame, access);
+            if let Some(frame) = backing.pages.cached_page(area.page_index(start, address))
+                && let Ok(access) = access_for(area, Attempt::Read)
+            {
+                let _ = self.put(address, frame, access - Access::WRITE);
             }
         }
     }
@@ -179,6 +197,38 @@ impl AddressSpace {
             }
         }
     }
+}
+
+/// What may be done with a page of an area when it comes in for an attempt; to be asked after the page was had from its file.
+///
+/// No page is writable and executable at a time, though its area may be: a page of such an area is one or the other, as it was used last, and
+/// changes with the next fault. Just-in-time compilers that ask for both find both, and what was written is never executed by chance.
+fn access_for(area: &Area, attempt: Attempt) -> Result<Access, FaultError> {
+    let mut access = area.protection.access();
+    if access.contains(Access::WRITE | Access::EXECUTE) {
+        access -= match attempt {
+            Attempt::Write => Access::EXECUTE,
+            // Code that writes beside itself would never get on with one of the two.
+            Attempt::WriteOwnCode => Access::empty(),
+            Attempt::Read | Attempt::Execute => Access::WRITE,
+        };
+        if attempt == Attempt::WriteOwnCode {
+            access |= Access::WRITE_AND_EXECUTE;
+        }
+    }
+    if access.contains(Access::EXECUTE)
+        && area
+            .backing
+            .as_ref()
+            .is_some_and(|backing| !backing.pages.is_executable())
+    {
+        // The file was written since it was mapped.
+        if attempt == Attempt::Execute {
+            return Err(FaultError::Denied);
+        }
+        access -= Access::EXECUTE;
+    }
+    Ok(access)
 }
 
 fn fault_error(error: file::Error) -> FaultError {

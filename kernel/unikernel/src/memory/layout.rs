@@ -1,10 +1,12 @@
-//! Address space layout randomisation, with Linux's entropy on x86-64: 28 bits for mappings, 22 for the stack, 13 for the heap.
+//! Address space layout randomisation, in pages: 28 bits for mappings and programs as on Linux, 24 for the stack (Linux: 22), 13 for the heap.
 
 use hal::mem::PAGE_SIZE;
 
 use hal::random;
 use hal::user::USER_END;
 
+/// What the top of the stack varies by, in bits of pages.
+const STACK_BITS: u32 = 24;
 /// Bytes kept free between the highest mapping and the top of the stack: the stack's limit and its random offset fit in.
 const STACK_ROOM: usize = 128 << 20;
 /// Where position-independent programs go at the least.
@@ -27,9 +29,9 @@ impl Layout {
     /// Random places.
     pub fn random() -> Self {
         let pages = |bits: u32| (random::number() as usize & ((1 << bits) - 1)) * PAGE_SIZE;
-        let stack_top = USER_END - pages(22) - PAGE_SIZE;
+        let stack_top = USER_END - pages(STACK_BITS) - PAGE_SIZE;
         Self {
-            mmap_base: USER_END - (16 << 30) - STACK_ROOM - pages(28),
+            mmap_base: USER_END - (PAGE_SIZE << STACK_BITS) - STACK_ROOM - pages(28),
             stack_top,
             program_base: PROGRAM_BASE + pages(28),
             break_gap: pages(13),

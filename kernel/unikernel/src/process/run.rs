@@ -11,6 +11,7 @@ use super::{ExitStatus, Thread};
 use crate::memory::{Attempt, FaultError};
 use crate::signal::{self, Info, Signal};
 use crate::syscall::{self, Call, Error, Outcome, Restart};
+use hal::mem::PAGE_SIZE;
 use hal::user::{Trap, UserContext};
 
 /// A call that a signal interrupted.
@@ -86,6 +87,7 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
                 ..
             } => {
                 let attempt = match () {
+                    () if write && touches(context.instruction_pointer(), address) => Attempt::WriteOwnCode,
                     () if write => Attempt::Write,
                     () if execute => Attempt::Execute,
                     () => Attempt::Read,
@@ -95,7 +97,13 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
             Trap::Exception { vector, error } => {
                 let (signal, code) = signal::of_exception(vector);
                 thread.note_fault(vector, error, 0);
-                thread.force(signal, Info::fault(signal, code, context.instruction_pointer()));
+                // What the CPU refuses in general has no address.
+                let address = if code == Info::KERNEL {
+                    0
+                } else {
+                    context.instruction_pointer()
+                };
+                thread.force(signal, Info::fault(signal, code, address));
             }
             Trap::Interrupt => {
                 crate::scheduler::serve_devices();
@@ -105,6 +113,13 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
             }
         }
     }
+}
+
+/// Whether an instruction at `code` may lie in the page of `address`.
+fn touches(code: usize, address: usize) -> bool {
+    const LONGEST: usize = 15;
+    let page = address & !(PAGE_SIZE - 1);
+    code < page + PAGE_SIZE && code + LONGEST > page
 }
 
 async fn system_call(thread: &Arc<Thread>, context: &mut UserContext) -> Option<InterruptedCall> {
@@ -157,7 +172,7 @@ async fn page_fault(thread: &Arc<Thread>, context: &mut UserContext, address: us
         FaultError::Unmapped | FaultError::Pending(_) => (Signal::SEGV, MAPPING_ERROR),
     };
     const PAGE_FAULT: u8 = 14;
-    thread.note_fault(PAGE_FAULT, usize::from(attempt == Attempt::Write) << 1 | 4, address);
+    thread.note_fault(PAGE_FAULT, usize::from(attempt.writes()) << 1 | 4, address);
     thread.force(signal, Info::fault(signal, code, address));
 }
 

@@ -6,8 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::Errno;
-use file::FileType;
-use fs::vfs::{Access, Context, Lookup, MountFlags, Place};
+use fs::vfs::{Context, Lookup, Place};
 
 use super::elf::Malformed;
 use super::{Executable, LoadError, Start, build_stack, load, map_vdso, read_exact};
@@ -104,13 +103,10 @@ async fn finish<T>(mut operation: impl FnMut() -> file::Result<T>) -> Result<T, 
 
 /// Finds a file that may be executed.
 async fn find(context: &Context, path: &[u8]) -> Result<(Executable, Place), Errno> {
-    let place = finish(|| context.resolve(path, Lookup::FOLLOW)).await?;
+    let place = finish(|| context.resolve(path, Lookup::FOLLOW | Lookup::EMPTY)).await?;
+    finish(|| context.check_execute(&place)).await?;
     let inode = place.inode()?.clone();
     let status = finish(|| inode.status()).await?;
-    if status.file_type != FileType::Regular || place.mount.flags().contains(MountFlags::NO_EXECUTE) {
-        return Err(Errno::ACCES);
-    }
-    context.credentials.check(&status, Access::EXECUTE)?;
     let pages = inode.pages().ok_or(Errno::ACCES)?;
     let name = Arc::new(AreaName {
         path: place.path(&context.root),
@@ -144,7 +140,7 @@ async fn script_line(executable: &Executable) -> Result<Option<(Vec<u8>, Option<
     )))
 }
 
-/// Loads the program at `path`.
+/// Loads the program at `path`; an empty one means what the context begins at.
 pub async fn prepare(
     context: &Context,
     credentials: &Credentials,
@@ -153,7 +149,11 @@ pub async fn prepare(
     environment: Vec<Vec<u8>>,
 ) -> Result<Prepared, ExecuteError> {
     let (mut executable, _) = find(context, path).await.map_err(ExecuteError::File)?;
-    let mut run_path = path.to_vec();
+    let mut run_path = if path.is_empty() {
+        executable.name.path.clone()
+    } else {
+        path.to_vec()
+    };
     for depth in 0.. {
         let Some((interpreter, argument)) = script_line(&executable).await.map_err(ExecuteError::File)? else {
             break;

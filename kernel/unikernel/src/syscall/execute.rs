@@ -21,6 +21,9 @@ pub(super) async fn execve(thread: &Arc<Thread>, call: &Call) -> Result {
         .memory
         .read_string(call.word(0), PATH_MAX, Errno::NAMETOOLONG)
         .await?;
+    if path.is_empty() {
+        return Err(Errno::NOENT.into());
+    }
     execute(thread, thread.process.context(None), path, call.word(1), call.word(2)).await
 }
 
@@ -43,16 +46,10 @@ pub(super) async fn execveat(thread: &Arc<Thread>, call: &Call) -> Result {
                 .clone(),
         );
     }
-    let mut context = thread.process.context(base);
-    let mut path = path;
-    if path.is_empty() {
-        if flags & linux::AT_EMPTY_PATH == 0 {
-            return Err(Errno::NOENT.into());
-        }
-        path = context.base.path(&context.root);
-        context = thread.process.context(None);
+    if path.is_empty() && flags & linux::AT_EMPTY_PATH == 0 {
+        return Err(Errno::NOENT.into());
     }
-    execute(thread, context, path, call.word(2), call.word(3)).await
+    execute(thread, thread.process.context(base), path, call.word(2), call.word(3)).await
 }
 
 /// Reads a vector of strings that ends with a null pointer.

@@ -36,6 +36,9 @@ pub(super) fn open(
         path = inode.place().path(&thread.process.paths.places().root);
     }
     let mut pages = open.file().pages().ok_or(Errno::NODEV)?;
+    if protection.contains(Protection::EXECUTE) && !pages.is_executable() {
+        return Err(Errno::PERM.into());
+    }
     if shared && !flags.writes() {
         pages = Arc::new(ReadOnly(pages));
     }
@@ -59,6 +62,10 @@ impl Pages for ReadOnly {
 
     fn cached_page(&self, index: u64) -> Option<Frame> {
         self.0.cached_page(index)
+    }
+
+    fn is_executable(&self) -> bool {
+        self.0.is_executable()
     }
 
     fn size(&self) -> u64 {

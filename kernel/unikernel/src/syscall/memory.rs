@@ -12,20 +12,8 @@ use hal::mem::PAGE_SIZE;
 fn protection(bits: usize) -> Result<Protection> {
     // PROT_GROWSDOWN and PROT_GROWSUP change nothing for a range that is given in full.
     let known = bits & !(linux::PROT_GROWSDOWN | linux::PROT_GROWSUP | linux::PROT_SEM) as usize;
-    let protection = u8::try_from(known)
-        .ok()
-        .and_then(Protection::from_bits)
-        .ok_or(Errno::INVAL)?;
-    check_write_xor_execute(protection)?;
-    Ok(protection)
-}
-
-/// Memory is never writable and executable at a time; programs that make code switch between the two.
-fn check_write_xor_execute(protection: Protection) -> Result<()> {
-    if protection.contains(Protection::WRITE | Protection::EXECUTE) {
-        return Err(Errno::ACCES.into());
-    }
-    Ok(())
+    let protection = u8::try_from(known).ok().and_then(Protection::from_bits);
+    Ok(protection.ok_or(Errno::INVAL)?)
 }
 
 pub(super) async fn mmap(thread: &Thread, call: &Call) -> Result {
@@ -60,6 +48,12 @@ pub(super) async fn mmap(thread: &Thread, call: &Call) -> Result {
         .set(AreaFlags::GROWS_DOWN, flags & linux::MAP_GROWSDOWN != 0);
     request.flags.set(AreaFlags::LOCKED, flags & linux::MAP_LOCKED != 0);
     if flags & linux::MAP_ANONYMOUS == 0 {
+        if offset
+            .checked_add(length)
+            .is_none_or(|end| isize::try_from(end).is_err())
+        {
+            return Err(Errno::OVERFLOW.into());
+        }
         let (backing, name) = super::mapped_file::open(thread, call.int(4), protection, shared, offset as u64)?;
         request.backing = Some(backing);
         request.name = Some(name);

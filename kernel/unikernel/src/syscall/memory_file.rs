@@ -20,6 +20,7 @@ static FILES: SpinLock<Option<Arc<Tmpfs>>> = SpinLock::new(None);
 fn files() -> Arc<Tmpfs> {
     let options = Options {
         size: Some(u64::MAX),
+        executes_written: crate::system::allows_exec_written(),
         ..Options::default()
     };
     FILES.lock().get_or_insert_with(|| Tmpfs::create(&options).0).clone()

@@ -127,8 +127,8 @@ system_calls! {
     __NR_mlock2: Accepted, "nothing is ever swapped out" => memory::check_mapped(thread, call);
     __NR_mlock: Accepted, "nothing is ever swapped out" => memory::check_mapped(thread, call);
     __NR_mlockall: Accepted, "nothing is ever swapped out" => Ok(0);
-    __NR_mmap: Partial, "`PROT_WRITE` and `PROT_EXEC` not together; no huge pages" => memory::mmap(thread, call).await;
-    __NR_mprotect: Partial, "`PROT_WRITE` and `PROT_EXEC` not together" => memory::mprotect(thread, call);
+    __NR_mmap: Partial, "no huge pages" => memory::mmap(thread, call).await;
+    __NR_mprotect: Full, "" => memory::mprotect(thread, call);
     __NR_mremap: Full, "" => memory::mremap(thread, call);
     __NR_msync: Full, "" => memory::msync(thread, call);
     __NR_munlock: Accepted, "nothing is ever swapped out" => memory::check_mapped(thread, call);
