@@ -62,6 +62,8 @@ const USER_FLAGS: usize = 0x24_0dd5;
 /// Interrupts on, and the bit that is always set.
 const FIXED_FLAGS: usize = 0x202;
 const GENERAL_PROTECTION: u8 = 13;
+/// The first of the canonical addresses that are the kernel's.
+const KERNEL_START: usize = 0xffff_8000_0000_0000;
 
 /// The registers of a user thread that is not running.
 pub struct UserContext {
@@ -101,6 +103,14 @@ impl UserContext {
     pub fn run(&mut self, table: &PageTable) -> Trap {
         table.activate();
         self.state.load();
+        if self.registers.rip >= KERNEL_START {
+            return Trap::PageFault {
+                address: self.registers.rip,
+                write: false,
+                execute: true,
+                present: false,
+            };
+        }
         if self.registers.rip >= USER_END {
             // The CPU would fault on the way out, in the kernel.
             return Trap::Exception {

@@ -3,7 +3,7 @@
 use abi::Errno;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use super::{Call, Result};
+use super::{Call, Error, Result};
 use crate::process::{Credentials, Thread};
 
 /// "Leave it as it is".
@@ -224,7 +224,7 @@ pub(super) async fn capget(thread: &Thread, call: &Call) -> Result {
     let words = match capability_words(thread, call.word(0)).await {
         Ok((words, _)) => words,
         // A question for the version alone.
-        Err(_) if call.word(1) == 0 => return Ok(0),
+        Err(Error::Errno(Errno::INVAL)) if call.word(1) == 0 => return Ok(0),
         Err(error) => return Err(error),
     };
     // All that exist, for root: there is no other owner to protect from.

@@ -11,6 +11,7 @@ use super::{Call, Error, Result, Waiting, retry};
 use crate::memory::{Segment, UserBuffers};
 use crate::process::Thread;
 use crate::signal::{Info, Signal};
+use hal::user::USER_END;
 
 /// The most bytes that one call transfers, as on Linux.
 pub(super) const MAX_TRANSFER: usize = 0x7fff_f000;
@@ -62,6 +63,7 @@ async fn read_segments(
     waiting: Waiting,
 ) -> Result {
     let total: usize = segments.iter().map(|segment| segment.length).sum();
+    check_end(place, total)?;
     let mut done = 0;
     loop {
         let result = retry(thread, &**file.file(), waiting, || {
@@ -95,6 +97,7 @@ async fn write_segments(
     waiting: Waiting,
 ) -> Result {
     let total: usize = segments.iter().map(|segment| segment.length).sum();
+    check_end(place, total)?;
     let mut done = 0;
     loop {
         let result = retry(thread, &**file.file(), waiting, || {
@@ -133,11 +136,20 @@ pub(super) fn raise_broken_pipe(thread: &Thread) {
     thread.send(Signal::PIPE, info);
 }
 
-fn one(address: usize, length: usize) -> [Segment; 1] {
-    [Segment {
+/// `EFAULT` for a buffer that leaves user memory, before anything of it is transferred.
+fn check_user(address: usize, length: usize) -> core::result::Result<(), Errno> {
+    match address.checked_add(length) {
+        Some(end) if end <= USER_END => Ok(()),
+        _ => Err(Errno::FAULT),
+    }
+}
+
+fn one(address: usize, length: usize) -> core::result::Result<[Segment; 1], Errno> {
+    check_user(address, length)?;
+    Ok([Segment {
         address,
         length: length.min(MAX_TRANSFER),
-    }]
+    }])
 }
 
 /// Reads the `struct iovec` of a call and cuts them off at what one call transfers.
@@ -157,6 +169,7 @@ pub(super) async fn read_vectors(
             if isize::try_from(vector.length).is_err() {
                 return Err(Errno::INVAL);
             }
+            check_user(vector.base, vector.length)?;
             let length = vector.length.min(left);
             left -= length;
             Ok(Segment {
@@ -174,14 +187,14 @@ fn descriptor(thread: &Thread, call: &Call) -> core::result::Result<Arc<OpenFile
 /// `read(fd, buffer, count)`
 pub(super) async fn read(thread: &Thread, call: &Call) -> Result {
     let file = descriptor(thread, call)?;
-    let mut segments = one(call.word(1), call.word(2));
+    let mut segments = one(call.word(1), call.word(2))?;
     read_segments(thread, &file, &mut segments, Place::Position, waiting(&file, false)).await
 }
 
 /// `write(fd, buffer, count)`
 pub(super) async fn write(thread: &Thread, call: &Call) -> Result {
     let file = descriptor(thread, call)?;
-    let mut segments = one(call.word(1), call.word(2));
+    let mut segments = one(call.word(1), call.word(2))?;
     write_segments(thread, &file, &mut segments, Place::Position, waiting(&file, true)).await
 }
 
@@ -204,11 +217,19 @@ fn offset(call: &Call) -> core::result::Result<u64, Errno> {
     u64::try_from(call.long(3)).map_err(|_| Errno::INVAL)
 }
 
+/// `EINVAL` for a transfer that leaves what offsets can say.
+fn check_end(place: Place, total: usize) -> core::result::Result<(), Errno> {
+    match place {
+        Place::Offset(offset) if offset + total as u64 > i64::MAX as u64 => Err(Errno::INVAL),
+        _ => Ok(()),
+    }
+}
+
 /// `pread64(fd, buffer, count, offset)`
 pub(super) async fn pread(thread: &Thread, call: &Call) -> Result {
     let place = Place::Offset(offset(call)?);
     let file = descriptor(thread, call)?;
-    let mut segments = one(call.word(1), call.word(2));
+    let mut segments = one(call.word(1), call.word(2))?;
     read_segments(thread, &file, &mut segments, place, waiting(&file, false)).await
 }
 
@@ -216,7 +237,7 @@ pub(super) async fn pread(thread: &Thread, call: &Call) -> Result {
 pub(super) async fn pwrite(thread: &Thread, call: &Call) -> Result {
     let place = Place::Offset(offset(call)?);
     let file = descriptor(thread, call)?;
-    let mut segments = one(call.word(1), call.word(2));
+    let mut segments = one(call.word(1), call.word(2))?;
     write_segments(thread, &file, &mut segments, place, waiting(&file, true)).await
 }
 
