@@ -24,8 +24,8 @@ pub struct Network {
 static NETWORK: SpinLock<Option<Arc<Network>>> = SpinLock::new(None);
 /// What the network says of name servers.
 static RESOLVER: SpinLock<Resolver> = SpinLock::new(Resolver::EMPTY);
-/// Notified when the network has an address.
-static CONFIGURED: WaitQueue = WaitQueue::new();
+/// Notified when the network has an address, the first or another.
+pub(crate) static CONFIGURED: WaitQueue = WaitQueue::new();
 /// Until when calls wait for an address; 0 when there is no network card.
 static WAIT_UNTIL: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
 
@@ -99,10 +99,30 @@ impl Network {
     }
 }
 
+/// `/etc/hosts`: the host's own name leads to the address that others reach it by, and to itself while there is none.
+pub fn hosts_file() -> String {
+    let own = get().stack.own_ipv4();
+    hosts(&String::from_utf8_lossy(&crate::system::host_name()), own)
+}
+
+fn hosts(name: &str, own: Option<Ipv4Addr>) -> String {
+    use core::fmt::Write;
+    // `localhost` is IPv4's alone, so that who listens on it and who connects to it mean the same.
+    let mut text = String::from("127.0.0.1\tlocalhost\n::1\tip6-localhost ip6-loopback\n");
+    if name != "localhost" {
+        let own = own.unwrap_or(Ipv4Addr::new(127, 0, 1, 1));
+        let _ = writeln!(text, "{own}\t{name}");
+    }
+    text
+}
+
 /// `/etc/resolv.conf` as the network wants it.
 pub fn resolver_file() -> String {
+    resolver_text(&RESOLVER.lock())
+}
+
+fn resolver_text(resolver: &Resolver) -> String {
     use core::fmt::Write;
-    let resolver = RESOLVER.lock();
     let mut text = String::new();
     if let Some(domain) = &resolver.domain {
         let _ = writeln!(text, "search {domain}");
@@ -161,4 +181,30 @@ impl Environment for Kernel {
 
 fn tell(line: &str) {
     hal::console::status::write_line(line);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_leads_to_its_address() {
+        let own = Some(Ipv4Addr::new(10, 0, 2, 15));
+        assert!(hosts("web", own).ends_with("\n10.0.2.15\tweb\n"));
+        assert!(hosts("web", None).ends_with("\n127.0.1.1\tweb\n"));
+        assert_eq!(hosts("localhost", own).matches("localhost").count(), 2);
+    }
+
+    #[test]
+    fn name_servers_come_in_their_order() {
+        let resolver = Resolver {
+            servers: [[10, 0, 2, 3], [1, 1, 1, 1]].map(Ipv4Addr::from).to_vec(),
+            domain: Some("example.org".into()),
+        };
+        assert_eq!(
+            resolver_text(&resolver),
+            "search example.org\nnameserver 10.0.2.3\nnameserver 1.1.1.1\n"
+        );
+        assert_eq!(resolver_text(&Resolver::EMPTY), "");
+    }
 }

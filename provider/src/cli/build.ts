@@ -3,6 +3,7 @@ import { constants, createReadStream } from "node:fs";
 import { copyFile, rename, rm, stat } from "node:fs/promises";
 import { DISK_FORMATS, type FileFormat, VisibleError, writeBootDisk } from "../image/index.js";
 import { formatSize } from "./format.js";
+import { imageOptions, imageSettings } from "./image-options.js";
 import { interruptible } from "./interrupt.js";
 import { environment, loadImage } from "./load.js";
 import type { Command } from "./main.js";
@@ -15,6 +16,7 @@ export const build: Command = {
     format: { type: "string", short: "f" },
     env: { type: "string", short: "e", multiple: true },
     runtime: { type: "string" },
+    ...imageOptions,
   },
   failure: 1,
 
@@ -23,7 +25,9 @@ export const build: Command = {
     if (output === undefined) throw new UsageError("Where is the disk to go? Name a file with -o.");
     const format = formatOf(invocation.values["format"] as string | undefined, output);
     return interruptible(async (signal) => {
-      const { built } = await loadImage(invocation, signal, { env: environment(invocation.values["env"]) });
+      const { values } = invocation;
+      const spec = { env: environment(values["env"]), ...imageSettings(values) };
+      const { built } = await loadImage(invocation, signal, spec);
       if (built === undefined) throw new VisibleError(`"${invocation.source}" is a disk already.`);
       // In one step: nobody finds half a disk.
       const draft = `${output}.${process.pid}`;

@@ -4,6 +4,27 @@ import { Transform, type TransformCallback } from "node:stream";
 const KERNEL_PREFIX = Buffer.from("unikernel: ");
 const NEWLINE = 0x0a;
 
+/** Ends the guest's standard input: what ^D sends. */
+const END_OF_TRANSMISSION = 0x04;
+/** Before a byte that stands for itself and not for what it would mean otherwise. */
+const DATA_LINK_ESCAPE = 0x10;
+
+/** Makes standard input ready for the guest's serial port, which has no end of its own. */
+export class ConsoleInput extends Transform {
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    const escaped: number[] = [];
+    for (const byte of chunk) {
+      if (byte === END_OF_TRANSMISSION || byte === DATA_LINK_ESCAPE) escaped.push(DATA_LINK_ESCAPE);
+      escaped.push(byte);
+    }
+    done(null, Buffer.from(escaped));
+  }
+
+  override _flush(done: TransformCallback): void {
+    done(null, Buffer.from([END_OF_TRANSMISSION]));
+  }
+}
+
 /** Parts the console into the application's lines, which pass through, and the kernel's, which go elsewhere. */
 export class ConsoleSplitter extends Transform {
   /** The start of a line that may yet turn out to be the kernel's. */

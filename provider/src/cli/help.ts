@@ -18,6 +18,13 @@ SOURCE is told apart by what it is:
 To keep an application running, describe it in a Pulumi program: see the README.
 `;
 
+/** Options that become part of the image. */
+const IMAGE_OPTIONS = `      --read-only         let the application write to no file of the image's
+      --tmpfs PATH[:OPTION,…]
+                          mount a file system in memory: size=16m, mode=755, uid=, gid=, exec; may be repeated
+      --allow-exec-written
+                          let files be executed that were written at run time`;
+
 export const COMMANDS: Record<string, string> = {
   run: `Builds SOURCE, and runs it in the foreground with the console on this terminal.
 
@@ -31,13 +38,16 @@ Usage: unikernel run SOURCE [options] [-- ARG…]
   -e, --env KEY=VALUE     set an environment variable; KEY alone takes its value from here; may be repeated
       --machine MACHINE   q35, pc or microvm (default: q35)
       --runtime SOURCE    where a TypeScript or JavaScript program gets its Node.js from
+  -i, --interactive       give the application this command's standard input; without it, it reads the end of a file
+${IMAGE_OPTIONS}
   -v, --verbose           tell how it is run
   -h, --help
 
 ARG… are arguments for the application. They replace the container's own; for a folder they are the whole command line.
 
-^C and SIGTERM ask the application to end, as \`kill\` does; a second one ends the machine at once. Lines of the kernel go
-to standard error, the application's to standard output.
+^C, SIGTERM and SIGHUP (a terminal that is closed) ask the application to end: it gets SIGTERM. A second one ends the
+machine at once. Lines of the kernel go to standard error, the application's to standard output. No stream is a terminal
+for the application; what is typed with -i is sent line by line, and ^D ends it.
 
 Exit status: the application's own (128 plus the number of the signal that ended it); 125 when it could not be built or
 started; 2 when the command line is wrong.
@@ -56,6 +66,7 @@ Usage: unikernel build SOURCE -o FILE [options] [-- ARG…]
                             erofs     the root file system alone, without a kernel
   -e, --env KEY=VALUE     an environment variable to build in; may be repeated
       --runtime SOURCE    where a TypeScript or JavaScript program gets its Node.js from
+${IMAGE_OPTIONS}
   -h, --help
 
 The same SOURCE gives the same bytes on any machine. \`unikernel run FILE\` runs a raw disk, and \`unikernel inspect FILE\`

@@ -33,7 +33,14 @@ export async function loadImage(
 ): Promise<Loaded> {
   const runtime = invocation.values["runtime"] as string | undefined;
   const recognized = await recognizeSource(invocation.source, invocation.rest, runtime);
-  if ("disk" in recognized) return openDisk(recognized.disk, invocation.rest);
+  if ("disk" in recognized) {
+    if (Object.keys(spec).some((name) => name !== "env")) {
+      throw new UsageError(
+        `"${invocation.source}" is a disk already: --read-only, --tmpfs and --allow-exec-written are for when it is built.`,
+      );
+    }
+    return openDisk(recognized.disk, invocation.rest);
+  }
   const progress = new ProgressLine();
   try {
     const { source, args } = recognized;

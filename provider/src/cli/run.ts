@@ -9,13 +9,16 @@ import {
   type Machine,
   type PortMapping,
 } from "../targets/local/index.js";
-import { ConsoleSplitter } from "./console.js";
+import { ConsoleInput, ConsoleSplitter } from "./console.js";
 import { formatCommand } from "./format.js";
+import { imageOptions, imageSettings } from "./image-options.js";
 import { interruptible } from "./interrupt.js";
 import { environment, loadImage, type Loaded } from "./load.js";
 import type { Command, Invocation } from "./main.js";
 import { UsageError } from "./usage-error.js";
 
+/** Tells the kernel that the console is the application's standard input. */
+const ATTACH_INPUT = "org.pulumi.unikernel.attach-input";
 const MACHINES: readonly Machine[] = ["q35", "pc", "microvm"];
 
 /** `unikernel run` */
@@ -27,7 +30,9 @@ export const run: Command = {
     env: { type: "string", short: "e", multiple: true },
     machine: { type: "string" },
     runtime: { type: "string" },
+    interactive: { type: "boolean", short: "i" },
     verbose: { type: "boolean", short: "v" },
+    ...imageOptions,
   },
   failure: 125,
 
@@ -44,7 +49,7 @@ export const run: Command = {
 
     let loaded: Loaded | undefined;
     const interrupted = await interruptible(async (signal) => {
-      loaded = await loadImage(invocation, signal);
+      loaded = await loadImage(invocation, signal, imageSettings(values));
       return 0;
     });
     if (loaded === undefined) return interrupted;
@@ -57,13 +62,17 @@ export const run: Command = {
 
     const output = new ConsoleSplitter(process.stderr);
     output.pipe(process.stdout);
-    const config = { process: { env, ...(command && { args: command }) } };
+    const interactive = values["interactive"] === true;
+    const config = {
+      process: { env, ...(command && { args: command }) },
+      ...(interactive && { annotations: { [ATTACH_INPUT]: "true" } }),
+    };
     const guest = await runForeground(
       { id: "run", image, config, ...hardware },
       {
         cacheDir: defaultCacheDir(),
         output,
-        input: process.stdin,
+        ...(interactive && { input: process.stdin.pipe(new ConsoleInput()) }),
         ...(verbose && {
           starting: ({ qemu, accelerator, command: line }) =>
             process.stderr.write(`QEMU ${qemu}, ${accelerator}: ${formatCommand(line)}\n`),
@@ -72,9 +81,11 @@ export const run: Command = {
       },
     );
     const { code, reason } = await passSignals(guest);
-    // A terminal or pipe that nobody types into would keep this process alive.
-    process.stdin.unpipe();
-    process.stdin.destroy();
+    if (interactive) {
+      // A terminal or pipe that nobody types into would keep this process alive.
+      process.stdin.unpipe();
+      process.stdin.destroy();
+    }
     output.end();
     await finished(output, { writable: false }).catch(() => undefined);
     if (verbose || code !== 0) process.stderr.write(`unikernel: ${reason}\n`);

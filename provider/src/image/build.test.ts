@@ -210,6 +210,47 @@ describe("an image", () => {
     });
   });
 
+  test("says what is mounted, what cannot be written and what may be executed", async () => {
+    const context = project();
+    const plain = await buildImage({ source: APP }, context);
+    const image = await buildImage(
+      {
+        source: APP,
+        readOnlyRoot: true,
+        allowExecWritten: true,
+        tmpfs: [{ path: "/run/" }, { path: "/var/cache", size: 1 << 20, mode: "750", uid: 33, gid: 0, exec: true }],
+      },
+      context,
+    );
+
+    expect(plain.config).not.toHaveProperty("mounts");
+    expect(plain.config.root).toEqual({ path: "rootfs" });
+    expect(image.config.root).toEqual({ path: "rootfs", readonly: true });
+    expect(image.config.annotations).toEqual({ "org.pulumi.unikernel.allow-exec-written": "true" });
+    expect(image.config.mounts).toEqual([
+      { destination: "/run", type: "tmpfs", source: "tmpfs", options: ["nosuid", "nodev", "noexec"] },
+      {
+        destination: "/var/cache",
+        type: "tmpfs",
+        source: "tmpfs",
+        options: ["nosuid", "nodev", "exec", "size=1048576", "mode=750", "uid=33", "gid=0"],
+      },
+    ]);
+    expect(image.digest).not.toBe(plain.digest);
+  });
+
+  test.each([
+    [{ path: "run" }, 'A tmpfs cannot be mounted at "run": write an absolute path'],
+    [{ path: "/a/../b" }, 'A tmpfs cannot be mounted at "/a/../b": write an absolute path'],
+    [{ path: "/" }, 'A tmpfs cannot be mounted at "/": what lies there is the kernel\'s own.'],
+    [{ path: "/proc/self" }, 'A tmpfs cannot be mounted at "/proc/self": what lies there is the kernel\'s own.'],
+    [{ path: "/run", mode: "rwx" }, '"rwx" is no mode for the tmpfs at "/run"'],
+    [{ path: "/run", size: 0.5 }, 'The size of the tmpfs at "/run" is 0.5'],
+    [{ path: "/run", uid: -1 }, 'The uid of the tmpfs at "/run" is -1'],
+  ])("refuses a mount that cannot be: %j", async (mount, sentence) => {
+    await expect(buildImage({ source: APP, tmpfs: [mount] }, project())).rejects.toThrow(sentence);
+  });
+
   test("says how much memory it needs at the least", async () => {
     const context = project();
     const { minimumMemory } = await buildImage({ source: APP }, context);

@@ -76,11 +76,10 @@ export async function openImage(
 
 async function buildBundle(spec: ImageSpec, source: ResolvedSource, context: SourceContext): Promise<Bundle> {
   const { cache } = context;
-  const { command, args, env, hostname, user, workingDir } = spec;
+  // All but the source, which has a key of its own, and without regard to the order of the environment.
+  const { source: _, env, ...settings } = spec;
   const sortedEnv = Object.entries(env ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
-  const key = sha256(
-    JSON.stringify([BUILDER_VERSION, source.key, { command, args, sortedEnv, hostname, user, workingDir }]),
-  );
+  const key = sha256(JSON.stringify([BUILDER_VERSION, source.key, sortedEnv, sorted(settings)]));
   const known = (await cache.findJson("results", key)) as Bundle | undefined;
   if (known && (await cache.find("disks", known.disk)) !== undefined) return known;
 
@@ -160,6 +159,13 @@ async function describe(digest: Digest, record: ImageRecord, cache: Cache): Prom
     kernel: cachedKernel(record.kernel, cache),
     minimumMemory: record.minimumMemory,
   };
+}
+
+/** The properties by name, so that their order does not count. */
+function sorted(settings: Omit<ImageSpec, "source" | "env">): [string, unknown][] {
+  return Object.entries(settings)
+    .filter(([, value]) => value !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 function sha256(data: string | Buffer): string {

@@ -2,9 +2,12 @@ import { VisibleError } from "./errors.js";
 import type { RuntimeConfig } from "./runtime-config.js";
 import type { RootFileSystem } from "./sources/source.js";
 import type { ImageSpec } from "./types.js";
+import { tmpfsMount } from "./tmpfs.js";
 import { lookUpUser } from "./user.js";
 
 const OCI_VERSION = "1.2.0";
+/** Tells the kernel that files which were written at run time may be executed. */
+const ALLOW_EXEC_WRITTEN = "org.pulumi.unikernel.allow-exec-written";
 /** What Docker gives a container whose image names no `PATH`. */
 export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -17,6 +20,10 @@ export function runtimeConfig(spec: ImageSpec, { tree, defaults }: RootFileSyste
   const { user, home } = lookUpUser(tree, spec.user ?? defaults.user);
   const cwd = spec.workingDir ?? (defaults.workingDir === "" ? "/" : defaults.workingDir);
   if (!cwd.startsWith("/")) throw new VisibleError(`The working directory "${cwd}" is not an absolute path.`);
+  const annotations = {
+    ...defaults.annotations,
+    ...(spec.allowExecWritten === undefined ? {} : { [ALLOW_EXEC_WRITTEN]: String(spec.allowExecWritten) }),
+  };
   return {
     ociVersion: OCI_VERSION,
     process: {
@@ -25,9 +32,10 @@ export function runtimeConfig(spec: ImageSpec, { tree, defaults }: RootFileSyste
       cwd,
       user,
     },
-    root: { path: "rootfs" },
+    root: { path: "rootfs", ...(spec.readOnlyRoot === true ? { readonly: true } : {}) },
     hostname: spec.hostname ?? "localhost",
-    ...(Object.keys(defaults.annotations).length > 0 ? { annotations: defaults.annotations } : {}),
+    ...(spec.tmpfs === undefined ? {} : { mounts: spec.tmpfs.map(tmpfsMount) }),
+    ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
   };
 }
 

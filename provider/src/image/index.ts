@@ -37,5 +37,6 @@ export type {
   Loader,
   Progress,
   Source,
+  TmpfsMount,
 } from "./types.js";
 export type { InstanceConfig, Mount, Process, ResourceLimit, Root, RuntimeConfig, User } from "./runtime-config.js";

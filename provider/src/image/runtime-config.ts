@@ -13,7 +13,11 @@ export interface RuntimeConfig {
   hostname?: string;
   /** File systems to mount over the root file system, in order. */
   mounts?: Mount[];
-  /** Facts about the image, by the names of the OCI image specification (`org.opencontainers.image.…`). */
+  /**
+   * Facts about the image, by the names of the OCI image specification (`org.opencontainers.image.…`), and what the kernel is told:
+   * `org.pulumi.unikernel.allow-exec-written` is `true` when files that are written at run time may be executed or mapped as code,
+   * `org.pulumi.unikernel.attach-input` when the console is the application's standard input, which is empty otherwise.
+   */
   annotations?: { [name: string]: string };
 }
 
@@ -83,7 +87,10 @@ export interface Mount {
   /** The only type there is, a file system in memory. */
   type: "tmpfs";
   source?: string;
-  /** For example `size=16m`, `mode=1777`. */
+  /**
+   * `size=16m` (or `50%` of the memory), `nr_inodes=`, `mode=1777`, `uid=`, `gid=`, `ro`, `exec`, `suid`, `dev` and their
+   * opposites. Default: `nosuid`, `nodev`, `noexec`, and half of the memory. The guest does not start with an option that it does not know.
+   */
   options?: string[];
 }
 

@@ -55,6 +55,28 @@ export interface ImageSpec {
   user?: string | undefined;
   /** The guest's host name. Default: `localhost`. */
   hostname?: string | undefined;
+  /** Whether the application cannot write to its root file system. Default: `false`. */
+  readOnlyRoot?: boolean | undefined;
+  /** File systems in memory over folders of the image, mounted in this order. Default: none. */
+  tmpfs?: TmpfsMount[] | undefined;
+  /** Whether files that are written at run time may be executed, or mapped as code. Default: `false`. */
+  allowExecWritten?: boolean | undefined;
+}
+
+/** A file system in memory, empty at each start. */
+export interface TmpfsMount {
+  /** Where: an absolute path. A folder that is missing is made. */
+  path: string;
+  /** The most bytes that its files may take. Default: half of the guest's memory. */
+  size?: number | undefined;
+  /** Permission bits of its top folder, in octal. Default: `"1777"`. */
+  mode?: string | undefined;
+  /** Owner of its top folder. Default: 0. */
+  uid?: number | undefined;
+  /** Group of its top folder. Default: 0. */
+  gid?: number | undefined;
+  /** Whether what is written there may be executed. Default: `false`. */
+  exec?: boolean | undefined;
 }
 
 /** How far a build has come. */

@@ -23,10 +23,48 @@ export interface ImageInputs {
   /** The guest's host name. Default: `localhost`. */
   hostname?: string;
   /**
+   * Whether the application cannot write to its root file system. What it is to write to can be given to it by `tmpfs`. Default:
+   * `false`: what is written lives in memory until the guest ends.
+   */
+  readOnlyRoot?: boolean;
+  /** File systems in memory over folders of the image, mounted in this order. Default: none. */
+  tmpfs?: TmpfsMount[];
+  /**
+   * Whether files that are written at run time may be executed, or mapped as code. Code that a program makes in its own memory, as
+   * just-in-time compilers do, needs no permission. Default: `false`.
+   */
+  allowExecWritten?: boolean;
+  /**
    * Whether `pulumi preview` builds the image. If not, a preview cannot tell whether it changes, and shows its outputs as unknown.
    * Default: `true`.
    */
   buildOnPreview?: boolean;
+}
+
+/** A file system in memory, empty at each start. */
+export interface TmpfsMount {
+  /** Where: an absolute path. A folder that is missing is made. */
+  path: string;
+  /** The most that its files may take: a text with a unit (`"64 MiB"`), or a number of bytes. Default: half of the guest's memory. */
+  size?: string | number;
+  /** Permission bits of its top folder, in octal. Default: `"1777"`. */
+  mode?: string;
+  /**
+   * Owner of its top folder. Default: 0.
+   * @minimum 0
+   * @maximum 4294967295
+   * @asType integer
+   */
+  uid?: number;
+  /**
+   * Group of its top folder. Default: 0.
+   * @minimum 0
+   * @maximum 4294967295
+   * @asType integer
+   */
+  gid?: number;
+  /** Whether what is written there may be executed. Default: `false`. */
+  exec?: boolean;
 }
 
 /** What a built image is. */

@@ -27,6 +27,13 @@ describe("a source that is wrong is told in one sentence", () => {
   });
 });
 
+test("a size of a tmpfs that is none is told with its place", async () => {
+  const news = { source: { directory: ".", command: ["/x"] }, tmpfs: [{ path: "/run", size: "lots" }] };
+  const { failures } = await check(news);
+
+  expect(failures[0]?.reason).toBe('"lots" is no size for the tmpfs at "/run": write "64 MiB", or a number of bytes.');
+});
+
 test("a build is put off while an input is unknown, and the line says which", async () => {
   const context = testContext();
   const news = { source: { container: UNKNOWN }, env: { A: UNKNOWN } };

@@ -1,7 +1,8 @@
 import * as path from "node:path";
 import { buildImage, openImage, VisibleError, type BuiltImage, type ImageSpec } from "../image/index.js";
-import type { ImageInputs, ImageOutputs } from "./image-properties.js";
+import type { ImageInputs, ImageOutputs, TmpfsMount } from "./image-properties.js";
 import type { CheckFailure, CheckResult, Context, ResourceDefinition } from "./resource.js";
+import { parseSize } from "./units.js";
 import { validateInputs } from "./validate.js";
 import { hasUnknown, UNKNOWN, unknownPlaces } from "./values.js";
 
@@ -91,13 +92,32 @@ async function ensureBuilt(inputs: CheckedImage, context: Context): Promise<Chec
 }
 
 async function build(inputs: ImageInputs, context: Context): Promise<BuiltImage> {
-  const { source, env, command, args, workingDir, user, hostname } = inputs;
-  const spec: ImageSpec = { source, env, command, args, workingDir, user, hostname };
+  const { source, env, command, args, workingDir, user, hostname, readOnlyRoot, allowExecWritten } = inputs;
+  const tmpfs = inputs.tmpfs?.map((mount) => ({ ...mount, size: sizeOf(mount) }));
+  const spec: ImageSpec = {
+    source,
+    env,
+    command,
+    args,
+    workingDir,
+    user,
+    hostname,
+    readOnlyRoot,
+    tmpfs,
+    allowExecWritten,
+  };
   return buildImage(spec, {
     baseDir: context.baseDir,
     signal: context.signal,
     progress: ({ message, bytes }) => context.status(bytes === undefined ? message : `${message} (${percent(bytes)})`),
   });
+}
+
+function sizeOf({ path: place, size }: TmpfsMount): number | undefined {
+  if (size === undefined) return undefined;
+  const bytes = parseSize(size);
+  if (bytes !== undefined) return bytes;
+  throw new VisibleError(`"${size}" is no size for the tmpfs at "${place}": write "64 MiB", or a number of bytes.`);
 }
 
 function percent({ done, total }: { done: number; total: number }): string {

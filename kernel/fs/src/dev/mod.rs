@@ -12,7 +12,7 @@ use crate::tmpfs::{Options, Tmpfs};
 use crate::vfs::{Device, Namespace};
 use memory::{Kind, MemoryDevice};
 
-/// `/dev/console`, and what `/dev/tty` and `/dev/tty0` also lead to.
+/// `/dev/console`.
 pub const CONSOLE: u64 = device_number(5, 1);
 const TTY: u64 = device_number(5, 0);
 const TTY_S0: u64 = device_number(4, 64);
@@ -49,11 +49,14 @@ pub fn create(namespace: &Namespace, console: &Device) -> Result<Arc<dyn Inode>>
     }
     for (name, number, permissions) in [
         ("console", CONSOLE, 0o600),
+        // The application has no controlling terminal: nothing is registered to be opened.
         ("tty", TTY, 0o666),
         ("ttyS0", TTY_S0, 0o660),
     ] {
         root.create(name.as_bytes(), &new(NewKind::CharacterDevice(number), permissions))?;
-        namespace.register_device(number, console.clone());
+        if number != TTY {
+            namespace.register_device(number, console.clone());
+        }
     }
     for (name, target) in [
         ("fd", "/proc/self/fd"),

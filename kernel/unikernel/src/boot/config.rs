@@ -211,6 +211,27 @@ impl Config {
         self
     }
 
+    /// Whether files that were written at run time may be executed, or mapped to be.
+    pub fn allows_exec_written(&self) -> Result<bool, String> {
+        self.switch("org.pulumi.unikernel.allow-exec-written")
+    }
+
+    /// Whether the application's standard input is the console's; if not, it is empty.
+    pub fn attaches_input(&self) -> Result<bool, String> {
+        self.switch("org.pulumi.unikernel.attach-input")
+    }
+
+    /// The value of an annotation that is `true` or `false`; off without it.
+    fn switch(&self, name: &str) -> Result<bool, String> {
+        match self.annotations.get(name).map(String::as_str) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(alloc::format!(
+                "the annotation {name} of the configuration is \"{other}\"; it can be \"true\" or \"false\""
+            )),
+        }
+    }
+
     /// The value of a variable of the application's environment.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.process
@@ -295,6 +316,18 @@ mod tests {
         ] {
             assert_eq!(decode_base64(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_switch_is_true_or_false() {
+        let with = |annotations: &str| {
+            let text = alloc::format!(r#"{{"annotations":{annotations}}}"#);
+            Config::parse(text.as_bytes()).unwrap().allows_exec_written()
+        };
+        assert_eq!(with("{}"), Ok(false));
+        assert_eq!(with(r#"{"org.pulumi.unikernel.allow-exec-written":"true"}"#), Ok(true));
+        let sentence = with(r#"{"org.pulumi.unikernel.allow-exec-written":"yes"}"#).unwrap_err();
+        assert!(sentence.contains("allow-exec-written") && sentence.contains("yes"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use file::BytesSource;
 use fs::vfs::{Context, Lookup, OpenRequest};
 
 use super::config::{FileConfig, Owner};
-use super::start::finish;
+use super::finish;
 use crate::system::say;
 
 /// Writes the files, as the user that `context` has. One that cannot be written costs a line on the console.
@@ -31,7 +31,8 @@ async fn write_file(file: &FileConfig, context: &Context, owner: Owner) -> Resul
     replace(context, path, &bytes, mode, owner).await.map_err(failed)
 }
 
-async fn make_parents(context: &Context, path: &[u8]) -> Result<(), Errno> {
+/// Makes the directories that lie above a path, as far as they are missing.
+pub(super) async fn make_parents(context: &Context, path: &[u8]) -> Result<(), Errno> {
     for (end, _) in path.iter().enumerate().skip(1).filter(|&(_, &byte)| byte == b'/') {
         match finish(|| context.make_directory(&path[..end], 0o755)).await {
             Ok(()) | Err(Errno::EXIST) => {}

@@ -7,13 +7,12 @@ use alloc::vec::Vec;
 use abi::{Errno, OpenFlags};
 use file::{BytesSink, OpenFile};
 use fs::Inode;
-use fs::tmpfs::{Options, Tmpfs};
-use fs::vfs::{Context, Lookup, Mount, MountFlags, Namespace};
+use fs::vfs::{Context, Lookup};
 
 use hal::boot::Boot;
 
 use super::devices::{Card, Devices};
-use super::{Config, Owner, files, instance, provided, root};
+use super::{Config, Owner, console, files, finish, instance, root};
 use crate::process::{Credentials, Paths, Process, Thread, next_tid, start_thread};
 use crate::program::{self, ExecuteError};
 use crate::signal::{Info, Signal, SignalSet};
@@ -23,18 +22,6 @@ use crate::system::{fail, say, set_host_name};
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The longest `config.json`.
 const MAX_CONFIG: u64 = 1 << 20;
-
-/// Waits for the disk as often as an operation asks for it.
-pub(super) async fn finish<T>(mut operation: impl FnMut() -> file::Result<T>) -> Result<T, Errno> {
-    loop {
-        match operation() {
-            Ok(value) => return Ok(value),
-            Err(file::Error::Pending(completion)) => completion.await,
-            Err(file::Error::Errno(errno)) => return Err(errno),
-            Err(file::Error::WouldBlock | file::Error::Fault(_)) => return Err(Errno::IO),
-        }
-    }
-}
 
 /// Starts the devices, and the application in a task of its own.
 pub fn start(boot: &Boot) {
@@ -46,7 +33,7 @@ pub fn start(boot: &Boot) {
     // Cached pages give way to whoever needs memory.
     hal::mem::set_reclaim(fs::reclaim);
     let devices = Devices::find(boot);
-    hal::console::set_input_handler(files::collect_input);
+    hal::console::set_input_handler(console::collect_input);
     hal::power::set_button_handler(terminate);
     hal::cpu::start_others(crate::scheduler::run);
     task::spawn(run(devices));
@@ -88,33 +75,7 @@ async fn run(devices: Devices) {
         }
     }
 
-    let folder = config
-        .root
-        .path
-        .as_deref()
-        .unwrap_or("rootfs")
-        .trim_matches('/')
-        .to_string();
-    let root = finish(|| bundle.lookup(folder.as_bytes())).await.unwrap_or_else(|_| {
-        fail(&alloc::format!(
-            "the image has no folder /{folder} with the root file system; build it anew"
-        ))
-    });
-    let top = if config.root.readonly {
-        root
-    } else {
-        let over = finish(|| Tmpfs::over(&root, &Options::default())).await;
-        over.unwrap_or_else(|errno| fail(&alloc::format!("the root file system cannot be used ({errno:?})")))
-            .1
-    };
-    let flags = if config.root.readonly {
-        MountFlags::READ_ONLY
-    } else {
-        MountFlags::empty()
-    };
-    let namespace = Namespace::new(&Mount::new(top, b"overlay", flags));
-    let paths = Arc::new(Paths::new(namespace));
-    if let Err(message) = launch(&config, paths).await {
+    if let Err(message) = launch(&bundle, &config).await {
         fail(&message);
     }
 }
@@ -150,7 +111,9 @@ async fn read_config(bundle: &Arc<dyn Inode>) -> Config {
     })
 }
 
-async fn launch(config: &Config, paths: Arc<Paths>) -> Result<(), String> {
+async fn launch(bundle: &Arc<dyn Inode>, config: &Config) -> Result<(), String> {
+    let paths = Arc::new(Paths::new(files::root(bundle, config).await?));
+    crate::system::set_exec_written(config.allows_exec_written()?);
     let process = &config.process;
     let arguments = process.args.clone().unwrap_or_default();
     let Some(command) = arguments.first().filter(|command| !command.is_empty()) else {
@@ -173,19 +136,11 @@ async fn launch(config: &Config, paths: Arc<Paths>) -> Result<(), String> {
         credentials: Arc::new(fs::vfs::Credentials::root()),
         ..first.context(None)
     };
-    let system: Arc<dyn fs::proc::System> = Arc::new(crate::describe::Machine);
-    let console: fs::vfs::Device = Arc::new(|_| Ok(files::console()));
-    if let Err(errno) = fs::mount_standard(&privileged, &system, console).await {
-        // A read-only root without these directories: the application may still live without them.
-        say(&alloc::format!(
-            "/dev, /proc and /sys are not all there ({errno:?}); add the directories to the image"
-        ));
-    }
     let owner = Owner {
         uid: user.uid,
         gid: user.gid,
     };
-    provided::write(&config.files, &privileged, owner).await;
+    files::furnish(&privileged, config, owner).await?;
     let cwd = process.cwd.as_deref().unwrap_or("/");
     let context = first.context(None);
     match finish(|| context.resolve(cwd.as_bytes(), Lookup::FOLLOW | Lookup::DIRECTORY)).await {
@@ -199,7 +154,7 @@ async fn launch(config: &Config, paths: Arc<Paths>) -> Result<(), String> {
     if let Some(umask) = user.umask {
         first.paths.update(|places| places.umask = umask & 0o777);
     }
-    open_console(&first, &privileged);
+    open_standard_files(&first, &privileged, config.attaches_input()?);
 
     let context = first.context(None);
     let environment: Vec<_> = config
@@ -266,17 +221,27 @@ async fn find_and_prepare(
     Err(failure)
 }
 
-/// Descriptors 0, 1 and 2.
-fn open_console(process: &Process, context: &Context) {
+/// Descriptors 0, 1 and 2. As in a container without `-i`, standard input is at its end from the start unless it is attached to the console.
+fn open_standard_files(process: &Process, context: &Context, input: bool) {
     const LIMIT: usize = 3;
-    let request = fs::vfs::OpenRequest {
-        flags: OpenFlags::RDWR,
-        ..fs::vfs::OpenRequest::default()
+    console::attach_input(input);
+    let first: (&[u8], OpenFlags) = if input {
+        (b"/dev/console", OpenFlags::RDWR)
+    } else {
+        (b"/dev/null", OpenFlags::empty())
     };
-    for _ in 0..LIMIT {
+    for (path, flags) in [
+        first,
+        (b"/dev/console", OpenFlags::RDWR),
+        (b"/dev/console", OpenFlags::RDWR),
+    ] {
+        let request = fs::vfs::OpenRequest {
+            flags,
+            ..fs::vfs::OpenRequest::default()
+        };
         // By its path, which `/proc/self/fd/1` shows and leads to.
-        let console = context.open(b"/dev/console", request);
-        let file = OpenFile::new(console.unwrap_or_else(|_| files::console()), OpenFlags::RDWR);
+        let opened = context.open(path, request);
+        let file = OpenFile::new(opened.unwrap_or_else(|_| console::open()), flags);
         if process.files.insert(file, 0, false, LIMIT).is_err() {
             say("the console cannot be opened");
         }

@@ -83,8 +83,6 @@ export async function runForeground(spec: InstanceSpec, options: ForegroundOptio
   const guard = guardAgainstOrphan(child, folder);
   child.stdout?.pipe(options.output, { end: false });
   child.stdin?.on("error", () => undefined);
-  // Never to its end: once its input is closed, QEMU drops what it cannot write to its output at once.
-  if (options.input !== undefined && child.stdin !== null) options.input.pipe(child.stdin, { end: false });
 
   const ended = follow(child, files, options).finally(async () => {
     guard.kill("SIGKILL");
@@ -126,6 +124,9 @@ async function follow(
   for (;;) {
     const last = closed;
     for (const event of await status.read()) {
+      // What came in before the kernel has set its serial port up would be lost.
+      // Never to its end: once its input is closed, QEMU drops what it cannot write to its output at once.
+      if (event.event === "boot" && child.stdin !== null) options.input?.pipe(child.stdin, { end: false });
       events.push(event);
       options.event?.(event);
     }

@@ -1,0 +1,147 @@
+//! The console as the application's standard output, standard error and, where that is wanted, standard input.
+
+use alloc::sync::Arc;
+use core::any::Any;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use abi::Errno;
+use abi::ioctl::FIONREAD;
+use file::{File, FileType, Readiness, Result, Sink, Source, Status, UserMemory};
+use hal::sync::SpinLock;
+use task::WaitQueue;
+
+use super::typed::Typed;
+
+/// Not a terminal: what runs in a container has none either.
+struct Console;
+
+/// Notified when input arrives.
+static INPUT: WaitQueue = WaitQueue::new();
+
+/// The device number of `/dev/console`.
+const DEVICE: u64 = 5 << 8 | 1;
+
+impl File for Console {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn status(&self) -> Result<Status> {
+        Ok(Status {
+            device: 0,
+            inode: DEVICE,
+            file_type: FileType::CharacterDevice,
+            permissions: 0o620,
+            links: 1,
+            uid: 0,
+            gid: 0,
+            special_device: DEVICE,
+            size: 0,
+            block_size: 1024,
+            blocks: 0,
+            accessed: 0,
+            modified: 0,
+            changed: 0,
+        })
+    }
+
+    fn read(&self, _offset: u64, sink: &mut dyn Sink) -> Result<usize> {
+        if sink.remaining() == 0 || !is_attached() {
+            return Ok(0);
+        }
+        collect_input();
+        let mut typed = TYPED.lock();
+        if !typed.is_ready() {
+            return Err(file::Error::WouldBlock);
+        }
+        // What cannot be taken stays for the next who reads.
+        let count = sink.write(typed.peek())?;
+        typed.skip(count);
+        Ok(count)
+    }
+
+    fn write(&self, _offset: u64, source: &mut dyn Source) -> Result<usize> {
+        let mut bytes = [0; 1024];
+        let mut total = 0;
+        while source.remaining() > 0 {
+            match source.read(&mut bytes) {
+                Ok(0) => break,
+                Ok(count) => {
+                    hal::console::write(&bytes[..count]);
+                    total += count;
+                }
+                Err(fault) if total == 0 => return Err(fault.into()),
+                Err(_) => break,
+            }
+        }
+        Ok(total)
+    }
+
+    fn readiness(&self) -> Readiness {
+        let mut ready = Readiness::OUT | Readiness::WRNORM;
+        collect_input();
+        if !is_attached() || TYPED.lock().is_ready() {
+            ready |= Readiness::IN | Readiness::RDNORM;
+        }
+        ready
+    }
+
+    fn wait_queue(&self) -> Option<&WaitQueue> {
+        Some(&INPUT)
+    }
+
+    fn control(&self, command: u32, argument: usize, memory: &mut dyn UserMemory) -> Result<usize> {
+        match command {
+            FIONREAD => {
+                collect_input();
+                let count = TYPED.lock().len() as i32;
+                memory.write(argument, &count.to_ne_bytes())?;
+                Ok(0)
+            }
+            _ => Err(Errno::NOTTY.into()),
+        }
+    }
+
+    fn truncate(&self, _size: u64) -> Result<()> {
+        Err(Errno::INVAL.into())
+    }
+}
+
+/// What was typed and not read yet.
+static TYPED: SpinLock<Typed> = SpinLock::new(Typed::new());
+/// Whether what comes in on the console is the application's standard input.
+static ATTACHED: AtomicBool = AtomicBool::new(false);
+
+/// Says whether the application gets what comes in on the console; if not, reading it finds the end.
+pub(super) fn attach_input(attached: bool) {
+    ATTACHED.store(attached, Ordering::Relaxed);
+}
+
+fn is_attached() -> bool {
+    ATTACHED.load(Ordering::Relaxed)
+}
+
+/// Takes what was typed from the port, as far as there is room; the console's interrupt came, or somebody wants to read.
+pub(super) fn collect_input() {
+    if !is_attached() {
+        return;
+    }
+    let mut arrived = false;
+    {
+        let mut typed = TYPED.lock();
+        while typed.has_room()
+            && let Some(byte) = hal::console::read()
+        {
+            typed.receive(byte);
+            arrived = true;
+        }
+    }
+    if arrived {
+        INPUT.notify();
+    }
+}
+
+/// The console for a descriptor.
+pub(super) fn open() -> Arc<dyn File> {
+    Arc::new(Console)
+}
