@@ -27,6 +27,15 @@ const conformance = (name) => ({
   ],
 });
 
+/** A program that shows in a guest what the kernel does, in one file. */
+const shows = (folder, name, ...flags) => ({
+  sources: [`${folder}/${name}.c`, "conformance/show.h"],
+  command: (output) => [
+    "gcc",
+    [...cFlags, "-Wno-unused-result", "-pthread", "-o", output, `${folder}/${name}.c`, ...flags],
+  ],
+});
+
 /** Name of the binary → how it is made. */
 const guests = {
   "c-server": c("gcc", "c-server", "-static"),
@@ -43,8 +52,14 @@ const guests = {
     ],
     env: { CGO_ENABLED: "0", GOFLAGS: "" },
   },
+  names: shows("names", "names", "-lresolv"),
+  layout: shows("protection", "layout", "-static-pie"),
+  protection: shows("protection", "protection", "-static"),
+  written: shows("protection", "written", "-static"),
+  mounts: shows("mounts", "mounts", "-static"),
+  input: shows("input", "input", "-static"),
   ...Object.fromEntries(
-    ["descriptors", "epoll", "events", "files", "pipes", "poll", "processes", "sockets"].map((name) => [
+    ["attacks", "descriptors", "epoll", "events", "files", "pipes", "poll", "processes", "sockets"].map((name) => [
       `conformance-${name}`,
       conformance(name),
     ]),

@@ -143,6 +143,23 @@ describe("unikernel build and inspect", () => {
     expect(stderr).toContain('"web.vmdk" is in the format vmdk, which is for other places than this machine.');
   });
 
+  test("take what becomes part of the image", async () => {
+    const options = ["--read-only", "--tmpfs", "/run:size=16m,mode=755", "--tmpfs", "/tmp", "--allow-exec-written"];
+    await run(["build", "rootfs", "-o", "web.img", ...options, "--", "/bin/server"], "halt");
+    const { config } = JSON.parse((await run(["inspect", "web.img", "--json"], "halt")).stdout) as Disk;
+
+    expect(config).toMatchObject({
+      root: { readonly: true },
+      mounts: [
+        { destination: "/run", options: ["nosuid", "nodev", "noexec", "size=16777216", "mode=755"] },
+        { destination: "/tmp", options: ["nosuid", "nodev", "noexec"] },
+      ],
+      annotations: { "org.pulumi.unikernel.allow-exec-written": "true" },
+    });
+    const again = await run(["run", "web.img", "--read-only"], "halt");
+    expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('"web.img" is a disk already') as string });
+  });
+
   test("read well", async () => {
     const { stdout } = await run(["inspect", "rootfs", "--", "/bin/server", "two words"], "halt");
 
@@ -183,6 +200,9 @@ describe("a command line that is wrong is told in one sentence", () => {
     [["run", "rootfs", "-c", "9", "--", "/bin/server"], 2, '"9" is no number of processors from 1 to 8.'],
     [["run", "rootfs", "--machine", "q34", "--", "/bin/server"], 2, 'There is no machine "q34"'],
     [["run", "rootfs", "--colour", "--", "/bin/server"], 2, "Unknown option '--colour'."],
+    [["run", "rootfs", "--tmpfs", "/run:colour=red", "--", "/bin/server"], 2, '"colour=red" is no option of a tmpfs'],
+    [["run", "rootfs", "--tmpfs", "/run:size=lots", "--", "/bin/server"], 2, '"lots" is no size of a tmpfs'],
+    [["run", "rootfs", "--tmpfs", "run", "--", "/bin/server"], 125, 'A tmpfs cannot be mounted at "run"'],
     [["build", "rootfs", "--", "/bin/server"], 2, "Where is the disk to go?"],
     [["build", "rootfs", "-o", "disk", "-f", "vdi", "--", "/bin/server"], 2, 'There is no disk format "vdi"'],
     [

@@ -1,0 +1,54 @@
+import { PassThrough, type Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { buildImage, type ImageSpec } from "../../provider/src/image/index.js";
+import { runForeground, type InstanceSpec } from "../../provider/src/targets/local/index.js";
+import type { Machine } from "./machine.js";
+
+const MIB = 1 << 20;
+const KERNEL = "unikernel: ";
+
+/** What differs from a guest with 64 MiB, one CPU and no input. */
+export interface RunOptions {
+  cpus?: number;
+  config?: InstanceSpec["config"];
+  /** What comes in on the console. */
+  input?: Readable;
+}
+
+/** What an application has said, and how it ended. */
+export interface Run {
+  /** The application's lines. */
+  lines: string[];
+  /** The kernel's own lines, without what they begin with. */
+  kernel: string[];
+  code: number;
+  reason: string;
+}
+
+/** Runs an image to its end, as `unikernel run` does. */
+export async function runImage(machine: Machine, spec: ImageSpec, options: RunOptions = {}): Promise<Run> {
+  const image = await buildImage(spec, { baseDir: machine.folder, cacheDir: machine.cacheDir });
+  const output = new PassThrough();
+  const printed = text(output);
+  const guest = await runForeground(
+    {
+      id: "guest",
+      image,
+      memory: 64 * MIB,
+      cpus: options.cpus ?? 1,
+      ports: [],
+      config: options.config ?? {},
+      machine: "q35",
+    },
+    { cacheDir: machine.cacheDir, output, ...(options.input && { input: options.input }) },
+  );
+  const { code, reason } = await guest.ended;
+  output.end();
+  const all = (await printed).split(/\r?\n/);
+  return {
+    lines: all.filter((line) => !line.startsWith(KERNEL)),
+    kernel: all.filter((line) => line.startsWith(KERNEL)).map((line) => line.slice(KERNEL.length)),
+    code,
+    reason,
+  };
+}
