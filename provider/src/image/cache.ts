@@ -29,9 +29,20 @@ export type CacheSection =
   /** What a source's files were like when it was last looked at. */
   | "indexes"
   /** What a step's inputs led to. */
-  | "results";
+  | "results"
+  /** What was found out about the ways to run guests on a host. */
+  | "accelerators";
 
-const SECTIONS: CacheSection[] = ["blobs", "layers", "disks", "kernels", "images", "indexes", "results"];
+const SECTIONS: CacheSection[] = [
+  "blobs",
+  "layers",
+  "disks",
+  "kernels",
+  "images",
+  "indexes",
+  "results",
+  "accelerators",
+];
 
 /** Goes into every key; a new number leaves everything that older versions made unused. */
 const FORMAT = "v1";
@@ -62,6 +73,7 @@ export class Cache {
         await mkdir(join(cache.root, section), { recursive: true, mode: 0o700 });
       }
     } catch (error) {
+      if (isFull(error)) throw cache.#full();
       throw new VisibleError(
         `The cache folder "${dir}" cannot be made (${errorCode(error)}). Set XDG_CACHE_HOME to a folder that you can write to.`,
       );
@@ -110,7 +122,7 @@ export class Cache {
       syncDirectory(join(this.root, section));
       return result;
     } catch (error) {
-      throw errorCode(error) === "ENOSPC" || errorCode(error) === "EDQUOT" ? this.#full() : error;
+      throw isFull(error) ? this.#full() : error;
     } finally {
       await rm(temporary, { recursive: true, force: true });
     }
@@ -156,6 +168,10 @@ export class Cache {
       `The disk that holds the cache is full. Free some space, or remove "${this.root}" and build again.`,
     );
   }
+}
+
+function isFull(error: unknown): boolean {
+  return ["ENOSPC", "EDQUOT"].includes(errorCode(error) ?? "");
 }
 
 /** Writes a file and waits until it is on the disk. */

@@ -18,6 +18,7 @@ export {
   type FileFormat,
 } from "./disk/index.js";
 export { buildImage, openImage } from "./build.js";
+export { Cache, defaultCacheDir, writeSynced } from "./cache.js";
 export { inspectDisk } from "./inspect.js";
 export { bundledKernel } from "./kernel.js";
 export type {

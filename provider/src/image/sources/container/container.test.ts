@@ -360,6 +360,111 @@ describe("a registry", () => {
     expect(ranges).toEqual([undefined, "bytes=60-"]);
   });
 
+  /** A registry that serves the image in `layout`; `answer` may answer in its place. */
+  async function serveLayout(layout: string, answer: (name: string, ...http: Http) => boolean): Promise<string> {
+    const { manifests } = JSON.parse(readFileSync(join(layout, "index.json"), "utf8")) as {
+      manifests: { digest: string }[];
+    };
+    return startServer((request, response) => {
+      const last = request.url?.split("/").at(-1) ?? "";
+      const name = last === "latest" ? (manifests[0]?.digest ?? "") : last;
+      if (!answer(name, request, response)) response.end(readFileSync(join(layout, "blobs/sha256", name.slice(7))));
+    });
+  }
+  type Http = Parameters<Parameters<typeof startServer>[0]>;
+
+  test("that has had enough is asked again when it says, unless that is too long to wait", async () => {
+    const { folder } = await folderWithImage();
+    const expected = await load("./layout", folder);
+    const limited = async (
+      retryAfter: () => string | undefined,
+    ): Promise<{ registry: string; count: () => number }> => {
+      let requests = 0;
+      const registry = await serveLayout(join(folder, "layout"), (_name, _request, response) => {
+        if (++requests > 1) return false;
+        const header = retryAfter();
+        response.writeHead(429, header === undefined ? {} : { "retry-after": header }).end();
+        return true;
+      });
+      return { registry, count: () => requests };
+    };
+    for (const soon of ["1", new Date(Date.now() + 1000).toUTCString()]) {
+      const { registry } = await limited(() => soon);
+      expect((await load(`${registry}/web`, folder)).digest).toBe(expected.digest);
+    }
+    const { registry, count } = await limited(() => "3600");
+    await expect(load(`${registry}/web`, folder)).rejects.toThrow(
+      `The registry ${registry} lets nobody pull "${registry}/web" for now, because too much has been pulled from here (429). Try again in 3600 seconds`,
+    );
+    expect(count()).toBe(1);
+  });
+
+  test("that breaks off again and again is asked as long as it gets on", async () => {
+    const { folder, layers } = await folderWithImage();
+    let answers = 0;
+    const registry = await serveLayout(join(folder, "layout"), (name, request, response) => {
+      if (name !== layers[0]) return false;
+      answers++;
+      const data = readFileSync(blobOf(folder, name));
+      const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+      response.writeHead(start > 0 ? 206 : 200, { "content-length": data.length - start });
+      const part = data.subarray(start, start + Math.ceil(data.length / 6));
+      response.write(part, () => setTimeout(() => response.destroy(), 20));
+      return true;
+    });
+
+    expect((await load(`${registry}/web`, folder)).digest).toBe((await load("./layout", folder)).digest);
+    expect(answers).toBeGreaterThanOrEqual(6);
+  });
+
+  test("that sends more than it should is stopped", async () => {
+    const { folder, layers } = await folderWithImage();
+    const registry = await serveLayout(join(folder, "layout"), (name, _request, response) => {
+      if (name !== layers[0]) return false;
+      response.end(Buffer.concat([readFileSync(blobOf(folder, name)), Buffer.alloc(1000)]));
+      return true;
+    });
+
+    await expect(load(`${registry}/web`, folder)).rejects.toThrow(
+      `The registry ${registry} sends more of the blob ${layers[0]} than its `,
+    );
+  });
+
+  test("that sends a download elsewhere gives its password to nobody", async () => {
+    const { folder, layers } = await folderWithImage();
+    const seen: (string | undefined)[] = [];
+    const storage = await startServer((request, response) => {
+      seen.push(request.headers.authorization);
+      response.end(readFileSync(blobOf(folder, request.url?.slice(1))));
+    });
+    const registry = await serveLayout(join(folder, "layout"), (name, request, response) => {
+      if (request.headers.authorization === undefined) {
+        response.writeHead(401, { "www-authenticate": 'Basic realm="test"' }).end();
+        return true;
+      }
+      if (!layers.includes(name)) return false;
+      response.writeHead(307, { location: `http://${storage}/${name}` }).end();
+      return true;
+    });
+    const auths = { [registry]: { username: "user", password: "secret" } };
+    writeFileSync(join(process.env["DOCKER_CONFIG"] as string, "config.json"), JSON.stringify({ auths }));
+
+    expect((await load(`${registry}/web`, folder)).digest).toBe((await load("./layout", folder)).digest);
+    expect(seen).toEqual([undefined, undefined]);
+  });
+
+  test("that has the image for other processors only says for which", async () => {
+    const { folder } = await folderWithImage();
+    const layers = [await tar([{ name: "f", content: "arm" }])];
+    writeLayout(join(folder, "arm"), { layers, platform: { os: "linux", architecture: "arm64" } });
+    const list = readFileSync(join(folder, "arm/index.json"));
+    const registry = await startServer((_request, response) => void response.end(list));
+
+    await expect(load(`${registry}/web`, folder)).rejects.toThrow(
+      `"${registry}/web" has no image for linux/amd64, only for linux/arm64.`,
+    );
+  });
+
   test(
     "that is down, lacks the image, or sends something else, is named in a sentence",
     { timeout: 30_000 },

@@ -5,14 +5,18 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { errorCode, VisibleError } from "../../errors.js";
+import type { RequestInit, Response } from "undici";
 import { type Credentials, findCredentials } from "./credentials.js";
+import { type Fetch, openHttp } from "./http.js";
 import { MANIFEST_TYPES } from "./manifest.js";
 import type { Reference } from "./reference.js";
 
-/** How often a request is tried, and how long to wait before each further try. */
+/** How often a request is tried without getting any further, and how long to wait before each further try. */
 const RETRY_DELAYS_MS = [300, 1000, 3000];
 /** How long the registry may take to begin an answer, and to send more of one. */
 const ANSWER_TIMEOUT_MS = 30_000;
+/** The longest that a busy registry is waited for when it says how long. */
+const LONGEST_WAIT_MS = 30_000;
 const MAX_DOCUMENT = 16 * 1024 * 1024;
 
 export class Registry {
@@ -20,6 +24,7 @@ export class Registry {
   readonly #signal: AbortSignal | undefined;
   #authorization: string | undefined;
   #credentials: Promise<Credentials | undefined> | undefined;
+  #http: Promise<Fetch> | undefined;
 
   constructor(reference: Reference, signal: AbortSignal | undefined) {
     this.#reference = reference;
@@ -52,7 +57,7 @@ export class Registry {
     write: (chunk: Buffer, position: number) => Promise<void>,
   ): Promise<void> {
     let position = 0;
-    await this.#retry(async () => {
+    const attempt = async (): Promise<void> => {
       const headers: Record<string, string> = position > 0 ? { range: `bytes=${position}-` } : {};
       const { response, stalled } = await this.#get(`blobs/${digest}`, headers);
       try {
@@ -60,6 +65,8 @@ export class Registry {
         if (response.status !== 206) position = 0;
         for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
           stalled.restart();
+          if (position + chunk.length > size)
+            throw this.#error(`sends more of the blob ${digest} than its ${size} bytes`);
           await write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length), position);
           position += chunk.length;
         }
@@ -67,7 +74,8 @@ export class Registry {
         stalled.stop();
       }
       if (position < size) throw new Interrupted(`only ${position} of ${size} bytes arrived`);
-    });
+    };
+    await this.#retry(attempt, () => position);
   }
 
   async #document(path: string, headers: Record<string, string>, missing: string): Promise<Buffer> {
@@ -109,7 +117,8 @@ export class Registry {
     const stalled = new Watchdog(ANSWER_TIMEOUT_MS);
     const signal = this.#signal ? AbortSignal.any([this.#signal, stalled.signal]) : stalled.signal;
     try {
-      return { response: await fetch(url, { ...init, signal }), stalled };
+      const http = await (this.#http ??= openHttp());
+      return { response: await http(url, { ...init, signal }), stalled };
     } catch (error) {
       stalled.stop();
       throw error;
@@ -171,7 +180,9 @@ export class Registry {
     throw this.#error(`answers ${response.status} ${response.statusText}`);
   }
 
-  async #retry<T>(attempt: () => Promise<T>): Promise<T> {
+  /** @param progress tells how far the attempts have come: one that got further does not count as a try. */
+  async #retry<T>(attempt: () => Promise<T>, progress: () => number = () => 0): Promise<T> {
+    let reached = progress();
     for (let tries = 0; ; tries++) {
       try {
         return await attempt();
@@ -179,14 +190,26 @@ export class Registry {
         this.#signal?.throwIfAborted();
         const reason = networkReason(error);
         if (reason === undefined) throw error;
+        if (progress() > reached) {
+          reached = progress();
+          tries = 0;
+        }
+        const wanted = retryAfter(error);
         const pause = RETRY_DELAYS_MS[tries];
-        if (pause === undefined)
-          throw new VisibleError(
-            `The registry ${this.#reference.registry} cannot be reached for "${this.#reference.text}": ${reason}.`,
-          );
-        await delay(Math.max(pause, retryAfter(error)), undefined, { signal: this.#signal });
+        if (pause === undefined || wanted > LONGEST_WAIT_MS) throw this.#unreachable(reason, error, wanted);
+        await delay(Math.max(pause, wanted), undefined, { signal: this.#signal });
       }
     }
+  }
+
+  #unreachable(reason: string, error: unknown, waitMs: number): VisibleError {
+    const { registry, text } = this.#reference;
+    if (!(error instanceof Interrupted) || error.response?.status !== 429)
+      return new VisibleError(`The registry ${registry} cannot be reached for "${text}": ${reason}.`);
+    const when = waitMs > 0 ? `in ${Math.ceil(waitMs / 1000)} seconds` : "later";
+    return new VisibleError(
+      `The registry ${registry} lets nobody pull "${text}" for now, because too much has been pulled from here (429). Try again ${when}; after \`docker login ${registry}\` it may allow more.`,
+    );
   }
 
   #passwordWanted(credentials: Credentials | undefined): VisibleError {
@@ -255,10 +278,16 @@ function networkReason(error: unknown): string | undefined {
   return reasons[errorCode(cause) ?? ""] ?? (cause.message || errorCode(cause)) ?? "the connection failed";
 }
 
-/** How long the registry asks to wait, within reason, in milliseconds. */
+/**
+ * How long the registry asks to wait, in milliseconds: its `Retry-After` is a number of seconds or a date.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+ */
 function retryAfter(error: unknown): number {
-  const seconds = error instanceof Interrupted ? Number(error.response?.headers.get("retry-after") ?? 0) : 0;
-  return Number.isFinite(seconds) ? Math.min(seconds, 30) * 1000 : 0;
+  const text = error instanceof Interrupted ? error.response?.headers.get("retry-after") : undefined;
+  if (!text) return 0;
+  const milliseconds = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  return Number.isFinite(milliseconds) ? Math.max(0, milliseconds) : 0;
 }
 
 function basic({ username, password }: { username: string; password: string }): string {
