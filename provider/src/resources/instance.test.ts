@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { instanceResource } from "./instance.js";
+import { changedAtBoot, instanceResource } from "./instance.js";
 import { testContext } from "./testing/context.js";
 import { UNKNOWN } from "./values.js";
 
@@ -128,24 +128,34 @@ describe("a change", () => {
   const base = { name: "web-1", image: IMAGE, memory: "128 MiB", cpus: 1, machine: "q35", ports: [] } as const;
   const state = { ...base, ports: [], state: "running", consoleLog: "" } as const;
 
-  async function replaces(news: object, old: object = {}): Promise<string[]> {
-    const was = { ...state, ports: [], ...old } as unknown as Parameters<typeof instanceResource.diff>[1];
-    const wanted = { ...base, ports: [], ...news } as unknown as Parameters<typeof instanceResource.diff>[2];
-    const diff = await instanceResource.diff("web-1", was, wanted, testContext());
-    expect(diff.deleteBeforeReplace).toBe(diff.replaces.length > 0);
-    return diff.replaces;
+  type Diff = typeof instanceResource.diff;
+  async function changeOf(news: object, old: object = {}): Promise<{ restarts: string[]; replaces: string[] }> {
+    const was = { ...state, ports: [], ...old } as unknown as Parameters<Diff>[1];
+    const wanted = { ...base, ports: [], ...news } as unknown as Parameters<Diff>[2];
+    const { replaces, deleteBeforeReplace } = await instanceResource.diff("web-1", was, wanted, testContext());
+    expect(deleteBeforeReplace).toBe(replaces.length > 0);
+    return { restarts: changedAtBoot(was, wanted), replaces };
   }
   const port = (host: number): object => ({ guest: 80, host, protocol: "tcp", hostAddress: "127.0.0.1" });
 
   test.each([
     [{ memory: "64 MiB" }, {}, ["memory"]],
     [{ memory: 134_217_728 }, {}, []],
-    [{ image: UNKNOWN }, {}, ["image"]],
     [{ env: { A: "1" } }, {}, ["env"]],
     [{ env: { A: UNKNOWN } }, { env: { A: "1" } }, ["env"]],
     [{ ports: [port(81)] }, { ports: [port(80)] }, ["ports"]],
     [{ ports: [port(0)] }, { ports: [port(40_123)] }, []],
     [{ ports: [] }, { ports: [port(80)] }, ["ports"]],
     [{ timeouts: { start: "5 s" } }, {}, []],
-  ])("%o to %o replaces for %j", async (news, old, expected) => expect(await replaces(news, old)).toEqual(expected));
+  ])("%o to %o starts the guest anew for %j, and replaces nothing", async (news, old, restarts) => {
+    expect(await changeOf(news, old)).toEqual({ restarts, replaces: [] });
+  });
+
+  test.each([
+    [{ image: UNKNOWN }, ["image"]],
+    [{ name: "web-2" }, ["name"]],
+    [{ image: UNKNOWN, memory: "64 MiB" }, ["image"]],
+  ])("%o replaces for %j", async (news, replaces) => {
+    expect((await changeOf(news)).replaces).toEqual(replaces);
+  });
 });

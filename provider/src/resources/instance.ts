@@ -1,11 +1,11 @@
-import { openImage, VisibleError, type BuiltImage, type Digest, type InstanceConfig } from "../image/index.js";
+import { defaultCacheDir, openImage, VisibleError, type Digest, type InstanceConfig } from "../image/index.js";
 import {
-  defaultCacheDir,
   defaultStateDir,
   NotReadyError,
   observeInstance,
   portableConsolePath,
   removeInstance,
+  requireMemory,
   startInstance,
   type InstanceSpec,
   type Observation,
@@ -13,7 +13,7 @@ import {
 import { checkInstance, normalizePort } from "./instance-checks.js";
 import { automaticName } from "./instance-name.js";
 import type { InstanceInputs, InstanceOutputs, InstancePort, PortMapping } from "./instance-properties.js";
-import { PartialFailure, type Context, type ResourceDefinition } from "./resource.js";
+import { PartialFailure, type CheckFailure, type Context, type ResourceDefinition } from "./resource.js";
 import { parseDuration, parseSize } from "./units.js";
 import { validateInputs } from "./validate.js";
 import { sameData, UNKNOWN } from "./values.js";
@@ -27,12 +27,14 @@ export type CheckedInstance = Omit<InstanceInputs, "ports"> &
 /** What Pulumi keeps of an instance. */
 export type InstanceState = CheckedInstance & InstanceOutputs;
 
+const DEFAULT_MEMORY = "128 MiB";
 const DEFAULT_START_TIMEOUT = "60 s";
 const DEFAULT_STOP_TIMEOUT = "10 s";
 
 /**
- * A running guest. All that makes it what it is takes effect at boot, and it keeps no state of its own: any change of that is a
- * replacement. The old guest goes first, because the new one has its name and its ports.
+ * A running guest. All that makes it what it is takes effect at boot, and it keeps no state of its own: a change starts it anew, under the
+ * same name and, where it can, with the same ports. Only another image or another name make it another instance. The old one of those goes
+ * first, because the new one has its ports.
  */
 export const instanceResource: ResourceDefinition<CheckedInstance, InstanceState> = {
   token: INSTANCE_TOKEN,
@@ -45,13 +47,16 @@ export const instanceResource: ResourceDefinition<CheckedInstance, InstanceState
       ? news["ports"].map((port) => completePort(port))
       : (news["ports"] ?? []);
     const name = news["name"] ?? old.name ?? (context.identity && automaticName(context.identity, context.baseDir));
-    return { inputs: { memory: "128 MiB", cpus: 1, machine: "q35", ...news, name, ports }, failures };
+    const inputs = { memory: DEFAULT_MEMORY, cpus: 1, machine: "q35", ...news, name, ports };
+    failures.push(...(await checkMemoryOfImage(inputs.memory, news["image"])));
+    return { inputs, failures };
   },
 
   async diff(id, old, news) {
-    const replaces = changedAtBoot(old, news);
+    const changed = changedAtBoot(old, news);
+    const replaces = changed.filter((key) => key === "name" || key === "image");
     const observation = await observeInstance(id, defaultStateDir());
-    const changes = replaces.length > 0 || !isWell(observation, old.ports) || !sameData(old.timeouts, news.timeouts);
+    const changes = changed.length > 0 || !isWell(observation, old.ports) || !sameData(old.timeouts, news.timeouts);
     return { changes, replaces, deleteBeforeReplace: replaces.length > 0 };
   },
 
@@ -73,7 +78,7 @@ export const instanceResource: ResourceDefinition<CheckedInstance, InstanceState
     ) {
       return withObservation({ ...old, ...news, ports: old.ports }, observation);
     }
-    context.status(observation.state === "missing" ? "not on this machine: starting it" : "starting it again");
+    context.status(observation.state === "missing" ? "not on this machine: starting it" : "starting it anew");
     return start(news, context);
   },
 
@@ -91,15 +96,29 @@ function completePort(port: unknown): unknown {
   return typeof port === "symbol" ? port : normalizePort(port as PortMapping | number);
 }
 
-/** The inputs whose change needs a new guest. */
-function changedAtBoot(old: InstanceState, news: CheckedInstance): string[] {
+/** Sees before anything is stopped that an image which is on this machine already gets the memory that it needs. */
+async function checkMemoryOfImage(memory: unknown, digest: unknown): Promise<CheckFailure[]> {
+  if (typeof digest !== "string" || (typeof memory !== "string" && typeof memory !== "number")) return [];
+  const image = await openImage(digest as Digest, {});
+  try {
+    if (image !== undefined) requireMemory({ memory: parseSize(memory) ?? 0, image });
+    return [];
+  } catch (error) {
+    if (!(error instanceof VisibleError)) throw error;
+    return [{ property: "memory", reason: error.message }];
+  }
+}
+
+/** The inputs whose change takes a new start. */
+export function changedAtBoot(old: InstanceState, news: CheckedInstance): string[] {
   const changed = (["name", "image", "cpus", "machine", "hostname", "env", "command"] as const).filter(
     (key) => !sameData(old[key] ?? undefined, news[key] ?? undefined),
   );
-  const replaces: string[] = [...changed];
-  if (typeof news.memory === "symbol" || parseSize(old.memory) !== parseSize(news.memory)) replaces.push("memory");
-  if (!samePorts(old.ports, news.ports)) replaces.push("ports");
-  return replaces;
+  return [
+    ...changed,
+    ...(typeof news.memory === "symbol" || parseSize(old.memory) !== parseSize(news.memory) ? ["memory"] : []),
+    ...(samePorts(old.ports, news.ports) ? [] : ["ports"]),
+  ];
 }
 
 /** Whether the ports that were given fit those wanted; where a wanted one is left open, any is fine. */
@@ -133,7 +152,7 @@ async function start(inputs: CheckedInstance, context: Context): Promise<Instanc
     memory,
     cpus: inputs.cpus,
     ports: inputs.ports,
-    config: configOf(inputs, image),
+    config: configOf(inputs),
     machine: inputs.machine,
   };
   try {
@@ -160,7 +179,7 @@ async function start(inputs: CheckedInstance, context: Context): Promise<Instanc
   }
 }
 
-function configOf(inputs: CheckedInstance, _image: BuiltImage): InstanceConfig {
+function configOf(inputs: CheckedInstance): InstanceConfig {
   const env =
     inputs.env === undefined ? undefined : Object.entries(inputs.env).map(([name, value]) => `${name}=${value}`);
   const process = { ...(env && { env }), ...(inputs.command && { args: inputs.command }) };

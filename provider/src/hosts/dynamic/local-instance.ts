@@ -24,10 +24,12 @@ export type LocalInstanceArgs = Inputs<Omit<InstanceInputs, "image">> & {
  * ```
  *
  * Creating waits until the application listens on every port. If it ends before, or takes longer than `timeouts.start`, creating fails with the last
- * lines of the console; the next update tries again. Any change of what it is started with replaces it, the old one first, because both
- * would have the same ports. `pulumi refresh` finds out whether it still runs, and the next update starts it again if it does not.
+ * lines of the console; the next update tries again. Another image or another name replaces the instance, the old one first, because
+ * both would have the same ports; any other change starts it anew, as an update. `pulumi refresh` finds out whether it still runs, and the
+ * next update starts it again if it does not.
  *
- * Fails when QEMU is missing or too old, when a host port is taken, and when the memory is too small for the image.
+ * Fails when QEMU is missing or too old, when a host port is taken, and when the memory is too small for the image. An instance that
+ * ran before runs on then.
  */
 export class LocalInstance extends DynamicResource implements Outputs<InstanceOutputs> {
   /** The ports, with every host port chosen. */

@@ -1,11 +1,10 @@
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { access, constants } from "node:fs/promises";
 import * as os from "node:os";
-import * as path from "node:path";
-import { VisibleError } from "../../image/index.js";
+import { Cache, VisibleError, writeSynced } from "../../image/index.js";
 import { probeKernel, PROBE_EXIT_STATUS } from "./probe-guest.js";
 import type { Qemu } from "./qemu.js";
+import { spawnTethered } from "./tether.js";
 
 /** How QEMU runs the guest's instructions: with hardware (`kvm`, `hvf`, `whpx`) or by translation (`tcg`). */
 export type Accelerator = "kvm" | "hvf" | "whpx" | "tcg";
@@ -34,68 +33,75 @@ const RETRY_AFTER_MS = 24 * 60 * 60 * 1000;
  * @throws {VisibleError} when not even translation runs a guest.
  */
 export async function probeAccelerator(qemu: Qemu, cacheDir: string, signal?: AbortSignal): Promise<AcceleratorProbe> {
-  const folder = path.join(cacheDir, "accelerators");
-  const file = path.join(folder, `${hostKey(qemu)}.json`);
-  const remembered = await recall(file);
-  if (remembered !== undefined) return remembered;
+  const cache = await Cache.open(cacheDir);
+  const name = `${await hostKey(qemu)}.json`;
+  const known = await recall(cache, name);
+  if (known !== undefined) return known;
 
-  await mkdir(folder, { recursive: true });
-  const probe = await probeAll(qemu, folder, signal);
-  const draft = `${file}.${process.pid}`;
-  await writeFile(draft, JSON.stringify(probe));
-  await rename(draft, file);
+  const probe = await probeAll(qemu, cache, signal);
+  await cache.addJson("accelerators", name, { ...probe, time: Date.now() } satisfies Answer);
   return probe;
 }
 
-async function recall(file: string): Promise<AcceleratorProbe | undefined> {
+/** What the cache keeps. */
+interface Answer extends AcceleratorProbe {
+  /** When it was found out, in milliseconds since 1970. */
+  time: number;
+}
+
+async function recall(cache: Cache, name: string): Promise<AcceleratorProbe | undefined> {
   try {
-    const { mtimeMs } = await stat(file);
-    const probe = JSON.parse(await readFile(file, "utf8")) as AcceleratorProbe;
-    return probe.rejected.length > 0 && Date.now() - mtimeMs > RETRY_AFTER_MS ? undefined : probe;
+    const answer = (await cache.findJson("accelerators", name)) as Answer | undefined;
+    if (answer === undefined || (answer.rejected.length > 0 && Date.now() - answer.time > RETRY_AFTER_MS))
+      return undefined;
+    const { accelerator, sandbox, rejected } = answer;
+    return { accelerator, sandbox, rejected };
   } catch {
+    // Damaged: found out anew.
     return undefined;
   }
 }
 
-/** Differs when QEMU, the host's kernel or its processor differ. */
-function hostKey(qemu: Qemu): string {
-  const facts = [
-    qemu.path,
-    qemu.version,
-    os.hostname(),
-    os.release(),
-    os.cpus()[0]?.model ?? "",
-    String(process.getuid?.()),
-  ];
+/** Differs when QEMU, the host's kernel, its processor or the user's rights differ. */
+async function hostKey(qemu: Qemu): Promise<string> {
+  const kvm = await access("/dev/kvm", constants.R_OK | constants.W_OK).then(
+    () => "KVM can be opened",
+    () => "KVM cannot be opened",
+  );
+  const facts = [qemu.path, qemu.version, os.hostname(), os.release(), os.cpus()[0]?.model ?? "", kvm];
   return createHash("sha256").update(facts.join("\n")).digest("hex").slice(0, 16);
 }
 
-async function probeAll(qemu: Qemu, folder: string, signal: AbortSignal | undefined): Promise<AcceleratorProbe> {
-  const work = await mkdtemp(path.join(folder, "probe-"));
-  try {
-    const kernel = path.join(work, "probe.elf");
-    await writeFile(kernel, probeKernel());
-    let sandbox = true;
-    let base = await runProbe(qemu, kernel, "tcg", sandbox, 30_000, signal);
-    if (base.failure !== undefined) {
-      sandbox = false;
-      base = await runProbe(qemu, kernel, "tcg", sandbox, 30_000, signal);
-    }
-    if (base.failure !== undefined) {
-      throw new VisibleError(`${qemu.path} (QEMU ${qemu.version}) cannot run a guest here: ${base.failure}.`);
-    }
-    // A multiple of translation's own time, so that a busy machine rejects nothing that works.
-    const limit = Math.min(Math.max(4 * base.elapsedMs, 1000), 10_000);
-    const rejected: AcceleratorProbe["rejected"] = [];
-    for (const accelerator of HARDWARE[process.platform] ?? []) {
-      const { failure } = await runProbe(qemu, kernel, accelerator, sandbox, limit, signal);
-      if (failure === undefined) return { accelerator, sandbox, rejected };
-      rejected.push({ accelerator, reason: failure });
-    }
-    return { accelerator: "tcg", sandbox, rejected };
-  } finally {
-    await rm(work, { recursive: true, force: true });
+async function probeAll(qemu: Qemu, cache: Cache, signal: AbortSignal | undefined): Promise<AcceleratorProbe> {
+  const kernel = await storedProbeKernel(cache);
+  let sandbox = true;
+  let base = await runProbe(qemu, kernel, "tcg", sandbox, 30_000, signal);
+  if (base.failure !== undefined) {
+    sandbox = false;
+    base = await runProbe(qemu, kernel, "tcg", sandbox, 30_000, signal);
   }
+  if (base.failure !== undefined) {
+    throw new VisibleError(`${qemu.path} (QEMU ${qemu.version}) cannot run a guest here: ${base.failure}.`);
+  }
+  // A multiple of translation's own time, so that a busy machine rejects nothing that works.
+  const limit = Math.min(Math.max(4 * base.elapsedMs, 1000), 10_000);
+  const rejected: AcceleratorProbe["rejected"] = [];
+  for (const accelerator of HARDWARE[process.platform] ?? []) {
+    const { failure } = await runProbe(qemu, kernel, accelerator, sandbox, limit, signal);
+    if (failure === undefined) return { accelerator, sandbox, rejected };
+    rejected.push({ accelerator, reason: failure });
+  }
+  return { accelerator: "tcg", sandbox, rejected };
+}
+
+/** The path of the probe's kernel, in the cache so that no killed probe leaves it behind. */
+async function storedProbeKernel(cache: Cache): Promise<string> {
+  const kernel = probeKernel();
+  const name = createHash("sha256").update(kernel).digest("hex");
+  return (
+    (await cache.find("kernels", name)) ??
+    (await cache.add("kernels", name, (path) => writeSynced(path, kernel)).then(() => cache.path("kernels", name)))
+  );
 }
 
 async function runProbe(
@@ -124,10 +130,10 @@ async function runProbe(
 
   const started = performance.now();
   return new Promise((resolve, reject) => {
-    const child = spawn(qemu.path, options, { stdio: ["ignore", "ignore", "pipe"] });
+    const { child } = spawnTethered(qemu.path, options, { stdio: ["ignore", "ignore", "pipe"] });
     let complaint = "";
     let late = false;
-    child.stderr.on("data", (chunk: Buffer) => (complaint += chunk.toString()));
+    child.stderr?.on("data", (chunk: Buffer) => (complaint += chunk.toString()));
     const timer = setTimeout(() => {
       late = true;
       child.kill("SIGKILL");

@@ -21,14 +21,14 @@ export interface GuestHardware {
   ports: readonly PortMapping[];
   /** Path of the file that holds the instance's configuration. */
   config?: string | undefined;
-  /** Path of the file that the status channel is written to. */
-  status: string;
+  /** Where the status channel leads. */
+  status: { file: string } | { fd: number };
   /** Where the serial port leads: a file, or QEMU's own standard input and output. */
   console: { file: string } | "stdio";
-  /** Path of the Unix socket for QMP. */
-  qmp: string;
+  /** The control socket: a path to listen on, or a connected socket. */
+  qmp: { socket: string } | { fd: number };
   /** Path of the pid file. */
-  pidFile: string;
+  pidFile?: string | undefined;
   /** Shown by process listings. */
   name: string;
 }
@@ -55,21 +55,23 @@ export function qemuArguments(guest: GuestHardware): string[] {
     // No option ROM: nothing boots from the network.
     ...["-device", bus === "pci" ? "virtio-net-pci,netdev=net,romfile=" : "virtio-net-device,netdev=net"],
     ...["-device", `virtio-rng-${bus}`],
-    ...[
-      "-chardev",
-      guest.console === "stdio" ? "stdio,id=console,signal=off" : `file,id=console,path=${value(guest.console.file)}`,
-    ],
+    ...["-chardev", `${guest.console === "stdio" ? "stdio,signal=off" : file(guest.console)},id=console`],
     ...["-serial", "chardev:console"],
-    ...["-chardev", `file,id=status,path=${value(guest.status)}`],
+    ...["-chardev", `${"fd" in guest.status ? socket(guest.status) : file(guest.status)},id=status`],
     ...["-device", "isa-debugcon,iobase=0xe9,readback=0xe9,chardev=status"],
     ...["-device", "isa-debug-exit,iobase=0x501,iosize=2"],
     ...(guest.config === undefined
       ? []
       : ["-fw_cfg", `name=opt/org.pulumi.unikernel/config.json,file=${value(guest.config)}`]),
-    ...["-qmp", `unix:${value(guest.qmp)},server=on,wait=off`],
-    ...["-pidfile", guest.pidFile],
+    ...["-chardev", `${"fd" in guest.qmp ? socket(guest.qmp) : listener(guest.qmp)},id=qmp`],
+    ...["-mon", "chardev=qmp,mode=control"],
+    ...(guest.pidFile === undefined ? [] : ["-pidfile", guest.pidFile]),
   ];
 }
+
+const file = (to: { file: string }): string => `file,path=${value(to.file)}`;
+const socket = (to: { fd: number }): string => `socket,fd=${to.fd}`;
+const listener = (at: { socket: string }): string => `socket,path=${value(at.socket)},server=on,wait=off`;
 
 function forward(port: PortMapping): string {
   return `hostfwd=${port.protocol}:${port.hostAddress}:${port.host}-:${port.guest}`;

@@ -1,22 +1,25 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtemp, open, readFile, rm } from "node:fs/promises";
+import type { ChildProcess } from "node:child_process";
 import * as os from "node:os";
 import * as path from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
+import type { Duplex } from "node:stream";
+import { text } from "node:stream/consumers";
 import { VisibleError } from "../../image/index.js";
 import { probeAccelerator } from "./accelerator.js";
 import { qemuArguments } from "./arguments.js";
-import { endingOf, StatusReader, type Ending, type GuestEvent } from "./guest-status.js";
+import { describeDiskError } from "./disk-error.js";
+import { endingOf, StatusParser, type Ending, type GuestEvent } from "./guest-status.js";
 import { requireMemory } from "./memory.js";
 import { claimPorts } from "./ports.js";
 import { findQemu } from "./qemu.js";
 import { QmpClient } from "./qmp.js";
 import type { InstanceSpec } from "./start.js";
+import { spawnTethered } from "./tether.js";
 import { unlinkedFile } from "./unlinked-file.js";
 
 /** A guest that lives no longer than this process, with its console on this process's standard input and output. */
 export interface ForegroundOptions {
   cacheDir: string;
+  signal?: AbortSignal | undefined;
   /** Told each event of the guest's. */
   event?: (event: GuestEvent) => void;
   /** Told what QEMU is started with. */
@@ -37,24 +40,31 @@ export interface Foreground {
   kill(): void;
 }
 
+/** How long QEMU may take to start. */
+const START_TIMEOUT_MS = 60_000;
+
+/** QEMU's descriptors beside its standard ones. */
+const CONFIG = 3;
+const STATUS = 4;
+const QMP = 5;
+
 /**
- * Runs an instance in the foreground.
+ * Runs an instance in the foreground. Nothing of it has a name on the disk, so that nothing can be left behind.
  *
  * @throws {VisibleError} when there is nothing to run it with.
  */
 export async function runForeground(spec: InstanceSpec, options: ForegroundOptions): Promise<Foreground> {
   requireMemory(spec);
-  const qemu = await findQemu(spec.image.architecture);
-  const probe = await probeAccelerator(qemu, options.cacheDir);
+  const qemu = await findQemu(spec.image.architecture, options.signal);
+  const probe = await probeAccelerator(qemu, options.cacheDir, options.signal);
   const ports = await claimPorts(spec.ports);
-  const folder = await mkdtemp(path.join(os.tmpdir(), "unikernel-run-"));
-  const files = {
-    status: path.join(folder, "status.jsonl"),
-    qmp: path.join(folder, "qmp.sock"),
-    log: path.join(folder, "qemu.log"),
-  };
-  const log = await open(files.log, "w", 0o600);
-  const config = await unlinkedFile(path.join(folder, "config.json"), JSON.stringify(spec.config));
+  options.signal?.throwIfAborted();
+  const config = await unlinkedFile(
+    path.join(os.tmpdir(), `unikernel-config-${process.pid}.json`),
+    JSON.stringify(spec.config),
+  ).catch((error: unknown) => {
+    throw describeDiskError(error, "temporary files", os.tmpdir());
+  });
   let child: ChildProcess;
   try {
     const command = qemuArguments({
@@ -66,81 +76,63 @@ export async function runForeground(spec: InstanceSpec, options: ForegroundOptio
       kernel: spec.image.kernel.path,
       disk: spec.image.disk,
       ports,
-      config: "/dev/fd/3",
-      status: files.status,
+      config: `/dev/fd/${CONFIG}`,
+      status: { fd: STATUS },
       console: "stdio",
-      qmp: files.qmp,
-      pidFile: path.join(folder, "qemu.pid"),
+      qmp: { fd: QMP },
       name: spec.id,
     });
     options.starting?.({ qemu: qemu.version, accelerator: probe.accelerator, command: [qemu.path, ...command] });
     // A session of its own: ^C is for this process, which passes it on as the guest understands it.
-    child = spawn(qemu.path, command, { detached: true, stdio: ["pipe", "pipe", log.fd, config.fd] });
+    const stdio = ["pipe", "pipe", "pipe", config.fd, "pipe", "pipe"] as const;
+    ({ child } = spawnTethered(qemu.path, command, { detached: true, stdio: [...stdio] }));
   } finally {
-    await log.close();
     await config.close();
   }
-  const guard = guardAgainstOrphan(child, folder);
+  if (options.signal?.aborted) child.kill("SIGKILL");
+  options.signal?.throwIfAborted();
   child.stdout?.pipe(options.output, { end: false });
   child.stdin?.on("error", () => undefined);
 
-  const ended = follow(child, files, options).finally(async () => {
-    guard.kill("SIGKILL");
-    await rm(folder, { recursive: true, force: true });
-  });
+  const control = QmpClient.negotiate(channel(child, QMP), START_TIMEOUT_MS);
+  // Whoever asks for a powerdown is told; if nobody does, nobody needs it.
+  control.catch(() => undefined);
   return {
-    ended,
-    powerdown: async () => {
-      const qmp = await QmpClient.connect(files.qmp);
-      await qmp.execute("system_powerdown");
-      qmp.close();
-    },
+    ended: follow(child, options),
+    powerdown: async () => void (await (await control).execute("system_powerdown")),
     kill: () => void child.kill("SIGKILL"),
   };
 }
 
-/** A shell that ends the guest when this process is killed: its input, which nobody else holds, ends then. */
-function guardAgainstOrphan(child: ChildProcess, folder: string): ChildProcess {
-  const script = 'read -r _; kill -9 "$1"; rm -rf "$2"';
-  const guard = spawn("sh", ["-c", script, "sh", String(child.pid), folder], {
-    detached: true,
-    stdio: ["pipe", "ignore", "ignore"],
-  });
-  guard.unref();
-  return guard;
+/** This process's end of one of QEMU's descriptors. */
+function channel(child: ChildProcess, fd: number): Duplex {
+  return (child.stdio as readonly unknown[])[fd] as Duplex;
 }
 
-async function follow(
-  child: ChildProcess,
-  files: { status: string; log: string },
-  options: ForegroundOptions,
-): Promise<Ending> {
-  // Not "exit": the console's last bytes come before "close".
-  let closed = false;
-  child.once("close", () => (closed = true));
-  child.once("error", () => (closed = true));
-  const status = new StatusReader(files.status);
+async function follow(child: ChildProcess, options: ForegroundOptions): Promise<Ending> {
+  const parser = new StatusParser();
   const events: GuestEvent[] = [];
-  for (;;) {
-    const last = closed;
-    for (const event of await status.read()) {
+  const status = channel(child, STATUS);
+  status.setEncoding("utf8").on("data", (chunk: string) => {
+    for (const event of parser.push(chunk)) {
       // What came in before the kernel has set its serial port up would be lost.
       // Never to its end: once its input is closed, QEMU drops what it cannot write to its output at once.
       if (event.event === "boot" && child.stdin !== null) options.input?.pipe(child.stdin, { end: false });
       events.push(event);
       options.event?.(event);
     }
-    if (last) break;
-    await delay(20);
-  }
+  });
+  status.on("error", () => undefined);
+  const complaints = child.stderr === null ? Promise.resolve("") : text(child.stderr).catch(() => "");
+  // Not "exit": the console's last bytes come before "close".
+  await new Promise<void>((resolve) => child.once("close", resolve).once("error", () => resolve()));
+
   const ending = endingOf(events);
   if (ending !== undefined) return ending;
   if (child.signalCode !== null) return { code: 137, reason: `QEMU was ended by ${child.signalCode}` };
-  const complaint = (await readFile(files.log, "utf8").catch(() => "")).trim();
   if (events.length === 0 && child.exitCode !== 0) {
-    throw new VisibleError(
-      `QEMU could not start the guest: ${complaint.split("\n").at(-1) || `it ended with status ${child.exitCode}`}`,
-    );
+    const complaint = (await complaints).trim().split("\n").at(-1);
+    throw new VisibleError(`QEMU could not start the guest: ${complaint || `it ended with status ${child.exitCode}`}`);
   }
   return { code: 255, reason: "the guest reset itself without a word" };
 }

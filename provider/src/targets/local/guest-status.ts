@@ -67,18 +67,28 @@ export interface OutOfMemoryEvent {
   code: number;
 }
 
+/** Makes events of what a status channel gives, in pieces of any size. */
+export class StatusParser {
+  #rest = "";
+
+  /** The events that this piece completes. Lines that are no JSON object are left out: a guest cannot be trusted to write well. */
+  push(text: string): GuestEvent[] {
+    const lines = (this.#rest + text).split("\n");
+    this.#rest = lines.pop() ?? "";
+    return lines.flatMap(parseEvent);
+  }
+}
+
 /** Reads a status file as it grows. */
 export class StatusReader {
   #offset = 0;
-  #rest = "";
+  readonly #parser = new StatusParser();
 
   constructor(readonly file: string) {}
 
-  /** The events since the last call. Lines that are no JSON object are left out: a guest cannot be trusted to write well. */
+  /** The events since the last call. */
   async read(): Promise<GuestEvent[]> {
-    const lines = (this.#rest + (await this.#more())).split("\n");
-    this.#rest = lines.pop() ?? "";
-    return lines.flatMap(parseEvent);
+    return this.#parser.push(await this.#more());
   }
 
   async #more(): Promise<string> {

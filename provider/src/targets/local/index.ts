@@ -2,8 +2,9 @@
 export type { Machine } from "./arguments.js";
 export { runForeground, type Foreground, type ForegroundOptions } from "./foreground.js";
 export type { Ending, GuestEvent } from "./guest-status.js";
+export { requireMemory } from "./memory.js";
 export { observeInstance, type Observation } from "./observe.js";
-export { defaultCacheDir, defaultStateDir, portableConsolePath } from "./paths.js";
+export { defaultStateDir, portableConsolePath } from "./paths.js";
 export type { PortMapping } from "./ports.js";
 export { NotReadyError, startInstance, type InstanceSpec, type StartedInstance, type StartOptions } from "./start.js";
 export { removeInstance, type StopOptions } from "./stop.js";

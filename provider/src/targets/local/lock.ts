@@ -1,4 +1,4 @@
-import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import * as path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { VisibleError } from "../../image/index.js";
@@ -23,7 +23,10 @@ export async function withLock<T>(
 }
 
 async function acquire(file: string, options: { timeoutMs: number; signal?: AbortSignal | undefined }): Promise<void> {
-  const draft = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
+  const folder = path.dirname(file);
+  await removeAbandonedDrafts(folder);
+  // No lock's name begins with a dot.
+  const draft = path.join(folder, `.${process.pid}.${Math.random().toString(36).slice(2)}`);
   await writeFile(draft, JSON.stringify({ pid: process.pid, started: await startTime(process.pid) }));
   const deadline = performance.now() + options.timeoutMs;
   try {
@@ -51,6 +54,15 @@ async function acquire(file: string, options: { timeoutMs: number; signal?: Abor
     }
   } finally {
     await rm(draft, { force: true });
+  }
+}
+
+/** Removes the drafts of processes that were killed while they waited. */
+async function removeAbandonedDrafts(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const [, pid] = /^\.(\d+)\./.exec(name) ?? [];
+    if (pid !== undefined && (await startTime(Number(pid))) === undefined)
+      await rm(path.join(folder, name), { force: true });
   }
 }
 

@@ -13,12 +13,6 @@ export function defaultStateDir(): string {
   return path.join(home && path.isAbsolute(home) ? home : path.join(os.homedir(), ".local", "state"), "unikernel");
 }
 
-/** Where this machine keeps what it can make again: `$XDG_CACHE_HOME/unikernel`, else `~/.cache/unikernel`. */
-export function defaultCacheDir(): string {
-  const home = process.env["XDG_CACHE_HOME"];
-  return path.join(home && path.isAbsolute(home) ? home : path.join(os.homedir(), ".cache"), "unikernel");
-}
-
 /** The files of one instance. */
 export interface InstancePaths {
   folder: string;

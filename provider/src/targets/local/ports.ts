@@ -2,7 +2,7 @@ import { readdir, readFile, readlink } from "node:fs/promises";
 import * as dgram from "node:dgram";
 import * as net from "node:net";
 import { VisibleError } from "../../image/index.js";
-import { programName } from "./processes.js";
+import { describeProcess } from "./processes.js";
 
 /** A port of the guest that is reached through a port of the host. */
 export interface PortMapping {
@@ -17,20 +17,44 @@ export interface PortMapping {
 /**
  * Sees that every host port is free, and chooses one where the mapping leaves it open.
  *
+ * @param own - Ports of the guest that this one takes the place of. It may have the same; where the mapping leaves the port open, it keeps it.
  * @throws {VisibleError} when one is taken; the message names the program that holds it where that can be told.
  */
-export async function claimPorts(ports: readonly PortMapping[]): Promise<PortMapping[]> {
+export async function claimPorts(
+  ports: readonly PortMapping[],
+  own: { ports: readonly PortMapping[]; running: boolean } = { ports: [], running: false },
+): Promise<PortMapping[]> {
   const claimed: PortMapping[] = [];
-  for (const port of ports) claimed.push({ ...port, host: await claim(port) });
+  for (const port of ports) {
+    const before = own.ports.find(
+      (other) => isContinuation(port, other) && !claimed.some((c) => c.host === other.host),
+    );
+    claimed.push({ ...port, host: await claim(port, before, own.running) });
+  }
   return claimed;
 }
 
-async function claim(port: PortMapping): Promise<number> {
+/** Whether a mapping can have the host port that another one had. */
+function isContinuation(port: PortMapping, other: PortMapping): boolean {
+  const sameEnd = port.host === 0 ? port.guest === other.guest : port.host === other.host;
+  return sameEnd && port.protocol === other.protocol && port.hostAddress === other.hostAddress;
+}
+
+async function claim(port: PortMapping, before: PortMapping | undefined, beforeIsHeld: boolean): Promise<number> {
+  if (before !== undefined && beforeIsHeld) return before.host;
+  if (before !== undefined && port.host === 0) {
+    const again = await tryPort({ ...port, host: before.host }).catch(() => undefined);
+    if (again !== undefined) return again;
+  }
   try {
-    return await (port.protocol === "tcp" ? tryTcp(port) : tryUdp(port));
+    return await tryPort(port);
   } catch (error) {
     throw await portError(port, (error as NodeJS.ErrnoException).code);
   }
+}
+
+function tryPort(port: PortMapping): Promise<number> {
+  return port.protocol === "tcp" ? tryTcp(port) : tryUdp(port);
 }
 
 async function portError(port: PortMapping, code: string | undefined): Promise<VisibleError> {
@@ -93,8 +117,7 @@ async function holderOf(port: PortMapping): Promise<string | undefined> {
     for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
       const target = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => "");
       const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
-      if (inode !== undefined && inodes.has(inode))
-        return `${(await programName(Number(pid))) ?? "a process"} (process ${pid})`;
+      if (inode !== undefined && inodes.has(inode)) return describeProcess(Number(pid));
     }
   }
   return undefined;

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 
@@ -15,10 +15,12 @@ export async function commandLine(pid: number): Promise<string | undefined> {
   return stdout.trim() === "" ? undefined : stdout.trim();
 }
 
-/** The name of a process's program, for messages. */
-export async function programName(pid: number): Promise<string | undefined> {
-  const text = await commandLine(pid);
-  return text?.split(/[\0 ]/)[0]?.split("/").at(-1);
+/** A process as messages name it: the instance that it runs, or else its program. */
+export async function describeProcess(pid: number): Promise<string> {
+  const [program, ...args] = (await commandLine(pid))?.split(/[\0 ]/) ?? [];
+  const name = program?.split("/").at(-1) ?? "a process";
+  const guest = args.find((arg) => name.startsWith("qemu-system-") && arg.startsWith("guest="))?.slice("guest=".length);
+  return guest === undefined ? `${name} (process ${pid})` : `the instance "${guest}" (process ${pid})`;
 }
 
 /** Tells a process from a later one with the same number. Undefined when it is gone. */
@@ -45,12 +47,49 @@ export async function qemuProcess(pidFile: string): Promise<number | undefined> 
   return line?.split(/[\0 ]/).includes(pidFile) || line?.includes(` ${pidFile} `) ? pid : undefined;
 }
 
-/** Waits until the QEMU of this pid file is gone; tells whether it is. */
-export async function untilGone(pidFile: string, timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+/** A process, told from a later one with the same number. */
+export interface ProcessIdentity {
+  pid: number;
+  started: string;
+}
+
+/**
+ * Every QEMU that was started with this pid file: also one that has not written it yet, and one whose pid file somebody removed. A QEMU that nobody
+ * knows of would go on for ever.
+ */
+export async function qemuProcesses(pidFile: string): Promise<ProcessIdentity[]> {
+  const found: ProcessIdentity[] = [];
+  for (const pid of await processesNaming(pidFile)) {
+    const started = await startTime(pid);
+    if (started !== undefined) found.push({ pid, started });
+  }
+  return found;
+}
+
+/** The processes that have this text as an argument. */
+async function processesNaming(argument: string): Promise<number[]> {
+  if (process.platform === "linux") {
+    const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
+    const lines = await Promise.all(pids.map(commandLine));
+    return pids.filter((_, i) => lines[i]?.split("\0").includes(argument));
+  }
+  const { stdout } = await run("ps", ["-ww", "-axo", "pid=,command="], { maxBuffer: 1 << 26 });
+  const lines = stdout.split("\n").filter((line) => `${line} `.includes(` ${argument} `));
+  return lines.map((line) => Number.parseInt(line, 10)).filter((pid) => pid !== process.pid);
+}
+
+/** Waits until these processes are gone; tells whether they are. */
+export async function untilGone(
+  processes: readonly ProcessIdentity[],
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<boolean> {
   const deadline = performance.now() + timeoutMs;
-  while ((await qemuProcess(pidFile)) !== undefined) {
-    if (performance.now() >= deadline) return false;
-    await delay(20, undefined, signal && { signal });
+  for (const { pid, started } of processes) {
+    while ((await startTime(pid)) === started) {
+      if (performance.now() >= deadline) return false;
+      await delay(20, undefined, signal && { signal });
+    }
   }
   return true;
 }

@@ -1,4 +1,5 @@
 import * as net from "node:net";
+import type { Duplex } from "node:stream";
 
 /** How long QEMU may take to answer one command. */
 const ANSWER_TIMEOUT_MS = 5000;
@@ -13,7 +14,7 @@ export class QmpClient {
   #waiting: { resolve: (value: unknown) => void; reject: (error: Error) => void } | undefined;
   #greeted: () => void = () => undefined;
 
-  private constructor(private readonly socket: net.Socket) {
+  private constructor(private readonly socket: Duplex) {
     socket.setEncoding("utf8");
     socket.on("data", (chunk: string) => this.#receive(chunk));
     socket.on("error", (error) => this.#fail(error));
@@ -22,7 +23,15 @@ export class QmpClient {
 
   /** Connects and leaves negotiation mode. */
   static async connect(path: string): Promise<QmpClient> {
-    const socket = net.connect({ path });
+    return QmpClient.negotiate(net.connect({ path }));
+  }
+
+  /**
+   * Leaves negotiation mode on a socket that QEMU has the other end of.
+   *
+   * @param greetingTimeoutMs - How long QEMU may take to say that it is there: longer when it is only just starting.
+   */
+  static async negotiate(socket: Duplex, greetingTimeoutMs = ANSWER_TIMEOUT_MS): Promise<QmpClient> {
     const client = new QmpClient(socket);
     try {
       await timeLimit(
@@ -31,6 +40,7 @@ export class QmpClient {
           socket.once("error", reject);
           socket.once("close", () => reject(new Error("QEMU closed its control socket")));
         }),
+        greetingTimeoutMs,
       );
       await client.execute("qmp_capabilities");
       return client;
@@ -77,10 +87,10 @@ export class QmpClient {
   }
 }
 
-async function timeLimit<T>(work: Promise<T>): Promise<T> {
+async function timeLimit<T>(work: Promise<T>, limitMs = ANSWER_TIMEOUT_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("QEMU does not answer on its control socket")), ANSWER_TIMEOUT_MS);
+    timer = setTimeout(() => reject(new Error("QEMU does not answer on its control socket")), limitMs);
   });
   try {
     return await Promise.race([work, limit]);

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { mkdir, open, readFile, rm } from "node:fs/promises";
 import * as path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -6,14 +6,17 @@ import { VisibleError, type BuiltImage, type InstanceConfig } from "../../image/
 import { probeAccelerator, type AcceleratorProbe } from "./accelerator.js";
 import { qemuArguments, type Machine } from "./arguments.js";
 import { quoteConsole } from "./console-log.js";
+import { describeDiskError } from "./disk-error.js";
 import { endingOf, listensOn, StatusReader, type Ending, type GuestEvent } from "./guest-status.js";
 import { withLock } from "./lock.js";
 import { requireMemory } from "./memory.js";
+import { observeInstance } from "./observe.js";
 import { instancePaths, prepareSocketFolder, qmpSocketPath, type InstancePaths } from "./paths.js";
 import { canConnect, claimPorts, type PortMapping } from "./ports.js";
 import { findQemu, type Qemu } from "./qemu.js";
 import { writeRecord } from "./record.js";
 import { lockFile, removeLocked } from "./stop.js";
+import { spawnTethered, type Tethered } from "./tether.js";
 import { unlinkedFile } from "./unlinked-file.js";
 
 /** What to start. */
@@ -64,35 +67,63 @@ export class NotReadyError extends VisibleError {
   }
 }
 
+/** Somebody took a port that was free a moment ago. */
+class PortLostError extends VisibleError {}
+
 /** A guest without ports counts as started when it has run this long. */
 const SETTLE_MS = 500;
+/** How often a start is tried when somebody takes a port between the moment it was found free and the moment QEMU takes it. */
+const PORT_RACES = 3;
 
 /**
- * Starts an instance that outlives this process, and waits until it is ready. A guest that already has this id is stopped first.
+ * Starts an instance that outlives this process, and waits until it is ready. A guest that already has this id is stopped first, unless it
+ * is clear by then that the new one cannot start.
+ *
+ * Until it is ready, or known not to get so, the guest lives no longer than this process.
  *
  * @throws {NotReadyError} when QEMU runs but the guest ended, or did not answer in time.
- * @throws {VisibleError} when there is nothing to run it with; nothing is left behind then.
+ * @throws {VisibleError} when there is nothing to run it with; nothing of it is left behind then.
  */
 export async function startInstance(spec: InstanceSpec, options: StartOptions): Promise<StartedInstance> {
   requireMemory(spec);
   const qemu = await findQemu(spec.image.architecture, options.signal);
   const probe = await probeAccelerator(qemu, options.cacheDir, options.signal);
   const lock = { timeoutMs: options.startTimeoutMs + options.stopTimeoutMs + 60_000, signal: options.signal };
-  return withLock(lockFile(options.stateDir, spec.id), lock, async () => {
-    await removeLocked(spec.id, options);
+  let running: Tethered | undefined;
+  const attempt = async (ports: PortMapping[]): Promise<StartedInstance> => {
     const paths = instancePaths(options.stateDir, spec.id);
     try {
-      const ports = await claimPorts(spec.ports);
-      const child = await launch(qemu, probe, spec, ports, paths);
+      running = await launch(qemu, probe, spec, ports, paths);
       options.status?.(`started by QEMU ${qemu.version} (${probe.accelerator}); waiting for the guest`);
-      return await untilReady(child, ports, paths, options);
+      return await untilReady(running.child, ports, paths, options);
     } catch (error) {
       // Whatever is not reported as created must not stay.
       if (!(error instanceof NotReadyError))
         await removeLocked(spec.id, { ...options, stopTimeoutMs: 0, signal: undefined });
       throw error;
     }
-  });
+  };
+  try {
+    return await withLock(lockFile(options.stateDir, spec.id), lock, async () => {
+      const before = await observeInstance(spec.id, options.stateDir);
+      const own = before.state === "missing" ? [] : (before.record?.ports ?? []);
+      // What cannot start must not stop what runs.
+      let ports = await claimPorts(spec.ports, { ports: own, running: before.state === "running" });
+      await removeLocked(spec.id, options);
+      for (let races = 1; ; races++) {
+        try {
+          return await attempt(ports);
+        } catch (error) {
+          if (!(error instanceof PortLostError) || races === PORT_RACES) throw error;
+          ports = await claimPorts(spec.ports);
+        }
+      }
+    });
+  } catch (error) {
+    throw describeDiskError(error, "the state of instances", options.stateDir);
+  } finally {
+    running?.release();
+  }
 }
 
 async function launch(
@@ -101,7 +132,7 @@ async function launch(
   spec: InstanceSpec,
   ports: PortMapping[],
   paths: InstancePaths,
-): Promise<ChildProcess> {
+): Promise<Tethered> {
   await mkdir(paths.folder, { recursive: true, mode: 0o700 });
   const qmp = qmpSocketPath(paths.folder);
   await prepareSocketFolder(qmp);
@@ -120,20 +151,22 @@ async function launch(
       disk: spec.image.disk,
       ports,
       config: "/dev/fd/3",
-      status: paths.status,
+      status: { file: paths.status },
       console: { file: paths.console },
-      qmp,
+      qmp: { socket: qmp },
       pidFile: paths.pid,
       name: spec.id,
     });
     // A session of its own: neither ^C in this terminal nor its end reach the guest.
-    const child = spawn(qemu.path, options, { detached: true, stdio: ["ignore", log.fd, log.fd, config.fd], cwd: "/" });
+    const stdio = ["ignore", log.fd, log.fd, config.fd] as const;
+    const tethered = spawnTethered(qemu.path, options, { detached: true, stdio: [...stdio], cwd: "/" });
+    const { child } = tethered;
     child.unref();
     await new Promise((resolve, reject) => {
       child.once("spawn", resolve);
       child.once("error", reject);
     });
-    return child;
+    return tethered;
   } finally {
     await log.close();
     await config.close();
@@ -206,7 +239,8 @@ async function unexplainedEnd(
 ): Promise<Error> {
   const complaint = (await readFile(paths.log, "utf8").catch(() => "")).trim();
   if (events.length === 0 && child.exitCode !== 0 && complaint !== "") {
-    return new VisibleError(`QEMU could not start the guest: ${complaint.split("\n").at(-1) ?? ""}`);
+    const message = `QEMU could not start the guest: ${complaint.split("\n").at(-1) ?? ""}`;
+    return complaint.includes("host forwarding rule") ? new PortLostError(message) : new VisibleError(message);
   }
   const how =
     child.signalCode !== null ? `QEMU was killed by ${child.signalCode}` : "the guest reset itself without a word";

@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { VisibleError } from "../../image/index.js";
 import { withLock } from "./lock.js";
 import { instancePaths, qmpSocketPath } from "./paths.js";
-import { qemuProcess, untilGone } from "./processes.js";
+import { qemuProcesses, startTime, untilGone, type ProcessIdentity } from "./processes.js";
 import { QmpClient } from "./qmp.js";
 
 /** What stopping needs to know. */
@@ -39,35 +39,36 @@ export async function removeLocked(id: string, options: StopOptions): Promise<vo
 /** Asks the application to end, then QEMU, then leaves it no choice. */
 async function stopQemu(id: string, options: StopOptions): Promise<void> {
   const { folder, pid: pidFile } = instancePaths(options.stateDir, id);
-  if ((await qemuProcess(pidFile)) === undefined) return;
+  const running = await qemuProcesses(pidFile);
+  if (running.length === 0) return;
 
   let qmp: QmpClient | undefined;
   try {
     qmp = await QmpClient.connect(qmpSocketPath(folder));
     await qmp.execute("system_powerdown");
-    if (await untilGone(pidFile, options.stopTimeoutMs, options.signal)) return;
+    if (await untilGone(running, options.stopTimeoutMs, options.signal)) return;
     await qmp.execute("quit");
   } catch {
     options.signal?.throwIfAborted();
     // Without its control socket QEMU still takes signals; on SIGTERM it ends itself.
-    await kill(pidFile, "SIGTERM");
+    await kill(running, "SIGTERM");
   } finally {
     qmp?.close();
   }
-  if (await untilGone(pidFile, QUIT_TIMEOUT_MS, options.signal)) return;
-  await kill(pidFile, "SIGKILL");
-  if (await untilGone(pidFile, QUIT_TIMEOUT_MS, options.signal)) return;
-  const pid = await qemuProcess(pidFile);
-  if (pid !== undefined)
-    throw new VisibleError(`QEMU (process ${pid}) of the instance "${id}" does not end, not even when killed.`);
+  if (await untilGone(running, QUIT_TIMEOUT_MS, options.signal)) return;
+  await kill(running, "SIGKILL");
+  if (await untilGone(running, QUIT_TIMEOUT_MS, options.signal)) return;
+  const pids = running.map(({ pid }) => pid).join(", ");
+  throw new VisibleError(`QEMU (process ${pids}) of the instance "${id}" does not end, not even when killed.`);
 }
 
-async function kill(pidFile: string, signal: NodeJS.Signals): Promise<void> {
-  const pid = await qemuProcess(pidFile);
-  if (pid === undefined) return;
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+async function kill(processes: readonly ProcessIdentity[], signal: NodeJS.Signals): Promise<void> {
+  for (const { pid, started } of processes) {
+    if ((await startTime(pid)) !== started) continue;
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
   }
 }
