@@ -1,13 +1,15 @@
+import { constants } from "node:os";
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { closest } from "fastest-levenshtein";
 import { VisibleError } from "../image/index.js";
 import { build } from "./build.js";
 import { COMMANDS, OVERVIEW } from "./help.js";
 import { inspect } from "./inspect.js";
+import { Interrupted } from "./interrupt.js";
 import { run } from "./run.js";
 import { UsageError } from "./usage-error.js";
 
-/** A command of \`unikernel\`. */
+/** A command of `unikernel`. */
 export interface Command {
   options: NonNullable<ParseArgsConfig["options"]>;
   /** Exit status when it fails. */
@@ -20,14 +22,22 @@ export interface Command {
 export interface Invocation {
   source: string;
   values: Record<string, string | boolean | (string | boolean)[] | undefined>;
-  /** What follows \`--\`. */
+  /** What follows `--`. */
   rest: string[];
 }
+
+const BROKEN_PIPE = 128 + constants.signals.SIGPIPE;
 
 const commands: Record<string, Command> = { run, build, inspect };
 
 /** Runs the command line of this process. */
 export function main(): void {
+  // Whoever reads has enough, as in `| head`: the status is that of a program which SIGPIPE ends. What runs ends with this process.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(BROKEN_PIPE);
+    throw error;
+  });
+  process.stderr.on("error", () => undefined);
   void execute(process.argv.slice(2)).then((status) => {
     // Not process.exit: what is written to a pipe has to arrive.
     process.exitCode = status;
@@ -83,6 +93,7 @@ function print(text: string): number {
 }
 
 function complain(error: unknown, failure: number, name?: string): number {
+  if (error instanceof Interrupted) return error.status;
   if (!(error instanceof VisibleError)) {
     console.error(error);
     return failure;

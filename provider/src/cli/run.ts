@@ -1,19 +1,13 @@
 import { isIPv4 } from "node:net";
 import { finished } from "node:stream/promises";
-import { VisibleError } from "../image/index.js";
+import { defaultCacheDir, VisibleError } from "../image/index.js";
 import { parseSize } from "../resources/units.js";
-import {
-  defaultCacheDir,
-  runForeground,
-  type Foreground,
-  type Machine,
-  type PortMapping,
-} from "../targets/local/index.js";
+import { runForeground, type Foreground, type Machine, type PortMapping } from "../targets/local/index.js";
 import { ConsoleInput, ConsoleSplitter } from "./console.js";
 import { formatCommand } from "./format.js";
 import { imageOptions, imageSettings } from "./image-options.js";
 import { interruptible } from "./interrupt.js";
-import { environment, loadImage, type Loaded } from "./load.js";
+import { environment, loadImage } from "./load.js";
 import type { Command, Invocation } from "./main.js";
 import { UsageError } from "./usage-error.js";
 
@@ -47,39 +41,35 @@ export const run: Command = {
     const env = Object.entries(environment(values["env"])).map(([name, value]) => `${name}=${value}`);
     const verbose = values["verbose"] === true;
 
-    let loaded: Loaded | undefined;
-    const interrupted = await interruptible(async (signal) => {
-      loaded = await loadImage(invocation, signal, imageSettings(values));
-      return 0;
-    });
-    if (loaded === undefined) return interrupted;
-    const { image, command, format = "erofs" } = loaded;
-    if (format !== "erofs" && format !== "raw") {
-      throw new VisibleError(
-        `"${invocation.source}" is in the format ${format}, which is for other places than this machine. Build it with \`--format raw\` to run it here.`,
-      );
-    }
-
     const output = new ConsoleSplitter(process.stderr);
     output.pipe(process.stdout);
     const interactive = values["interactive"] === true;
-    const config = {
-      process: { env, ...(command && { args: command }) },
-      ...(interactive && { annotations: { [ATTACH_INPUT]: "true" } }),
-    };
-    const guest = await runForeground(
-      { id: "run", image, config, ...hardware },
-      {
-        cacheDir: defaultCacheDir(),
-        output,
-        ...(interactive && { input: process.stdin.pipe(new ConsoleInput()) }),
-        ...(verbose && {
-          starting: ({ qemu, accelerator, command: line }) =>
-            process.stderr.write(`QEMU ${qemu}, ${accelerator}: ${formatCommand(line)}\n`),
-          event: (event) => process.stderr.write(`${JSON.stringify(event)}\n`),
-        }),
-      },
-    );
+    const guest = await interruptible(async (signal) => {
+      const { image, command, format = "erofs" } = await loadImage(invocation, signal, imageSettings(values));
+      if (format !== "erofs" && format !== "raw") {
+        throw new VisibleError(
+          `"${invocation.source}" is in the format ${format}, which is for other places than this machine. Build it with \`--format raw\` to run it here.`,
+        );
+      }
+      const config = {
+        process: { env, ...(command && { args: command }) },
+        ...(interactive && { annotations: { [ATTACH_INPUT]: "true" } }),
+      };
+      return runForeground(
+        { id: "run", image, config, ...hardware },
+        {
+          cacheDir: defaultCacheDir(),
+          signal,
+          output,
+          ...(interactive && { input: process.stdin.pipe(new ConsoleInput()) }),
+          ...(verbose && {
+            starting: ({ qemu, accelerator, command: line }) =>
+              process.stderr.write(`QEMU ${qemu}, ${accelerator}: ${formatCommand(line)}\n`),
+            event: (event) => process.stderr.write(`${JSON.stringify(event)}\n`),
+          }),
+        },
+      );
+    });
     const { code, reason } = await passSignals(guest);
     if (interactive) {
       // A terminal or pipe that nobody types into would keep this process alive.

@@ -33,7 +33,7 @@ export async function recognizeSource(text: string, rest: string[], runtime: str
     if (await isLayout(text)) return { source: { container: asPath(text) }, args };
     if (rest.length === 0) {
       throw new UsageError(
-        `"${text}" is a folder: say what to run in it after two dashes, as in \`unikernel run ${text} -- /bin/server --port 8080\`.`,
+        `"${text}" is a folder: say what to run in it after two dashes, as in \`unikernel run ${text} -- /bin/server --port 8080\`.${orReference(text)}`,
       );
     }
     return { source: { directory: text, command: rest }, args: undefined };
@@ -61,7 +61,7 @@ async function recognizeFile(
     return { source: { bundle: text, runtime }, args };
   }
   throw new VisibleError(
-    `"${text}" is nothing that can be run: neither an executable (ELF), nor an archive of a container image, nor a disk, nor a program in TypeScript or JavaScript.`,
+    `"${text}" is nothing that can be run: neither an executable (ELF), nor an archive of a container image, nor a disk, nor a program in TypeScript or JavaScript.${orReference(text)}`,
   );
 }
 
@@ -87,6 +87,13 @@ async function isLayout(folder: string): Promise<boolean> {
 async function isTaggedLayout(text: string): Promise<boolean> {
   const colon = text.lastIndexOf(":");
   return colon > 0 && isLayout(text.slice(0, colon));
+}
+
+/** How to say that not the file is meant, but the image of that name in a registry, where the name could be one. */
+function orReference(text: string): string {
+  if (!/^[a-z0-9]+([._/-][a-z0-9]+)*(:[\w.-]+)?$/.test(text)) return "";
+  const name = text.includes("/") ? text : `library/${text}`;
+  return ` If you mean the image of that name in a registry, write it out: docker.io/${name}.`;
 }
 
 /** A text that no one takes for a reference. */
