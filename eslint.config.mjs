@@ -49,6 +49,6 @@ export default defineConfig(
     languageOptions: { globals: globals.node },
     rules: { "no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }] },
   },
-  { files: ["provider/bin/*.js"], languageOptions: { sourceType: "commonjs" } },
+  { files: ["provider/bin/*.js", "**/*.cjs"], languageOptions: { sourceType: "commonjs", globals: globals.node } },
   ...borders,
 );

@@ -20,7 +20,7 @@ const buildScripts = { why: "the kernel's build scripts are linked with it", pac
 const guestPrograms = { why: "test guests are compiled with it", packages: ["musl-tools"] };
 const judges = {
   why: "the tests compare with it",
-  packages: ["erofs-utils", "docker-registry", "apache2-utils", "skopeo", "umoci"],
+  packages: ["erofs-utils", "docker-registry", "apache2-utils", "skopeo", "umoci", "openssl"],
 };
 const disks = {
   why: "the tests check and boot disks with it",

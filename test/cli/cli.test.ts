@@ -1,9 +1,11 @@
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import * as path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { parsePublish } from "../../provider/src/cli/run.js";
 import { scriptedGuest, type Step } from "../../provider/src/targets/local/testing/scripted-guest.js";
-import { Cli, type Finished } from "../support/cli.js";
+import { Cli, program, type Finished } from "../support/cli.js";
 import { BOOT, LISTENING } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
 
@@ -26,9 +28,9 @@ function start(args: string[], ...steps: Step[]): Cli {
 const run = (args: string[], ...steps: Step[]): Promise<Finished> => start(args, ...steps).finished;
 const exit = (code: number): Step[] => [{ status: { event: "exit", code } }, { exit: code }];
 
-/** The QEMUs that `unikernel run` has started here. */
-function guests(): string[] {
-  return readdirSync(machine.folder).filter((name) => name.startsWith("unikernel-run-"));
+/** The guests that run here, and whatever they have left among the temporary files. */
+function guests(): unknown[] {
+  return [...machine.guests(), ...readdirSync(machine.folder).filter((name) => name.startsWith("unikernel-"))];
 }
 
 describe("unikernel run", () => {
@@ -87,6 +89,43 @@ describe("unikernel run", () => {
     cli.child.kill("SIGKILL");
 
     await expect.poll(guests, { timeout: 10_000 }).toEqual([]);
+  });
+
+  test("ends with the machine when nobody reads what it says any more", async () => {
+    const lines = Array.from({ length: 40 }, () => ({ console: "line\n".repeat(1000) }));
+    const cli = start(["run", "rootfs", "--", "/bin/server"], BOOT, ...lines, "halt");
+    cli.child.stdout?.once("data", () => cli.child.stdout?.destroy());
+
+    expect((await cli.finished).code).toBe(141);
+    await expect.poll(guests).toEqual([]);
+  });
+
+  test("does without a standard input", async () => {
+    writeFileSync(kernel, scriptedGuest(BOOT, { console: "working\n" }, ...exit(3)));
+    const command = `exec ${process.execPath} ${program} run rootfs -- /bin/server <&-`;
+    const shell = spawnSync("sh", ["-c", command], {
+      cwd: machine.folder,
+      env: { ...process.env, ...machine.environment, UNIKERNEL_KERNEL: kernel },
+      encoding: "utf8",
+    });
+
+    expect(shell).toMatchObject({ status: 3, stdout: "working\n" });
+  });
+
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)("that gets %s before the machine runs ends with %i, and leaves nothing", async (signal, status) => {
+    writeFileSync(path.join(machine.folder, "rootfs/bin/large"), Buffer.alloc(200_000_000, 1));
+    const cli = start(["run", "rootfs", "--", "/bin/server"], BOOT, "halt");
+    const cache = path.join(machine.cacheDir, "v1/tmp");
+    await expect.poll(() => existsSync(cache), { interval: 2 }).toBe(true);
+    cli.child.kill(signal);
+
+    expect((await cli.finished).code).toBe(status);
+    expect(guests()).toEqual([]);
+    expect(readdirSync(cache)).toEqual([]);
   });
 
   test("keeps the environment off the command line", async () => {
@@ -181,7 +220,10 @@ describe("a command line that is wrong is told in one sentence", () => {
     [["rum", "web"], 2, 'There is no command "rum". Did you mean "run"?'],
     [["run"], 2, "What is to be run? Give a SOURCE."],
     [["run", "rootfs"], 2, '"rootfs" is a folder: say what to run in it after two dashes'],
+    [["run", "rootfs"], 2, "mean the image of that name in a registry, write it out: docker.io/library/rootfs."],
     [["run", "./nothing"], 125, 'There is no "./nothing".'],
+    [["run", "rootfs", "-e", "NOT_HERE", "--", "/bin/server"], 125, "no environment variable NOT_HERE here to pass on"],
+    [["run", "rootfs", "-e", "=x", "--", "/bin/server"], 2, '"=x" is no environment variable: write KEY=VALUE.'],
     [["run", "notes.txt"], 125, '"notes.txt" is nothing that can be run'],
     [["run", "main.ts"], 2, '"main.ts" needs a Node.js to run on'],
     [["run", "rootfs", "second"], 2, 'There is a second SOURCE, "second".'],
@@ -216,11 +258,31 @@ describe("a command line that is wrong is told in one sentence", () => {
     writeFileSync(path.join(machine.folder, "main.ts"), "console.log(1);\n");
     const { code, stdout, stderr } = await run(args, BOOT, ...exit(0));
 
-    expect(stderr).toContain(`unikernel: ${sentence}`);
+    expect(stderr).toMatch(/^unikernel: /m);
+    expect(stderr).toContain(sentence);
     expect(code).toBe(status);
     expect(stdout).toBe("");
     expect(stderr).not.toContain("    at ");
   });
+});
+
+describe("a port mapping", () => {
+  test.each([
+    ["8080", "tcp:127.0.0.1:8080-:8080"],
+    ["8080:80", "tcp:127.0.0.1:8080-:80"],
+    ["127.0.0.2:8080:80", "tcp:127.0.0.2:8080-:80"],
+    ["8080:80/udp", "udp:127.0.0.1:8080-:80"],
+    ["8080/udp", "udp:127.0.0.1:8080-:8080"],
+  ])("%s is what QEMU calls %s", (text, forward) => {
+    const { protocol, hostAddress, host, guest } = parsePublish(text);
+
+    expect(`${protocol}:${hostAddress}:${host}-:${guest}`).toBe(forward);
+  });
+
+  test.each(["", "http", "80:", ":80", "1:2:3:4", "80/sctp", "70000", "80:0", "256.0.0.1:80:80", "[::1]:80:80"])(
+    "%j is none",
+    (text) => expect(() => parsePublish(text)).toThrow("is no port mapping"),
+  );
 });
 
 test.each([[["--help"]], [["run", "--help"]], [["help", "build"]]])("%j shows how to use it", async (args) => {

@@ -1,5 +1,6 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import * as path from "node:path";
+import type { CustomResourceOptions } from "@pulumi/pulumi";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { CRASH, SERVER, THINKER } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
@@ -15,17 +16,20 @@ beforeEach(() => {
 afterEach(() => machine.dispose());
 
 /** A program with one image and one instance. */
-function web(change: { image?: object; instance?: object } = {}): () => Promise<Record<string, unknown>> {
+function web(
+  change: { image?: object; instance?: object; name?: string; options?: CustomResourceOptions } = {},
+): () => Promise<Record<string, unknown>> {
   return async () => {
     const source = { directory: "./rootfs", command: ["/bin/server"] };
     const image = new unikernel.Image("image", { source, ...change.image });
-    const instance = new unikernel.Instance("web", {
+    const args = {
       image,
       memory: "16 MiB",
       ports: [{ guest: 8080, host: 0 }],
-      timeouts: { start: "20 s", stop: "0.3 s" },
+      timeouts: { start: "120 s", stop: "0.3 s" },
       ...change.instance,
-    });
+    };
+    const instance = new unikernel.Instance(change.name ?? "web", args, change.options);
     return {
       digest: image.digest,
       url: instance.url,
@@ -58,8 +62,15 @@ interface Step {
   operation: "preview" | "up" | "refresh" | "destroy";
   changes: Changes;
   guests: number;
+  /** Whether it is the guest of the step before. */
+  sameGuest?: boolean;
   outputs?: object;
 }
+
+const GREEN = { image: { env: { COLOR: "green" } } };
+const GREETING = { env: { GREETING: "hi" } };
+/** Whatever the cache holds is gone. */
+const emptyCache = (): void => rmSync(machine.cacheDir, { recursive: true });
 
 const LIFE: Step[] = [
   {
@@ -69,44 +80,52 @@ const LIFE: Step[] = [
     guests: 0,
   },
   {
-    what: "an update starts the guest",
+    what: "an update starts the guest, though the cache has been emptied since the preview",
+    before: emptyCache,
     operation: "up",
     changes: { image: "create", web: "create" },
     guests: 1,
     outputs: { state: "running" },
   },
-  { what: "a second one changes nothing", operation: "up", changes: { image: "same", web: "same" }, guests: 1 },
+  {
+    what: "a second one changes nothing, though the disk of the running guest is gone",
+    before: emptyCache,
+    operation: "up",
+    changes: { image: "same", web: "same" },
+    guests: 1,
+    sameGuest: true,
+  },
   {
     what: "a preview of a change shows it, and leaves the guest alone",
-    program: web({ image: { env: { COLOR: "green" } } }),
+    program: web(GREEN),
     operation: "preview",
     changes: { image: "update", web: "replace" },
     guests: 1,
+    sameGuest: true,
   },
   {
     what: "a changed image replaces the guest",
-    program: web({ image: { env: { COLOR: "green" } } }),
     operation: "up",
     changes: { image: "update", web: "replace" },
     guests: 1,
+    sameGuest: false,
     outputs: { state: "running" },
   },
   {
-    what: "a changed environment replaces the guest, and not the image",
-    program: web({ image: { env: { COLOR: "green" } }, instance: { env: { GREETING: "hi" } } }),
-    operation: "up",
-    changes: { image: "same", web: "replace" },
-    guests: 1,
-  },
-  {
-    what: "a changed time-out is noted without a new guest",
-    program: web({
-      image: { env: { COLOR: "green" } },
-      instance: { env: { GREETING: "hi" }, timeouts: { stop: "0.2 s" } },
-    }),
+    what: "a changed environment starts the guest anew, even a protected one, and leaves the image alone",
+    program: web({ ...GREEN, instance: GREETING, options: { protect: true } }),
     operation: "up",
     changes: { image: "same", web: "update" },
     guests: 1,
+    sameGuest: false,
+  },
+  {
+    what: "a changed time-out is noted without a new guest",
+    program: web({ ...GREEN, instance: { ...GREETING, timeouts: { stop: "0.2 s" } } }),
+    operation: "up",
+    changes: { image: "same", web: "update" },
+    guests: 1,
+    sameGuest: true,
   },
   {
     what: "a refresh notices that the guest died",
@@ -123,25 +142,41 @@ const LIFE: Step[] = [
     outputs: { state: "running" },
   },
   {
-    what: "an update notices it without a refresh, too",
+    what: "an update notices it without a refresh, too, and changed ports with it",
     before: () => process.kill(machine.guests()[0]!, "SIGKILL"),
+    program: web({ ...GREEN, instance: { ports: [{ guest: 8080, host: 0, hostAddress: "127.0.0.2" }] } }),
     operation: "up",
     changes: { image: "same", web: "update" },
     guests: 1,
-    outputs: { state: "running" },
+    outputs: { state: "running", url: expect.stringMatching(/^http:\/\/127\.0\.0\.2:\d+$/) as string },
   },
-  { what: "destroying leaves nothing", operation: "destroy", changes: { image: "delete", web: "delete" }, guests: 0 },
+  {
+    what: "a resource under another name, with the old one as an alias, is the same guest",
+    program: web({
+      ...GREEN,
+      instance: { ports: [{ guest: 8080, host: 0, hostAddress: "127.0.0.2" }] },
+      name: "site",
+      options: { aliases: [{ name: "web" }] },
+    }),
+    operation: "up",
+    changes: { image: "same", site: "same" },
+    guests: 1,
+    sameGuest: true,
+  },
+  { what: "destroying leaves nothing", operation: "destroy", changes: { image: "delete", site: "delete" }, guests: 0 },
 ];
 
 test("a stack's life", async () => {
   stack.program = web();
   for (const step of LIFE) {
     if (step.program !== undefined) stack.program = step.program;
+    const [before] = machine.guests();
     step.before?.();
     const { changes, outputs } = await stack[step.operation]();
 
     expect(changes, step.what).toEqual(step.changes);
     await expect.poll(() => machine.guests(), { message: step.what }).toHaveLength(step.guests);
+    if (step.sameGuest !== undefined) expect(machine.guests()[0] === before, step.what).toBe(step.sameGuest);
     if (step.outputs !== undefined) expect(outputs, step.what).toMatchObject(step.outputs);
   }
   expect(leftovers()).toEqual([]);
@@ -193,7 +228,7 @@ describe("a preview", () => {
     const { output } = await stack.preview();
 
     expect(output).toMatch(/digest +: \[unknown\]/);
-    expect(existsSync(machine.cacheDir)).toBe(false);
+    expect(existsSync(path.join(machine.cacheDir, "v1/disks"))).toBe(false);
     expect((await stack.up()).outputs["state"]).toBe("running");
   });
 
@@ -248,11 +283,12 @@ describe("a guest that does not come up", () => {
 
   test("because it never listens: the update fails when the time is over", async () => {
     stack.kernel(...THINKER);
-    stack.program = web({ instance: { timeouts: { start: "1 s", stop: 0 } } });
+    stack.program = web({ instance: { timeouts: { start: "5 s", stop: 0 } } });
+    const message = await failureOf(stack.up());
+    expect(message).toContain("The guest was not ready after 5 s: nothing listens on port 8080/tcp in the guest.");
+    expect(message).toMatch(/The last lines of the console:\n +thinking/);
+    expect(machine.guests()).toHaveLength(1);
 
-    expect(await failureOf(stack.up())).toContain(
-      "The guest was not ready after 1 s: nothing listens on port 8080/tcp in the guest.",
-    );
     await stack.destroy();
     expect(machine.guests()).toEqual([]);
     expect(leftovers()).toEqual([]);

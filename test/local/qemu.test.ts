@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import * as path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { probeAccelerator, type AcceleratorProbe } from "../../provider/src/targets/local/accelerator.js";
@@ -9,7 +9,7 @@ let machine: Machine;
 let real: Qemu;
 const searchPath = process.env["PATH"];
 beforeEach(async () => {
-  machine = new Machine();
+  machine = new Machine({ accelerator: false });
   real = await findQemu("x86_64");
 });
 afterEach(() => {
@@ -63,6 +63,8 @@ case "$*" in *"-accel ${accelerator}"*) ${behaviour};; esac
 exec ${real.path} "$@"`);
   }
 
+  const answers = (): string => path.join(machine.cacheDir, "v1/accelerators");
+
   async function probe(): Promise<AcceleratorProbe> {
     return probeAccelerator(await findQemu("x86_64"), machine.cacheDir);
   }
@@ -91,16 +93,14 @@ exec ${real.path} "$@"`);
 
     expect(await probe()).toEqual(first);
     expect(calls().filter((line) => line.includes("-accel"))).toHaveLength(runs);
-    expect(readdirSync(path.join(machine.cacheDir, "accelerators"))).toHaveLength(1);
+    expect(readdirSync(answers())).toHaveLength(1);
   });
 
   test("is probed again when the answer is damaged", async () => {
     const first = await probe();
-    const folder = path.join(machine.cacheDir, "accelerators");
-    for (const name of readdirSync(folder)) writeFileSync(path.join(folder, name), "{");
+    for (const name of readdirSync(answers())) writeFileSync(path.join(answers(), name), "{");
 
     expect(await probe()).toEqual(first);
-    rmSync(folder, { recursive: true });
   });
 
   test("does without the sandbox where QEMU was built without it", async () => {

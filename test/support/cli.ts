@@ -2,7 +2,8 @@ import { spawn, type ChildProcess } from "node:child_process";
 import * as path from "node:path";
 import type { Machine } from "./machine.js";
 
-const program = path.resolve(import.meta.dirname, "../../provider/bin/unikernel.js");
+/** Path of the command `unikernel`. */
+export const program = path.resolve(import.meta.dirname, "../../provider/bin/unikernel.js");
 
 /** What a command said and how it ended. */
 export interface Finished {
@@ -26,7 +27,7 @@ export class Cli {
     this.child = spawn(process.execPath, [program, ...args], {
       cwd: options.cwd ?? machine.folder,
       env: { ...process.env, ...machine.environment, TMPDIR: machine.folder, ...options.env },
-      timeout: 120_000,
+      timeout: 300_000,
       killSignal: "SIGKILL",
     });
     this.child.stdin?.end(options.input ?? "");

@@ -1,10 +1,35 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { inject } from "vitest";
 import type { InstanceSpec, StartOptions } from "../../provider/src/targets/local/index.js";
 
-/** A user's machine with nothing on it: folders of its own for cache and state. */
+/** A process of this computer. */
+export interface Process {
+  pid: number;
+  args: string[];
+}
+
+/** The processes for which this holds. Those that may not be looked at, or end meanwhile, are left out. */
+export function findProcesses(wanted: (args: string[], environment: () => string) => boolean): Process[] {
+  return readdirSync("/proc").flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return [];
+    try {
+      const args = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
+      // A zombie has no arguments.
+      return args.length > 0 && wanted(args, () => readFileSync(`/proc/${pid}/environ`, "utf8"))
+        ? [{ pid: Number(pid), args }]
+        : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/**
+ * A user's machine: folders of its own for cache and state. Its cache holds nothing but which accelerator works, which is the same for all and
+ * takes a second or two to find out.
+ */
 export class Machine {
   readonly folder = mkdtempSync(path.join(os.tmpdir(), "unikernel-test-"));
   readonly cacheHome = path.join(this.folder, "cache");
@@ -17,19 +42,29 @@ export class Machine {
     return { XDG_CACHE_HOME: this.cacheHome, XDG_STATE_HOME: this.stateHome };
   }
 
-  /** The processes of the QEMUs that this machine's instances run in. */
-  guests(): number[] {
-    const listing = execFileSync("ps", ["-ww", "-eo", "pid=,args="], { encoding: "utf8", maxBuffer: 1 << 26 });
-    return listing
-      .split("\n")
-      .filter((line) => line.includes("qemu-system-") && line.includes(this.stateHome))
-      .map((line) => Number.parseInt(line, 10));
+  constructor({ accelerator = true } = {}) {
+    if (accelerator) cpSync(inject("accelerators"), path.join(this.cacheDir, "v1/accelerators"), { recursive: true });
   }
 
-  /** Ends every guest that a failed test left, and removes the folder. */
+  /** The processes of the QEMUs that this machine's guests run in. */
+  guests(): number[] {
+    return findProcesses(
+      ([program = "", ...args]) =>
+        path.basename(program).startsWith("qemu-system-") && args.some((arg) => arg.includes(this.folder)),
+    ).map(({ pid }) => pid);
+  }
+
+  /** Ends whatever a failed test has left running here, and removes the folder. */
   dispose(): void {
-    for (const pid of this.guests()) process.kill(pid, "SIGKILL");
-    rmSync(this.folder, { recursive: true, force: true });
+    const isHere = (text: string): boolean => text.includes(this.folder);
+    for (const { pid } of findProcesses((args, environment) => args.some(isHere) || isHere(environment()))) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It has just ended by itself.
+      }
+    }
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
   /** An instance of a kernel that brings all it does with it. */

@@ -1,5 +1,4 @@
-import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import * as path from "node:path";
 import type * as pulumiModule from "@pulumi/pulumi";
@@ -7,13 +6,13 @@ import type * as automation from "@pulumi/pulumi/automation/index.js";
 import type { Step } from "../../provider/src/targets/local/testing/scripted-guest.js";
 import { scriptedGuest } from "../../provider/src/targets/local/testing/scripted-guest.js";
 import type * as unikernelModule from "pulumi-unikernel";
-import type { Machine } from "./machine.js";
+import { findProcesses, type Machine, type Process } from "./machine.js";
 
 // Loaded as a user's program loads them: compiled, and each only once.
 const load = createRequire(import.meta.url);
 export const unikernel = load("pulumi-unikernel") as typeof unikernelModule;
 export const pulumi = load("@pulumi/pulumi") as typeof pulumiModule;
-const { LocalWorkspace } = load("@pulumi/pulumi/automation") as typeof automation;
+const { LocalWorkspace, PulumiCommand } = load("@pulumi/pulumi/automation") as typeof automation;
 
 const modules = path.resolve(import.meta.dirname, "../../node_modules");
 
@@ -32,11 +31,13 @@ export class OperationFailed extends Error {}
 
 /** A project with one stack, whose program can change between operations, run by the real engine. */
 export class TestStack {
-  readonly folder: string;
+  folder: string;
   readonly backend: string;
   /** More of the environment of the engine and the provider. */
   readonly env: Record<string, string> = {};
   program: () => Promise<Record<string, unknown>> = async () => ({});
+  /** What the operation that runs, or ran last, has said. */
+  output = "";
   #stack: automation.Stack | undefined;
 
   constructor(
@@ -78,6 +79,13 @@ export class TestStack {
     return this.#run((stack, options) => stack.destroy(options));
   }
 
+  /** Moves the project to another folder. */
+  move(folder: string): void {
+    renameSync(this.folder, folder);
+    this.folder = folder;
+    this.#stack = undefined;
+  }
+
   /** Forgets an operation that was killed. */
   async unlock(): Promise<void> {
     await (await this.#open()).cancel().catch(() => undefined);
@@ -94,36 +102,30 @@ export class TestStack {
 
   /** The whole state as it is on the disk. */
   stateText(): string {
-    return readFileSync(path.join(this.backend, `.pulumi/stacks/test/${this.name}.json`), "utf8");
+    return readFileSync(this.#stateFile, "utf8");
   }
 
   /** The engine's process, while an operation runs. */
   engine(): number | undefined {
     return this.processes().find(
-      ({ line }) => /^\S*pulumi (up|destroy|refresh)/.test(line) && line.includes(`--stack ${this.name}`),
+      ({ args: [program = "", operation = "", ...rest] }) =>
+        path.basename(program) === "pulumi" &&
+        ["preview", "up", "destroy", "refresh"].includes(operation) &&
+        rest.join(" ").includes(`--stack ${this.name}`),
     )?.pid;
   }
 
   /** The processes that have this machine's state in their environment. */
-  processes(): { pid: number; line: string }[] {
-    const listing = execFileSync("ps", ["-ww", "-eo", "pid=,args="], { encoding: "utf8", maxBuffer: 1 << 26 });
-    return listing.split("\n").flatMap((entry) => {
-      const [, pid, line] = /^\s*(\d+) (.*)$/.exec(entry) ?? [];
-      if (pid === undefined || line === undefined) return [];
-      try {
-        return readFileSync(`/proc/${pid}/environ`, "utf8").includes(this.machine.stateHome)
-          ? [{ pid: Number(pid), line }]
-          : [];
-      } catch {
-        return [];
-      }
-    });
+  processes(): Process[] {
+    return findProcesses((_args, environment) => environment().includes(this.machine.stateHome));
   }
 
   async #open(): Promise<automation.Stack> {
-    this.#stack ??= await LocalWorkspace.createOrSelectStack(
+    const open = existsSync(this.#stateFile) ? "selectStack" : "createStack";
+    this.#stack ??= await LocalWorkspace[open](
       { projectName: "test", stackName: this.name, program: () => this.program() },
       {
+        pulumiCommand: await quickCommand(),
         workDir: this.folder,
         envVars: this.#environment(),
         // Unless told, the engine takes the folder that the tests run in for the project's.
@@ -148,9 +150,9 @@ export class TestStack {
 
   async #run(operation: (stack: automation.Stack, options: automation.UpOptions) => Promise<unknown>): Promise<Result> {
     const stack = await this.#open();
-    let output = "";
+    this.output = "";
     const changes: Changes = {};
-    const write = (text: string): void => void (output += text);
+    const write = (text: string): void => void (this.output += text);
     const onEvent = ({ resourcePreEvent }: automation.EngineEvent): void => {
       const step = resourcePreEvent?.metadata;
       if (step?.type.includes("unikernel"))
@@ -159,18 +161,49 @@ export class TestStack {
     try {
       await operation(stack, { onOutput: write, onError: write, onEvent });
     } catch {
-      throw new OperationFailed(output);
+      throw new OperationFailed(this.output);
     }
-    const outputs = Object.fromEntries(
-      Object.entries(await stack.outputs()).map(([key, { value }]) => [key, value as unknown]),
-    );
-    return { changes, output, outputs };
+    return { changes, output: this.output, outputs: this.#outputs() };
+  }
+
+  /** The outputs of the stack, from its state. */
+  #outputs(): Record<string, unknown> {
+    if (!existsSync(this.#stateFile)) return {};
+    interface State {
+      checkpoint: { latest: { resources?: { type: string; outputs?: Record<string, unknown> }[] } | null };
+    }
+    const { latest } = (JSON.parse(this.stateText()) as State).checkpoint;
+    return latest?.resources?.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
+  }
+
+  get #stateFile(): string {
+    return path.join(this.backend, `.pulumi/stacks/test/${this.name}.json`);
   }
 }
 
 /** A replacement comes in several steps; that it is one is what counts. */
 function mainStep(before: string | undefined, op: string): string {
   return before === "replace" || op.includes("replace") ? "replace" : op;
+}
+
+let command: Promise<automation.PulumiCommand> | undefined;
+
+/**
+ * The command `pulumi`. After each operation the automation API runs it three times more, for outputs and history, which takes as long as the
+ * operation and is not wanted here.
+ */
+function quickCommand(): Promise<automation.PulumiCommand> {
+  command ??= PulumiCommand.get().then((pulumi) => {
+    type Run = (args: string[], ...rest: unknown[]) => Promise<{ stdout: string; stderr: string; code: number }>;
+    const run = (pulumi as unknown as { run: Run }).run.bind(pulumi);
+    const answers: Record<string, string> = { "stack output": "{}", "stack history": "[]" };
+    const quick: Run = async (args, ...rest) => {
+      const answer = answers[args.slice(0, 2).join(" ")];
+      return answer === undefined ? run(args, ...rest) : { stdout: answer, stderr: "", code: 0 };
+    };
+    return Object.assign(pulumi, { run: quick });
+  });
+  return command;
 }
 
 /** The smallest ELF file that the image builder takes for a static executable. */

@@ -1,0 +1,145 @@
+import { readFileSync } from "node:fs";
+import * as path from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { elf } from "../../provider/src/image/testing/elf.js";
+import { tar, writeLayout } from "../../provider/src/image/testing/oci.js";
+import { startServer } from "../../provider/src/image/testing/registry.js";
+import { withMachine, type Machine } from "../support/machine.js";
+import { inLanes, Operator, pointsOf, Project, type Fault, type Outcome } from "../support/operation.js";
+
+const INSTANCE = {
+  memory: "16 MiB",
+  ports: [{ guest: 8080, host: 0 }],
+  timeouts: { start: "60 s", stop: "0.2 s" },
+};
+/** A few at a time: much of it is waiting. */
+const operators = [new Operator(), new Operator(), new Operator()] as const;
+afterAll(() => operators.forEach((operator) => operator.dispose()));
+
+/** A registry that holds one image. @returns its reference. */
+async function startRegistry(machine: Machine): Promise<string> {
+  const folder = path.join(machine.folder, "registry");
+  const layers = [await tar([{ name: "app", content: elf(), mode: 0o755 }])];
+  writeLayout(folder, { layers, config: { Cmd: ["/app"] } });
+  const index = JSON.parse(readFileSync(path.join(folder, "index.json"), "utf8")) as {
+    manifests: { digest: string }[];
+  };
+  const address = await startServer((request, response) => {
+    const name = request.url?.split("/").at(-1) ?? "";
+    const digest = name === "latest" ? (index.manifests[0]?.digest ?? "") : name;
+    response.end(readFileSync(path.join(folder, "blobs/sha256", digest.replace("sha256:", ""))));
+  });
+  return `${address}/web`;
+}
+
+/** Finds the points of an operation, and makes it fail at each, on a new machine every time. */
+async function failAtEach(
+  operation: "up" | "destroy",
+  how: NonNullable<Fault["how"]>,
+  options: {
+    prepare?: (project: Project) => Promise<void>;
+    isPoint: (point: string) => boolean;
+    verify: (project: Project, outcome: Outcome, point: string) => Promise<void>;
+  },
+): Promise<void> {
+  await withMachine(async (host) => {
+    const container = await startRegistry(host);
+    const withProject = (operator: Operator, work: (project: Project) => Promise<void>): Promise<void> =>
+      withMachine(async (machine) => {
+        const project = new Project(machine, operator, { image: { source: { container } }, instance: INSTANCE });
+        await options.prepare?.(project);
+        await work(project);
+      });
+
+    let points: string[] = [];
+    await withProject(operators[0], async (project) => {
+      points = await pointsOf(project.machine, async (fault) =>
+        expect(await project.run(operation, fault)).toEqual({}),
+      );
+    });
+    points = points.filter(options.isPoint);
+    expect(points.length).toBeGreaterThan(5);
+    await inLanes(points, operators, (point, operator) =>
+      withProject(operator, async (project) => {
+        const outcome = await project.run(operation, { at: point, how });
+        await options.verify(project, outcome, point);
+      }),
+    );
+  });
+}
+
+const RUNNING = ["", "/console.log", "/instance.json", "/qemu.log", "/qemu.pid", "/qmp.sock", "/status.jsonl"];
+
+/** One guest runs, and nothing is there that is not its. */
+function expectRunning(project: Project, point: string): void {
+  expect(project.machine.guests(), point).toHaveLength(1);
+  const [folder = ""] = project.leftovers();
+  expect(project.leftovers(), point).toEqual(RUNNING.map((name) => `${folder}${name}`));
+}
+
+async function expectNothing(project: Project, point: string): Promise<void> {
+  await expect.poll(() => project.machine.guests(), { message: point }).toEqual([]);
+  expect(project.leftovers(), point).toEqual([]);
+}
+
+const isCall = (): boolean => true;
+/** A call that has to do with instances: the image is there already. */
+const isOfInstance = (point: string): boolean => !point.includes("/cache/");
+/** A call that needs room on the disk. */
+const takesRoom = (point: string): boolean =>
+  /^(mkdir|open|write|rename|link|f?sync)/.test(point) && !point.includes("status.jsonl");
+
+describe("SIGKILL at any call that changes anything", () => {
+  test("of a first update: no guest stays, and the next update just works", async () => {
+    await failAtEach("up", "SIGKILL", {
+      isPoint: isCall,
+      verify: async (project, { killed }, point) => {
+        expect(killed, point).toBe(true);
+        await expect.poll(() => project.machine.guests(), { message: point }).toEqual([]);
+        await project.succeed("up");
+        expectRunning(project, point);
+      },
+    });
+  });
+
+  test("of an update that starts a guest anew: the next update just works", async () => {
+    await failAtEach("up", "SIGKILL", {
+      prepare: async (project) => {
+        await project.succeed("up");
+        project.change({ env: { COLOR: "green" } });
+      },
+      isPoint: isOfInstance,
+      verify: async (project, { killed }, point) => {
+        expect(killed, point).toBe(true);
+        await project.succeed("up");
+        expectRunning(project, point);
+      },
+    });
+  });
+
+  test("of a removal: the next one leaves nothing", async () => {
+    await failAtEach("destroy", "SIGKILL", {
+      prepare: (project) => project.succeed("up"),
+      isPoint: isCall,
+      verify: async (project, { killed }, point) => {
+        expect(killed, point).toBe(true);
+        await project.succeed("destroy");
+        await expectNothing(project, point);
+      },
+    });
+  });
+});
+
+describe("a disk that is full at any call that needs room", () => {
+  test("is told in a sentence, and the next update just works", async () => {
+    await failAtEach("up", "ENOSPC", {
+      isPoint: takesRoom,
+      verify: async (project, { error }, point) => {
+        expect(error, point).toMatch(/^VisibleError: The disk that holds .* is full\. Free some space/);
+        await expectNothing(project, point);
+        await project.succeed("up");
+        expectRunning(project, point);
+      },
+    });
+  });
+});
