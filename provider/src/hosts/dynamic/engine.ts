@@ -3,6 +3,8 @@ import * as grpc from "@grpc/grpc-js";
 import { EngineClient } from "@pulumi/pulumi/proto/engine_grpc_pb.js";
 import { LogRequest, LogSeverity } from "@pulumi/pulumi/proto/engine_pb.js";
 
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
 /** A connection to the engine that runs this process. */
 export class Engine {
   readonly #client: InstanceType<typeof EngineClient> | undefined;
@@ -40,10 +42,14 @@ export class Engine {
       () => void this.#isAlive().then((alive) => alive || controller.abort(new Error("Pulumi ended"))),
       1000,
     );
+    // An engine that is told to end at once asks its plugins to, and gives them a moment.
+    const interrupt = (): void => controller.abort(new Error("interrupted"));
+    for (const name of SIGNALS) process.on(name, interrupt);
     try {
       return await work(controller.signal);
     } finally {
       clearInterval(timer);
+      for (const name of SIGNALS) process.off(name, interrupt);
       // Nobody waits for the answer, and nobody else would end this process.
       if (controller.signal.aborted) setTimeout(() => process.exit(1), 100);
     }

@@ -1,0 +1,254 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import * as path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type * as ukawsModule from "pulumi-unikernel/aws";
+import { noise } from "../../provider/src/targets/aws/testing/disk.js";
+import { EbsService } from "../../provider/src/targets/aws/testing/ebs-service.js";
+import { SERVER } from "../support/guests.js";
+import { Machine } from "../support/machine.js";
+import { OperationFailed, TestStack, unikernel, type Result } from "../support/stack.js";
+import { AwsPlugin } from "./support/aws-plugin.js";
+
+const ukaws = createRequire(import.meta.url)("pulumi-unikernel/aws") as typeof ukawsModule;
+
+const AMI = "aws:ec2/ami:Ami";
+const INSTANCE = "aws:ec2/instance:Instance";
+
+let machine: Machine;
+let stack: TestStack;
+let ebs: EbsService;
+let plugin: AwsPlugin;
+let content: Buffer;
+
+beforeEach(async () => {
+  machine = new Machine();
+  ebs = await new EbsService().start();
+  plugin = await new AwsPlugin(ebs).start();
+  stack = new TestStack(machine);
+  stack.kernel(...SERVER);
+  Object.assign(stack.env, {
+    PULUMI_DEBUG_PROVIDERS: `aws:${plugin.port}`,
+    AWS_ACCESS_KEY_ID: ebs.key.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: ebs.key.secretAccessKey,
+    AWS_EC2_METADATA_DISABLED: "true",
+    AWS_CONFIG_FILE: path.join(machine.folder, "none"),
+  });
+  content = noise(6_000_000, 1);
+  write();
+  stack.program = web();
+});
+afterEach(() => {
+  for (const { pid } of stack.processes()) process.kill(pid, "SIGKILL");
+  plugin.stop();
+  ebs.stop();
+  machine.dispose();
+});
+
+/** Puts the application's data into the image's root. */
+function write(): void {
+  writeFileSync(path.join(stack.folder, "rootfs/data"), content);
+}
+
+/** A program with an image and an instance of it on EC2. */
+function web(change: { instance?: object; image?: object } = {}): () => Promise<Record<string, unknown>> {
+  return async () => {
+    const image = new unikernel.Image("image", { source: { directory: "./rootfs", command: ["/bin/server"] } });
+    const endpoints = { ebs: ebs.endpoint, ec2: ebs.endpoint };
+    const instance = new unikernel.Instance("web", {
+      image,
+      ports: [80],
+      env: { GREETING: "hello" },
+      target: ukaws.target({ instanceType: "t3.nano", image: { connection: { endpoints }, ...change.image } }),
+      ...change.instance,
+    });
+    return { url: instance.url, digest: image.digest, snapshot: instance.ami.snapshot.snapshotId };
+  };
+}
+
+async function failureOf(operation: Promise<Result>): Promise<string> {
+  const error: unknown = await operation.catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(OperationFailed);
+  return (error as OperationFailed).message;
+}
+
+/** The snapshots that AWS keeps. */
+const snapshots = (): string[] => [...ebs.snapshots.keys()];
+
+test("a stack's life on AWS", async () => {
+  await stack.preview();
+  expect(ebs.calls, "a preview asks nothing of EBS").toEqual([]);
+  expect(plugin.asked).toEqual([]);
+
+  const first = await stack.up();
+  expect(first.outputs["url"]).toBe("http://203.0.113.7:80");
+  expect(snapshots()).toEqual([first.outputs["snapshot"]]);
+  expect(plugin.all(AMI)).toMatchObject([{ rootSnapshotId: first.outputs["snapshot"], bootMode: "uefi-preferred" }]);
+  expect(plugin.all(INSTANCE)).toMatchObject([{ userData: '{"process":{"env":["GREETING=hello"]}}' }]);
+  expect(first.output).toMatch(/uploading to AWS: \d+ of \d+ blocks|waiting for AWS to complete/);
+
+  plugin.asked.length = 0;
+  const [calls, sent] = [ebs.calls.length, ebs.count("PutSnapshotBlock")];
+  await stack.up();
+  expect(ebs.calls.length, "an update without a change asks nothing of EBS").toBe(calls);
+  expect(plugin.asked).toEqual([]);
+
+  content.write("one line", 3_000_000);
+  write();
+  await stack.preview();
+  expect(ebs.calls.length).toBe(calls);
+  const second = await stack.up();
+  expect(second.outputs["snapshot"]).not.toBe(first.outputs["snapshot"]);
+  expect(ebs.count("PutSnapshotBlock") - sent, "of a changed line").toBeLessThanOrEqual(3);
+  expect(plugin.asked).toEqual([`create ${AMI}`, `create ${INSTANCE}`, `delete ${INSTANCE}`, `delete ${AMI}`]);
+  expect(snapshots(), "the former snapshot is gone").toEqual([second.outputs["snapshot"]]);
+
+  ebs.snapshots.clear();
+  await stack.refresh();
+  const third = await stack.up();
+  expect(snapshots(), "a snapshot that was deleted behind our back is made again").toEqual([third.outputs["snapshot"]]);
+
+  await stack.destroy();
+  expect(snapshots()).toEqual([]);
+  expect(plugin.resources.size).toBe(0);
+});
+
+test("another machine, with an empty cache, sends what has changed and no more", async () => {
+  await stack.up();
+  const sent = ebs.count("PutSnapshotBlock");
+  const away = new Machine();
+  try {
+    content.write("one line", 3_000_000);
+    write();
+    stack.machine = away;
+    await stack.up();
+    expect(ebs.count("PutSnapshotBlock") - sent).toBeLessThanOrEqual(3);
+  } finally {
+    away.dispose();
+  }
+});
+
+describe("the state", () => {
+  test("holds no credentials, no absolute path and no file", async () => {
+    stack.program = web({
+      image: {
+        connection: {
+          endpoints: { ebs: ebs.endpoint, ec2: ebs.endpoint },
+          credentials: { accessKeyId: ebs.key.accessKeyId, secretAccessKey: ebs.key.secretAccessKey },
+        },
+      },
+    });
+    delete stack.env["AWS_ACCESS_KEY_ID"];
+    delete stack.env["AWS_SECRET_ACCESS_KEY"];
+    const { output } = await stack.up();
+
+    const text = stack.stateText();
+    for (const said of [text, output]) {
+      expect(said).not.toContain(ebs.key.accessKeyId);
+      expect(said).not.toContain(ebs.key.secretAccessKey);
+    }
+    expect(text).not.toContain(machine.folder);
+    const snapshot = (await stack.resources()).find(({ type }) => type.endsWith("Snapshot"));
+    expect(snapshot?.type).toBe("pulumi-nodejs:dynamic/unikernel/aws:Snapshot");
+    expect(snapshot?.inputs["__provider"]).toBe(
+      'exports.handler = () => require("pulumi-unikernel/dynamic/aws-snapshot");',
+    );
+    expect({ ...snapshot?.inputs, ...snapshot?.outputs }).not.toHaveProperty("__context");
+  });
+});
+
+describe("what goes wrong is told in one sentence", () => {
+  test("an instance type that does not fit, in the preview", async () => {
+    plugin.instanceType = { supportedArchitectures: ["arm64"], hypervisor: "nitro" };
+    expect(await failureOf(stack.preview())).toContain(
+      'The instance type "t3.nano" does not fit the image: it has arm64 processors, and the image is for x86_64.',
+    );
+  });
+
+  test("a port that cannot be mapped, in the preview", async () => {
+    stack.program = web({ instance: { ports: [{ guest: 8080, host: 80 }] } });
+    expect(await failureOf(stack.preview())).toContain("Port 8080 of the guest cannot be port 80 of its host on AWS");
+  });
+
+  test("user data that is too long, in the preview", async () => {
+    stack.program = web({ instance: { env: { LARGE: "x".repeat(17_000) } } });
+    expect(await failureOf(stack.preview())).toContain("and EC2 takes 16384");
+  });
+
+  test("a permission that is missing; the next update goes on", async () => {
+    ebs.fault = ({ action }) =>
+      action === "CompleteSnapshot" ? { status: 403, code: "AccessDeniedException" } : undefined;
+    expect(await failureOf(stack.up())).toContain(
+      "AWS denied the request: the permission ebs:CompleteSnapshot is missing (in eu-central-1).",
+    );
+    ebs.fault = () => undefined;
+    const sent = ebs.count("PutSnapshotBlock");
+    await stack.up();
+    expect(ebs.count("PutSnapshotBlock")).toBe(sent);
+    expect(snapshots()).toHaveLength(1);
+  });
+});
+
+describe("in mid-upload", () => {
+  /** Starts an update whose blocks are taken and never confirmed. */
+  async function hangingUpload(): Promise<{ failure: Promise<unknown> }> {
+    ebs.gate = ({ action, count }) =>
+      action === "PutSnapshotBlock" && count >= 5 ? delay(60_000, undefined, { ref: false }) : undefined;
+    const failure = stack.up().catch((error: unknown) => error);
+    await expect.poll(() => ebs.count("PutSnapshotBlock"), { timeout: 60_000 }).toBeGreaterThan(5);
+    return { failure };
+  }
+
+  async function expectRecovery(): Promise<void> {
+    ebs.gate = () => undefined;
+    await stack.unlock();
+    await stack.up();
+    expect(snapshots()).toHaveLength(1);
+  }
+
+  test("an engine that is killed leaves no pending snapshot", async () => {
+    const { failure } = await hangingUpload();
+    process.kill(stack.engine()!, "SIGKILL");
+
+    expect(await failure).toBeInstanceOf(OperationFailed);
+    await expect.poll(snapshots, { timeout: 20_000 }).toEqual([]);
+    await expectRecovery();
+  });
+
+  test("^C, and again for at once, leaves no pending snapshot", async () => {
+    const { failure } = await hangingUpload();
+    process.kill(stack.engine()!, "SIGINT");
+    await delay(500);
+    process.kill(stack.engine()!, "SIGINT");
+
+    expect(await failure).toBeInstanceOf(OperationFailed);
+    await expect.poll(snapshots, { timeout: 20_000 }).toEqual([]);
+    await expectRecovery();
+  });
+
+  test("the engine and the provider are killed: the next update goes on where they ended", async () => {
+    const { failure } = await hangingUpload();
+    const providers = stack.processes().filter(({ line }) => line.includes("dynamic-provider"));
+    for (const { pid } of providers) process.kill(pid, "SIGKILL");
+    process.kill(stack.engine()!, "SIGKILL");
+
+    expect(await failure).toBeInstanceOf(OperationFailed);
+    const [pending] = snapshots();
+    await expectRecovery();
+    expect(snapshots()).toEqual([pending]);
+  });
+});
+
+test("two stacks upload the same image at once, and each has a snapshot of its own", async () => {
+  const other = new TestStack(machine, "other", "other-project");
+  Object.assign(other.env, stack.env);
+  writeFileSync(path.join(other.folder, "rootfs/data"), readFileSync(path.join(stack.folder, "rootfs/data")));
+  other.program = web();
+  const [one, two] = await Promise.all([stack.up(), other.up()]);
+
+  expect(one.outputs["digest"]).toBe(two.outputs["digest"]);
+  expect(snapshots().sort()).toEqual([one.outputs["snapshot"], two.outputs["snapshot"]].sort());
+  await stack.destroy();
+  expect(snapshots()).toEqual([two.outputs["snapshot"]]);
+});
