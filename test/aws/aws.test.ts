@@ -229,7 +229,9 @@ describe("in mid-upload", () => {
 
   test("the engine and the provider are killed: the next update goes on where they ended", async () => {
     const { failure } = await hangingUpload();
-    const providers = stack.processes().filter(({ line }) => line.includes("dynamic-provider"));
+    const providers = stack
+      .processes()
+      .filter(({ args }) => args.some((argument) => argument.includes("dynamic-provider")));
     for (const { pid } of providers) process.kill(pid, "SIGKILL");
     process.kill(stack.engine()!, "SIGKILL");
 

@@ -1,5 +1,5 @@
 import * as path from "node:path";
-import { openBootDisk, openImage, VisibleError, type Digest } from "../../image/index.js";
+import { defaultCacheDir, openBootDisk, openImage, VisibleError, type Digest } from "../../image/index.js";
 import {
   BlockDigests,
   changeTags,
@@ -16,7 +16,6 @@ import {
   type ParentSnapshot,
   type UploadProgress,
 } from "../../targets/aws/index.js";
-import { defaultCacheDir } from "../../targets/local/index.js";
 import { automaticName, INSTANCE_NAME } from "../instance-name.js";
 import type { CheckFailure, Context, ResourceDefinition } from "../resource.js";
 import { validateInputs } from "../validate.js";
