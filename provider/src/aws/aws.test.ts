@@ -283,6 +283,14 @@ describe("user data", () => {
     expect(await value(userData({}))).toBe("{}");
   });
 
+  test("carries files, whose paths are absolute", async () => {
+    const file = { path: "/etc/app/key", content: pulumi.secret("hush"), permissions: "0600" };
+    const text = userData({ files: [file] });
+    expect(JSON.parse(await value(text))).toEqual({ files: [{ ...file, content: "hush" }] });
+    expect(await pulumi.isSecret(text)).toBe(true);
+    expect(() => renderUserData({ files: [{ path: "key" }] })).toThrow('The file "key" must be an absolute path.');
+  });
+
   test("comes in base64 for launch templates", async () => {
     const encoded = await value(userDataBase64({ env: { A: "ä" } }));
     expect(Buffer.from(encoded, "base64").toString()).toBe('{"process":{"env":["A=ä"]}}');

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { InstanceConfig } from "../image/index.js";
+import type { Inputs } from "../hosts/dynamic/resource.js";
+import type { InstanceConfig, InstanceFile } from "../image/index.js";
 
 /** What one instance changes of its image. Any part may be another resource's output, or a secret, and then the whole is one. */
 export interface UserDataArgs {
@@ -9,6 +10,8 @@ export interface UserDataArgs {
   command?: pulumi.Input<pulumi.Input<string>[] | undefined>;
   /** The guest's host name. Default: the image's own. */
   hostname?: pulumi.Input<string | undefined>;
+  /** Files to write before the application starts. */
+  files?: pulumi.Input<Inputs<InstanceFile>[] | undefined>;
 }
 
 /** What EC2 takes, in bytes before it is encoded. */
@@ -34,13 +37,16 @@ export function userDataBase64(args: UserDataArgs): pulumi.Output<string> {
 }
 
 /** @throws {pulumi.RunError} when it is too long. */
-export function renderUserData({ env, command, hostname }: pulumi.Unwrap<UserDataArgs>): string {
+export function renderUserData({ env, command, hostname, files }: pulumi.Unwrap<UserDataArgs>): string {
   for (const name of Object.keys(env ?? {})) {
     if (name === "" || /[=\0]/.test(name)) {
       throw new pulumi.RunError(
         `"${name}" cannot be the name of an environment variable: it is empty, or has "=" in it.`,
       );
     }
+  }
+  for (const { path } of files ?? []) {
+    if (!path.startsWith("/")) throw new pulumi.RunError(`The file "${path}" must be an absolute path.`);
   }
   const process = {
     ...(env && { env: Object.entries(env).map(([name, value]) => `${name}=${value}`) }),
@@ -49,6 +55,7 @@ export function renderUserData({ env, command, hostname }: pulumi.Unwrap<UserDat
   const config: InstanceConfig = {
     ...(Object.keys(process).length > 0 && { process }),
     ...(hostname !== undefined && { hostname }),
+    ...(files && { files: files }),
   };
   const text = JSON.stringify(config);
   const length = Buffer.byteLength(text);

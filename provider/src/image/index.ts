@@ -40,4 +40,13 @@ export type {
   Source,
   TmpfsMount,
 } from "./types.js";
-export type { InstanceConfig, Mount, Process, ResourceLimit, Root, RuntimeConfig, User } from "./runtime-config.js";
+export type {
+  InstanceConfig,
+  InstanceFile,
+  Mount,
+  Process,
+  ResourceLimit,
+  Root,
+  RuntimeConfig,
+  User,
+} from "./runtime-config.js";
