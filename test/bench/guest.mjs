@@ -35,9 +35,9 @@ export class Guest {
       kernel: boot.kernel,
       disk: boot.disk,
       ports: [],
-      status: path.join(folder, "status"),
+      status: { file: path.join(folder, "status") },
       console: { file: this.console },
-      qmp: path.join(folder, "qmp"),
+      qmp: { socket: path.join(folder, "qmp") },
       pidFile: path.join(folder, "pid"),
       name: "bench",
     });
