@@ -8,6 +8,7 @@ mod device;
 mod entropy;
 mod network;
 mod queue;
+mod requests;
 mod scsi;
 
 pub use block::start as start_disk;

@@ -3,12 +3,12 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::device::{Kind, Notifier, Transport, VirtioDevice};
-use super::queue::{Part, Queue};
+use super::device::{Kind, VirtioDevice};
+use super::queue::Part;
+use super::requests::{RequestQueue, data};
 use crate::block::{Channel, Disk, Driver, Outcome, Place, Read, Reason, Unit};
 use crate::dma::Buffer;
 use crate::mem::PAGE_SIZE;
-use crate::sync::SpinLock;
 use crate::{console, scsi, time};
 
 const REQUEST_QUEUE: u16 = 2;
@@ -38,19 +38,9 @@ const SCAN_TIME: u64 = 5_000_000_000;
 const TRIES: usize = 4;
 
 struct Adapter {
-    inner: SpinLock<Inner>,
+    queue: RequestQueue,
     depth: u16,
     most_frames: usize,
-    notifier: Notifier,
-    transport: Box<dyn Transport>,
-}
-
-struct Inner {
-    queue: Queue,
-    /// Buffers of requests that are not under way: request and response.
-    spare: Vec<(Buffer, Buffer)>,
-    /// The channel's tags by the queue's numbers.
-    tags: Vec<u16>,
 }
 
 /// Starts an adapter and looks for its disks: logical unit 0 of every target. None when the device is no adapter or does not work.
@@ -73,13 +63,7 @@ pub fn start(mut device: VirtioDevice) -> Vec<Disk> {
         most_frames: limit.saturating_sub(2).min(parts).min(pages),
         // A request has three parts at least.
         depth: ((limit / 3) as u16).clamp(1, per_unit),
-        inner: SpinLock::new(Inner {
-            tags: alloc::vec![0; limit],
-            queue,
-            spare: Vec::new(),
-        }),
-        notifier,
-        transport: device.start(),
+        queue: RequestQueue::new(queue, (REQUEST_ROOM, RESPONSE_ROOM), notifier, device.start()),
     };
     let units = adapter.find_disks(&name, last_target);
     let channel = Channel::new(name, Box::new(adapter));
@@ -151,31 +135,21 @@ impl Adapter {
         length: usize,
         answers: &mut [Option<Vec<u8>>],
     ) -> Option<Vec<usize>> {
-        let mut inner = self.inner.lock();
         let mut again = Vec::new();
         for &index in pending {
-            let (mut request, response) = inner.spare()?;
+            let mut requests = self.queue.lock();
+            let (mut request, response) = requests.buffers()?;
             let (data, _) = Buffer::page()?.split(DATA_ROOM);
             encode(request.bytes_mut(), targets[index], index as u64, command);
-            let number = inner.queue.push(
-                [Part::Buffer(request, REQUEST)],
-                [Part::Buffer(response, RESPONSE), Part::Buffer(data, length)],
-            );
-            inner.tags[usize::from(number)] = index as u16;
+            let written = [Part::Buffer(response, RESPONSE), Part::Buffer(data, length)];
+            requests.push(index as u16, Part::Buffer(request, REQUEST), written);
         }
-        if inner.queue.needs_notification() {
-            (self.notifier.0)();
-        }
+        self.queue.ring();
+        let mut requests = self.queue.lock();
         let deadline = time::monotonic() + SCAN_TIME;
         let mut left = pending.len();
         while left > 0 {
-            let mut buffers = Vec::with_capacity(3);
-            let ended = inner.queue.pop(|part| {
-                if let Part::Buffer(buffer, _) = part {
-                    buffers.push(buffer);
-                }
-            });
-            let Some((number, _)) = ended else {
+            let Some((index, buffers)) = requests.pop() else {
                 if time::monotonic() > deadline {
                     return None;
                 }
@@ -183,20 +157,19 @@ impl Adapter {
                 continue;
             };
             left -= 1;
-            let index = usize::from(inner.tags[usize::from(number)]);
+            let index = usize::from(index);
             let Ok([request, response, data]) = <[Buffer; 3]>::try_from(buffers) else {
                 continue;
             };
             match decode(response.bytes()) {
                 Outcome::Done => {
-                    let residual = u32::from_le_bytes(word_at(response.bytes(), 4)) as usize;
-                    let answered = length.saturating_sub(residual);
+                    let answered = length.saturating_sub(residual(response.bytes()) as usize);
                     answers[index] = Some(data.bytes()[..answered].to_vec());
                 }
                 Outcome::Retry(_) => again.push(index),
                 Outcome::Failed(_) => {}
             }
-            inner.spare.push((request, response));
+            requests.give_back(request, response);
         }
         Some(again)
     }
@@ -233,6 +206,19 @@ fn decode(response: &[u8]) -> Outcome {
     }
 }
 
+/// Bytes that were asked for and not transferred.
+fn residual(response: &[u8]) -> u32 {
+    u32::from_le_bytes(word_at(response, 4))
+}
+
+/// Reads the response to a read, of which nothing may be missing.
+fn decode_read(response: &[u8]) -> Outcome {
+    match (decode(response), residual(response)) {
+        (Outcome::Done, missing @ 1..) => Outcome::Retry(Reason("data is missing", missing)),
+        (outcome, _) => outcome,
+    }
+}
+
 impl Driver for Adapter {
     fn depth(&self) -> u16 {
         self.depth
@@ -243,84 +229,23 @@ impl Driver for Adapter {
     }
 
     fn start(&self, tag: u16, read: &Read<'_>) -> bool {
-        let mut inner = self.inner.lock();
-        if read.frames.len() + 2 > inner.queue.free_descriptors() {
-            return false;
-        }
-        let Some((mut request, response)) = inner.spare() else {
+        let mut requests = self.queue.lock();
+        let Some((mut request, response)) = requests.buffers_for(read) else {
             return false;
         };
         let command = scsi::read(read.block, read.blocks);
         encode(request.bytes_mut(), read.unit.number as u16, u64::from(tag), command);
-        let mut left = read.bytes();
-        let data = read.frames.iter().map(|frame| {
-            let length = left.min(PAGE_SIZE);
-            left -= length;
-            Part::Frame(frame.clone(), length)
-        });
-        let written = core::iter::once(Part::Buffer(response, RESPONSE)).chain(data);
-        let number = inner.queue.push([Part::Buffer(request, REQUEST)], written);
-        inner.tags[usize::from(number)] = tag;
+        let written = core::iter::once(Part::Buffer(response, RESPONSE)).chain(data(read));
+        requests.push(tag, Part::Buffer(request, REQUEST), written);
         true
     }
 
     fn ring(&self) {
-        let notify = self.inner.lock().queue.needs_notification();
-        if notify {
-            (self.notifier.0)();
-        }
+        self.queue.ring();
     }
 
     fn collect(&self) -> Option<(u16, Outcome)> {
-        self.transport.acknowledge_interrupt();
-        let mut inner = self.inner.lock();
-        loop {
-            if let Some(ended) = inner.take() {
-                return Some(ended);
-            }
-            inner.queue.set_interrupts(true);
-            if !inner.queue.has_used() {
-                return None;
-            }
-        }
-    }
-}
-
-impl Inner {
-    fn spare(&mut self) -> Option<(Buffer, Buffer)> {
-        if self.spare.is_empty() {
-            let mut rest = Buffer::page()?;
-            while rest.len() >= REQUEST_ROOM + RESPONSE_ROOM {
-                let (request, after) = rest.split(REQUEST_ROOM);
-                let (response, after) = after.split(RESPONSE_ROOM);
-                self.spare.push((request, response));
-                rest = after;
-            }
-        }
-        let (request, mut response) = self.spare.pop()?;
-        // A device that writes no response must not leave that of a former request.
-        response.bytes_mut().fill(0xff);
-        Some((request, response))
-    }
-
-    /// Takes one request back.
-    fn take(&mut self) -> Option<(u16, Outcome)> {
-        let mut buffers = Vec::with_capacity(2);
-        let (number, _) = self.queue.pop(|part| {
-            if let Part::Buffer(buffer, _) = part {
-                buffers.push(buffer);
-            }
-        })?;
-        let mut outcome = Outcome::Retry(Reason("the device returned half a request", 0));
-        if let (Some(response), Some(request)) = (buffers.pop(), buffers.pop()) {
-            outcome = decode(response.bytes());
-            let residual = u32::from_le_bytes(word_at(response.bytes(), 4));
-            if outcome == Outcome::Done && residual != 0 {
-                outcome = Outcome::Retry(Reason("data is missing", residual));
-            }
-            self.spare.push((request, response));
-        }
-        Some((self.tags[usize::from(number)], outcome))
+        self.queue.collect(decode_read)
     }
 }
 
