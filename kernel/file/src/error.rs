@@ -21,6 +21,18 @@ pub enum Error {
 /// The result of an operation on a file.
 pub type Result<T> = core::result::Result<T, Error>;
 
+/// Runs an operation that only ever waits for data on its way, as often as it asks for that. `EIO` when it asks for anything else.
+pub async fn finish<T>(mut operation: impl FnMut() -> Result<T>) -> core::result::Result<T, Errno> {
+    loop {
+        match operation() {
+            Ok(value) => return Ok(value),
+            Err(Error::Pending(completion)) => completion.await,
+            Err(Error::Errno(errno)) => return Err(errno),
+            Err(Error::WouldBlock | Error::Fault(_)) => return Err(Errno::IO),
+        }
+    }
+}
+
 impl From<Errno> for Error {
     fn from(errno: Errno) -> Self {
         Self::Errno(errno)

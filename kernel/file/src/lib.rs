@@ -22,7 +22,7 @@ mod traits;
 
 pub use buffer::{BytesSink, BytesSource, Fault, Sink, Source};
 pub use descriptors::{Closed, DescriptorTable};
-pub use error::{Error, Result};
+pub use error::{Error, Result, finish};
 pub use open_file::{OpenFile, Watcher};
 pub use readiness::Readiness;
 pub use traits::{DirectoryEntry, File, FileType, Pages, Status, UserMemory, anonymous_inode};

@@ -3,25 +3,13 @@
 use alloc::sync::Arc;
 
 use abi::Errno;
-use file::{Error, Result};
+use file::finish;
 
 use crate::inode::Inode;
 use crate::proc::{self, System};
 use crate::tmpfs::{Options, Tmpfs};
 use crate::vfs::{Context, Device, Lookup, Mount, MountFlags};
 use crate::{dev, sys};
-
-/// Waits for the disk as often as an operation asks for it.
-async fn finish<T>(mut operation: impl FnMut() -> Result<T>) -> core::result::Result<T, Errno> {
-    loop {
-        match operation() {
-            Ok(value) => return Ok(value),
-            Err(Error::Pending(completion)) => completion.await,
-            Err(Error::Errno(errno)) => return Err(errno),
-            Err(Error::WouldBlock | Error::Fault(_)) => return Err(Errno::IO),
-        }
-    }
-}
 
 /// Mounts a file system over a directory, which is made if it is missing.
 pub async fn mount_at(

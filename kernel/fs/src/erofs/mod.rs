@@ -97,14 +97,9 @@ impl Erofs {
     pub async fn mount(device: Arc<dyn BlockDevice>) -> core::result::Result<Arc<Self>, MountError> {
         let metadata = CachedPages::of_device(device.clone());
         let mut block = Box::new([0u8; PAGE_SIZE]);
-        loop {
-            match metadata.read_exact(0, block.as_mut_slice()) {
-                Ok(()) => break,
-                Err(Error::Pending(completion)) => completion.await,
-                Err(Error::Errno(errno)) => return Err(MountError::Unreadable(errno)),
-                Err(_) => return Err(MountError::Unreadable(Errno::IO)),
-            }
-        }
+        file::finish(|| metadata.read_exact(0, block.as_mut_slice()))
+            .await
+            .map_err(MountError::Unreadable)?;
         let covered = &mut block[format::SUPERBLOCK_OFFSET as usize..];
         let (superblock, _) = format::Superblock::read_from_prefix(covered).map_err(|_| MountError::NoErofs)?;
         if superblock.magic.get() != format::MAGIC {

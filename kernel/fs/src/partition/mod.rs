@@ -12,7 +12,6 @@ use alloc::vec;
 use core::fmt;
 
 use abi::Errno;
-use file::Error;
 use hal::mem::{Frame, PAGE_SIZE};
 use zerocopy::FromBytes;
 
@@ -89,14 +88,9 @@ pub async fn find_root(disk: Arc<dyn BlockDevice>) -> Result<Arc<dyn BlockDevice
 }
 
 async fn read(cache: &CachedPages, offset: u64, into: &mut [u8]) -> Result<(), PartitionError> {
-    loop {
-        match cache.read_exact(offset, into) {
-            Ok(()) => return Ok(()),
-            Err(Error::Pending(completion)) => completion.await,
-            Err(Error::Errno(errno)) => return Err(PartitionError::Unreadable(errno)),
-            Err(_) => return Err(PartitionError::Unreadable(Errno::IO)),
-        }
-    }
+    file::finish(|| cache.read_exact(offset, into))
+        .await
+        .map_err(PartitionError::Unreadable)
 }
 
 /// A part of a disk as a disk.

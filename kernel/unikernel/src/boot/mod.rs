@@ -32,16 +32,3 @@ pub use config::{Config, Encoding, FileConfig, Mount, Owner, ProcessConfig, User
 pub use mounts::MemoryMount;
 #[cfg(target_os = "none")]
 pub use start::start;
-
-/// Waits for the disk as often as an operation asks for it.
-#[cfg(target_os = "none")]
-async fn finish<T>(mut operation: impl FnMut() -> file::Result<T>) -> Result<T, abi::Errno> {
-    loop {
-        match operation() {
-            Ok(value) => return Ok(value),
-            Err(file::Error::Pending(completion)) => completion.await,
-            Err(file::Error::Errno(errno)) => return Err(errno),
-            Err(file::Error::WouldBlock | file::Error::Fault(_)) => return Err(abi::Errno::IO),
-        }
-    }
-}

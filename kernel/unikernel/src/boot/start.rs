@@ -5,14 +5,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::{Errno, OpenFlags};
-use file::{BytesSink, OpenFile};
+use file::{BytesSink, OpenFile, finish};
 use fs::Inode;
 use fs::vfs::{Context, Lookup};
 
 use hal::boot::Boot;
 
 use super::devices::{Card, Devices};
-use super::{Config, Owner, console, files, finish, instance, root};
+use super::{Config, Owner, console, files, instance, root};
 use crate::process::{Credentials, Paths, Process, Thread, next_tid, start_thread};
 use crate::program::{self, ExecuteError};
 use crate::signal::{Info, Signal, SignalSet};

@@ -6,6 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::Errno;
+use file::finish;
 use fs::vfs::{Context, Lookup, Place};
 
 use super::elf::Malformed;
@@ -85,18 +86,6 @@ impl ExecuteError {
             }
             Self::Other(Errno::TOOBIG) => alloc::format!("the arguments and the environment of {command} are too long"),
             Self::Other(errno) => alloc::format!("{command} cannot be started: {errno:?}"),
-        }
-    }
-}
-
-/// Waits for the disk as often as an operation asks for it.
-async fn finish<T>(mut operation: impl FnMut() -> file::Result<T>) -> Result<T, Errno> {
-    loop {
-        match operation() {
-            Ok(value) => return Ok(value),
-            Err(file::Error::Pending(completion)) => completion.await,
-            Err(file::Error::Errno(errno)) => return Err(errno),
-            Err(file::Error::WouldBlock | file::Error::Fault(_)) => return Err(Errno::IO),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Reading a file through its pages.
 
 use abi::Errno;
-use file::Pages;
+use file::{Pages, finish};
 use hal::mem::PAGE_SIZE;
 
 /// Fills `into` from `offset` on, waiting for the disk; `ENOEXEC` when the file ends before.
@@ -17,14 +17,7 @@ pub async fn read_exact(pages: &dyn Pages, offset: u64, into: &mut [u8]) -> Resu
         let at = offset + done as u64;
         let within = at as usize % PAGE_SIZE;
         let part = (PAGE_SIZE - within).min(into.len() - done);
-        let frame = loop {
-            match pages.page(at / PAGE_SIZE as u64) {
-                Ok(frame) => break frame,
-                Err(file::Error::Pending(completion)) => completion.await,
-                Err(file::Error::Errno(errno)) => return Err(errno),
-                Err(file::Error::WouldBlock | file::Error::Fault(_)) => return Err(Errno::IO),
-            }
-        };
+        let frame = finish(|| pages.page(at / PAGE_SIZE as u64)).await?;
         frame.read(within, &mut into[done..done + part]);
         done += part;
     }
