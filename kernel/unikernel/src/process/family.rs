@@ -1,15 +1,14 @@
-//! The processes of the machine, and what they are to each other: parents and children, groups and sessions, and those that have ended
-//! but whose parent does not know yet.
+//! The processes of the machine: finding them, and what passes between parents and children, up to those that have ended but whose parent
+//! does not know yet.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
-use bitflags::bitflags;
 use hal::sync::SpinLock;
-use task::{Completion, WaitQueue};
 
+use super::news::{Clones, Event, Found, Report, Wanted, Which};
 use super::{ExitStatus, Process, Thread};
 use crate::signal::{ActionFlags, Disposition, Info, Signal};
 
@@ -18,276 +17,6 @@ pub const LIMIT: usize = 32768;
 
 /// Every process by its ID, until its parent has waited for it.
 static PROCESSES: SpinLock<BTreeMap<i32, Arc<Process>>> = SpinLock::new(BTreeMap::new());
-
-/// What a process is to others.
-pub struct Kinship {
-    parent: AtomicI32,
-    group: AtomicI32,
-    session: AtomicI32,
-    /// What the parent is sent at the end (`CLONE_…`'s lowest byte); 0 for nothing.
-    exit_signal: AtomicI32,
-    /// What the process is sent when its parent ends (`PR_SET_PDEATHSIG`); 0 for nothing.
-    pub death_signal: AtomicI32,
-    /// Whether orphans below it become its children (`PR_SET_CHILD_SUBREAPER`).
-    pub adopts: AtomicBool,
-    /// Whether it runs another program than it was forked with: its parent no longer moves it to another group.
-    has_executed: AtomicBool,
-    /// Completed when a child of `vfork(2)` gives its parent's memory back.
-    borrowed: SpinLock<Option<Completion>>,
-    /// What `wait(2)` tells of it next.
-    news: SpinLock<News>,
-    /// Notified when a child has news.
-    pub children_changed: WaitQueue,
-    /// Nanoseconds of user and system time of children that were waited for.
-    children_user: AtomicU64,
-    children_system: AtomicU64,
-}
-
-#[derive(Default)]
-struct News {
-    ended: Option<ExitStatus>,
-    /// Stopped by this signal.
-    stopped: Option<Signal>,
-    /// A stop or its end that nobody has waited for yet.
-    change: Option<Event>,
-}
-
-/// What can be waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The process has ended.
-    Ended(ExitStatus),
-    /// It was stopped.
-    Stopped(Signal),
-    /// It goes on after a stop.
-    Continued,
-}
-
-impl Event {
-    fn kind(self) -> Kinds {
-        match self {
-            Self::Ended(_) => Kinds::ENDED,
-            Self::Stopped(_) => Kinds::STOPPED,
-            Self::Continued => Kinds::CONTINUED,
-        }
-    }
-
-    /// `si_code` and `si_status` of its `SIGCHLD`.
-    pub fn code_and_status(self) -> (i32, i32) {
-        const EXITED: i32 = 1;
-        const KILLED: i32 = 2;
-        const STOPPED: i32 = 5;
-        const CONTINUED: i32 = 6;
-        match self {
-            Self::Ended(ExitStatus::Code(code)) => (EXITED, i32::from(code)),
-            Self::Ended(ExitStatus::Signal(signal)) => (KILLED, i32::from(signal.number())),
-            Self::Stopped(signal) => (STOPPED, i32::from(signal.number())),
-            Self::Continued => (CONTINUED, i32::from(Signal::CONT.number())),
-        }
-    }
-
-    /// As `wait(2)` encodes it.
-    pub fn wait_status(self) -> i32 {
-        const STOPPED: i32 = 0x7f;
-        const CONTINUED: i32 = 0xffff;
-        match self {
-            Self::Ended(ExitStatus::Code(code)) => i32::from(code) << 8,
-            Self::Ended(ExitStatus::Signal(signal)) => i32::from(signal.number()),
-            Self::Stopped(signal) => i32::from(signal.number()) << 8 | STOPPED,
-            Self::Continued => CONTINUED,
-        }
-    }
-}
-
-/// News of a child.
-#[derive(Clone, Copy, Debug)]
-pub struct Report {
-    /// The child.
-    pub pid: i32,
-    /// Its real user ID.
-    pub uid: u32,
-    /// What happened.
-    pub event: Event,
-    /// Nanoseconds that it and its children used, in user mode and in the kernel.
-    pub times: (u64, u64),
-}
-
-/// Which children a wait is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// All.
-    Any,
-    /// One.
-    Process(i32),
-    /// Those of a process group.
-    Group(i32),
-}
-
-bitflags! {
-    /// Kinds of [`Event`]s.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Kinds: u8 {
-        /// Ends.
-        const ENDED = 1;
-        /// Stops.
-        const STOPPED = 2;
-        /// Continuations.
-        const CONTINUED = 4;
-    }
-}
-
-/// What to wait for, and how.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted {
-    /// Of which children.
-    pub which: Which,
-    /// For what.
-    pub kinds: Kinds,
-    /// Leave the news there for another wait (`WNOWAIT`).
-    pub keep: bool,
-    /// Children with an exit signal other than `SIGCHLD`: only those, or also those.
-    pub clones: Option<Clones>,
-}
-
-/// What a wait makes of children whose exit signal is not `SIGCHLD`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clones {
-    /// `__WCLONE`
-    Only,
-    /// `__WALL`
-    Too,
-}
-
-/// What a look at the children found.
-pub enum Found {
-    /// News.
-    News(Report),
-    /// No child could ever have any.
-    Nobody,
-    /// There is none yet.
-    Nothing,
-}
-
-impl Kinship {
-    /// Of the first process.
-    pub fn first(pid: i32) -> Self {
-        Self::new(0, pid, pid, None)
-    }
-
-    /// Of a child of `parent`.
-    pub(super) fn child_of(parent: &Process, exit_signal: Option<Signal>) -> Self {
-        let own = &parent.kinship;
-        Self::new(parent.pid, own.group(), own.session(), exit_signal)
-    }
-
-    fn new(parent: i32, group: i32, session: i32, exit_signal: Option<Signal>) -> Self {
-        Self {
-            parent: AtomicI32::new(parent),
-            group: AtomicI32::new(group),
-            session: AtomicI32::new(session),
-            exit_signal: AtomicI32::new(exit_signal.map_or(0, |signal| i32::from(signal.number()))),
-            death_signal: AtomicI32::new(0),
-            adopts: AtomicBool::new(false),
-            has_executed: AtomicBool::new(false),
-            borrowed: SpinLock::new(None),
-            news: SpinLock::default(),
-            children_changed: WaitQueue::new(),
-            children_user: AtomicU64::new(0),
-            children_system: AtomicU64::new(0),
-        }
-    }
-
-    /// Process ID of the parent; 0 for none.
-    pub fn parent(&self) -> i32 {
-        self.parent.load(Ordering::Acquire)
-    }
-
-    /// Process group.
-    pub fn group(&self) -> i32 {
-        self.group.load(Ordering::Acquire)
-    }
-
-    /// Session.
-    pub fn session(&self) -> i32 {
-        self.session.load(Ordering::Acquire)
-    }
-
-    /// Moves the process to a group of its session.
-    pub fn set_group(&self, group: i32) {
-        self.group.store(group, Ordering::Release);
-    }
-
-    /// Makes the process the leader of a session and a group of its own.
-    pub fn lead_session(&self, pid: i32) {
-        self.session.store(pid, Ordering::Release);
-        self.set_group(pid);
-    }
-
-    /// Whether it runs another program than it was forked with.
-    pub fn has_executed(&self) -> bool {
-        self.has_executed.load(Ordering::Acquire)
-    }
-
-    /// Runs another program from now on: what it borrowed of its parent is free.
-    pub fn note_execution(&self) {
-        self.has_executed.store(true, Ordering::Release);
-        self.return_memory();
-    }
-
-    /// Has the same parent as another process from now on (`CLONE_PARENT`).
-    pub fn become_sibling(&self, other: &Self) {
-        self.parent.store(other.parent(), Ordering::Release);
-        self.exit_signal
-            .store(other.exit_signal.load(Ordering::Acquire), Ordering::Release);
-    }
-
-    /// Happens when the process runs another program or ends: until then it uses its parent's memory (`vfork(2)`).
-    pub fn hold_parent(&self) -> Completion {
-        self.borrowed.lock().get_or_insert_with(Completion::new).clone()
-    }
-
-    fn return_memory(&self) {
-        let borrowed = self.borrowed.lock().take();
-        if let Some(borrowed) = borrowed {
-            borrowed.complete();
-        }
-    }
-
-    /// Whether it has ended and waits for its parent to take notice.
-    pub fn is_zombie(&self) -> bool {
-        self.news.lock().ended.is_some()
-    }
-
-    /// Whether it is stopped.
-    pub fn is_stopped(&self) -> bool {
-        self.news.lock().stopped.is_some()
-    }
-
-    /// Nanoseconds in user mode and in the kernel of children that were waited for, and of theirs.
-    pub fn children_times(&self) -> (u64, u64) {
-        (
-            self.children_user.load(Ordering::Relaxed),
-            self.children_system.load(Ordering::Relaxed),
-        )
-    }
-
-    fn is_clone(&self) -> bool {
-        self.exit_signal.load(Ordering::Acquire) != i32::from(Signal::CHLD.number())
-    }
-
-    /// The news that a wait asks for.
-    fn look(&self, wanted: &Wanted) -> Option<Event> {
-        let mut news = self.news.lock();
-        if let Some(status) = news.ended {
-            return wanted.kinds.contains(Kinds::ENDED).then_some(Event::Ended(status));
-        }
-        let change = news.change.filter(|change| wanted.kinds.contains(change.kind()))?;
-        if !wanted.keep {
-            news.change = None;
-        }
-        Some(change)
-    }
-}
 
 /// Lets others find a process.
 pub fn add(process: &Arc<Process>) {
@@ -381,7 +110,7 @@ impl Process {
     pub(super) fn leave_family(self: &Arc<Self>, status: ExitStatus) {
         self.kinship.return_memory();
         self.give_children_away();
-        self.kinship.news.lock().ended = Some(status);
+        self.kinship.note_end(status);
         self.tell_parent(Event::Ended(status));
     }
 
@@ -409,8 +138,7 @@ impl Process {
             if let Ok(signal) = Signal::new(child.kinship.death_signal.load(Ordering::Acquire)) {
                 child.send(signal, Info::kernel(signal));
             }
-            let ended = child.kinship.news.lock().ended;
-            if let Some(status) = ended {
+            if let Some(status) = child.kinship.ended() {
                 child.tell_parent(Event::Ended(status));
             }
         }
@@ -456,12 +184,8 @@ impl Process {
         if self.kinship.parent() == 0 {
             return;
         }
-        {
-            let mut news = self.kinship.news.lock();
-            if news.stopped.replace(signal).is_some() {
-                return;
-            }
-            news.change = Some(Event::Stopped(signal));
+        if !self.kinship.note_stop(signal) {
+            return;
         }
         for thread in self.threads() {
             thread.interrupt();
@@ -471,12 +195,8 @@ impl Process {
 
     /// Lets a process that is stopped go on. `tells` is false when it goes on only to end.
     pub fn resume(&self, tells: bool) {
-        {
-            let mut news = self.kinship.news.lock();
-            if news.stopped.take().is_none() {
-                return;
-            }
-            news.change = tells.then_some(Event::Continued);
+        if !self.kinship.note_continuation(tells) {
+            return;
         }
         for thread in self.threads() {
             thread.interrupt();

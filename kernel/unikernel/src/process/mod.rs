@@ -2,7 +2,9 @@
 
 mod credentials;
 pub mod family;
+mod kinship;
 mod limits;
+pub mod news;
 mod paths;
 #[expect(
     clippy::module_inception,
@@ -19,7 +21,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use hal::sync::SpinLock;
 
 pub use credentials::Credentials;
-pub use family::Kinship;
+pub use kinship::Kinship;
 pub use limits::{Limit, Limits, Resource};
 pub use paths::{Paths, Places};
 pub use process::{ExitStatus, Process, Program};

@@ -6,7 +6,8 @@ use linux_raw_sys::general as linux;
 use super::system::ResourceUsage;
 use super::{Call, Error, Result};
 use crate::process::Thread;
-use crate::process::family::{Clones, Event, Found, Kinds, Report, Wanted, Which, look_at_children};
+use crate::process::family::look_at_children;
+use crate::process::news::{Clones, Event, Found, Kinds, Report, Wanted, Which};
 use crate::signal::{Info, Signal};
 
 /// Flags that both calls take.

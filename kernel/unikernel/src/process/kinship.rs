@@ -1,0 +1,197 @@
+//! What a process is to others: its parent, its group and session, and what its parent has yet to learn of it.
+
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+
+use hal::sync::SpinLock;
+use task::{Completion, WaitQueue};
+
+use super::news::{Event, Kinds, Wanted};
+use super::{ExitStatus, Process};
+use crate::signal::Signal;
+
+/// What a process is to others.
+pub struct Kinship {
+    pub(super) parent: AtomicI32,
+    group: AtomicI32,
+    session: AtomicI32,
+    /// What the parent is sent at the end (`CLONE_…`'s lowest byte); 0 for nothing.
+    pub(super) exit_signal: AtomicI32,
+    /// What the process is sent when its parent ends (`PR_SET_PDEATHSIG`); 0 for nothing.
+    pub death_signal: AtomicI32,
+    /// Whether orphans below it become its children (`PR_SET_CHILD_SUBREAPER`).
+    pub adopts: AtomicBool,
+    /// Whether it runs another program than it was forked with: its parent no longer moves it to another group.
+    has_executed: AtomicBool,
+    /// Completed when a child of `vfork(2)` gives its parent's memory back.
+    borrowed: SpinLock<Option<Completion>>,
+    /// The signal that stopped it; 0 while it runs. Changes with `news` locked, and is looked at without on each way to user mode.
+    stopped: AtomicI32,
+    /// What `wait(2)` tells of it next.
+    news: SpinLock<News>,
+    /// Notified when a child has news.
+    pub children_changed: WaitQueue,
+    /// Nanoseconds of user and system time of children that were waited for.
+    pub(super) children_user: AtomicU64,
+    pub(super) children_system: AtomicU64,
+}
+
+#[derive(Default)]
+struct News {
+    ended: Option<ExitStatus>,
+    /// A stop or its end that nobody has waited for yet.
+    change: Option<Event>,
+}
+
+impl Kinship {
+    /// Of the first process.
+    pub fn first(pid: i32) -> Self {
+        Self::new(0, pid, pid, None)
+    }
+
+    /// Of a child of `parent`.
+    pub(super) fn child_of(parent: &Process, exit_signal: Option<Signal>) -> Self {
+        let own = &parent.kinship;
+        Self::new(parent.pid, own.group(), own.session(), exit_signal)
+    }
+
+    fn new(parent: i32, group: i32, session: i32, exit_signal: Option<Signal>) -> Self {
+        Self {
+            parent: AtomicI32::new(parent),
+            group: AtomicI32::new(group),
+            session: AtomicI32::new(session),
+            exit_signal: AtomicI32::new(exit_signal.map_or(0, |signal| i32::from(signal.number()))),
+            death_signal: AtomicI32::new(0),
+            adopts: AtomicBool::new(false),
+            has_executed: AtomicBool::new(false),
+            borrowed: SpinLock::new(None),
+            stopped: AtomicI32::new(0),
+            news: SpinLock::default(),
+            children_changed: WaitQueue::new(),
+            children_user: AtomicU64::new(0),
+            children_system: AtomicU64::new(0),
+        }
+    }
+
+    /// Process ID of the parent; 0 for none.
+    pub fn parent(&self) -> i32 {
+        self.parent.load(Ordering::Acquire)
+    }
+
+    /// Process group.
+    pub fn group(&self) -> i32 {
+        self.group.load(Ordering::Acquire)
+    }
+
+    /// Session.
+    pub fn session(&self) -> i32 {
+        self.session.load(Ordering::Acquire)
+    }
+
+    /// Moves the process to a group of its session.
+    pub fn set_group(&self, group: i32) {
+        self.group.store(group, Ordering::Release);
+    }
+
+    /// Makes the process the leader of a session and a group of its own.
+    pub fn lead_session(&self, pid: i32) {
+        self.session.store(pid, Ordering::Release);
+        self.set_group(pid);
+    }
+
+    /// Whether it runs another program than it was forked with.
+    pub fn has_executed(&self) -> bool {
+        self.has_executed.load(Ordering::Acquire)
+    }
+
+    /// Runs another program from now on: what it borrowed of its parent is free.
+    pub fn note_execution(&self) {
+        self.has_executed.store(true, Ordering::Release);
+        self.return_memory();
+    }
+
+    /// Has the same parent as another process from now on (`CLONE_PARENT`).
+    pub fn become_sibling(&self, other: &Self) {
+        self.parent.store(other.parent(), Ordering::Release);
+        self.exit_signal
+            .store(other.exit_signal.load(Ordering::Acquire), Ordering::Release);
+    }
+
+    /// Happens when the process runs another program or ends: until then it uses its parent's memory (`vfork(2)`).
+    pub fn hold_parent(&self) -> Completion {
+        self.borrowed.lock().get_or_insert_with(Completion::new).clone()
+    }
+
+    /// Lets the parent go on that waits for its memory.
+    pub(super) fn return_memory(&self) {
+        let borrowed = self.borrowed.lock().take();
+        if let Some(borrowed) = borrowed {
+            borrowed.complete();
+        }
+    }
+
+    /// Whether it has ended and waits for its parent to take notice.
+    pub fn is_zombie(&self) -> bool {
+        self.ended().is_some()
+    }
+
+    /// Whether it is stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire) != 0
+    }
+
+    /// Notes a stop by a signal; false when it is stopped already.
+    pub(super) fn note_stop(&self, signal: Signal) -> bool {
+        let mut news = self.news.lock();
+        let changes = self.stopped.swap(i32::from(signal.number()), Ordering::AcqRel) == 0;
+        if changes {
+            news.change = Some(Event::Stopped(signal));
+        }
+        changes
+    }
+
+    /// Notes the end of a stop, which the parent learns of if `tells`; false when there was none.
+    pub(super) fn note_continuation(&self, tells: bool) -> bool {
+        let mut news = self.news.lock();
+        let changes = self.stopped.swap(0, Ordering::AcqRel) != 0;
+        if changes {
+            news.change = tells.then_some(Event::Continued);
+        }
+        changes
+    }
+
+    /// Notes the end.
+    pub(super) fn note_end(&self, status: ExitStatus) {
+        self.news.lock().ended = Some(status);
+    }
+
+    /// How it ended, when it has.
+    pub(super) fn ended(&self) -> Option<ExitStatus> {
+        self.news.lock().ended
+    }
+
+    /// Nanoseconds in user mode and in the kernel of children that were waited for, and of theirs.
+    pub fn children_times(&self) -> (u64, u64) {
+        (
+            self.children_user.load(Ordering::Relaxed),
+            self.children_system.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Whether its end is told by another signal than `SIGCHLD`, or by none.
+    pub(super) fn is_clone(&self) -> bool {
+        self.exit_signal.load(Ordering::Acquire) != i32::from(Signal::CHLD.number())
+    }
+
+    /// The news that a wait asks for.
+    pub(super) fn look(&self, wanted: &Wanted) -> Option<Event> {
+        let mut news = self.news.lock();
+        if let Some(status) = news.ended {
+            return wanted.kinds.contains(Kinds::ENDED).then_some(Event::Ended(status));
+        }
+        let change = news.change.filter(|change| wanted.kinds.contains(change.kind()))?;
+        if !wanted.keep {
+            news.change = None;
+        }
+        Some(change)
+    }
+}
