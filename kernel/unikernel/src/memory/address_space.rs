@@ -1,7 +1,6 @@
 //! Address spaces: which ranges of addresses mean what.
 
 use abi::Errno;
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -11,36 +10,23 @@ use hal::mem::PAGE_SIZE;
 use hal::sync::SpinLock;
 
 use super::area::{Area, AreaFlags, AreaName, Backing, Protection};
+use super::areas::{Areas, MIN_ADDRESS, STACK_GAP, checked_end};
 use super::layout::Layout;
 use hal::user::{Access, PageTable, USER_END};
 
 /// Areas that an address space may have (`vm.max_map_count`).
 pub(super) const MAX_AREAS: usize = 65530;
-/// The lowest address that may be mapped (`vm.mmap_min_addr`).
-pub(super) const MIN_ADDRESS: usize = 0x10000;
-/// Free pages between a stack and the mapping below it.
-const STACK_GAP: usize = 256 * PAGE_SIZE;
 
 /// The memory that the threads of a process see.
 pub struct AddressSpace {
     pub(super) table: PageTable,
-    pub(super) inner: SpinLock<Inner>,
+    pub(super) inner: SpinLock<Areas>,
     /// Pages that are present.
     pub(super) resident: AtomicUsize,
     /// The most there have been.
     pub(super) peak: AtomicUsize,
     /// Where things are put.
     pub layout: Layout,
-}
-
-pub(super) struct Inner {
-    pub(super) areas: BTreeMap<usize, Area>,
-    /// Bytes of all areas.
-    pub(super) size: usize,
-    break_start: usize,
-    break_end: usize,
-    /// Where a search for free addresses begins: nothing fits above it below the mapping base.
-    search_top: usize,
 }
 
 /// Where a new area goes.
@@ -92,13 +78,7 @@ impl AddressSpace {
     pub(super) fn with_layout(layout: Layout) -> Option<Self> {
         Some(Self {
             table: PageTable::new()?,
-            inner: SpinLock::new(Inner {
-                areas: BTreeMap::new(),
-                size: 0,
-                break_start: 0,
-                break_end: 0,
-                search_top: layout.mmap_base,
-            }),
+            inner: SpinLock::new(Areas::new(layout.mmap_base)),
             resident: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             layout,
@@ -378,7 +358,7 @@ impl AddressSpace {
         self.peak.load(Ordering::Relaxed).max(self.resident())
     }
 
-    fn remove(&self, inner: &mut Inner, range: Range<usize>) {
+    fn remove(&self, inner: &mut Areas, range: Range<usize>) {
         if inner.cut_out(range.clone()) {
             self.drop_pages(range);
         }
@@ -401,182 +381,8 @@ fn present_access(protection: Protection, has_file: bool) -> Access {
     access
 }
 
-fn checked_end(start: usize, length: usize) -> Option<usize> {
-    start.checked_add(length).filter(|&end| end <= USER_END)
-}
-
 /// A range of whole pages in user memory that is not empty.
 fn checked_range(start: usize, length: usize) -> Option<Range<usize>> {
     let end = checked_end(start, page_align_up(length)?)?;
     (start.is_multiple_of(PAGE_SIZE) && start < end).then_some(start..end)
-}
-
-impl Inner {
-    /// Takes over where the heap lies and where the search for free addresses begins.
-    pub(super) fn copy_borders(&mut self, other: &Self) {
-        self.break_start = other.break_start;
-        self.break_end = other.break_end;
-        self.search_top = other.search_top;
-    }
-
-    fn overlaps(&self, range: Range<usize>) -> bool {
-        self.areas
-            .range(..range.end)
-            .next_back()
-            .is_some_and(|(_, area)| area.end > range.start)
-    }
-
-    fn covers(&self, range: &Range<usize>) -> bool {
-        let mut end = range.end;
-        for (&start, area) in self.areas.range(..range.end).rev() {
-            if area.end < end {
-                return false;
-            }
-            if start <= range.start {
-                return true;
-            }
-            end = start;
-        }
-        false
-    }
-
-    /// Whether taking a range away leaves one area in two.
-    fn splits(&self, range: &Range<usize>) -> bool {
-        self.areas
-            .range(..range.start)
-            .next_back()
-            .is_some_and(|(_, area)| area.end > range.end)
-    }
-
-    /// The start of a free range: at `hint` if that is free, else as high as possible below the mapping base.
-    fn find(&mut self, hint: usize, length: usize, layout: &Layout) -> Option<usize> {
-        let hint = page_align_up(hint)?;
-        if hint >= MIN_ADDRESS && checked_end(hint, length).is_some_and(|end| !self.overlaps(hint..end)) {
-            return Some(hint);
-        }
-        let start = self
-            .find_below(self.search_top, length)
-            .or_else(|| self.find_below(layout.mmap_base, length));
-        if let Some(start) = start {
-            // Smaller holes above stay unused until something up there is unmapped.
-            self.search_top = start;
-            return Some(start);
-        }
-        // Above the base, below the stack, as a last resort.
-        self.find_below(USER_END, length)
-    }
-
-    fn find_below(&self, top: usize, length: usize) -> Option<usize> {
-        let mut end = top;
-        for (&start, area) in self.areas.range(..top).rev() {
-            let floor = area.end;
-            if end > floor && end - floor >= length {
-                return Some(end - length);
-            }
-            let gap = if area.flags.contains(AreaFlags::GROWS_DOWN) {
-                STACK_GAP
-            } else {
-                0
-            };
-            end = end.min(start.saturating_sub(gap));
-        }
-        (end >= MIN_ADDRESS + length).then(|| end - length)
-    }
-
-    /// Makes `at` a border between areas.
-    fn split(&mut self, at: usize) {
-        if let Some((&start, area)) = self.areas.range_mut(..at).next_back()
-            && area.end > at
-        {
-            let tail = area.split_off(start, at);
-            self.areas.insert(at, tail);
-        }
-    }
-
-    /// Forgets all areas in a range; whether there were any.
-    fn cut_out(&mut self, range: Range<usize>) -> bool {
-        if range.is_empty() || !self.overlaps(range.clone()) {
-            return false;
-        }
-        self.split(range.start);
-        self.split(range.end);
-        while let Some((&start, area)) = self.areas.range(range.clone()).next() {
-            self.size -= area.end - start;
-            self.areas.remove(&start);
-        }
-        self.search_top = self.search_top.max(range.end);
-        true
-    }
-
-    /// Adds an area where nothing is, and joins it with its neighbours where they are alike.
-    fn insert(&mut self, start: usize, area: Area) {
-        self.size += area.end - start;
-        self.areas.insert(start, area);
-        self.merge(start);
-    }
-
-    /// Joins the area at `start` with the one after it and the one before it.
-    fn merge(&mut self, start: usize) {
-        let Some(area) = self.areas.get(&start) else { return };
-        let end = area.end;
-        if let Some(next) = self.areas.get(&end)
-            && area.continues_with(start, next)
-        {
-            let next_end = next.end;
-            self.areas.remove(&end);
-            if let Some(area) = self.areas.get_mut(&start) {
-                area.end = next_end;
-            }
-        }
-        let Some((&before, previous)) = self.areas.range(..start).next_back() else {
-            return;
-        };
-        let Some(area) = self.areas.get(&start) else { return };
-        if previous.end == start && previous.continues_with(before, area) {
-            let end = area.end;
-            self.areas.remove(&start);
-            if let Some(previous) = self.areas.get_mut(&before) {
-                previous.end = end;
-            }
-        }
-    }
-
-    /// Changes all areas of a range that is covered, splitting at its borders and joining again.
-    fn update(&mut self, range: Range<usize>, mut change: impl FnMut(&mut Area)) {
-        self.split(range.start);
-        self.split(range.end);
-        let mut starts = Vec::new();
-        for (&start, area) in self.areas.range_mut(range.clone()) {
-            change(area);
-            starts.push(start);
-        }
-        for start in starts {
-            self.merge(start);
-        }
-        self.merge(range.end);
-    }
-
-    /// Lets a stack grow down to the page of `address`: the area that then holds it.
-    pub(super) fn grow_stack(&mut self, address: usize, limit: usize) -> bool {
-        let page = address & !(PAGE_SIZE - 1);
-        let Some((&start, area)) = self.areas.range(address..).next() else {
-            return false;
-        };
-        if !area.flags.contains(AreaFlags::GROWS_DOWN) || area.end - page > limit {
-            return false;
-        }
-        let below = self
-            .areas
-            .range(..page)
-            .next_back()
-            .map_or(MIN_ADDRESS, |(_, area)| area.end);
-        if page < below + STACK_GAP {
-            return false;
-        }
-        if let Some(area) = self.areas.remove(&start) {
-            self.size += start - page;
-            self.areas.insert(page, area);
-        }
-        true
-    }
 }

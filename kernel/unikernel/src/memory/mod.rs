@@ -3,6 +3,7 @@
 mod access;
 mod address_space;
 mod area;
+mod areas;
 mod fault;
 mod fork;
 mod layout;
