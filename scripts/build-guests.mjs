@@ -58,6 +58,7 @@ const guests = {
   written: shows("protection", "written", "-static"),
   mounts: shows("mounts", "mounts", "-static"),
   input: shows("input", "input", "-static"),
+  exhaust: shows("memory", "exhaust", "-static"),
   ...Object.fromEntries(
     ["attacks", "descriptors", "epoll", "events", "files", "pipes", "poll", "processes", "sockets"].map((name) => [
       `conformance-${name}`,

@@ -72,7 +72,7 @@ describe("the machine", () => {
     const outcome = await boot("smoke", { machine, cpus: 8, memory: 64 });
 
     expect(outcome).toMatchObject({ code: 7 });
-    expect(outcome.console).toContain("8 CPUs\nunmapped pages are out of reach");
+    expect(outcome.console).toContain("8 CPUs\nunmapped pages are out of reach\nlarge objects fit into pieces");
   });
 
   test("ends with a message, a backtrace and its own status when the kernel fails", async () => {

@@ -9,6 +9,8 @@ const KERNEL = "unikernel: ";
 
 /** What differs from a guest with 64 MiB, one CPU and no input. */
 export interface RunOptions {
+  /** In MiB. */
+  memory?: number;
   cpus?: number;
   config?: InstanceSpec["config"];
   /** What comes in on the console. */
@@ -34,7 +36,7 @@ export async function runImage(machine: Machine, spec: ImageSpec, options: RunOp
     {
       id: "guest",
       image,
-      memory: 64 * MIB,
+      memory: (options.memory ?? 64) * MIB,
       cpus: options.cpus ?? 1,
       ports: [],
       config: options.config ?? {},

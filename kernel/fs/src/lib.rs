@@ -29,7 +29,7 @@ pub mod tmpfs;
 pub mod vfs;
 
 pub use block::{BlockDevice, Transfer};
-pub use cache::{CachedPages, reclaim, reclaim_mapped};
+pub use cache::{CachedPages, reclaim, reclaim_mapped, resident_pages};
 pub use inode::{
     AttributeChange, FileSystem, Inode, Link, NewInode, NewKind, Ownership, RenameMode, Statistics, XattrMode,
     allocate_device_number,

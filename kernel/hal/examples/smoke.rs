@@ -8,10 +8,11 @@ extern crate alloc;
 
 use alloc::format;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use hal::boot::Boot;
-use hal::mem::{Frame, PAGE_SIZE};
+use hal::mem::{self, Frame, PAGE_SIZE};
 use hal::sync::SpinLock;
 use hal::user::{Access, PageTable, Trap, UserContext};
 use hal::{console, cpu, interrupt, power, time, timer};
@@ -34,6 +35,7 @@ fn main(boot: Boot) -> ! {
     cpu::start_others(other);
     console::write(format!("{} CPUs\n", cpu::count()).as_bytes());
     shoot_down();
+    pieces();
     if asked("clock") {
         show_clocks();
     }
@@ -67,6 +69,33 @@ fn user_mode() {
     assert_eq!(context.run(&table), Trap::SystemCall);
     assert_eq!(context.system_call().0, 39);
     assert_eq!(context.run(&table), Trap::Exception { vector: 6, error: 0 });
+}
+
+/// Large objects of the kernel find room when free memory is in pieces.
+fn pieces() {
+    const SMALL: usize = 1 << 14;
+    let before = mem::usage();
+    if before.total > SMALL {
+        return;
+    }
+    let mut frames = Vec::with_capacity(before.total);
+    frames.extend(core::iter::from_fn(Frame::allocate));
+    let mut even = false;
+    frames.retain(|_| {
+        even = !even;
+        even
+    });
+    let large = before.total / 8;
+    assert!(Frame::allocate_run(large).is_none(), "memory is not in pieces");
+    for round in 1..=20_u8 {
+        let size = large * PAGE_SIZE;
+        let objects = [alloc::vec![round; size], alloc::vec![round; 3 * PAGE_SIZE]];
+        assert!(objects.iter().flatten().all(|&byte| byte == round));
+    }
+    drop(frames);
+    let tables = 16;
+    assert!(mem::usage().used <= before.used + tables, "memory was lost");
+    console::write(b"large objects fit into pieces\n");
 }
 
 fn sleep() {

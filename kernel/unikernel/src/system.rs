@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use hal::sync::SpinLock;
 
-use crate::process::{ExitStatus, Process, Thread};
+use crate::process::{ExitStatus, Thread};
 use crate::signal::{Info, Signal};
 use hal::user::UserContext;
 
@@ -59,26 +59,26 @@ pub fn application_ended(status: ExitStatus) -> ! {
     }
 }
 
-/// Memory is used up and nothing can be given back: tells the host, and ends the machine.
-pub fn out_of_memory(process: &Process) -> ! {
-    let memory = process.memory();
-    let usage = hal::mem::usage();
-    let mebibytes = |pages: usize| (pages * hal::mem::PAGE_SIZE) >> 20;
+/// Memory is used up and nothing can be given back for `need`: says so, tells the host, and ends the machine.
+pub fn out_of_memory(need: &str) -> ! {
+    static FIRST: SpinLock<()> = SpinLock::new(());
+    // Other CPUs that find none wait here for the end of the machine.
+    let _guard = FIRST.lock();
     let message = alloc::format!(
-        "out of memory: the application uses {} MiB of the guest's {} MiB; give the instance more memory",
-        mebibytes(memory.map_or(0, |memory| memory.resident())),
-        mebibytes(usage.total),
+        "there is none for {need}; of {}. Give the instance more (`memory`, or -m of `unikernel run`)",
+        crate::memory::Figures::now(),
     );
+    say(&alloc::format!("out of memory: {message}"));
     end_with_event("oom", &message, 128 + Signal::KILL.number())
 }
 
 /// The kernel cannot go on, or never could: says why, tells the host, and ends the machine.
 pub fn fail(message: &str) -> ! {
+    say(message);
     end_with_event("panic", message, 255)
 }
 
 fn end_with_event(event: &str, message: &str, code: u8) -> ! {
-    say(message);
     let mut quoted = String::new();
     for character in message.chars() {
         match character {

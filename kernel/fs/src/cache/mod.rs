@@ -6,6 +6,6 @@ mod reclaim;
 #[cfg(test)]
 mod tests;
 
-pub use pages::CachedPages;
-pub(crate) use reclaim::{allocate, cached_pages};
+pub use pages::{CachedPages, resident_pages};
+pub(crate) use reclaim::allocate;
 pub use reclaim::{reclaim, reclaim_mapped};

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use abi::Errno;
 use file::{Error, Pages, Result, Sink};
@@ -44,6 +44,31 @@ struct Slot {
     transfer: Option<Transfer>,
     /// Used since the last look of [`reclaim()`].
     referenced: bool,
+}
+
+/// Pages in all slots.
+static RESIDENT: AtomicUsize = AtomicUsize::new(0);
+
+/// How many pages of files are in memory.
+pub fn resident_pages() -> usize {
+    RESIDENT.load(Ordering::Relaxed)
+}
+
+impl Slot {
+    fn new(frame: Frame, transfer: Option<Transfer>) -> Self {
+        RESIDENT.fetch_add(1, Ordering::Relaxed);
+        Self {
+            frame,
+            transfer,
+            referenced: false,
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        RESIDENT.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl CachedPages {
@@ -175,11 +200,7 @@ impl CachedPages {
             if !run.is_empty() {
                 let transfer = self.device.read(self.first_block + first, &run);
                 for (place, frame) in run.drain(..).enumerate() {
-                    let slot = Slot {
-                        frame,
-                        transfer: Some(transfer.clone()),
-                        referenced: false,
-                    };
+                    let slot = Slot::new(frame, Some(transfer.clone()));
                     state.slots.insert(first + place as u64, slot);
                 }
             }
@@ -263,7 +284,8 @@ impl CachedPages {
     }
 
     /// How many pages it holds.
-    pub fn resident(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn resident(&self) -> usize {
         self.state.lock().slots.len()
     }
 }
@@ -286,11 +308,8 @@ impl Pages for CachedPages {
         if let Some((cache, address)) = self.tail.as_ref().filter(|_| index == self.block_pages()) {
             let frame = self.tail_page(cache, *address, index)?;
             self.register();
-            let slot = Slot {
-                frame: frame.clone(),
-                transfer: None,
-                referenced: true,
-            };
+            let mut slot = Slot::new(frame.clone(), None);
+            slot.referenced = true;
             state.slots.insert(index, slot);
             return Ok(frame);
         }

@@ -72,12 +72,3 @@ fn next() -> Option<Arc<CachedPages>> {
     *hand = (*hand + 1) % list.len();
     list[*hand].upgrade()
 }
-
-/// How many pages of files are in memory.
-pub(crate) fn cached_pages() -> usize {
-    let Some(caches) = CACHES.try_lock() else {
-        return 0;
-    };
-    let caches: Vec<_> = caches.0.iter().filter_map(Weak::upgrade).collect();
-    caches.iter().map(|cache| cache.resident()).sum()
-}

@@ -41,15 +41,18 @@ pub(super) fn cpu_information(out: &mut String, system: &dyn System) {
 pub(super) fn memory_information(out: &mut String) {
     let usage = mem::usage();
     let kib = |pages: usize| (pages * mem::PAGE_SIZE) >> 10;
-    let cached = crate::cache::cached_pages().min(usage.used);
+    let cached = crate::cache::resident_pages().min(usage.used);
     let free = usage.total.saturating_sub(usage.used);
-    let other = kib(usage.used - cached);
+    let written = crate::tmpfs::written_pages();
+    let (tables, heap, devices) = (hal::user::table_pages(), mem::heap_pages(), mem::device_pages());
+    let known = cached + written + tables + heap + devices;
+    let other = kib(usage.used.saturating_sub(known));
     for (name, value) in [
         ("MemTotal", kib(usage.total)),
         ("MemFree", kib(free)),
         ("MemAvailable", kib(free + cached)),
         ("Buffers", 0),
-        ("Cached", kib(cached)),
+        ("Cached", kib(cached + written)),
         ("SwapCached", 0),
         ("Active", other),
         ("Inactive", kib(cached)),
@@ -65,13 +68,13 @@ pub(super) fn memory_information(out: &mut String) {
         ("Writeback", 0),
         ("AnonPages", other),
         ("Mapped", 0),
-        ("Shmem", 0),
+        ("Shmem", kib(written)),
         ("KReclaimable", 0),
-        ("Slab", 0),
+        ("Slab", kib(heap)),
         ("SReclaimable", 0),
-        ("SUnreclaim", 0),
+        ("SUnreclaim", kib(heap)),
         ("KernelStack", 0),
-        ("PageTables", 0),
+        ("PageTables", kib(tables)),
         ("CommitLimit", kib(usage.total)),
         ("Committed_AS", other),
         ("VmallocTotal", 34_359_738_367),

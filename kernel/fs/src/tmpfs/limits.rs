@@ -1,11 +1,19 @@
 //! How much a file system may hold.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use abi::Errno;
 use hal::mem::{self, Frame, PAGE_SIZE};
 
 use super::Options;
+
+/// Pages that files of all file systems in memory have.
+static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+
+/// How many pages hold what was written to files, or to shared memory.
+pub fn written_pages() -> usize {
+    WRITTEN.load(Ordering::Relaxed)
+}
 
 /// Counters of pages and inodes, each with its limit.
 pub(super) struct Limits {
@@ -34,9 +42,10 @@ impl Limits {
     pub(super) fn take_page(&self) -> Result<Frame, Errno> {
         take(&self.pages, self.most_pages)?;
         let Some(frame) = crate::cache::allocate() else {
-            self.give_pages(1);
+            self.pages.fetch_sub(1, Ordering::Relaxed);
             return Err(Errno::NOMEM);
         };
+        WRITTEN.fetch_add(1, Ordering::Relaxed);
         frame.fill(0, PAGE_SIZE, 0);
         Ok(frame)
     }
@@ -44,6 +53,7 @@ impl Limits {
     /// Pages were freed.
     pub(super) fn give_pages(&self, count: u64) {
         self.pages.fetch_sub(count, Ordering::Relaxed);
+        WRITTEN.fetch_sub(count as usize, Ordering::Relaxed);
     }
 
     pub(super) fn take_inode(&self) -> Result<(), Errno> {

@@ -24,6 +24,7 @@ use hashbrown::HashMap;
 
 use crate::inode::{FileSystem, Inode, NewInode, NewKind, Statistics};
 use limits::Limits;
+pub use limits::written_pages;
 pub use node::Node;
 pub use seals::Seals;
 

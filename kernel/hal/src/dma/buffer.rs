@@ -1,6 +1,8 @@
 //! Memory that a driver and its device take turns with.
 
-use crate::mem::{Frame, PAGE_SIZE};
+use core::sync::atomic::Ordering;
+
+use crate::mem::{Frame, PAGE_SIZE, pool};
 
 /// Bytes inside one page that belong to this value alone: nothing else maps or borrows them, so they can be borrowed here while no device has
 /// them.
@@ -13,29 +15,26 @@ pub(crate) struct Buffer {
 impl Buffer {
     /// A page of zeroes; `None` when memory is used up.
     pub(crate) fn page() -> Option<Self> {
+        // Of the reserve if need be: without its disk the kernel could give nothing back. Each driver has a bounded number of them.
+        let frame = Frame::allocate_for_kernel()?;
+        pool::DEVICES.fetch_add(1, Ordering::Relaxed);
         Some(Self {
-            frame: Frame::allocate_zeroed()?,
+            frame,
             offset: 0,
             length: PAGE_SIZE,
         })
     }
 
     /// Cuts the buffer in two, the first of `length` bytes. Panics when it is shorter.
-    pub(crate) fn split(self, length: usize) -> (Self, Self) {
+    pub(crate) fn split(mut self, length: usize) -> (Self, Self) {
         assert!(length <= self.length, "a buffer is cut inside");
         let second = Self {
             frame: self.frame.clone(),
             offset: self.offset + length,
             length: self.length - length,
         };
-        (
-            Self {
-                frame: self.frame,
-                offset: self.offset,
-                length,
-            },
-            second,
-        )
+        self.length = length;
+        (self, second)
     }
 
     /// Its bytes.
@@ -59,5 +58,13 @@ impl Buffer {
     /// How many bytes it has.
     pub(crate) fn len(&self) -> usize {
         self.length
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.frame.shares() == 1 {
+            pool::DEVICES.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::arch;
-use crate::mem::{Frame, PAGE_SIZE};
+use crate::mem::{Frame, PAGE_SIZE, pool};
 
 /// Consecutive pages that a device may read and write at any time, reached word by word.
 ///
@@ -24,6 +24,7 @@ impl Shared {
     pub(crate) fn allocate(length: usize) -> Option<Self> {
         let frames = Frame::allocate_run(length.div_ceil(PAGE_SIZE))?;
         let first = frames.first()?;
+        pool::DEVICES.fetch_add(frames.len(), Ordering::Relaxed);
         let shared = Self {
             base: first.pointer(),
             address: first.address(),

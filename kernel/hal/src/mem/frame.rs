@@ -4,6 +4,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use alloc::vec::Vec;
 
+use super::pool::Need;
 use super::{PAGE_SIZE, pool};
 use crate::arch;
 
@@ -16,7 +17,7 @@ pub struct Frame(u32);
 impl Frame {
     /// A page of undefined content; `None` when memory is used up.
     pub fn allocate() -> Option<Self> {
-        let number = pool::allocate(1)?;
+        let number = pool::allocate(1, Need::Ordinary)?;
         Some(Self::adopt(number))
     }
 
@@ -27,9 +28,16 @@ impl Frame {
         Some(frame)
     }
 
+    /// A page of zeroes that the kernel cannot go on without: the reserve is for it, and nothing is given up for it.
+    pub(crate) fn allocate_for_kernel() -> Option<Self> {
+        let frame = Self::adopt(pool::allocate_at_once(1, Need::Kernel)?);
+        frame.fill(0, PAGE_SIZE, 0);
+        Some(frame)
+    }
+
     /// `count` pages of undefined content with consecutive physical addresses, for devices; `None` when there is no such run.
     pub fn allocate_run(count: usize) -> Option<Vec<Self>> {
-        let start = pool::allocate(count)?;
+        let start = pool::allocate(count, Need::Ordinary)?;
         Some((start..start + count).map(Self::adopt).collect())
     }
 

@@ -1,10 +1,12 @@
-//! The kernel's heap: objects of up to half a page in slabs of one page each, anything larger in runs of pages. A slab whose last object is
-//! freed goes back to the pool, so the heap has no size of its own.
+//! The kernel's heap: objects of up to half a page in slabs of one page each, anything larger in runs of pages, which need not be neighbours.
+//! A slab whose last object is freed goes back to the pool, so the heap has no size of its own.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr;
+use core::sync::atomic::Ordering;
 
-use super::{PAGE_SIZE, pool};
+use super::pool::Need;
+use super::{PAGE_SIZE, pool, scattered};
 use crate::arch;
 use crate::sync::SpinLock;
 
@@ -68,28 +70,59 @@ fn class_of(layout: &Layout) -> Option<usize> {
     (size <= largest).then(|| CLASS_OF[size.div_ceil(16)] as usize)
 }
 
+/// `count` pages one behind the other, aligned to a page at least. Neighbours in memory if there are such: they need no entries of their own.
+fn take_pages(count: usize) -> Option<*mut u8> {
+    let neighbours = if count == 1 {
+        pool::allocate(1, Need::Kernel)
+    } else {
+        pool::allocate_at_once(count, Need::Kernel)
+    };
+    let start = match neighbours {
+        Some(start) => arch::page_pointer(start),
+        None if count == 1 => return None,
+        None => scattered::allocate(count)?,
+    };
+    pool::HEAP.fetch_add(count, Ordering::Relaxed);
+    Some(start)
+}
+
+fn give_pages(start: *mut u8, count: usize) {
+    pool::HEAP.fetch_sub(count, Ordering::Relaxed);
+    if !scattered::release(start, count) {
+        pool::release(arch::page_number(start), count);
+    }
+}
+
 fn pages_of(layout: &Layout) -> usize {
     layout.size().max(1).div_ceil(PAGE_SIZE)
 }
 
 // SAFETY: a slab's objects do not overlap each other nor the header, each is handed out once until it is freed, and classes fit
-// the layout's size and alignment; runs of pages are aligned to a page and, being taken by powers of two, to their size.
+// the layout's size and alignment; runs of pages are aligned to a page and, when that does not suffice, looked at.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(class) = class_of(&layout) else {
             let pages = pages_of(&layout).max(layout.align() / PAGE_SIZE);
-            return pool::allocate(pages).map_or(ptr::null_mut(), arch::page_pointer);
+            let aligned = |start: &*mut u8| start.addr().is_multiple_of(layout.align());
+            return match take_pages(pages) {
+                Some(start) if aligned(&start) => start,
+                Some(start) => {
+                    give_pages(start, pages);
+                    ptr::null_mut()
+                }
+                None => ptr::null_mut(),
+            };
         };
         let mut slabs = self.classes[class].lock();
         if slabs.0.is_null() {
             // The pool may call back to free memory, and freeing takes this lock.
             drop(slabs);
-            let Some(page) = pool::allocate(1) else {
+            let Some(page) = take_pages(1) else {
                 return ptr::null_mut();
             };
             slabs = self.classes[class].lock();
             // SAFETY: the page is fresh.
-            unsafe { slabs.add_slab(arch::page_pointer(page), CLASSES[class] as usize) };
+            unsafe { slabs.add_slab(page, CLASSES[class] as usize) };
         }
         // SAFETY: a slab in the list has a free object.
         unsafe { slabs.take() }
@@ -98,13 +131,13 @@ unsafe impl GlobalAlloc for Heap {
     unsafe fn dealloc(&self, object: *mut u8, layout: Layout) {
         let Some(class) = class_of(&layout) else {
             let pages = pages_of(&layout).max(layout.align() / PAGE_SIZE);
-            pool::release(arch::page_number(object), pages);
+            give_pages(object, pages);
             return;
         };
         // SAFETY: the object came from a slab of this class.
         let empty = unsafe { self.classes[class].lock().give(object) };
         if let Some(page) = empty {
-            pool::release(arch::page_number(page), 1);
+            give_pages(page, 1);
         }
     }
 

@@ -5,9 +5,11 @@ mod frame;
 #[cfg(target_os = "none")]
 mod heap;
 pub(crate) mod pool;
+#[cfg(target_os = "none")]
+mod scattered;
 
 pub use frame::Frame;
-pub use pool::{Usage, set_reclaim, usage};
+pub use pool::{Usage, device_pages, heap_pages, set_reclaim, usage};
 
 /// Bytes of a page.
 pub const PAGE_SIZE: usize = 4096;

@@ -16,7 +16,27 @@ static COUNTS: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
 static LIMIT: AtomicUsize = AtomicUsize::new(0);
 static TOTAL: AtomicUsize = AtomicUsize::new(0);
 static FREE: AtomicUsize = AtomicUsize::new(0);
+/// Pages that only [`Need::Kernel`] may take.
+static RESERVE: AtomicUsize = AtomicUsize::new(0);
 static RECLAIM: SpinLock<Option<Reclaim>> = SpinLock::new(None);
+/// Pages of the kernel's heap.
+pub(crate) static HEAP: AtomicUsize = AtomicUsize::new(0);
+/// Pages that drivers and their devices take turns with.
+pub(crate) static DEVICES: AtomicUsize = AtomicUsize::new(0);
+
+/// What becomes of an allocation that cannot be met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Whoever asks can tell: it leaves the reserve to others.
+    Ordinary,
+    /// The kernel cannot go on.
+    Kernel,
+}
+
+/// The reserve of a machine of so many pages: the kernel's objects of a system call or a burst of packets fit in.
+fn reserve_of(total: usize) -> usize {
+    (total / 128).clamp(16, 512)
+}
 
 /// Sets the pool up for page numbers below `limit`, all of them taken.
 ///
@@ -45,7 +65,8 @@ pub(crate) unsafe fn initialize(memory: *mut u8, limit: usize) {
 /// # Safety
 /// The pages are memory that nothing else uses.
 pub(crate) unsafe fn donate(start: usize, count: usize) {
-    TOTAL.fetch_add(count, Ordering::Relaxed);
+    let total = TOTAL.fetch_add(count, Ordering::Relaxed) + count;
+    RESERVE.store(reserve_of(total), Ordering::Relaxed);
     release_run(start, count);
 }
 
@@ -67,19 +88,19 @@ static CACHES: [SpinLock<Cache>; MAX_CPUS] = [const {
 }; MAX_CPUS];
 
 /// Takes consecutive pages; asks the page cache to shrink when there are none.
-pub(crate) fn allocate(count: usize) -> Option<usize> {
-    take(count).or_else(|| take_harder(count))
+pub(crate) fn allocate(count: usize, need: Need) -> Option<usize> {
+    take(count, need).or_else(|| take_harder(count, need))
 }
 
 #[inline]
-fn take(count: usize) -> Option<usize> {
+fn take(count: usize, need: Need) -> Option<usize> {
     arch::prepare_memory();
     if count != 1 {
-        return take_run(count);
+        return take_run(count, need);
     }
     let mut cache = CACHES[arch::current_cpu()].lock();
     if cache.count == 0 {
-        refill(&mut cache);
+        refill(&mut cache, need);
     }
     cache.count = cache.count.checked_sub(1)?;
     let page = cache.pages[cache.count] as usize;
@@ -87,11 +108,12 @@ fn take(count: usize) -> Option<usize> {
 }
 
 #[cold]
-fn refill(cache: &mut Cache) {
+fn refill(cache: &mut Cache, need: Need) {
     let mut pool = POOL.lock();
     let Some(buddy) = pool.as_mut() else { return };
+    let available = available(buddy, need);
     // A small machine keeps its last pages where every CPU and every size can have them.
-    let wanted = REFILL.min(buddy.free_pages() / 64).max(1);
+    let wanted = REFILL.min(buddy.free_pages() / 64).max(1).min(available);
     while cache.count < wanted
         && let Some(page) = buddy.allocate(1)
     {
@@ -101,24 +123,42 @@ fn refill(cache: &mut Cache) {
     FREE.store(buddy.free_pages(), Ordering::Relaxed);
 }
 
-fn take_run(count: usize) -> Option<usize> {
+/// Free pages that may be taken for a need.
+fn available(buddy: &Buddy, need: Need) -> usize {
+    match need {
+        Need::Ordinary => buddy.free_pages().saturating_sub(RESERVE.load(Ordering::Relaxed)),
+        Need::Kernel => buddy.free_pages(),
+    }
+}
+
+fn take_run(count: usize, need: Need) -> Option<usize> {
     let mut pool = POOL.lock();
     let buddy = pool.as_mut()?;
+    if available(buddy, need) < count {
+        return None;
+    }
     let start = buddy.allocate(count);
     FREE.store(buddy.free_pages(), Ordering::Relaxed);
     start
 }
 
+/// Takes consecutive pages if there are such; nothing is given up for it.
+pub(crate) fn allocate_at_once(count: usize, need: Need) -> Option<usize> {
+    take(count, need)
+}
+
 #[cold]
-fn take_harder(count: usize) -> Option<usize> {
+fn take_harder(count: usize, need: Need) -> Option<usize> {
+    /// Pages asked for at once, so that the next allocations find some.
+    const BATCH: usize = 32;
     drain();
-    take(count).or_else(|| {
+    take(count, need).or_else(|| {
         let reclaim = (*RECLAIM.lock())?;
-        if reclaim(count) == 0 {
+        if reclaim(count.max(BATCH)) == 0 {
             return None;
         }
         drain();
-        take(count)
+        take(count, need)
     })
 }
 
@@ -187,11 +227,23 @@ pub struct Usage {
 pub fn usage() -> Usage {
     arch::prepare_memory();
     let total = TOTAL.load(Ordering::Relaxed);
-    let cached: usize = CACHES[..arch::cpu_count()].iter().map(|cache| cache.lock().count).sum();
+    // A cache that is locked may be so by who asks.
+    let cached = CACHES[..arch::cpu_count()].iter().filter_map(|cache| cache.try_lock());
+    let cached: usize = cached.map(|cache| cache.count).sum();
     Usage {
         total,
         used: total.saturating_sub(FREE.load(Ordering::Relaxed) + cached),
     }
+}
+
+/// Pages of the kernel's heap.
+pub fn heap_pages() -> usize {
+    HEAP.load(Ordering::Relaxed)
+}
+
+/// Pages that drivers and their devices take turns with.
+pub fn device_pages() -> usize {
+    DEVICES.load(Ordering::Relaxed)
 }
 
 /// Frees about as many pages as it is given and returns how many.

@@ -1,7 +1,7 @@
 //! User page tables of four levels.
 
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
 use super::{Access, USER_END};
 use crate::arch;
@@ -42,6 +42,28 @@ const BATCH: usize = 64;
 const TABLE_SPAN: usize = 512 * PAGE_SIZE;
 
 type Entry = AtomicU64;
+
+/// Pages that all page tables consist of.
+static TABLE_PAGES: AtomicUsize = AtomicUsize::new(0);
+
+/// How many pages the page tables of all address spaces take.
+pub fn table_pages() -> usize {
+    TABLE_PAGES.load(Ordering::Relaxed)
+}
+
+/// A table without entries: its physical address.
+fn new_table() -> Option<u64> {
+    let frame = Frame::allocate_zeroed()?;
+    TABLE_PAGES.fetch_add(1, Ordering::Relaxed);
+    Some(frame.into_address())
+}
+
+/// Frees a table that nothing leads to any more.
+fn release_table(table: u64) {
+    // SAFETY: `new_table` made it of a frame, and it is in no CPU's use any more.
+    drop(unsafe { Frame::from_address(table) });
+    TABLE_PAGES.fetch_sub(1, Ordering::Relaxed);
+}
 
 fn flags(access: Access) -> u64 {
     let writable_code = Access::WRITE | Access::EXECUTE;
@@ -95,7 +117,7 @@ fn slot(table: u64, slot: usize) -> &'static Entry {
 impl PageTable {
     /// An empty one; `None` without memory for its root.
     pub fn new() -> Option<Self> {
-        let root = Frame::allocate_zeroed()?.into_address();
+        let root = new_table()?;
         arch::share_kernel_half(root);
         Some(Self {
             root,
@@ -284,8 +306,7 @@ impl PageTable {
             let entry = slot(table, index(address, level));
             let mut value = entry.load(Ordering::Acquire);
             if value & PRESENT == 0 {
-                let child = Frame::allocate_zeroed().ok_or(OutOfMemory)?;
-                value = child.into_address() | PRESENT | WRITE | USER;
+                value = new_table().ok_or(OutOfMemory)? | PRESENT | WRITE | USER;
                 entry.store(value, Ordering::Release);
             }
             table = value & ADDRESS;
@@ -390,8 +411,7 @@ fn free(table: u64, level: usize) {
             free(entry & ADDRESS, level - 1);
         }
     }
-    // SAFETY: tables were made of frames, and this one is in no CPU's use any more.
-    drop(unsafe { Frame::from_address(table) });
+    release_table(table);
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 use crate::dma::Buffer;
-use crate::mem::{Frame, PAGE_SIZE};
+use crate::mem::{Frame, PAGE_SIZE, pool};
 
 const NEXT: u64 = 1;
 const DEVICE_WRITES: u64 = 2;
@@ -63,6 +63,7 @@ impl Queue {
         let used = (available + 6 + 2 * usize::from(size)).next_multiple_of(alignment);
         let length = used + 6 + 8 * usize::from(size);
         let rings = Frame::allocate_run(length.div_ceil(PAGE_SIZE))?;
+        pool::DEVICES.fetch_add(rings.len(), Ordering::Relaxed);
         for frame in &rings {
             frame.fill(0, PAGE_SIZE, 0);
         }

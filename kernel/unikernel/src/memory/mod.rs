@@ -5,6 +5,7 @@ mod address_space;
 mod area;
 mod areas;
 mod fault;
+mod figures;
 mod fork;
 mod layout;
 
@@ -12,6 +13,7 @@ pub use access::{Segment, UserAccess, UserBuffers};
 pub use address_space::{AddressSpace, Place, Request, page_align_up};
 pub use area::{Area, AreaFlags, AreaName, Backing, Protection};
 pub use fault::{Attempt, FaultError};
+pub use figures::Figures;
 pub use layout::Layout;
 
 /// The most bytes that a stack grows to (`RLIMIT_STACK`).

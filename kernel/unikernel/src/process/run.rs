@@ -165,7 +165,7 @@ async fn page_fault(thread: &Arc<Thread>, context: &mut UserContext, address: us
             if crate::memory::reclaim_some() {
                 return;
             }
-            crate::system::out_of_memory(&thread.process)
+            crate::system::out_of_memory("a page of the application")
         }
         FaultError::NoData => (Signal::BUS, NO_ADDRESS),
         FaultError::Denied => (Signal::SEGV, ACCESS_ERROR),

@@ -35,7 +35,7 @@ pub(crate) use fw_cfg::{read_fw_cfg, start_fw_cfg};
 pub(crate) use instructions::fault_address;
 pub(crate) use instructions::{in8, in16, in32, out8, out16, out32};
 pub(crate) use io_apic::route_interrupt;
-pub(crate) use paging::{entry_mask, map_device, page_number, page_pointer};
+pub(crate) use paging::{entry_mask, map_data, map_device, page_number, page_pointer, reserve_window, unmap_data};
 pub(crate) use pci::{has_pci, read_pci, write_pci};
 pub(crate) use power::{enable_power_button, power_off};
 pub(crate) use serial::{FIFO_SIZE, can_send, debug, enable_serial_interrupt, has_debug_port, has_sent, receive, send};

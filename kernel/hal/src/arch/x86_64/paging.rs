@@ -9,7 +9,7 @@ use super::entry::{ACCESSED, ADDRESS, DIRTY, NO_EXECUTE, PRESENT, WRITE, index};
 use super::features::{Features, features};
 use super::instructions::{invalidate_page, write_root};
 use super::start::{EarlyMemory, LOAD, Region, image};
-use crate::mem::{Frame, PAGE_SIZE};
+use crate::mem::{Frame, PAGE_SIZE, pool};
 use crate::sync::SpinLock;
 
 const WRITE_THROUGH: u64 = 1 << 3;
@@ -178,8 +178,8 @@ fn reserve(pages: usize) -> usize {
     start
 }
 
-/// Writes the entry of one kernel page, making tables as needed.
-fn set_entry(address: usize, value: u64) {
+/// The entry of one kernel page; tables are made as needed, `None` when there is no memory for them.
+fn entry_of(address: usize) -> Option<*mut u64> {
     let mut table = kernel_root();
     for level in (1..4).rev() {
         let entry = page_pointer((table as usize) / PAGE_SIZE)
@@ -188,18 +188,55 @@ fn set_entry(address: usize, value: u64) {
         // SAFETY: tables of the kernel are never freed and changed only here, under the window's or the boot CPU's order.
         unsafe {
             if entry.read_volatile() & PRESENT == 0 {
-                let child = Frame::allocate_zeroed().expect("memory for a page table of the kernel");
+                let child = Frame::allocate_for_kernel()?;
+                pool::HEAP.fetch_add(1, Ordering::Relaxed);
                 entry.write_volatile(child.into_address() | PRESENT | WRITE);
             }
             table = entry.read_volatile() & ADDRESS;
         }
     }
-    let entry = page_pointer((table as usize) / PAGE_SIZE)
-        .cast::<u64>()
-        .wrapping_add(index(address, 0));
-    // SAFETY: as above.
+    let table = page_pointer((table as usize) / PAGE_SIZE).cast::<u64>();
+    Some(table.wrapping_add(index(address, 0)))
+}
+
+/// Writes the entry of one kernel page.
+fn set_entry(address: usize, value: u64) {
+    let entry = entry_of(address).expect("memory for a page table of the kernel");
+    // SAFETY: as in `entry_of`.
     unsafe { entry.write_volatile(value) };
     invalidate_page(address);
+}
+
+/// The first of so many addresses of the window that [`map_data`] may use.
+pub(crate) fn reserve_window(pages: usize) -> usize {
+    reserve(pages)
+}
+
+/// Maps a page at an address of the window that is free; false when there is no memory for a table. The entry is not global, so that the other CPUs
+/// forget it when they are told of a change of the user half.
+pub(crate) fn map_data(address: usize, page: usize) -> bool {
+    let _guard = CHANGES.lock();
+    let Some(entry) = entry_of(address) else {
+        return false;
+    };
+    let value = (page * PAGE_SIZE) as u64 | PRESENT | ACCESSED | DIRTY | WRITE | no_execute();
+    // SAFETY: as in `entry_of`.
+    unsafe { entry.write_volatile(value) };
+    true
+}
+
+/// Takes the page out that [`map_data`] mapped at an address, and gives its number. Other CPUs may still remember it.
+pub(crate) fn unmap_data(address: usize) -> usize {
+    let _guard = CHANGES.lock();
+    let entry = entry_of(address).expect("the page is mapped");
+    // SAFETY: as in `entry_of`.
+    let old = unsafe {
+        let old = entry.read_volatile();
+        entry.write_volatile(0);
+        old
+    };
+    invalidate_page(address);
+    (old & ADDRESS) as usize / PAGE_SIZE
 }
 
 static CHANGES: SpinLock<()> = SpinLock::new(());
@@ -209,6 +246,7 @@ pub(super) fn map_fresh(pages: usize) -> Option<usize> {
     let frames = (0..pages)
         .map(|_| Frame::allocate_zeroed())
         .collect::<Option<alloc::vec::Vec<_>>>()?;
+    pool::HEAP.fetch_add(pages, Ordering::Relaxed);
     let start = reserve(pages);
     let _guard = CHANGES.lock();
     for (index, frame) in frames.into_iter().enumerate() {
