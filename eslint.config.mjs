@@ -3,28 +3,32 @@ import { defineConfig, globalIgnores } from "eslint/config";
 import globals from "globals";
 import tseslint from "typescript-eslint";
 
-/**
- * The provider's layers, outermost first: a layer imports those below it, never one above it. `aws` holds the component
- * resources of a cloud; nothing else imports it or its Pulumi package, so that whoever stays at home installs neither.
- */
-const layers = ["aws", "hosts", "resources", "targets", "image"];
+/** The component resources of clouds. Nothing else imports them or their Pulumi packages, so that whoever stays at home installs none. */
+const clouds = ["aws", "gcp"];
+/** The provider's layers, outermost first: a layer imports those below it, never one above or beside it. */
+const layers = [...clouds, "cloud", "hosts", "resources", "targets", "image"];
 
 /** An import of a sibling layer of provider/src, from any depth inside a layer. */
 const layerImport = (layer) => `^(\\.\\./)+${layer}(/|$)`;
 
 const borders = layers.map((layer, i) => {
-  const above = layers.slice(0, i);
+  const above = clouds.includes(layer) ? clouds.filter((other) => other !== layer) : layers.slice(0, i);
   const patterns = above.map((name) => ({
     regex: layerImport(name),
-    message: `${layer}/ may not import from ${name}/: imports go ${layers.join(" → ")}.`,
+    message: `${layer}/ may not import from ${name}/: imports go ${clouds.join(" or ")} → ${layers.slice(clouds.length).join(" → ")}.`,
   }));
-  if (layer === "image" || layer === "targets")
-    patterns.push({ regex: "^@pulumi/", message: `${layer}/ knows nothing of Pulumi.` });
-  else if (layer !== "aws")
-    patterns.push({ regex: "^@pulumi/aws", message: `${layer}/ does without the clouds' own packages.` });
+  const packages =
+    layer === "image" || layer === "targets"
+      ? [{ regex: "^@pulumi/", message: `${layer}/ knows nothing of Pulumi.` }]
+      : clouds
+          .filter((cloud) => cloud !== layer)
+          .map((cloud) => ({
+            regex: `^@pulumi/${cloud}(/|$)`,
+            message: `${layer}/ does without the packages of ${cloud}.`,
+          }));
   return {
     files: [`provider/src/${layer}/**/*.ts`],
-    rules: { "no-restricted-imports": ["error", { patterns }] },
+    rules: { "no-restricted-imports": ["error", { patterns: [...patterns, ...packages] }] },
   };
 });
 

@@ -23,7 +23,9 @@ describe("the provider's layers import only those below them", () => {
     ],
     ["image/sources/directory.ts", ["../../targets/local/index.js", "../../resources/image.js", "@pulumi/pulumi"]],
     ["targets/aws/index.ts", ["../../resources/image.js", "../../aws/index.js", "@pulumi/pulumi", "@pulumi/aws"]],
-    ["hosts/instance.ts", ["../aws/index.js", "@pulumi/aws", "@pulumi/aws/ec2"]],
+    ["hosts/instance.ts", ["../aws/index.js", "../cloud/ports.js", "@pulumi/aws", "@pulumi/aws/ec2", "@pulumi/gcp"]],
+    ["cloud/ports.ts", ["../aws/index.js", "../gcp/index.js", "@pulumi/aws", "@pulumi/gcp"]],
+    ["aws/index.ts", ["../gcp/index.js", "@pulumi/gcp"]],
     ["targets/local/index.ts", ["../../resources/image.js", "../../hosts/cli/main.js", "@pulumi/pulumi"]],
   ])("%s may not import from above", async (file, imports) => {
     expect(await forbidden(file, ...imports)).toEqual(imports);
@@ -32,7 +34,10 @@ describe("the provider's layers import only those below them", () => {
   it.each([
     ["image/sources/directory.ts", ["../tree.js", "./source.js", "node:fs"]],
     ["targets/local/index.ts", ["../../image/index.js", "./paths.js"]],
-    ["aws/index.ts", ["../hosts/target.js", "../resources/units.js", "@pulumi/pulumi", "@pulumi/aws"]],
+    [
+      "aws/index.ts",
+      ["../cloud/ports.js", "../hosts/target.js", "../resources/units.js", "@pulumi/pulumi", "@pulumi/aws"],
+    ],
   ])("%s may import from its own layer and below", async (file, imports) => {
     expect(await forbidden(file, ...imports)).toEqual([]);
   });

@@ -1,10 +1,11 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
+import { given } from "../cloud/given.js";
+import { transformed, type Transform } from "../cloud/transform.js";
 import { Snapshot, type AwsCredentials, type SnapshotArgs } from "../hosts/dynamic/aws-snapshot.js";
 import { digestOf, type Image } from "../hosts/dynamic/image.js";
 import type { AssumedRole, ServiceEndpoints } from "../resources/aws/snapshot-properties.js";
 import { fittingInstanceType, type Demands } from "./instance-type.js";
-import { transformed, type Transform } from "./transform.js";
 
 /** What to make of an image, and for whom. */
 export interface AmiArgs {
@@ -228,11 +229,6 @@ function credentialsOf(provider: aws.Provider | undefined): pulumi.Output<AwsCre
     if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
     return { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) };
   });
-}
-
-/** A property that is there only if it has a value. */
-function given<K extends string, V>(key: K, value: V | undefined): { [_ in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [_ in K]: V });
 }
 
 function lastPart(arn: string): string {

@@ -9,5 +9,5 @@ export type { AssumedRole, ServiceEndpoints } from "../resources/aws/snapshot-pr
 export { Ami, type AmiArgs } from "./ami.js";
 export { Instance, target, type TargetArgs } from "./instance.js";
 export { uploadPolicy, type PolicyDocument, type PolicyStatement, type UploadPolicyArgs } from "./policy.js";
-export type { Transform } from "./transform.js";
+export type { Transform } from "../cloud/transform.js";
 export { userData, userDataBase64, type UserDataArgs } from "./user-data.js";

@@ -1,10 +1,10 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
+import { openPorts, reachedAt } from "../cloud/ports.js";
+import { transformed, type Transform } from "../cloud/transform.js";
 import type { Instance as AnyInstance, Target, TargetInstanceArgs } from "../hosts/target.js";
-import type { PortMapping } from "../resources/instance-properties.js";
 import { parseSize } from "../resources/units.js";
 import { Ami, type AmiArgs } from "./ami.js";
-import { transformed, type Transform } from "./transform.js";
 import { userData } from "./user-data.js";
 
 /** What kind of instance, and where. */
@@ -59,11 +59,11 @@ export class Instance extends pulumi.ComponentResource implements AnyInstance {
   constructor(name: string, args: InstanceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("unikernel:aws:Instance", name, {}, opts);
     const { transform = {}, allowFrom = EVERYBODY } = args;
-    const { image, memory, cpus, env, command, hostname } = args.instance;
+    const { image, memory, cpus, env, command, hostname, files } = args.instance;
     const parent = { parent: this };
     this.ami = args.ami ?? new Ami(name, { ...args.image, image }, parent);
     const { region } = this.ami;
-    const ports = pulumi.output(args.instance.ports).apply((ports) => checkedPorts(ports ?? []));
+    const ports = pulumi.output(args.instance.ports).apply((ports) => openPorts(ports ?? [], "AWS"));
     const tags = { Name: pulumi.output(args.instance.name).apply((given) => given ?? name) };
 
     const subnet = args.subnetId;
@@ -101,7 +101,7 @@ export class Instance extends pulumi.ComponentResource implements AnyInstance {
           ...(args.associatePublicIpAddress !== undefined && {
             associatePublicIpAddress: args.associatePublicIpAddress,
           }),
-          userData: userData({ env, command, hostname }),
+          userData: userData({ env, command, hostname, files }),
           // It takes effect at boot only.
           userDataReplaceOnChange: true,
           metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
@@ -114,38 +114,9 @@ export class Instance extends pulumi.ComponentResource implements AnyInstance {
     const ip = pulumi
       .all([this.instance.publicIp, this.instance.privateIp])
       .apply(([publicIp, privateIp]) => publicIp || privateIp);
-    const [first, web] = [
-      ports.apply((ports) => ports[0]),
-      ports.apply((ports) => ports.find(({ protocol }) => protocol === "tcp")),
-    ];
-    this.address = pulumi.all([ip, first]).apply(([ip, port]) => port && `${ip}:${port.guest}`);
-    this.url = pulumi.all([ip, web]).apply(([ip, port]) => port && `http://${ip}:${port.guest}`);
+    ({ address: this.address, url: this.url } = reachedAt(ip, ports));
     this.registerOutputs({ address: this.address, url: this.url });
   }
-}
-
-interface OpenPort {
-  guest: number;
-  protocol: "tcp" | "udp";
-}
-
-/** @throws {pulumi.RunError} when a port cannot be had in a cloud. */
-export function checkedPorts(ports: readonly (PortMapping | number)[]): OpenPort[] {
-  return ports.map((port) => {
-    if (typeof port === "number") return { guest: port, protocol: "tcp" };
-    const { guest, host, hostAddress, protocol = "tcp" } = port;
-    if (host !== undefined && host !== 0 && host !== guest) {
-      throw new pulumi.RunError(
-        `Port ${guest} of the guest cannot be port ${host} of its host on AWS: the instance has its address to itself. Leave "host" out, and put a load balancer in front for another port.`,
-      );
-    }
-    if (hostAddress !== undefined) {
-      throw new pulumi.RunError(
-        `"hostAddress" of port ${guest} has no meaning on AWS. Who reaches the port is said by \`allowFrom\` of the target.`,
-      );
-    }
-    return { guest, protocol };
-  });
 }
 
 /** Blocks of addresses as a rule of a security group takes them. */

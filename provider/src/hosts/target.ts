@@ -13,7 +13,7 @@ export interface Instance extends pulumi.Resource {
 
 /** What an instance runs, and with how much, wherever it runs. */
 export type TargetInstanceArgs = Inputs<
-  Pick<InstanceInputs, "name" | "memory" | "cpus" | "ports" | "env" | "command" | "hostname">
+  Pick<InstanceInputs, "name" | "memory" | "cpus" | "ports" | "env" | "command" | "hostname" | "files">
 > & {
   /** The image to run, or its digest. */
   image: Image | pulumi.Input<string>;

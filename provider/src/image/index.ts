@@ -44,6 +44,7 @@ export type {
   InstanceConfig,
   InstanceFile,
   Mount,
+  Owner,
   Process,
   ResourceLimit,
   Root,

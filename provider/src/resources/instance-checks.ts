@@ -25,6 +25,7 @@ export function checkInstance(inputs: Record<string, unknown>): CheckFailure[] {
     ...checkRange(inputs["cpus"], "cpus", 1, 8),
     ...checkPorts(inputs["ports"]),
     ...checkEnv(inputs["env"]),
+    ...checkFiles(inputs["files"]),
     ...checkCommand(inputs["command"]),
     ...checkTimeouts(inputs["timeouts"]),
   ];
@@ -120,7 +121,8 @@ export function normalizePort(port: PortMapping | number): InstancePort {
   };
 }
 
-function checkEnv(env: unknown): CheckFailure[] {
+/** What is wrong with an instance's environment. */
+export function checkEnv(env: unknown): CheckFailure[] {
   if (typeof env !== "object" || env === null) return [];
   return Object.entries(env).flatMap(([name, value]) => {
     const property = placeOf("env", name, false);
@@ -140,6 +142,39 @@ function checkEnv(env: unknown): CheckFailure[] {
       ];
     return [];
   });
+}
+
+/** What is wrong with an instance's files. */
+export function checkFiles(files: unknown): CheckFailure[] {
+  if (typeof files !== "object" || files === null) return [];
+  return Object.entries(files).flatMap(([path, file]: [string, unknown]) => {
+    const reason =
+      reasonAgainst(path) ?? (typeof file === "object" && file !== null ? reasonAgainstFile(path, file) : "");
+    return reason === "" ? [] : [{ property: placeOf("files", path, false), reason }];
+  });
+}
+
+function reasonAgainst(path: string): string | undefined {
+  if (!path.startsWith("/") || path.includes("\0")) return `The file "${path}" must be an absolute path.`;
+  if (path.split("/").some((part) => part === ".." || part === ".") || path.endsWith("/"))
+    return `The file "${path}" must be the path of a file, without "." and ".." in it.`;
+  return undefined;
+}
+
+function reasonAgainstFile(path: string, file: object): string {
+  const { content, encoding, permissions } = file as { [key: string]: unknown };
+  if (typeof permissions === "string" && !/^[0-7]{1,4}$/.test(permissions))
+    return `The permissions of the file "${path}" must be octal digits such as "0600"; "${permissions}" are not.`;
+  // What it is stays unsaid: it may be a secret.
+  if (encoding === "base64" && typeof content === "string" && !isBase64(content))
+    return `The content of the file "${path}" is not base64, which its encoding says.`;
+  return "";
+}
+
+/** By RFC 4648, section 4, with its padding; lines may be broken. */
+function isBase64(text: string): boolean {
+  const digits = text.replaceAll(/\s/g, "");
+  return digits.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(digits);
 }
 
 function checkCommand(command: unknown): CheckFailure[] {

@@ -1,3 +1,5 @@
+import type { Owner } from "../image/index.js";
+
 /** A port of the guest that is reached through a port of the host. */
 export interface PortMapping {
   /**
@@ -29,6 +31,18 @@ export interface InstancePort {
   protocol: "tcp" | "udp";
   /** IPv4 address of the host. */
   hostAddress: string;
+}
+
+/** A file of one instance. It lives in memory, as all that is written does. */
+export interface InstanceFileContent {
+  /** What is in it. Default: nothing. */
+  content?: string;
+  /** How `content` stands for bytes: as itself, or by RFC 4648. Default: `utf-8`. */
+  encoding?: "utf-8" | "base64";
+  /** The permission bits, as octal digits. Default: `"0644"`. */
+  permissions?: string;
+  /** Whose it is. Default: the application's user. */
+  owner?: Owner;
 }
 
 /** How long things may take: a text with a unit (`"90 s"`, `"2 min"`), or a number of seconds. */
@@ -71,6 +85,12 @@ export interface InstanceInputs {
   command?: string[];
   /** The guest's host name. Default: the image's own. */
   hostname?: string;
+  /**
+   * Files to write before the application starts, by absolute path; a plain text is short for a file with it as content. What is there is
+   * replaced, and directories that are missing are made. Like the environment, they reach the guest when it boots and are never part of the
+   * image, and may be secrets.
+   */
+  files?: { [path: string]: InstanceFileContent | string };
   /** The machine that QEMU emulates. Default: `q35`. */
   machine?: "q35" | "pc" | "microvm";
   /** How long starting and stopping may take. */

@@ -36,6 +36,9 @@ describe("inputs that are wrong are told in one sentence", () => {
     [{ env: { PORT: 80 } }, '"env.PORT" must be a text, but is a number.'],
     [{ env: { "A=B": "1" } }, /^"A=B" cannot be the name of an environment variable/],
     [{ env: { A: "\0" } }, /^The value of the environment variable "A" has a zero byte in it/],
+    [{ files: { "etc/key": "1" } }, 'The file "etc/key" must be an absolute path.'],
+    [{ files: { "/etc/key": { mode: "0600" } } }, /^InstanceFileContent has no input "files\./],
+    [{ files: { "/etc/key": 1 } }, /must be an object or a text, but is a number\.$/],
     [{ command: [] }, /^"command" is empty\./],
     [{ command: "run me" }, '"command" must be a list, but is a text.'],
     [{ name: "../etc" }, /^"name" must be a letter or digit, then /],
@@ -57,8 +60,19 @@ describe("inputs that are wrong are told in one sentence", () => {
     expect(await reasons(inputs)).toEqual([typeof sentence === "string" ? sentence : expect.stringMatching(sentence)]);
   });
 
+  test("files for which the kernel has no room", async () => {
+    expect(await reasons({ files: { "/etc/key": "x".repeat(2 ** 20) } })).toEqual([
+      "What the guest is given has 1048620 bytes, and there is room for 1048576. Put large files into the image.",
+    ]);
+  });
+
   test("and none of them quotes a secret", async () => {
     const secret = "open-sesame";
+    for (const files of [{ "/key": [secret] }, { "/key": { content: `${secret}!`, encoding: "base64" } }]) {
+      const said = await reasons({ files });
+      expect(said).toHaveLength(1);
+      expect(said.join()).not.toContain(secret);
+    }
     for (const env of [{ TOKEN: [secret] }, { TOKEN: { value: secret } }, { TOKEN: `${secret}\0` }]) {
       expect((await reasons({ env })).join()).not.toContain(secret);
     }
@@ -143,6 +157,8 @@ describe("a change", () => {
     [{ memory: 134_217_728 }, {}, []],
     [{ env: { A: "1" } }, {}, ["env"]],
     [{ env: { A: UNKNOWN } }, { env: { A: "1" } }, ["env"]],
+    [{ files: { "/a": "2" } }, { files: { "/a": "1" } }, ["files"]],
+    [{ files: { "/a": { content: "1" } } }, { files: { "/a": { content: "1" } } }, []],
     [{ ports: [port(81)] }, { ports: [port(80)] }, ["ports"]],
     [{ ports: [port(0)] }, { ports: [port(40_123)] }, []],
     [{ ports: [] }, { ports: [port(80)] }, ["ports"]],

@@ -1,4 +1,4 @@
-import { defaultCacheDir, openImage, VisibleError, type Digest, type InstanceConfig } from "../image/index.js";
+import { defaultCacheDir, openImage, VisibleError, type Digest } from "../image/index.js";
 import {
   defaultStateDir,
   NotReadyError,
@@ -11,12 +11,13 @@ import {
   type Observation,
 } from "../targets/local/index.js";
 import { checkInstance, normalizePort } from "./instance-checks.js";
+import { instanceConfig } from "./instance-config.js";
 import { automaticName } from "./instance-name.js";
 import type { InstanceInputs, InstanceOutputs, InstancePort, PortMapping } from "./instance-properties.js";
 import { PartialFailure, type CheckFailure, type Context, type ResourceDefinition } from "./resource.js";
 import { parseDuration, parseSize } from "./units.js";
 import { validateInputs } from "./validate.js";
-import { sameData, UNKNOWN } from "./values.js";
+import { hasUnknown, sameData, UNKNOWN } from "./values.js";
 
 export const INSTANCE_TOKEN = "unikernel:index:Instance";
 
@@ -48,7 +49,7 @@ export const instanceResource: ResourceDefinition<CheckedInstance, InstanceState
       : (news["ports"] ?? []);
     const name = news["name"] ?? old.name ?? (context.identity && automaticName(context.identity, context.baseDir));
     const inputs = { memory: DEFAULT_MEMORY, cpus: 1, machine: "q35", ...news, name, ports };
-    failures.push(...(await checkMemoryOfImage(inputs.memory, news["image"])));
+    failures.push(...checkRoom(inputs), ...(await checkMemoryOfImage(inputs.memory, news["image"])));
     return { inputs, failures };
   },
 
@@ -96,6 +97,21 @@ function completePort(port: unknown): unknown {
   return typeof port === "symbol" ? port : normalizePort(port as PortMapping | number);
 }
 
+/** The kernel takes no larger item from QEMU. */
+const MOST_CONFIGURATION = 2 ** 20;
+
+function checkRoom(inputs: Record<string, unknown>): CheckFailure[] {
+  if (hasUnknown(inputs)) return [];
+  const length = Buffer.byteLength(JSON.stringify(instanceConfig(inputs)));
+  if (length <= MOST_CONFIGURATION) return [];
+  return [
+    {
+      property: "files",
+      reason: `What the guest is given has ${length} bytes, and there is room for ${MOST_CONFIGURATION}. Put large files into the image.`,
+    },
+  ];
+}
+
 /** Sees before anything is stopped that an image which is on this machine already gets the memory that it needs. */
 async function checkMemoryOfImage(memory: unknown, digest: unknown): Promise<CheckFailure[]> {
   if (typeof digest !== "string" || (typeof memory !== "string" && typeof memory !== "number")) return [];
@@ -111,7 +127,7 @@ async function checkMemoryOfImage(memory: unknown, digest: unknown): Promise<Che
 
 /** The inputs whose change takes a new start. */
 export function changedAtBoot(old: InstanceState, news: CheckedInstance): string[] {
-  const changed = (["name", "image", "cpus", "machine", "hostname", "env", "command"] as const).filter(
+  const changed = (["name", "image", "cpus", "machine", "hostname", "env", "command", "files"] as const).filter(
     (key) => !sameData(old[key] ?? undefined, news[key] ?? undefined),
   );
   return [
@@ -152,7 +168,7 @@ async function start(inputs: CheckedInstance, context: Context): Promise<Instanc
     memory,
     cpus: inputs.cpus,
     ports: inputs.ports,
-    config: configOf(inputs),
+    config: instanceConfig(inputs),
     machine: inputs.machine,
   };
   try {
@@ -177,16 +193,6 @@ async function start(inputs: CheckedInstance, context: Context): Promise<Instanc
       ending === undefined ? { state: "running" } : { state: "failed", exitCode: ending.code, reason: ending.reason };
     throw new PartialFailure(inputs.name, { ...inputs, ...outputsOf(inputs.name, ports), ...state }, error.message);
   }
-}
-
-function configOf(inputs: CheckedInstance): InstanceConfig {
-  const env =
-    inputs.env === undefined ? undefined : Object.entries(inputs.env).map(([name, value]) => `${name}=${value}`);
-  const process = { ...(env && { env }), ...(inputs.command && { args: inputs.command }) };
-  return {
-    ...(Object.keys(process).length > 0 && { process }),
-    ...(inputs.hostname !== undefined && { hostname: inputs.hostname }),
-  };
 }
 
 function outputsOf(id: string, ports: InstancePort[]): Omit<InstanceOutputs, "state"> {
