@@ -60,10 +60,9 @@ const guests = {
   input: shows("input", "input", "-static"),
   exhaust: shows("memory", "exhaust", "-static"),
   ...Object.fromEntries(
-    ["attacks", "descriptors", "epoll", "events", "files", "pipes", "poll", "processes", "sockets"].map((name) => [
-      `conformance-${name}`,
-      conformance(name),
-    ]),
+    ["attacks", "descriptors", "epoll", "events", "files", "inotify", "pipes", "poll", "processes", "sockets"].map(
+      (name) => [`conformance-${name}`, conformance(name)],
+    ),
   ),
 };
 

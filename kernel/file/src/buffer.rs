@@ -43,7 +43,7 @@ pub trait Sink {
 }
 
 /// Gives all of `bytes` to `sink`, or none that count: a record is read whole.
-pub(crate) fn put_record(sink: &mut dyn Sink, bytes: &[u8]) -> core::result::Result<(), Fault> {
+pub fn put_record(sink: &mut dyn Sink, bytes: &[u8]) -> core::result::Result<(), Fault> {
     let mut done = 0;
     while done < bytes.len() {
         done += sink.write(&bytes[done..])?;

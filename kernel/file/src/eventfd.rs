@@ -102,6 +102,10 @@ impl File for EventFd {
     fn wait_queue(&self) -> Option<&WaitQueue> {
         Some(&self.queue)
     }
+
+    fn anonymous_name(&self) -> &'static str {
+        "anon_inode:[eventfd]"
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ mod testing;
 pub mod timerfd;
 mod traits;
 
-pub use buffer::{BytesSink, BytesSource, Fault, Sink, Source};
+pub use buffer::{BytesSink, BytesSource, Fault, Sink, Source, put_record};
 pub use descriptors::{Closed, DescriptorTable};
 pub use error::{Error, Result, finish};
 pub use open_file::{OpenFile, Watcher};

@@ -69,6 +69,12 @@ impl OpenFile {
         self.file.as_any().downcast_ref()
     }
 
+    /// As [`OpenFile::downcast`], with a share of the file.
+    pub fn downcast_arc<T: File>(&self) -> Option<Arc<T>> {
+        let file: Arc<dyn core::any::Any + Send + Sync> = self.file.clone();
+        file.downcast().ok()
+    }
+
     /// Access mode and status flags, as `F_GETFL` reports them.
     pub fn flags(&self) -> OpenFlags {
         OpenFlags::from_bits_retain(self.flags.load(Ordering::Relaxed))

@@ -248,6 +248,10 @@ impl File for TimerFd {
     fn wait_queue(&self) -> Option<&WaitQueue> {
         Some(&self.shared.queue)
     }
+
+    fn anonymous_name(&self) -> &'static str {
+        "anon_inode:[timerfd]"
+    }
 }
 
 impl Drop for TimerFd {

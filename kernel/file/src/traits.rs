@@ -1,6 +1,7 @@
 //! What every open file can do.
 
 use abi::Errno;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::any::Any;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -91,6 +92,14 @@ pub trait File: Any + Send + Sync {
     fn sync(&self, _data_only: bool) -> Result<()> {
         Err(Errno::INVAL.into())
     }
+
+    /// What `/proc/PID/fd` shows of a file that no path leads to.
+    fn anonymous_name(&self) -> &'static str {
+        "anon_inode:[unknown]"
+    }
+
+    /// Adds the lines that `/proc/PID/fdinfo` has only of this kind of file.
+    fn describe(&self, _out: &mut String) {}
 
     /// The last descriptor of an open file description was closed.
     fn close(&self) {}

@@ -4,6 +4,7 @@
 //!   read through the page cache ([`CachedPages`]) from a [`BlockDevice`]: a whole disk, or its root partition ([`find_root`]).
 //! - [`tmpfs`] keeps files in memory, alone or over a read-only file system.
 //! - [`dev`], [`proc`] and [`sys`] are what Linux programs expect in the directories of these names; [`mount_standard`] mounts them.
+//! - [`inotify`] tells who watches files what happens to them.
 //! - [`vfs`] has what names mean: path lookup, permissions, mounts.
 //!
 //! Nothing here blocks. An operation that needs data from the disk returns [`file::Error::Pending`] before it has changed anything;
@@ -20,6 +21,7 @@ pub mod dev;
 pub mod erofs;
 mod generated;
 mod inode;
+pub mod inotify;
 mod mapping;
 mod partition;
 pub mod proc;

@@ -254,6 +254,10 @@ impl File for Epoll {
     fn wait_queue(&self) -> Option<&WaitQueue> {
         Some(&self.watchers)
     }
+
+    fn anonymous_name(&self) -> &'static str {
+        "anon_inode:[eventpoll]"
+    }
 }
 
 impl Drop for Epoll {

@@ -19,12 +19,11 @@ impl Anonymous {
     /// A place for an open file, named as Linux does.
     pub(super) fn place(file: &Arc<OpenFile>) -> Result<Place> {
         let status = file.file().status()?;
-        let kind = match status.file_type {
-            FileType::Fifo => "pipe",
-            FileType::Socket => "socket",
-            _ => "anon_inode",
+        let name = match status.file_type {
+            FileType::Fifo => alloc::format!("pipe:[{}]", status.inode),
+            FileType::Socket => alloc::format!("socket:[{}]", status.inode),
+            _ => file.file().anonymous_name().into(),
         };
-        let name = alloc::format!("{kind}:[{}]", status.inode);
         let inode = Arc::new(Self(file.clone(), status.file_type));
         Ok(Place::anonymous(inode, name.as_bytes()))
     }

@@ -345,10 +345,11 @@ fn describe(out: &mut Vec<u8>, process: &dyn Process, descriptor: u32) -> Result
         FileType::Regular | FileType::Directory => file.position(),
         _ => 0,
     };
-    let text = alloc::format!(
+    let mut text = alloc::format!(
         "pos:\t{position}\nflags:\t0{flags:o}\nmnt_id:\t{mount}\nino:\t{}\n",
         status.inode
     );
+    file.file().describe(&mut text);
     out.extend_from_slice(text.as_bytes());
     Ok(())
 }

@@ -9,6 +9,7 @@ use hal::sync::SpinLock;
 
 use super::provider::System;
 use crate::generated::Folder;
+use crate::inotify;
 
 /// Adds everything below `/proc/sys`.
 pub(super) fn fill(folder: Folder, system: &Arc<dyn System>) -> Folder {
@@ -41,6 +42,7 @@ pub(super) fn fill(folder: Folder, system: &Arc<dyn System>) -> Folder {
                 .text("protected_symlinks", "0\n")
                 .text("suid_dumpable", "0\n")
                 .folder("epoll", |folder| folder.text("max_user_watches", "1048576\n"))
+                .folder("inotify", inotify)
         })
         .folder("net", network)
 }
@@ -126,6 +128,19 @@ fn uuid() -> String {
     }
     text.push('\n');
     text
+}
+
+fn inotify(folder: Folder) -> Folder {
+    let number = |number: fn() -> usize| {
+        move |out: &mut Vec<u8>| {
+            out.extend_from_slice(alloc::format!("{}\n", number()).as_bytes());
+            Ok(())
+        }
+    };
+    folder
+        .file("max_queued_events", number(|| inotify::MAX_QUEUED))
+        .file("max_user_instances", number(|| inotify::MAX_INSTANCES))
+        .file("max_user_watches", number(inotify::max_watches))
 }
 
 fn network(folder: Folder) -> Folder {

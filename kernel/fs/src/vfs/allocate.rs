@@ -27,7 +27,9 @@ pub fn allocate(file: &OpenFile, mode: u32, offset: i64, length: i64) -> Result<
     match file.downcast::<OpenInode>() {
         Some(open) if open.inner().is_none() => {
             open.inode().allocate(mode, offset, length)?;
-            open.before_change()
+            open.before_change()?;
+            open.modified();
+            Ok(())
         }
         Some(_) => Err(Errno::NODEV.into()),
         None => Err(Errno::SPIPE.into()),

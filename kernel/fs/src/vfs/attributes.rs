@@ -7,6 +7,7 @@ use file::{FileType, Result, Status};
 
 use super::{Access, Capabilities, Context, Credentials, MountFlags, Place};
 use crate::inode::{AttributeChange, Inode, Link, XattrMode};
+use crate::inotify::{self, Events};
 
 const SET_USER_ID: u16 = 0o4000;
 const SET_GROUP_ID: u16 = 0o2000;
@@ -46,7 +47,9 @@ impl Context {
         inode.set_attributes(&AttributeChange {
             permissions: Some(permissions),
             ..AttributeChange::default()
-        })
+        })?;
+        inotify::happened(&place.dentry, Events::ATTRIB);
+        Ok(())
     }
 
     /// `chown(2)`; `None` leaves an ID as it is.
@@ -70,7 +73,11 @@ impl Context {
             uid,
             gid,
             ..AttributeChange::default()
-        })
+        })?;
+        if permissions.is_some() || uid.is_some() || gid.is_some() {
+            inotify::happened(&place.dentry, Events::ATTRIB);
+        }
+        Ok(())
     }
 
     /// `utimensat(2)`.
@@ -96,7 +103,15 @@ impl Context {
             accessed: resolve(accessed),
             modified: resolve(modified),
             ..AttributeChange::default()
-        })
+        })?;
+        // One time alone is what reading and writing change.
+        let events = match (accessed, modified) {
+            (_, Time::Omit) => Events::ACCESS,
+            (Time::Omit, _) => Events::MODIFY,
+            _ => Events::ATTRIB,
+        };
+        inotify::happened(&place.dentry, events);
+        Ok(())
     }
 
     /// `truncate(2)`.
@@ -110,7 +125,9 @@ impl Context {
         place.mount.check_writable()?;
         self.credentials.check(&inode.status()?, Access::WRITE)?;
         drop_set_ids(&self.credentials, &**inode)?;
-        inode.truncate(size)
+        inode.truncate(size)?;
+        inotify::happened(&place.dentry, Events::MODIFY);
+        Ok(())
     }
 
     /// `access(2)`: with the real IDs, which the caller puts into the context. No access at all asks only whether the file exists.
@@ -178,14 +195,18 @@ impl Context {
             return Err(Errno::TOOBIG.into());
         }
         self.check_xattr_change(place, name)?;
-        place.inode()?.set_xattr(name, value, mode)
+        place.inode()?.set_xattr(name, value, mode)?;
+        inotify::happened(&place.dentry, Events::ATTRIB);
+        Ok(())
     }
 
     /// `removexattr(2)`.
     pub fn remove_xattr(&self, place: &Place, name: &[u8]) -> Result<()> {
         check_xattr_name(name)?;
         self.check_xattr_change(place, name)?;
-        place.inode()?.remove_xattr(name)
+        place.inode()?.remove_xattr(name)?;
+        inotify::happened(&place.dentry, Events::ATTRIB);
+        Ok(())
     }
 
     fn check_xattr_change(&self, place: &Place, name: &[u8]) -> Result<()> {

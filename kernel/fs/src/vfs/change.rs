@@ -9,6 +9,7 @@ use super::dentry::Children;
 use super::walk::Last;
 use super::{Access, Capabilities, Context, Dentry, Lookup, Place};
 use crate::inode::{Inode, NewInode, NewKind};
+use crate::inotify::{self, Events};
 
 const SET_GROUP_ID: u16 = 0o2000;
 const STICKY: u16 = 0o1000;
@@ -68,6 +69,7 @@ impl Context {
             }
             parent.mount.check_writable()?;
             let inode = make(&parent, &name)?;
+            inotify::entry(&**parent.inode()?, &name, &*inode, Events::CREATE);
             parent.dentry.created(&mut children, &name, inode)
         };
         dentry.keep();
@@ -121,6 +123,7 @@ impl Context {
                 return Err(Errno::PERM.into());
             }
             directory.inode()?.link(name, &inode)?;
+            inotify::happened_to(&*inode, Events::ATTRIB);
             Ok(inode.clone())
         })
     }
@@ -192,11 +195,16 @@ impl Context {
                 let inside = victim.lock();
                 parent.inode()?.remove_directory(name)?;
                 victim.remove(&mut children);
+                let names = Dentry::forget_all(&inside);
                 drop(inside);
+                drop(names);
             } else {
                 parent.inode()?.unlink(name)?;
                 victim.remove(&mut children);
+                inotify::happened_to(&**victim.inode()?, Events::ATTRIB);
             }
+            victim.tell_end();
+            inotify::entry(&**parent.inode()?, name, &**victim.inode()?, Events::DELETE);
             victim
         };
         Ok(())

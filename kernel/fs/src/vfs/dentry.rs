@@ -11,6 +11,7 @@ use hal::sync::{SpinLock, SpinLockGuard};
 use hashbrown::HashMap;
 
 use crate::inode::Inode;
+use crate::inotify;
 
 /// A name in a directory and what it stands for; nothing, when it is known not to exist.
 ///
@@ -166,6 +167,14 @@ impl Dentry {
         Ok(found)
     }
 
+    /// Puts a name in the place of one that was known not to exist, or is gone.
+    fn insert(children: &mut Children, name: &[u8], dentry: &Arc<Dentry>) {
+        let former = children.insert(name.into(), Arc::downgrade(dentry));
+        if let Some(former) = former.and_then(|former| former.upgrade()) {
+            CACHE.lock().forget(&former);
+        }
+    }
+
     /// Takes note of a new entry of a directory that the caller has locked.
     pub(super) fn created(
         self: &Arc<Self>,
@@ -174,7 +183,7 @@ impl Dentry {
         inode: Arc<dyn Inode>,
     ) -> Arc<Dentry> {
         let created = Arc::new(Self::new(Some(inode), Some(self.clone()), name));
-        children.insert(name.into(), Arc::downgrade(&created));
+        Self::insert(children, name, &created);
         created
     }
 
@@ -186,9 +195,35 @@ impl Dentry {
         CACHE.lock().forget(self);
     }
 
+    /// Keeps the names of a directory that goes no longer: each has a share of it. The caller drops them without its lock.
+    #[must_use]
+    pub(super) fn forget_all(children: &Children) -> Vec<Arc<Dentry>> {
+        let names: Vec<_> = children.values().filter_map(Weak::upgrade).collect();
+        let mut cache = CACHE.lock();
+        for name in &names {
+            cache.forget(name);
+        }
+        names
+    }
+
+    /// Tells who watches the file that it ends, unless it is still open by this name: then it ends with the last share.
+    pub(super) fn tell_end(self: &Arc<Self>) {
+        if Arc::strong_count(self) == 1 {
+            self.tell_if_ended();
+        }
+    }
+
+    fn tell_if_ended(&self) {
+        if let Some(inode) = self.inode.as_ref().filter(|_| inotify::is_used() && self.is_removed())
+            && inode.status().is_ok_and(|status| status.links == 0)
+        {
+            inotify::ended(&**inode);
+        }
+    }
+
     /// Takes note that it has moved to another name, in a directory that the caller has locked as well as the old one.
     pub(super) fn moved(self: &Arc<Self>, parent: &Arc<Dentry>, name: &[u8], children: &mut Children) {
-        children.insert(name.into(), Arc::downgrade(self));
+        Self::insert(children, name, self);
         let mut position = self.position.lock();
         position.name = name.into();
         position.parent = Some(parent.clone());
@@ -197,6 +232,7 @@ impl Dentry {
 
 impl Drop for Dentry {
     fn drop(&mut self) {
+        self.tell_if_ended();
         let Position { parent, name } = core::mem::replace(
             self.position.get_mut(),
             Position {

@@ -10,6 +10,7 @@ use super::attributes::drop_set_ids;
 use super::walk::{Last, Walk};
 use super::{Access, Context, Lookup, MountFlags, OpenInode, Place, Resolve};
 use crate::inode::{Inode, NewKind};
+use crate::inotify::{self, Events};
 
 /// How to open a path: `struct open_how` of `openat2(2)`, with flags that are known.
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,6 +118,7 @@ impl Context {
         let inode = directory.inode()?;
         let new = self.new_inode(&inode.status()?, NewKind::Regular, mode & 0o7777 & !self.umask);
         let created = inode.create(name, &new)?;
+        inotify::entry(&**inode, name, &*created, Events::CREATE);
         let dentry = directory.dentry.created(&mut children, name, created);
         drop(children);
         dentry.keep();
@@ -135,7 +137,7 @@ impl Context {
         let created = inode.create_unnamed(&new)?;
         let name = alloc::format!("#{}", created.status()?.inode);
         let place = directory.with(super::Dentry::top(created, name.as_bytes()));
-        Ok(OpenInode::with_inode(&place, &self.credentials)?)
+        Ok(OpenInode::with_inode(&place, &self.credentials, OpenFlags::RDWR)?)
     }
 
     /// Opens what lies at a place, such as a handle made with `O_PATH`. `created`: by this very call, so that permissions do not matter.
@@ -156,23 +158,27 @@ impl Context {
         if (truncates || flags.writes()) && !special {
             place.mount.check_writable()?;
         }
-        match file_type {
+        let opened: Result<Arc<dyn File>> = match file_type {
             FileType::Socket => Err(Errno::NXIO.into()),
-            _ if let Some(file) = inode.open()? => Ok(OpenInode::with_file(place, file)?),
+            _ if let Some(file) = inode.open()? => Ok(OpenInode::with_file(place, file, flags)?),
             FileType::Fifo => open_fifo(place, inode, flags),
             FileType::CharacterDevice | FileType::BlockDevice => {
                 let number = inode.status()?.special_device;
                 let device = self.namespace.device(file_type, number)?;
-                Ok(OpenInode::with_file(place, device(flags)?)?)
+                Ok(OpenInode::with_file(place, device(flags)?, flags)?)
             }
             _ => {
                 if truncates && !created {
                     drop_set_ids(&self.credentials, &**inode)?;
                     inode.truncate(0)?;
+                    inotify::happened(&place.dentry, Events::MODIFY);
                 }
-                Ok(OpenInode::with_inode(place, &self.credentials)?)
+                Ok(OpenInode::with_inode(place, &self.credentials, flags)?)
             }
-        }
+        };
+        let file = opened?;
+        inotify::happened(&place.dentry, Events::OPEN);
+        Ok(file)
     }
 
     /// Whether the caller may open what lies at a place.

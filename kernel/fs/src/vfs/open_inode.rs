@@ -1,15 +1,17 @@
 //! Inodes as open files.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::any::Any;
 
-use abi::Errno;
+use abi::{Errno, OpenFlags};
 use file::{DirectoryEntry, File, FileType, Pages, Readiness, Result, Sink, Source, Status, UserMemory};
 use task::WaitQueue;
 
 use super::attributes::drop_set_ids;
 use super::{Capabilities, Credentials, Place};
 use crate::inode::Inode;
+use crate::inotify::{self, Events};
 
 /// Positions of `.` and `..`, which come before a directory's entries.
 const DOTS: u64 = 2;
@@ -21,6 +23,8 @@ pub struct OpenInode {
     content: Content,
     /// Who opened it, unless their writes leave set-user-ID bits alone.
     writer: Option<Arc<Credentials>>,
+    /// Whether it was opened for writing.
+    writes: bool,
 }
 
 enum Content {
@@ -35,7 +39,7 @@ enum Content {
 impl OpenInode {
     /// A handle that stands for the path only (`O_PATH`).
     pub fn path_only(place: &Place) -> core::result::Result<Arc<Self>, Errno> {
-        Self::with(place, Content::None, None)
+        Self::with(place, Content::None, None, OpenFlags::PATH)
     }
 
     /// A file that no path leads to, such as `memfd_create(2)` makes; `name` is what `/proc/self/fd` shows.
@@ -45,28 +49,39 @@ impl OpenInode {
             inode,
             content: Content::Inode,
             writer: None,
+            writes: true,
         })
     }
 
-    pub(super) fn with_inode(place: &Place, opener: &Arc<Credentials>) -> core::result::Result<Arc<Self>, Errno> {
+    pub(super) fn with_inode(
+        place: &Place,
+        opener: &Arc<Credentials>,
+        flags: OpenFlags,
+    ) -> core::result::Result<Arc<Self>, Errno> {
         let writer = (!opener.can(Capabilities::FSETID)).then(|| opener.clone());
-        Self::with(place, Content::Inode, writer)
+        Self::with(place, Content::Inode, writer, flags)
     }
 
-    pub(super) fn with_file(place: &Place, file: Arc<dyn File>) -> core::result::Result<Arc<Self>, Errno> {
-        Self::with(place, Content::File(file), None)
+    pub(super) fn with_file(
+        place: &Place,
+        file: Arc<dyn File>,
+        flags: OpenFlags,
+    ) -> core::result::Result<Arc<Self>, Errno> {
+        Self::with(place, Content::File(file), None, flags)
     }
 
     fn with(
         place: &Place,
         content: Content,
         writer: Option<Arc<Credentials>>,
+        flags: OpenFlags,
     ) -> core::result::Result<Arc<Self>, Errno> {
         Ok(Arc::new(Self {
             inode: place.inode()?.clone(),
             place: place.clone(),
             content,
             writer,
+            writes: flags.writes(),
         }))
     }
 
@@ -95,6 +110,38 @@ impl OpenInode {
             Content::File(file) => Ok(Some(file)),
             Content::None => Err(Errno::BADF),
         }
+    }
+
+    /// Tells who watches the file of a transfer of `count` bytes.
+    fn transferred(&self, count: usize, events: Events) {
+        if count > 0 {
+            inotify::happened(&self.place.dentry, events);
+        }
+    }
+
+    /// Tells who watches the file that its content changed.
+    pub(super) fn modified(&self) {
+        inotify::happened(&self.place.dentry, Events::MODIFY);
+    }
+
+    /// Gives the entries of a directory.
+    fn list(&self, from: u64, entry: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<()> {
+        if self.place.dentry.is_removed() {
+            return Err(Errno::NOENT.into());
+        }
+        if !self.dots(from, entry)? {
+            return Ok(());
+        }
+        let mut given = from < DOTS;
+        let result = self.inode.read_directory(from.saturating_sub(DOTS), &mut |found| {
+            given |= true;
+            entry(DirectoryEntry {
+                next: found.next + DOTS,
+                ..found
+            })
+        });
+        // What was given stands; the reader comes back for the rest.
+        if given { Ok(()) } else { result }
     }
 
     /// To be called before the content changes.
@@ -143,14 +190,16 @@ impl File for OpenInode {
     }
 
     fn read(&self, offset: u64, sink: &mut dyn Sink) -> Result<usize> {
-        match self.delegate()? {
+        let count = match self.delegate()? {
             Some(file) => file.read(offset, sink),
             None => self.inode.read(offset, sink),
-        }
+        }?;
+        self.transferred(count, Events::ACCESS);
+        Ok(count)
     }
 
     fn write(&self, offset: u64, source: &mut dyn Source) -> Result<usize> {
-        match self.delegate()? {
+        let count = match self.delegate()? {
             Some(file) => file.write(offset, source),
             None => {
                 if source.remaining() > 0 {
@@ -158,11 +207,13 @@ impl File for OpenInode {
                 }
                 self.inode.write(offset, source)
             }
-        }
+        }?;
+        self.transferred(count, Events::MODIFY);
+        Ok(count)
     }
 
     fn append(&self, source: &mut dyn Source) -> Result<(usize, u64)> {
-        match self.delegate()? {
+        let (count, end) = match self.delegate()? {
             Some(file) => file.append(source),
             None => {
                 if source.remaining() > 0 {
@@ -170,7 +221,9 @@ impl File for OpenInode {
                 }
                 self.inode.append(source)
             }
-        }
+        }?;
+        self.transferred(count, Events::MODIFY);
+        Ok((count, end))
     }
 
     fn is_seekable(&self) -> bool {
@@ -209,22 +262,9 @@ impl File for OpenInode {
         if self.delegate()?.is_some() || self.inode.file_type() != FileType::Directory {
             return Err(Errno::NOTDIR.into());
         }
-        if self.place.dentry.is_removed() {
-            return Err(Errno::NOENT.into());
-        }
-        if !self.dots(from, entry)? {
-            return Ok(());
-        }
-        let mut given = from < DOTS;
-        let result = self.inode.read_directory(from.saturating_sub(DOTS), &mut |found| {
-            given |= true;
-            entry(DirectoryEntry {
-                next: found.next + DOTS,
-                ..found
-            })
-        });
-        // What was given stands; the reader comes back for the rest.
-        if given { Ok(()) } else { result }
+        self.list(from, entry)?;
+        inotify::happened(&self.place.dentry, Events::ACCESS);
+        Ok(())
     }
 
     fn control(&self, command: u32, argument: usize, memory: &mut dyn UserMemory) -> Result<usize> {
@@ -239,8 +279,16 @@ impl File for OpenInode {
             Some(file) => file.truncate(size),
             None => {
                 self.before_change()?;
-                self.inode.truncate(size)
+                self.inode.truncate(size)?;
+                self.modified();
+                Ok(())
             }
+        }
+    }
+
+    fn describe(&self, out: &mut String) {
+        if let Content::File(file) = &self.content {
+            file.describe(out);
         }
     }
 
@@ -256,5 +304,11 @@ impl File for OpenInode {
         if let Content::File(file) = &self.content {
             file.close();
         }
+        let closed = if self.writes {
+            Events::CLOSE_WRITE
+        } else {
+            Events::CLOSE_NOWRITE
+        };
+        inotify::happened(&self.place.dentry, closed);
     }
 }

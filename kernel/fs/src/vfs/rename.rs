@@ -10,6 +10,7 @@ use super::dentry::Children;
 use super::walk::Last;
 use super::{Access, Context, Dentry, Place};
 use crate::inode::RenameMode;
+use crate::inotify;
 
 /// Held while directories move, so that what lies above what stands still meanwhile.
 static MOVING: SpinLock<()> = SpinLock::new(());
@@ -115,13 +116,26 @@ impl Context {
         if old.is_mount_point() || new.is_mount_point() {
             return Err(Errno::BUSY.into());
         }
-        {
-            let _inside = (new.is_directory() && !exchange).then(|| new.lock());
+        let _names = {
+            let inside = (new.is_directory() && !exchange).then(|| new.lock());
             let target_inode = target.parent.inode()?;
             source
                 .parent
                 .inode()?
                 .rename(&source.name, target_inode, &target.name, mode)?;
+            inside.map(|inside| Dentry::forget_all(&inside))
+        };
+        let (from_inode, to_inode) = (source.parent.inode()?, target.parent.inode()?);
+        let (moving, other) = (old.inode()?, new.inode().ok());
+        let replaced = other.filter(|_| !exchange);
+        inotify::moved(
+            (from_inode, &source.name),
+            (to_inode, &target.name),
+            &**moving,
+            replaced.map(|inode| &**inode),
+        );
+        if let Some(other) = other.filter(|_| exchange) {
+            inotify::moved((to_inode, &target.name), (from_inode, &source.name), &**other, None);
         }
         if exchange {
             old.moved(below, &target.name, to.unwrap_or(&mut *from));

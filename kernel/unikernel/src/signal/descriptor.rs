@@ -145,4 +145,8 @@ impl File for SignalFd {
     fn wait_queue(&self) -> Option<&WaitQueue> {
         Some(&self.arrivals)
     }
+
+    fn anonymous_name(&self) -> &'static str {
+        "anon_inode:[signalfd]"
+    }
 }

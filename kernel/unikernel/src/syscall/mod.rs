@@ -16,6 +16,7 @@ mod fcntl;
 mod futex;
 mod group;
 mod identity;
+mod inotify;
 mod ioctl;
 mod mapped_file;
 mod mask;

@@ -9,8 +9,8 @@ use super::attributes::Subject;
 use super::identity::Of;
 use super::{
     Call, Result, attributes, child, clone, descriptor, directory, epoll, events, execute, fcntl, futex, group,
-    identity, ioctl, memory, memory_file, path, poll, signal, socket, splice, stat, storage, system, thread, time,
-    timer, transfer,
+    identity, inotify, ioctl, memory, memory_file, path, poll, signal, socket, splice, stat, storage, system, thread,
+    time, timer, transfer,
 };
 use crate::process::Thread;
 
@@ -83,6 +83,11 @@ system_calls! {
     __NR_epoll_create: Full, "" => events::epoll_create(thread, call);
     __NR_eventfd2: Full, "" => events::eventfd2(thread, call.unsigned(0), call.unsigned(1));
     __NR_eventfd: Full, "" => events::eventfd2(thread, call.unsigned(0), 0);
+    __NR_inotify_add_watch: Partial, "nothing of reading or closing a FIFO, nor of starting a program; a mapping does not put `IN_CLOSE` off" =>
+        inotify::add_watch(thread, call).await;
+    __NR_inotify_init1: Full, "" => inotify::init1(thread, call.unsigned(0));
+    __NR_inotify_init: Full, "" => inotify::init1(thread, 0);
+    __NR_inotify_rm_watch: Full, "" => inotify::rm_watch(thread, call);
     __NR_memfd_create: Partial, "no huge pages; `F_SEAL_WRITE` does not look for mappings" =>
         memory_file::memfd_create(thread, call).await;
     __NR_pipe2: Partial, "no `O_NOTIFICATION_PIPE`" => events::pipe2(thread, call.word(0), call.unsigned(1)).await;
@@ -235,8 +240,6 @@ system_calls! {
     // Known and not served, so that programs fall back without a word on the console.
     __NR_fanotify_init: Refused, "not served" => Err(Errno::NOSYS.into());
     __NR_get_mempolicy: Refused, "there is one memory node" => Err(Errno::NOSYS.into());
-    __NR_inotify_init1: Refused, "not served" => Err(Errno::NOSYS.into());
-    __NR_inotify_init: Refused, "not served" => Err(Errno::NOSYS.into());
     __NR_io_uring_setup: Refused, "not served" => Err(Errno::NOSYS.into());
     __NR_mbind: Refused, "there is one memory node" => Err(Errno::NOSYS.into());
     __NR_rseq: Refused, "not served; C libraries do without" => Err(Errno::NOSYS.into());
