@@ -59,6 +59,7 @@ const guests = {
   mounts: shows("mounts", "mounts", "-static"),
   input: shows("input", "input", "-static"),
   exhaust: shows("memory", "exhaust", "-static"),
+  pages: shows("memory", "pages", "-static"),
   ...Object.fromEntries(
     ["attacks", "descriptors", "epoll", "events", "files", "inotify", "pipes", "poll", "processes", "sockets"].map(
       (name) => [`conformance-${name}`, conformance(name)],

@@ -1,3 +1,5 @@
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import * as path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { guestProgram } from "../support/guest.js";
 import { Machine } from "../support/machine.js";
@@ -14,6 +16,36 @@ function exhaust(what: string, cpus = 1) {
   const source = { binary: guestProgram("exhaust") };
   return runImage(machine, { source, args: [what] }, { memory: 16, cpus });
 }
+
+/** A file whose 32-bit words say which file it is and where they are, as `memory/pages.c` expects them. */
+function numbered(file: number, bytes: number): Uint8Array {
+  const words = new Uint32Array(bytes / 4);
+  for (let index = 0; index < words.length; index++) {
+    const value = Math.imul(index + 1, 2654435761) ^ Math.imul(file, 40503);
+    words[index] = value ^ (value >>> 15);
+  }
+  return new Uint8Array(words.buffer);
+}
+
+describe("files many times larger than memory", () => {
+  test.each([
+    ["threads", 1],
+    ["threads", 2],
+    ["processes", 1],
+    ["processes", 2],
+  ])("are read and mapped whole by %s on %i CPUs", async (kind, cpus) => {
+    const directory = path.join(machine.folder, "root");
+    mkdirSync(directory);
+    copyFileSync(guestProgram("pages"), path.join(directory, "pages"));
+    for (const [index, name] of ["one", "two"].entries())
+      writeFileSync(path.join(directory, name), numbered(index, 12 << 20));
+    const command = ["/pages", kind, "3", "/one", "/two"];
+
+    const { lines } = await runImage(machine, { source: { directory, command } }, { memory: 8, cpus });
+
+    expect(lines).toEqual(["23040 pages, 0 wrong words", ""]);
+  });
+});
 
 describe("a guest whose memory is used up", () => {
   test.each([

@@ -14,6 +14,8 @@ pub enum Error {
     WouldBlock,
     /// User memory was not reachable before anything was transferred. The caller makes it present and asks again, or reports `EFAULT`.
     Fault(Fault),
+    /// There is no memory for a page of a file, which could be given back again. The caller gives others back and asks again.
+    Shortage,
     /// Data that is on its way, such as a page from the disk. The caller waits, without letting signals interrupt, and asks again.
     Pending(Completion),
 }
@@ -21,12 +23,22 @@ pub enum Error {
 /// The result of an operation on a file.
 pub type Result<T> = core::result::Result<T, Error>;
 
-/// Runs an operation that only ever waits for data on its way, as often as it asks for that. `EIO` when it asks for anything else.
-pub async fn finish<T>(mut operation: impl FnMut() -> Result<T>) -> core::result::Result<T, Errno> {
+/// Runs an operation that only ever waits for data on its way, as often as it asks for that. `EIO` when it asks for anything else, `ENOMEM`
+/// when there is no memory for a page.
+pub async fn finish<T>(operation: impl FnMut() -> Result<T>) -> core::result::Result<T, Errno> {
+    finish_with(|| Err(Errno::NOMEM), operation).await
+}
+
+/// As [`finish()`], for who can give pages of files back: `relieve` does so on [`Error::Shortage`], or gives the error.
+pub async fn finish_with<T>(
+    mut relieve: impl FnMut() -> core::result::Result<(), Errno>,
+    mut operation: impl FnMut() -> Result<T>,
+) -> core::result::Result<T, Errno> {
     loop {
         match operation() {
             Ok(value) => return Ok(value),
             Err(Error::Pending(completion)) => completion.await,
+            Err(Error::Shortage) => relieve()?,
             Err(Error::Errno(errno)) => return Err(errno),
             Err(Error::WouldBlock | Error::Fault(_)) => return Err(Errno::IO),
         }

@@ -22,7 +22,7 @@ mod traits;
 
 pub use buffer::{BytesSink, BytesSource, Fault, Sink, Source, put_record};
 pub use descriptors::{Closed, DescriptorTable};
-pub use error::{Error, Result, finish};
+pub use error::{Error, Result, finish, finish_with};
 pub use open_file::{OpenFile, Watcher};
 pub use readiness::Readiness;
 pub use traits::{DirectoryEntry, File, FileType, Pages, Status, UserMemory, anonymous_inode};

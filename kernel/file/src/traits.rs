@@ -140,8 +140,18 @@ pub trait Pages: Send + Sync {
         true
     }
 
+    /// Frees the pages of a range of bytes, which reads as zeroes then. To be called without a lock of an address space.
+    fn punch(&self, _range: core::ops::Range<u64>) -> Result<()> {
+        Err(Error::Errno(Errno::OPNOTSUPP))
+    }
+
     /// Bytes of the file.
     fn size(&self) -> u64;
+
+    /// A number that objects share which show the same pages, and others do not have as long as one of them lives. Mappings are found by it.
+    fn identity(&self) -> usize {
+        core::ptr::from_ref(self).addr()
+    }
 }
 
 /// The type of a file.

@@ -31,12 +31,12 @@ pub mod tmpfs;
 pub mod vfs;
 
 pub use block::{BlockDevice, Transfer};
-pub use cache::{CachedPages, reclaim, reclaim_mapped, resident_pages};
+pub use cache::{Age, CachedPages, MappedPage, reclaim, reclaim_mapped, resident_pages};
 pub use inode::{
     AttributeChange, FileSystem, Inode, Link, NewInode, NewKind, Ownership, RenameMode, Statistics, XattrMode,
     allocate_device_number,
 };
-pub use mapping::{Unmap, set_unmap};
+pub use mapping::{Reason, Unmap, set_unmap};
 pub use partition::{PartitionError, find_root};
 pub use standard::{mount_at, mount_standard};
 

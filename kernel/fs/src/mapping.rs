@@ -1,14 +1,21 @@
 //! Mappings of files, which the kernel keeps and this crate makes stale.
 
-use alloc::sync::Arc;
 use core::ops::Range;
 
-use file::Pages;
 use hal::sync::SpinLock;
 
-/// Takes the pages of a range out of every address space that maps them, so that the next access asks for them again. The object is the
-/// one that [`file::File::pages`] returned: compare with `Arc::ptr_eq` or by address.
-pub type Unmap = fn(&Arc<dyn Pages>, Range<u64>);
+/// Why pages go out of the address spaces that map them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Others have taken their place: copies that an address space has made of the old ones stay.
+    Replaced,
+    /// The file ends before them: copies go as well.
+    Cut,
+}
+
+/// Takes the pages of a range out of every address space that maps them, so that the next access asks for them again. The file is given by
+/// its [`file::Pages::identity`].
+pub type Unmap = fn(usize, Range<u64>, Reason);
 
 static UNMAP: SpinLock<Option<Unmap>> = SpinLock::new(None);
 
@@ -18,9 +25,9 @@ pub fn set_unmap(unmap: Unmap) {
     *UNMAP.lock() = Some(unmap);
 }
 
-pub(crate) fn unmap(pages: &Arc<dyn Pages>, range: Range<u64>) {
+pub(crate) fn unmap(file: usize, range: Range<u64>, reason: Reason) {
     let unmap = *UNMAP.lock();
     if let Some(unmap) = unmap {
-        unmap(pages, range);
+        unmap(file, range, reason);
     }
 }

@@ -172,6 +172,9 @@ impl Described for Shown {
             system,
             virtual_memory: (memory.size() as u64, memory.size() as u64),
             resident: (bytes(memory.resident()), bytes(memory.peak_resident())),
+            resident_files: bytes(memory.resident().saturating_sub(memory.resident_own())),
+            private: memory.sum(crate::memory::Area::is_data) as u64,
+            locked: memory.sum(|area| area.flags.contains(AreaFlags::LOCKED)) as u64,
             stack: memory.layout.stack_top as u64,
             ..Usage::default()
         };
@@ -228,7 +231,12 @@ impl Described for Shown {
         };
         memory.visit_areas(0, |range, area| {
             let has = |protection| area.protection.contains(protection);
+            let (resident, anonymous) = memory.residence(range.clone());
+            let locked = area.flags.contains(AreaFlags::LOCKED);
             areas.push(Area {
+                resident: resident as u64,
+                anonymous: anonymous as u64,
+                locked: if locked { resident as u64 } else { 0 },
                 start: range.start as u64,
                 end: range.end as u64,
                 access: (has(Protection::READ), has(Protection::WRITE), has(Protection::EXECUTE)),
@@ -239,7 +247,6 @@ impl Described for Shown {
                     .map_or(0, |backing| backing.first_page * PAGE_SIZE as u64),
                 file: area.name.as_ref().map_or((0, 0), |name| (name.device, name.inode)),
                 name: area.name.as_ref().map_or_else(Vec::new, |name| name.path.clone()),
-                ..Area::default()
             });
             true
         });

@@ -17,6 +17,7 @@ pub fn run() -> ! {
     let this = cpu::current();
     loop {
         serve_devices();
+        crate::memory::balance();
         SLICE_END[this].store(hal::time::monotonic() + SLICE, Ordering::Relaxed);
         if task::run_ready(BATCH) {
             continue;

@@ -25,25 +25,24 @@ pub struct CachedPages {
     size: u64,
     /// The last page, when its bytes do not begin at a block of their own: where they are in another cache.
     tail: Option<(Arc<CachedPages>, u64)>,
-    state: SpinLock<State>,
+    pub(super) state: SpinLock<State>,
     registered: AtomicBool,
 }
 
-/// Takes a page of a file out of all address spaces.
-pub(super) type UnmapPage<'a> = &'a mut dyn FnMut(&Arc<dyn Pages>, u64);
-
 #[derive(Default)]
-struct State {
-    slots: BTreeMap<u64, Slot>,
+pub(super) struct State {
+    pub(super) slots: BTreeMap<u64, Slot>,
     readahead: Readahead,
+    /// Where the next pass of [`CachedPages::shrink`] goes on.
+    pub(super) hand: u64,
 }
 
-struct Slot {
-    frame: Frame,
+pub(super) struct Slot {
+    pub(super) frame: Frame,
     /// The read that fills the page, until somebody saw its end.
     transfer: Option<Transfer>,
-    /// Used since the last look of [`reclaim()`].
-    referenced: bool,
+    /// Used since the last pass of [`CachedPages::shrink`].
+    pub(super) referenced: bool,
 }
 
 /// Pages in all slots.
@@ -62,6 +61,12 @@ impl Slot {
             transfer,
             referenced: false,
         }
+    }
+
+    pub(super) fn is_loading(&self) -> bool {
+        self.transfer
+            .as_ref()
+            .is_some_and(|transfer| transfer.succeeded().is_none())
     }
 }
 
@@ -162,7 +167,7 @@ impl CachedPages {
     /// Makes a page of the bytes that lie at `address` of another cache.
     fn tail_page(&self, cache: &CachedPages, address: u64, index: u64) -> Result<Frame> {
         let from = cache.page(address / PAGE)?;
-        let frame = reclaim::allocate().ok_or(Errno::NOMEM)?;
+        let frame = Frame::allocate().ok_or(Error::Shortage)?;
         let (start, length) = ((address % PAGE) as usize, self.length_of(index));
         if start + length > PAGE_SIZE {
             return Err(Errno::UCLEAN.into());
@@ -182,14 +187,16 @@ impl CachedPages {
         self.register();
         let mut run: Vec<Frame> = Vec::new();
         let mut first = range.start;
+        let mut plenty = true;
         for index in range.start..=range.end {
             let wanted_here = index < range.end && !state.slots.contains_key(&index);
             let frame = match wanted_here {
                 // Reading ahead takes only memory that is free; the page that was asked for may push others out.
-                true if index == wanted => reclaim::allocate(),
-                true => Frame::allocate(),
-                false => None,
+                true if index == wanted => Frame::allocate(),
+                true if plenty => Frame::allocate_free(),
+                _ => None,
             };
+            plenty &= frame.is_some() || !wanted_here;
             if let Some(frame) = frame {
                 if run.is_empty() {
                     first = index;
@@ -207,8 +214,8 @@ impl CachedPages {
         }
     }
 
-    /// Takes note of the end of a slot's read, if it has one.
-    fn settle(&self, slots: &mut BTreeMap<u64, Slot>, index: u64) -> Option<Result<Frame>> {
+    /// What is in a slot, once its read has ended. `used` says that somebody wants this very page.
+    fn settle(&self, slots: &mut BTreeMap<u64, Slot>, index: u64, used: bool) -> Option<Result<Frame>> {
         let slot = slots.get_mut(&index)?;
         if let Some(transfer) = &slot.transfer {
             match transfer.succeeded() {
@@ -225,7 +232,7 @@ impl CachedPages {
                 }
             }
         }
-        slot.referenced = true;
+        slot.referenced |= used;
         Some(Ok(slot.frame.clone()))
     }
 
@@ -233,54 +240,6 @@ impl CachedPages {
         if !self.registered.swap(true, Ordering::Relaxed) {
             reclaim::register(self.this.clone());
         }
-    }
-
-    /// Frees pages that nobody uses: one pass of the clock, which spares what was used since the last. Returns how many.
-    pub(super) fn shrink(&self, wanted: usize, unmap: Option<UnmapPage<'_>>) -> usize {
-        let mapped = {
-            // Held by a caller further up when memory runs out while this very file is being read.
-            let Some(mut state) = self.state.try_lock() else {
-                return 0;
-            };
-            let mut freed = 0;
-            let mut mapped = Vec::new();
-            let unmapping = unmap.is_some();
-            state.slots.retain(|&index, slot| {
-                let loading = slot
-                    .transfer
-                    .as_ref()
-                    .is_some_and(|transfer| transfer.succeeded().is_none());
-                if freed == wanted || loading || core::mem::take(&mut slot.referenced) {
-                    return true;
-                }
-                if slot.frame.shares() > 1 {
-                    if unmapping && freed + mapped.len() < wanted {
-                        mapped.push(index);
-                    }
-                    return true;
-                }
-                freed += 1;
-                false
-            });
-            if mapped.is_empty() {
-                return freed;
-            }
-            (mapped, freed)
-        };
-        let (mapped, mut freed) = mapped;
-        if let (Some(unmap), Some(this)) = (unmap, self.this.upgrade()) {
-            let pages: Arc<dyn Pages> = this;
-            for index in mapped {
-                unmap(&pages, index);
-                if let Some(mut state) = self.state.try_lock()
-                    && state.slots.get(&index).is_some_and(|slot| slot.frame.shares() == 1)
-                {
-                    state.slots.remove(&index);
-                    freed += 1;
-                }
-            }
-        }
-        freed
     }
 
     /// How many pages it holds.
@@ -297,7 +256,7 @@ impl Pages for CachedPages {
         }
         let mut state = self.state.lock();
         let state = &mut *state;
-        if let Some(settled) = self.settle(&mut state.slots, index) {
+        if let Some(settled) = self.settle(&mut state.slots, index, true) {
             if settled.is_ok()
                 && let Some(range) = state.readahead.hit(index, self.block_pages())
             {
@@ -315,12 +274,13 @@ impl Pages for CachedPages {
         }
         let range = state.readahead.missed(index, self.block_pages());
         self.start_reads(state, range, index);
-        self.settle(&mut state.slots, index).unwrap_or(Err(Errno::NOMEM.into()))
+        self.settle(&mut state.slots, index, true)
+            .unwrap_or(Err(Error::Shortage))
     }
 
     fn cached_page(&self, index: u64) -> Option<Frame> {
         let mut state = self.state.lock();
-        self.settle(&mut state.slots, index)?.ok()
+        self.settle(&mut state.slots, index, false)?.ok()
     }
 
     fn size(&self) -> u64 {

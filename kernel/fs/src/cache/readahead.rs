@@ -47,11 +47,12 @@ impl Readahead {
     }
 }
 
-/// Shorter when memory is short, so that reading ahead does not push out what is in use.
+/// Shorter when the cache cannot hold much, so that reading ahead does not push out what is in use.
 fn longest() -> u64 {
     let usage = mem::usage();
     let free = usage.total.saturating_sub(usage.used) as u64;
-    (free / 32).next_power_of_two().clamp(1, LONGEST)
+    let cached = super::resident_pages() as u64;
+    ((free + cached / 2) / 32).next_power_of_two().clamp(1, LONGEST)
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use abi::Errno;
 use file::{BytesSink, Error, Pages};
 use hal::mem::PAGE_SIZE;
 
-use super::CachedPages;
+use super::clock::Aging;
+use super::{Age, CachedPages, MappedPage};
 use crate::block::BlockDevice;
 use crate::testing::MemoryDisk;
 
@@ -63,6 +64,17 @@ fn a_read_that_fails_is_an_error_and_can_be_tried_again() {
     }
 }
 
+/// One whole round of a file's clock; how many pages went. `age` is called with pages that are mapped.
+fn round<'a>(file: &CachedPages, age: Option<&'a mut Age<'a>>) -> usize {
+    let mut aging = age.map(|age| Aging {
+        age,
+        batch: Vec::with_capacity(4),
+    });
+    let (freed, finished) = file.shrink(usize::MAX, aging.as_mut());
+    assert!(finished);
+    freed
+}
+
 #[test]
 fn reclaim_spares_what_is_used_mapped_or_under_way() {
     let disk = disk();
@@ -70,27 +82,63 @@ fn reclaim_spares_what_is_used_mapped_or_under_way() {
     let mapped = disk.wait(|| file.page(3)).unwrap();
     let resident = file.resident();
     assert!(resident >= 16);
-    // The first pass only takes the mark of page 3 away.
-    assert_eq!(file.shrink(usize::MAX, None), resident - 1);
-    assert_eq!(file.shrink(usize::MAX, None), 0);
+    // The first round only takes the mark of page 3 away.
+    assert_eq!(round(&file, None), resident - 1);
+    assert_eq!(round(&file, None), 0);
     assert_eq!(file.resident(), 1);
 
     let mut unmapped = Vec::new();
     let mut mapping = Some(mapped);
-    let freed = file.shrink(
-        usize::MAX,
-        Some(&mut |_, index| {
-            unmapped.push(index);
-            mapping = None;
-        }),
-    );
-    assert_eq!((freed, unmapped, file.resident()), (1, vec![3], 0));
+    let mut age = |identity, pages: &[MappedPage]| {
+        assert_eq!(identity, file.identity());
+        unmapped.extend(pages.iter().map(|page| (page.index, page.spare)));
+        mapping = None;
+    };
+    assert_eq!(round(&file, Some(&mut age)), 1);
+    assert_eq!((unmapped, file.resident()), (vec![(3, false)], 0));
 
     let under_way = file.page(3);
     assert!(matches!(under_way, Err(Error::Pending(_))));
-    assert_eq!(file.shrink(usize::MAX, None), 0);
+    assert_eq!(round(&file, None), 0);
     disk.serve();
-    assert!(file.shrink(usize::MAX, None) > 0);
+    assert!(round(&file, None) > 0);
+}
+
+#[test]
+fn the_clock_goes_on_where_it_stopped() {
+    let disk = disk();
+    let file = cache(&disk, 0, 64 * PAGE_SIZE as u64);
+    for index in 0..8 {
+        disk.wait(|| file.page(index)).unwrap();
+    }
+    round(&file, None);
+    assert_eq!(file.resident(), 8);
+    assert_eq!(file.shrink(3, None), (3, false));
+    // Read in meanwhile with its neighbours, behind the hand: they stay, though they have the lowest numbers.
+    disk.wait(|| file.page(0)).unwrap();
+    assert_eq!(file.shrink(3, None), (3, false));
+    let left: Vec<_> = (0..8).filter(|&index| file.cached_page(index).is_some()).collect();
+    assert_eq!(left, [0, 1, 2, 6, 7]);
+}
+
+#[test]
+fn a_mapped_page_that_was_read_as_well_is_spared_once() {
+    let disk = disk();
+    let file = cache(&disk, 0, 16 * PAGE_SIZE as u64);
+    let _mapped: Vec<_> = (0..10).map(|index| disk.wait(|| file.page(index)).unwrap()).collect();
+    let mut rounds = Vec::new();
+    for _ in 0..2 {
+        let mut seen = Vec::new();
+        let mut age = |_, pages: &[MappedPage]| {
+            assert!(pages.len() <= 4);
+            seen.extend(pages.iter().map(|page| page.spare));
+        };
+        round(&file, Some(&mut age));
+        rounds.push(seen);
+    }
+    assert_eq!(rounds, [vec![true; 10], vec![false; 10]]);
+    // Still held, so still there.
+    assert_eq!(file.resident(), 10);
 }
 
 #[test]

@@ -201,6 +201,10 @@ pub struct Usage {
     pub resident: (u64, u64),
     /// Of the resident bytes, those of files.
     pub resident_files: u64,
+    /// Bytes of private memory that is written, without the stack (`VmData`).
+    pub private: u64,
+    /// Bytes that stay in memory (`mlock(2)`).
+    pub locked: u64,
     /// Bytes of page tables.
     pub page_tables: u64,
     /// Bytes read and written by system calls, and how many calls that took.

@@ -41,7 +41,7 @@ impl Limits {
     /// A new page of zeroes. `ENOSPC` at the limit, `ENOMEM` when memory is used up.
     pub(super) fn take_page(&self) -> Result<Frame, Errno> {
         take(&self.pages, self.most_pages)?;
-        let Some(frame) = crate::cache::allocate() else {
+        let Some(frame) = Frame::allocate() else {
             self.pages.fetch_sub(1, Ordering::Relaxed);
             return Err(Errno::NOMEM);
         };

@@ -10,8 +10,7 @@ use hal::mem::{Frame, PAGE_SIZE};
 use task::Completion;
 
 use super::{Node, Seals};
-use crate::inode::Inode;
-use crate::mapping;
+use crate::mapping::{self, Reason};
 
 const PAGE: u64 = PAGE_SIZE as u64;
 const LARGEST: u64 = i64::MAX as u64;
@@ -225,7 +224,7 @@ impl Node {
         };
         self.touch();
         for index in replaced {
-            self.unmap(index..index + 1);
+            self.unmap(index..index + 1, Reason::Replaced);
         }
         Ok((done, end))
     }
@@ -314,7 +313,11 @@ impl Node {
         };
         self.file_system.limits.give_pages(gone.len() as u64);
         self.touch();
-        self.unmap(size.div_ceil(PAGE)..u64::MAX);
+        if !size.is_multiple_of(PAGE) {
+            // It may have been the lower file's.
+            self.unmap(size / PAGE..size / PAGE + 1, Reason::Replaced);
+        }
+        self.unmap(size.div_ceil(PAGE)..u64::MAX, Reason::Cut);
         Ok(())
     }
 
@@ -375,7 +378,7 @@ impl Node {
         }
         self.touch();
         if mode & PUNCH_HOLE != 0 {
-            self.unmap(range);
+            self.unmap(range, Reason::Replaced);
         }
         Ok(())
     }
@@ -404,10 +407,8 @@ impl Node {
     }
 
     /// Takes pages that are no longer the file's out of the address spaces that map them.
-    fn unmap(&self, range: Range<u64>) {
-        if let Some(pages) = self.pages() {
-            mapping::unmap(&pages, range);
-        }
+    fn unmap(&self, range: Range<u64>, reason: Reason) {
+        mapping::unmap(self.identity(), range, reason);
     }
 }
 
@@ -467,6 +468,16 @@ impl Pages for Node {
 
     fn is_executable(&self) -> bool {
         self.file_system.executes_written || self.regular().is_some_and(|regular| !regular.written)
+    }
+
+    fn punch(&self, range: Range<u64>) -> Result<()> {
+        self.allocate_content(KEEP_SIZE | PUNCH_HOLE, range.start, range.end - range.start)
+    }
+
+    fn identity(&self) -> usize {
+        // Pages of the lower file show in mappings of this one, and are given back by it.
+        let lower = self.lower.as_ref().and_then(|lower| lower.pages());
+        lower.map_or(core::ptr::from_ref(self).addr(), |lower| lower.identity())
     }
 
     fn size(&self) -> u64 {

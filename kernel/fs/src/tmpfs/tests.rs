@@ -132,19 +132,16 @@ static UNMAPPED: Mutex<Vec<(usize, u64, u64)>> = Mutex::new(Vec::new());
 
 #[test]
 fn mappings_hear_of_pages_that_are_replaced_or_cut() {
-    crate::set_unmap(|pages, range| {
-        let address = Arc::as_ptr(pages).cast::<()>() as usize;
-        UNMAPPED.lock().unwrap().push((address, range.start, range.end));
-    });
+    crate::set_unmap(|file, range, _| UNMAPPED.lock().unwrap().push((file, range.start, range.end)));
     let (disk, _, file) = overlay();
     let pages = file.pages().unwrap();
-    let address = Arc::as_ptr(&pages).cast::<()>() as usize;
+    let identity = pages.identity();
     disk.wait(|| file.write(0, &mut BytesSource::new(b"x"))).unwrap();
     disk.wait(|| file.write(1, &mut BytesSource::new(b"y"))).unwrap();
     disk.wait(|| file.truncate(PAGE_SIZE as u64 + 1)).unwrap();
     let mut calls = UNMAPPED.lock().unwrap().clone();
-    calls.retain(|call| call.0 == address);
-    assert_eq!(calls, [(address, 0, 1), (address, 2, u64::MAX)]);
+    calls.retain(|call| call.0 == identity);
+    assert_eq!(calls, [(identity, 0, 1), (identity, 1, 2), (identity, 2, u64::MAX)]);
 }
 
 #[test]

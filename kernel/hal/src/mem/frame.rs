@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::pool::Need;
 use super::{PAGE_SIZE, pool};
 use crate::arch;
+use crate::sync::SpinLock;
 
 /// A share of one physical page. Cloning adds a share, dropping the last one frees the page.
 ///
@@ -14,11 +15,20 @@ use crate::arch;
 /// out, never borrowed.
 pub struct Frame(u32);
 
+static ZERO: SpinLock<Option<Frame>> = SpinLock::new(None);
+/// The number of that page, so that a look costs no lock.
+static ZERO_NUMBER: AtomicU32 = AtomicU32::new(0);
+
 impl Frame {
     /// A page of undefined content; `None` when memory is used up.
     pub fn allocate() -> Option<Self> {
         let number = pool::allocate(1, Need::Ordinary)?;
         Some(Self::adopt(number))
+    }
+
+    /// A page of undefined content for what one can do without; `None` when memory is short. Others are not pushed out for it.
+    pub fn allocate_free() -> Option<Self> {
+        (pool::shortage() == 0).then(Self::allocate)?
     }
 
     /// A page of zeroes; `None` when memory is used up.
@@ -33,6 +43,23 @@ impl Frame {
         let frame = Self::adopt(pool::allocate_at_once(1, Need::Kernel)?);
         frame.fill(0, PAGE_SIZE, 0);
         Some(frame)
+    }
+
+    /// A share of the one page of zeroes that nobody writes to; `None` when it does not exist yet and memory is used up.
+    pub fn zero() -> Option<Self> {
+        let mut zero = ZERO.lock();
+        if zero.is_none() {
+            *zero = Self::allocate_zeroed();
+            ZERO_NUMBER.store(zero.as_ref().map_or(0, |frame| frame.0), Ordering::Relaxed);
+        }
+        zero.clone()
+    }
+
+    /// Whether it is the page that [`Frame::zero`] gives.
+    #[inline]
+    pub fn is_zero(&self) -> bool {
+        // Page 0 is never handed out.
+        self.0 == ZERO_NUMBER.load(Ordering::Relaxed)
     }
 
     /// `count` pages of undefined content with consecutive physical addresses, for devices; `None` when there is no such run.

@@ -9,7 +9,7 @@ pub(crate) mod pool;
 mod scattered;
 
 pub use frame::Frame;
-pub use pool::{Usage, device_pages, heap_pages, set_reclaim, usage};
+pub use pool::{Usage, device_pages, heap_pages, is_desperate, is_used_up, set_reclaim, shortage, usage};
 
 /// Bytes of a page.
 pub const PAGE_SIZE: usize = 4096;

@@ -162,6 +162,39 @@ fn take_harder(count: usize, need: Need) -> Option<usize> {
     })
 }
 
+/// How many pages should be freed for memory not to be short; 0 as long as it is not.
+///
+/// It is short when free pages come near the reserve, which is before an allocation fails. Who holds no lock and can free more than an allocation in
+/// need frees looks here, and so does who asks for what it can do without.
+#[inline]
+pub fn shortage() -> usize {
+    let reserve = RESERVE.load(Ordering::Relaxed);
+    if FREE.load(Ordering::Relaxed) >= 2 * reserve {
+        return 0;
+    }
+    measure_shortage(reserve)
+}
+
+#[cold]
+fn measure_shortage(reserve: usize) -> usize {
+    // Pages at hand of a CPU that frees much are missing in the pool.
+    drain();
+    let free = FREE.load(Ordering::Relaxed);
+    if free >= 2 * reserve { 0 } else { 3 * reserve - free }
+}
+
+/// Whether only the reserve is left, so that an ordinary allocation fails.
+#[inline]
+pub fn is_used_up() -> bool {
+    FREE.load(Ordering::Relaxed) <= RESERVE.load(Ordering::Relaxed)
+}
+
+/// Whether so little of the reserve is left that the kernel's next objects may find none: what there is to say has to be said now.
+#[inline]
+pub fn is_desperate() -> bool {
+    FREE.load(Ordering::Relaxed) < RESERVE.load(Ordering::Relaxed) / 4
+}
+
 /// Gives the pages of all caches back to the pool.
 fn drain() {
     for cache in &CACHES {

@@ -11,7 +11,7 @@ pub use memory::{
     WordOperation, compare_exchange_u32, copy_frame_from_user, copy_frame_to_user, copy_from_user, copy_to_user,
     fetch_op_u32, fill_user, load_u32,
 };
-pub use table::{Mapping, OutOfMemory, PageTable, table_pages};
+pub use table::{Candidate, Mapping, OutOfMemory, PageTable, Present, table_pages};
 
 /// The first address that is no user address: user memory ends a page before the hole of the canonical addresses.
 pub const USER_END: usize = 0x7fff_ffff_f000;

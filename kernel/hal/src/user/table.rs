@@ -24,6 +24,34 @@ pub struct Mapping {
     pub accessed: bool,
     /// Whether it was written through this mapping since it was mapped.
     pub dirty: bool,
+    /// Whether it is the address space's own, as [`PageTable::map_own`] has it.
+    pub own: bool,
+}
+
+/// A page that a range holds, for [`PageTable::scan_range`].
+#[derive(Clone, Copy, Debug)]
+pub struct Present {
+    /// Where it is mapped.
+    pub address: usize,
+    /// How many shares of it there are.
+    pub shares: u32,
+    /// As [`Mapping`] has it.
+    pub accessed: bool,
+    /// As [`Mapping`] has it.
+    pub dirty: bool,
+    /// As [`Mapping`] has it.
+    pub own: bool,
+}
+
+/// A page that may be taken out of a page table, for [`PageTable::age`].
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// Where it is mapped.
+    pub address: usize,
+    /// The page.
+    pub frame: &'a Frame,
+    /// Whether it stays this time, used or not.
+    pub spare: bool,
 }
 
 /// The user half of an address space. It owns one share of each page that it maps.
@@ -58,13 +86,6 @@ fn new_table() -> Option<u64> {
     Some(frame.into_address())
 }
 
-/// Frees a table that nothing leads to any more.
-fn release_table(table: u64) {
-    // SAFETY: `new_table` made it of a frame, and it is in no CPU's use any more.
-    drop(unsafe { Frame::from_address(table) });
-    TABLE_PAGES.fetch_sub(1, Ordering::Relaxed);
-}
-
 fn flags(access: Access) -> u64 {
     let writable_code = Access::WRITE | Access::EXECUTE;
     assert!(
@@ -84,9 +105,8 @@ fn flags(access: Access) -> u64 {
 /// A page without rights stays mapped for the kernel's books but user mode cannot reach it: it is not present, and this bit says so.
 const NO_ACCESS: u64 = 1 << 9;
 
-fn entry_for(frame: Frame, access: Access) -> u64 {
-    frame.into_address() | rights(access)
-}
+/// The page is part of no file: what the address space loses with it is lost.
+const OWN: u64 = 1 << 10;
 
 fn rights(access: Access) -> u64 {
     if access.is_empty() { NO_ACCESS } else { flags(access) }
@@ -131,20 +151,45 @@ impl PageTable {
         arch::activate(self.root);
     }
 
-    /// Maps `frame` at `address`, which is a multiple of the page size below [`USER_END`]. A page mapped there before is replaced.
-    pub fn map(&self, address: usize, frame: Frame, access: Access) -> Result<(), OutOfMemory> {
+    /// Maps `frame` at `address`, which is a multiple of the page size below [`USER_END`]. A page mapped there before is replaced; the result
+    /// then says whether that was the address space's own.
+    pub fn map(&self, address: usize, frame: Frame, access: Access) -> Result<Option<bool>, OutOfMemory> {
+        self.set(address, frame, rights(access))
+    }
+
+    /// As [`PageTable::map`], for a page that is the address space's own and no file's.
+    pub fn map_own(&self, address: usize, frame: Frame, access: Access) -> Result<Option<bool>, OutOfMemory> {
+        self.set(address, frame, rights(access) | OWN)
+    }
+
+    fn set(&self, address: usize, frame: Frame, bits: u64) -> Result<Option<bool>, OutOfMemory> {
         check(address);
         let old = {
             let _guard = self.lock.lock();
             let entry = self.entry_or_make(address)?;
-            entry.swap(entry_for(frame, access), Ordering::AcqRel)
+            entry.swap(frame.into_address() | bits, Ordering::AcqRel)
         };
         arch::note_mapping();
-        if is_mapped(old) {
-            self.flush(old, address);
-            drop(take(old));
+        if !is_mapped(old) {
+            return Ok(None);
         }
-        Ok(())
+        self.flush(old, address);
+        drop(take(old));
+        Ok(Some(old & OWN != 0))
+    }
+
+    /// Makes the tables that the pages of a range need to be mapped from `to` on instead, so that mapping them there cannot fail.
+    pub fn prepare_move(&self, from: Range<usize>, to: usize) -> Result<(), OutOfMemory> {
+        let start = from.start;
+        let mut result = Ok(());
+        let _guard = self.lock.lock();
+        self.walk(from, |address, _| {
+            let place = to + (address - start);
+            check(place);
+            result = self.entry_or_make(place).map(|_| ());
+            result.is_ok()
+        });
+        result
     }
 
     /// Takes a page out and gives its share to the caller.
@@ -190,12 +235,22 @@ impl PageTable {
             access: access_of(entry),
             accessed: entry & ACCESSED != 0,
             dirty: entry & DIRTY != 0,
+            own: entry & OWN != 0,
         })
     }
 
-    /// Takes all pages of a range out. `visit` gets the address, the share and whether the page was written, in order of address, after
-    /// no CPU can reach the page any more.
-    pub fn unmap_range(&self, range: Range<usize>, mut visit: impl FnMut(usize, Frame, bool)) {
+    /// Takes all pages of a range out. `visit` gets the address, the share and whether the page was the address space's own, in order of
+    /// address, after no CPU can reach the page any more.
+    pub fn unmap_range(&self, range: Range<usize>, visit: impl FnMut(usize, Frame, bool)) {
+        self.unmap_where(range, |_| true, visit);
+    }
+
+    /// As [`PageTable::unmap_range`], for pages of files only.
+    pub fn unmap_files(&self, range: Range<usize>, visit: impl FnMut(usize, Frame, bool)) {
+        self.unmap_where(range, |entry| entry & OWN == 0, visit);
+    }
+
+    fn unmap_where(&self, range: Range<usize>, which: impl Fn(u64) -> bool, mut visit: impl FnMut(usize, Frame, bool)) {
         let mut at = range.start;
         while at < range.end {
             let mut batch = [(0usize, 0u64); BATCH];
@@ -203,8 +258,10 @@ impl PageTable {
             {
                 let _guard = self.lock.lock();
                 at = self.walk(at..range.end, |address, entry| {
-                    batch[count] = (address, entry.swap(0, Ordering::AcqRel));
-                    count += 1;
+                    if which(entry.load(Ordering::Acquire)) {
+                        batch[count] = (address, entry.swap(0, Ordering::AcqRel));
+                        count += 1;
+                    }
                     count < BATCH
                 });
             }
@@ -216,7 +273,7 @@ impl PageTable {
                 );
             }
             for &(address, old) in taken {
-                visit(address, take(old), old & DIRTY != 0);
+                visit(address, take(old), old & OWN != 0);
             }
         }
     }
@@ -236,26 +293,72 @@ impl PageTable {
         self.flush_range(range, changed);
     }
 
-    /// Looks at the pages of a range that are mapped, and clears the marks of use of each when `clear` is set. `visit` gets the address
-    /// and whether the page was used and written.
-    pub fn scan_range(&self, range: Range<usize>, clear: bool, mut visit: impl FnMut(usize, bool, bool)) {
+    /// Shows the pages of a range that are mapped.
+    pub fn scan_range(&self, range: Range<usize>, mut visit: impl FnMut(Present)) {
         let _guard = self.lock.lock();
         self.walk(range, |address, entry| {
-            let old = if clear {
-                entry.fetch_and(!ACCESSED, Ordering::AcqRel)
-            } else {
-                entry.load(Ordering::Acquire)
-            };
-            visit(address, old & ACCESSED != 0, old & DIRTY != 0);
+            let value = entry.load(Ordering::Acquire);
+            let share = core::mem::ManuallyDrop::new(take(value));
+            visit(Present {
+                address,
+                shares: share.shares(),
+                accessed: value & ACCESSED != 0,
+                dirty: value & DIRTY != 0,
+                own: value & OWN != 0,
+            });
             true
         });
     }
 
-    /// Maps into `child` what is mapped here, for `fork(2)`, and returns how many pages that are. They lose [`Access::WRITE`] on both
-    /// sides, so that the next write copies them.
-    pub fn copy_range(&self, child: &Self, range: Range<usize>) -> Result<usize, OutOfMemory> {
+    /// Gives candidates a second chance: a page that was used since the last look loses the mark of it and stays, as does one that is to be
+    /// spared; another is taken out. An address at which another page is mapped is left alone. Returns how many pages went, which no CPU can
+    /// reach any more.
+    pub fn age(&self, candidates: &[Candidate<'_>]) -> usize {
+        let mut total = 0;
+        for batch in candidates.chunks(BATCH) {
+            let mut gone = [0; BATCH];
+            let mut count = 0;
+            let mut stale: Option<Range<usize>> = None;
+            let guard = self.lock.lock();
+            for candidate in batch {
+                check(candidate.address);
+                let Some(entry) = self.entry(candidate.address) else {
+                    continue;
+                };
+                let old = entry.load(Ordering::Acquire);
+                if !is_mapped(old) || old & ADDRESS != candidate.frame.address() {
+                    continue;
+                }
+                let mut old = entry.fetch_and(!ACCESSED, Ordering::AcqRel);
+                if old & ACCESSED == 0 && !candidate.spare {
+                    old = entry.swap(0, Ordering::AcqRel);
+                    gone[count] = old;
+                    count += 1;
+                }
+                if was_reachable(old) {
+                    let first = stale
+                        .as_ref()
+                        .map_or(candidate.address, |range| range.start.min(candidate.address));
+                    let last = stale.map_or(0, |range| range.end).max(candidate.address + PAGE_SIZE);
+                    stale = Some(first..last);
+                }
+            }
+            // With the lock: to others, an entry without the mark is one that no CPU remembers.
+            if let Some(range) = stale {
+                arch::flush(self.root, range);
+            }
+            drop(guard);
+            gone[..count].iter().for_each(|&entry| drop(take(entry)));
+            total += count;
+        }
+        total
+    }
+
+    /// Maps into `child` what is mapped here, for `fork(2)`, and returns how many pages that are, and how many of them are the address
+    /// space's own. They lose [`Access::WRITE`] on both sides, so that the next write copies them.
+    pub fn copy_range(&self, child: &Self, range: Range<usize>) -> Result<(usize, usize), OutOfMemory> {
         let mut result = Ok(());
-        let mut pages = 0;
+        let (mut pages, mut own_pages) = (0, 0);
         let mut changed = false;
         {
             let _guard = self.lock.lock();
@@ -280,11 +383,12 @@ impl PageTable {
                     Ordering::Release,
                 );
                 pages += 1;
+                own_pages += usize::from(old & OWN != 0);
                 true
             });
         }
         self.flush_range(range, changed);
-        result.map(|()| pages)
+        result.map(|()| (pages, own_pages))
     }
 
     /// The entry of a page, when its table exists.
@@ -370,7 +474,7 @@ fn takes_away(old: u64, access: Access) -> bool {
 
 /// Sets the rights of a mapped page and gives the entry as it was.
 fn change_rights(entry: &Entry, access: Access) -> Option<u64> {
-    let keep = ADDRESS | ACCESSED | DIRTY;
+    let keep = ADDRESS | ACCESSED | DIRTY | OWN;
     entry
         .fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
             is_mapped(old).then_some(old & keep | rights(access))
@@ -412,6 +516,13 @@ fn free(table: u64, level: usize) {
         }
     }
     release_table(table);
+}
+
+/// Frees a table that nothing leads to any more.
+fn release_table(table: u64) {
+    // SAFETY: `new_table` made it of a frame, and it is in no CPU's use any more.
+    drop(unsafe { Frame::from_address(table) });
+    TABLE_PAGES.fetch_sub(1, Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -471,12 +582,62 @@ mod tests {
             table.map(address, page(3), Access::READ).expect("memory");
         }
         let mut seen = alloc::vec::Vec::new();
-        table.unmap_range(PAGE_SIZE..USER_END, |address, frame, dirty| {
-            assert_eq!((frame.shares(), dirty), (1, false));
+        table.unmap_range(PAGE_SIZE..USER_END, |address, frame, own| {
+            assert_eq!((frame.shares(), own), (1, false));
             seen.push(address);
         });
         assert_eq!(seen, addresses);
         assert!(table.lookup(AT).is_none());
+    }
+
+    #[test]
+    fn a_used_page_gets_a_second_chance_and_another_page_none() {
+        let table = PageTable::new().expect("memory");
+        let (used, idle, spared, copied, other) = (page(1), page(2), page(3), page(4), page(5));
+        let at = |index: usize| AT + index * PAGE_SIZE;
+        for (index, frame) in [&used, &idle, &spared, &other].into_iter().enumerate() {
+            table.map(at(index), frame.clone(), Access::READ).expect("memory");
+        }
+        // As the CPU does on an access.
+        table
+            .entry(at(0))
+            .expect("a table")
+            .fetch_or(ACCESSED, Ordering::Relaxed);
+        let candidate = |index, frame, spare| Candidate {
+            address: at(index),
+            frame,
+            spare,
+        };
+        let mut candidates = [
+            candidate(0, &used, false),
+            candidate(1, &idle, false),
+            candidate(2, &spared, true),
+            candidate(3, &copied, false),
+            candidate(600, &idle, false),
+        ];
+        assert_eq!(table.age(&candidates), 1);
+        assert_eq!(
+            (used.shares(), idle.shares(), spared.shares(), other.shares()),
+            (2, 1, 2, 2)
+        );
+        candidates[2].spare = false;
+        assert_eq!(table.age(&candidates), 2);
+        assert_eq!((used.shares(), spared.shares(), other.shares()), (1, 1, 2));
+    }
+
+    #[test]
+    fn own_pages_stay_when_those_of_files_go() {
+        let table = PageTable::new().expect("memory");
+        let (own, file) = (page(1), page(2));
+        table.map_own(AT, own.clone(), Access::READ).expect("memory");
+        table.map(AT + PAGE_SIZE, file.clone(), Access::READ).expect("memory");
+        table.protect(AT, Access::empty());
+        table.protect(AT, Access::READ | Access::WRITE);
+        table.unmap_files(PAGE_SIZE..USER_END, |address, _, own| {
+            assert_eq!((address, own), (AT + PAGE_SIZE, false));
+        });
+        assert_eq!((own.shares(), file.shares()), (2, 1));
+        assert!(table.lookup(AT).expect("it is mapped").own);
     }
 
     #[test]
@@ -498,9 +659,9 @@ mod tests {
         let (parent, child) = (PageTable::new().expect("memory"), PageTable::new().expect("memory"));
         let frame = page(5);
         parent
-            .map(AT, frame.clone(), Access::READ | Access::WRITE)
+            .map_own(AT, frame.clone(), Access::READ | Access::WRITE)
             .expect("memory");
-        assert_eq!(parent.copy_range(&child, PAGE_SIZE..USER_END), Ok(1));
+        assert_eq!(parent.copy_range(&child, PAGE_SIZE..USER_END), Ok((1, 1)));
         for table in [&parent, &child] {
             assert_eq!(table.lookup(AT).expect("it is mapped").access, Access::READ);
         }

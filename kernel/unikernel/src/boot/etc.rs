@@ -13,9 +13,9 @@ use fs::tmpfs::Node;
 use fs::vfs::{Context, OpenInode, OpenRequest};
 use task::Completion;
 
+use crate::memory::finish;
 use crate::network;
 use crate::system::say;
-use file::finish;
 
 /// A file that follows the network's configuration.
 struct Followed {

@@ -4,7 +4,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 
-use file::finish;
 use fs::tmpfs::{Options, Tmpfs};
 use fs::vfs::{Context, Mount, MountFlags, Namespace};
 use fs::{Inode, mount_at};
@@ -12,6 +11,7 @@ use fs::{Inode, mount_at};
 use super::mounts::MemoryMount;
 use super::provided::{self, make_parents};
 use super::{Config, Owner, console, etc};
+use crate::memory::finish;
 use crate::system::say;
 
 /// The root: the folder of the bundle that the configuration names, with a tmpfs over it.

@@ -4,13 +4,13 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use file::finish;
 use fs::{BlockDevice, CachedPages};
 use instance::volume::{self, Unreadable, Volume};
 use instance::{Instance, Service};
 
 use super::Config;
 use super::metadata::Link;
+use crate::memory::finish;
 use crate::system::{fail, say};
 
 /// How long the application waits for a metadata service, the network's own start included, in nanoseconds.

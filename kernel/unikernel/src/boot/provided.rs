@@ -7,8 +7,8 @@ use file::BytesSource;
 use fs::vfs::{Context, Lookup, OpenRequest};
 
 use super::config::{FileConfig, Owner};
+use crate::memory::finish;
 use crate::system::say;
-use file::finish;
 
 /// Writes the files, as the user that `context` has. One that cannot be written costs a line on the console.
 pub(super) async fn write(files: &[FileConfig], context: &Context, owner: Owner) {

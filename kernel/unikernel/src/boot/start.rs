@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use abi::{Errno, OpenFlags};
-use file::{BytesSink, OpenFile, finish};
+use file::{BytesSink, OpenFile};
 use fs::Inode;
 use fs::vfs::{Context, Lookup};
 
@@ -13,6 +13,7 @@ use hal::boot::Boot;
 
 use super::devices::{Card, Devices};
 use super::{Config, Owner, console, files, instance, root};
+use crate::memory::finish;
 use crate::process::{Credentials, Paths, Process, Thread, next_tid, start_thread};
 use crate::program::{self, ExecuteError};
 use crate::signal::{Info, Signal, SignalSet};
@@ -32,6 +33,7 @@ pub fn start(boot: &Boot) {
     ));
     // Cached pages give way to whoever needs memory.
     hal::mem::set_reclaim(fs::reclaim);
+    fs::set_unmap(crate::memory::unmap);
     let devices = Devices::find(boot);
     hal::console::set_input_handler(console::collect_input);
     hal::power::set_button_handler(terminate);
@@ -125,7 +127,7 @@ async fn launch(bundle: &Arc<dyn Inode>, config: &Config) -> Result<(), String> 
     let memory = crate::memory::AddressSpace::new().ok_or("there is not enough memory for an address space")?;
     let first = Arc::new(Process::new(
         next_tid(),
-        Arc::new(memory),
+        memory,
         paths,
         credentials.clone(),
         config.limits(),

@@ -27,7 +27,7 @@ impl Key {
             let (start, area) = memory.area_at(address).ok_or(Errno::FAULT)?;
             if let Some(backing) = area.backing.filter(|_| area.flags.contains(AreaFlags::SHARED)) {
                 let page = backing.first_page as usize + (address - start) / PAGE_SIZE;
-                let object = Arc::as_ptr(&backing.pages).cast::<()>() as usize;
+                let object = backing.pages.identity();
                 return Ok(Self::new(object, page * PAGE_SIZE + address % PAGE_SIZE));
             }
         }

@@ -2,7 +2,6 @@
 
 use abi::Errno;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,6 +22,8 @@ pub struct AddressSpace {
     pub(super) inner: SpinLock<Areas>,
     /// Pages that are present.
     pub(super) resident: AtomicUsize,
+    /// Of those, the ones that are part of no file.
+    pub(super) own: AtomicUsize,
     /// The most there have been.
     pub(super) peak: AtomicUsize,
     /// Where things are put.
@@ -71,18 +72,20 @@ pub fn page_align_up(value: usize) -> Option<usize> {
 
 impl AddressSpace {
     /// An empty one; `None` without memory for its tables.
-    pub fn new() -> Option<Self> {
+    pub fn new() -> Option<Arc<Self>> {
         Self::with_layout(Layout::random())
     }
 
-    pub(super) fn with_layout(layout: Layout) -> Option<Self> {
-        Some(Self {
-            table: PageTable::new()?,
-            inner: SpinLock::new(Areas::new(layout.mmap_base)),
+    pub(super) fn with_layout(layout: Layout) -> Option<Arc<Self>> {
+        let table = PageTable::new()?;
+        Some(Arc::new_cyclic(|this| Self {
+            table,
+            inner: SpinLock::new(Areas::new(this.clone(), layout.mmap_base)),
             resident: AtomicUsize::new(0),
+            own: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             layout,
-        })
+        }))
     }
 
     /// Its page table, to run a thread in it.
@@ -306,19 +309,22 @@ impl AddressSpace {
             None => inner.find(0, new_length, &self.layout).ok_or(Errno::NOMEM)?,
         };
         moved.end = new + new_length;
-        let (protection, has_file) = (moved.protection, moved.backing.is_some());
-        inner.insert(new, moved);
-        let mut pages = Vec::new();
         let end = old + old_length.min(new_length);
-        self.table
-            .unmap_range(old..end, |address, frame, _| pages.push((address, frame)));
-        self.resident.fetch_sub(pages.len(), Ordering::Relaxed);
-        for (address, frame) in pages {
-            let access = present_access(protection, has_file);
-            if self.table.map(new + (address - old), frame, access).is_ok() {
-                self.resident.fetch_add(1, Ordering::Relaxed);
+        // Before anything is taken away: a page that finds no place would be lost.
+        self.table.prepare_move(old..end, new).map_err(|_| Errno::NOMEM)?;
+        let access = present_access(moved.protection, moved.backing.is_some());
+        inner.insert(new, moved);
+        self.table.unmap_range(old..end, |address, frame, own| {
+            let place = new + (address - old);
+            let mapped = if own {
+                self.table.map_own(place, frame, access)
+            } else {
+                self.table.map(place, frame, access)
+            };
+            if mapped.is_err() {
+                self.count_gone(1, own);
             }
-        }
+        });
         if keep {
             self.drop_pages(old..old + old_length);
         } else if old_length > 0 {
@@ -348,9 +354,34 @@ impl AddressSpace {
         self.inner.lock().size
     }
 
+    /// Bytes of the areas that `which` is true for.
+    pub fn sum(&self, which: impl Fn(&Area) -> bool) -> usize {
+        let mut sum = 0;
+        self.visit_areas(0, |range, area| {
+            sum += if which(area) { range.len() } else { 0 };
+            true
+        });
+        sum
+    }
+
     /// Pages that are present.
     pub fn resident(&self) -> usize {
         self.resident.load(Ordering::Relaxed)
+    }
+
+    /// Of the pages that are present, those that are part of no file.
+    pub fn resident_own(&self) -> usize {
+        self.own.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of a range that are present, and of those the ones that are part of no file.
+    pub fn residence(&self, range: Range<usize>) -> (usize, usize) {
+        let (mut pages, mut own) = (0, 0);
+        self.table.scan_range(range, |page| {
+            pages += 1;
+            own += usize::from(page.own);
+        });
+        (pages * PAGE_SIZE, own * PAGE_SIZE)
     }
 
     /// The most pages that were present at a time.
@@ -364,10 +395,25 @@ impl AddressSpace {
         }
     }
 
-    fn drop_pages(&self, range: Range<usize>) {
-        let mut count = 0;
-        self.table.unmap_range(range, |_, _, _| count += 1);
+    pub(super) fn drop_pages(&self, range: Range<usize>) {
+        self.table.unmap_range(range, |_, _, own| self.count_gone(1, own));
+    }
+
+    /// Takes note that pages are no longer present.
+    pub(super) fn count_gone(&self, count: usize, own: bool) {
         self.resident.fetch_sub(count, Ordering::Relaxed);
+        if own {
+            self.own.fetch_sub(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes note of a page that is present now.
+    pub(super) fn count_present(&self, own: bool) {
+        let resident = self.resident.fetch_add(1, Ordering::Relaxed) + 1;
+        self.peak.fetch_max(resident, Ordering::Relaxed);
+        if own {
+            self.own.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 

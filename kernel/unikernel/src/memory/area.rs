@@ -88,6 +88,12 @@ pub struct Area {
 }
 
 impl Area {
+    /// Whether it counts as data (`VmData`): private memory that is written and no stack.
+    pub fn is_data(&self) -> bool {
+        let others = AreaFlags::SHARED | AreaFlags::GROWS_DOWN;
+        self.protection.contains(Protection::WRITE) && !self.flags.intersects(others)
+    }
+
     /// Number of the file's page at `address`, for an area that starts at `start`.
     pub(super) fn page_index(&self, start: usize, address: usize) -> u64 {
         let first = self.backing.as_ref().map_or(0, |backing| backing.first_page);

@@ -1,6 +1,7 @@
 //! The areas of an address space: in order, disjoint, joined where they continue each other.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Weak;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -9,7 +10,7 @@ use hal::user::USER_END;
 
 use super::area::{Area, AreaFlags};
 use super::layout::Layout;
-use super::page_align_up;
+use super::{AddressSpace, page_align_up, reverse};
 
 /// The lowest address that may be mapped (`vm.mmap_min_addr`).
 pub(super) const MIN_ADDRESS: usize = 0x10000;
@@ -25,6 +26,10 @@ pub(super) struct Areas {
     pub(super) break_end: usize,
     /// Where a search for free addresses begins: nothing fits above it below the mapping base.
     search_top: usize,
+    /// The identity of each file that areas show, with the starts of those areas.
+    files: BTreeSet<(usize, usize)>,
+    /// Whose they are.
+    space: Weak<AddressSpace>,
 }
 
 /// The end of a range, if it lies in user memory.
@@ -33,14 +38,53 @@ pub(super) fn checked_end(start: usize, length: usize) -> Option<usize> {
 }
 
 impl Areas {
-    pub(super) fn new(mmap_base: usize) -> Self {
+    pub(super) fn new(space: Weak<AddressSpace>, mmap_base: usize) -> Self {
         Self {
             areas: BTreeMap::new(),
             size: 0,
             break_start: 0,
             break_end: 0,
             search_top: mmap_base,
+            files: BTreeSet::new(),
+            space,
         }
+    }
+
+    /// The areas that show a file.
+    pub(super) fn showing(&self, file: usize) -> impl Iterator<Item = (Range<usize>, &Area)> {
+        self.files
+            .range((file, 0)..=(file, usize::MAX))
+            .filter_map(|&(_, start)| {
+                let area = self.areas.get(&start)?;
+                Some((start..area.end, area))
+            })
+    }
+
+    fn shows(&self, file: usize) -> bool {
+        self.files.range((file, 0)..=(file, usize::MAX)).next().is_some()
+    }
+
+    fn put(&mut self, start: usize, area: Area) {
+        if let Some(backing) = &area.backing {
+            let file = backing.pages.identity();
+            if !self.shows(file) {
+                reverse::register(file, &self.space);
+            }
+            self.files.insert((file, start));
+        }
+        self.areas.insert(start, area);
+    }
+
+    fn take(&mut self, start: usize) -> Option<Area> {
+        let area = self.areas.remove(&start)?;
+        if let Some(backing) = &area.backing {
+            let file = backing.pages.identity();
+            self.files.remove(&(file, start));
+            if !self.shows(file) {
+                reverse::unregister(file, &self.space);
+            }
+        }
+        Some(area)
     }
 
     /// Takes over where the heap lies and where the search for free addresses begins.
@@ -120,7 +164,7 @@ impl Areas {
             && area.end > at
         {
             let tail = area.split_off(start, at);
-            self.areas.insert(at, tail);
+            self.put(at, tail);
         }
     }
 
@@ -133,7 +177,7 @@ impl Areas {
         self.split(range.end);
         while let Some((&start, area)) = self.areas.range(range.clone()).next() {
             self.size -= area.end - start;
-            self.areas.remove(&start);
+            self.take(start);
         }
         self.search_top = self.search_top.max(range.end);
         true
@@ -142,7 +186,7 @@ impl Areas {
     /// Adds an area where nothing is, and joins it with its neighbours where they are alike.
     pub(super) fn insert(&mut self, start: usize, area: Area) {
         self.size += area.end - start;
-        self.areas.insert(start, area);
+        self.put(start, area);
         self.merge(start);
     }
 
@@ -154,7 +198,7 @@ impl Areas {
             && area.continues_with(start, next)
         {
             let next_end = next.end;
-            self.areas.remove(&end);
+            self.take(end);
             if let Some(area) = self.areas.get_mut(&start) {
                 area.end = next_end;
             }
@@ -165,7 +209,7 @@ impl Areas {
         let Some(area) = self.areas.get(&start) else { return };
         if previous.end == start && previous.continues_with(before, area) {
             let end = area.end;
-            self.areas.remove(&start);
+            self.take(start);
             if let Some(previous) = self.areas.get_mut(&before) {
                 previous.end = end;
             }
@@ -204,10 +248,22 @@ impl Areas {
         if page < below + STACK_GAP {
             return false;
         }
-        if let Some(area) = self.areas.remove(&start) {
+        if let Some(area) = self.take(start) {
             self.size += start - page;
-            self.areas.insert(page, area);
+            self.put(page, area);
         }
         true
+    }
+}
+
+impl Drop for Areas {
+    fn drop(&mut self) {
+        let mut last = None;
+        for &(file, _) in &self.files {
+            if last != Some(file) {
+                reverse::unregister(file, &self.space);
+                last = Some(file);
+            }
+        }
     }
 }

@@ -1,14 +1,13 @@
 //! Demand paging: what happens when a page is not there, or not writable.
 
 use abi::Errno;
-use core::sync::atomic::Ordering;
 
 use file::Fault;
 use hal::mem::{Frame, PAGE_SIZE};
 use task::Completion;
 
-use super::AddressSpace;
 use super::area::{Area, AreaFlags, Protection};
+use super::{AddressSpace, Use, reverse};
 use hal::user::Access;
 
 /// Pages of a file that are mapped around the one that was asked for, when they are in memory anyway.
@@ -46,7 +45,15 @@ pub enum FaultError {
     /// It lies past the end of the file, or the disk failed (`BUS_ADRERR`).
     NoData,
     /// Memory is used up.
-    OutOfMemory,
+    OutOfMemory(Use),
+}
+
+/// What a fault on a shared mapping led to.
+enum Mapped {
+    /// The page is there.
+    Page,
+    /// The file has a new page of this number, in place of one that mappings may show.
+    Replaced(usize, u64),
 }
 
 impl AddressSpace {
@@ -77,27 +84,37 @@ impl AddressSpace {
         if !allowed {
             return Err(FaultError::Denied);
         }
-        if area.flags.contains(AreaFlags::SHARED) {
-            return self.fault_shared(start, area, page, attempt);
+        if !area.flags.contains(AreaFlags::SHARED) {
+            return self.fault_private(start, area, page, attempt);
         }
-        self.fault_private(start, area, page, attempt)
+        if let Mapped::Replaced(file, index) = self.fault_shared(start, area, page, attempt)? {
+            drop(inner);
+            // The next attempt maps the new page, here and everywhere.
+            reverse::unmap(file, index..index + 1, fs::Reason::Replaced);
+        }
+        Ok(())
     }
 
-    fn fault_shared(&self, start: usize, area: &Area, page: usize, attempt: Attempt) -> Result<(), FaultError> {
+    fn fault_shared(&self, start: usize, area: &Area, page: usize, attempt: Attempt) -> Result<Mapped, FaultError> {
         let writes = attempt.writes();
         let Some(backing) = &area.backing else {
             return Err(FaultError::NoData);
         };
         let index = area.page_index(start, page);
         let frame = if writes {
-            backing.pages.writable_page(index)
+            let before = backing.pages.cached_page(index);
+            let frame = backing.pages.writable_page(index).map_err(fault_error)?;
+            if before.is_some_and(|before| before != frame) {
+                return Ok(Mapped::Replaced(backing.pages.identity(), index));
+            }
+            frame
         } else {
-            backing.pages.page(index)
+            backing.pages.page(index).map_err(fault_error)?
         };
-        let frame = frame.map_err(fault_error)?;
         let mut access = access_for(area, attempt)?;
         access.set(Access::WRITE, writes);
-        self.put(page, frame, access)
+        self.put(page, frame, access, false)?;
+        Ok(Mapped::Page)
     }
 
     fn fault_private(&self, start: usize, area: &Area, page: usize, attempt: Attempt) -> Result<(), FaultError> {
@@ -117,7 +134,7 @@ impl AddressSpace {
                 return Ok(());
             }
             // One share is the page table's, one is `mapping`: nobody else sees the page.
-            if mapping.frame.shares() <= 2 {
+            if mapping.own && mapping.frame.shares() <= 2 {
                 self.table.protect(page, access);
                 return Ok(());
             }
@@ -130,19 +147,29 @@ impl AddressSpace {
         let access = access_for(area, attempt)?;
         match original {
             Some(original) if writes => {
-                let copy = Frame::allocate().ok_or(FaultError::OutOfMemory)?;
-                copy.copy_from(&original);
+                let copy = if original.is_zero() {
+                    Frame::allocate_zeroed().ok_or(FaultError::OutOfMemory(Use::Lasting))?
+                } else {
+                    let copy = Frame::allocate().ok_or(FaultError::OutOfMemory(Use::Lasting))?;
+                    copy.copy_from(&original);
+                    copy
+                };
                 drop(original);
-                self.put(page, copy, access)
+                self.put(page, copy, access, true)
             }
             Some(original) => {
-                self.put(page, original, access - Access::WRITE)?;
+                self.put(page, original, access - Access::WRITE, false)?;
                 self.map_around(start, area, page);
                 Ok(())
             }
+            None if writes => {
+                let frame = Frame::allocate_zeroed().ok_or(FaultError::OutOfMemory(Use::Lasting))?;
+                self.put(page, frame, access, true)
+            }
             None => {
-                let frame = Frame::allocate_zeroed().ok_or(FaultError::OutOfMemory)?;
-                self.put(page, frame, access)
+                // What was never written takes no memory.
+                let zero = Frame::zero().ok_or(FaultError::OutOfMemory(Use::Lasting))?;
+                self.put(page, zero, access - Access::WRITE, false)
             }
         }
     }
@@ -160,39 +187,38 @@ impl AddressSpace {
             if let Some(frame) = backing.pages.cached_page(area.page_index(start, address))
                 && let Ok(access) = access_for(area, Attempt::Read)
             {
-                let _ = self.put(address, frame, access - Access::WRITE);
+                let _ = self.put(address, frame, access - Access::WRITE, false);
             }
         }
     }
 
-    fn put(&self, page: usize, frame: Frame, access: Access) -> Result<(), FaultError> {
-        let replaced = self.table.unmap(page).is_some();
-        self.table
-            .map(page, frame, access)
-            .map_err(|_| FaultError::OutOfMemory)?;
-        if !replaced {
-            let resident = self.resident.fetch_add(1, Ordering::Relaxed) + 1;
-            self.peak.fetch_max(resident, Ordering::Relaxed);
+    /// Maps a page; `own` when it is part of no file.
+    fn put(&self, page: usize, frame: Frame, access: Access, own: bool) -> Result<(), FaultError> {
+        let replaced = if own {
+            self.table.map_own(page, frame, access)
+        } else {
+            self.table.map(page, frame, access)
+        };
+        if let Some(old) = replaced.map_err(|_| FaultError::OutOfMemory(Use::Lasting))? {
+            self.count_gone(1, old);
         }
+        self.count_present(own);
         Ok(())
     }
 
     /// Makes the page of a fault in a system call present, waiting for the disk; `EFAULT` when there is none.
     pub async fn fault_in(&self, fault: Fault) -> Result<(), Errno> {
         let attempt = if fault.write { Attempt::Write } else { Attempt::Read };
-        self.fault_wait(fault.address, attempt)
-            .await
-            .map_err(|error| match error {
-                FaultError::OutOfMemory => Errno::NOMEM,
-                _ => Errno::FAULT,
-            })
+        self.fault_wait(fault.address, attempt).await.map_err(|_| Errno::FAULT)
     }
 
-    /// Makes the page at `address` present, waiting for the disk: never ends with [`FaultError::Pending`].
+    /// Makes the page at `address` present, waiting for the disk, and for memory that others give back: never ends with
+    /// [`FaultError::Pending`] or [`FaultError::OutOfMemory`].
     pub async fn fault_wait(&self, address: usize, attempt: Attempt) -> Result<(), FaultError> {
         loop {
             match self.fault(address, attempt, super::STACK_LIMIT) {
                 Err(FaultError::Pending(completion)) => completion.await,
+                Err(FaultError::OutOfMemory(what_for)) => super::find_page(what_for),
                 result => return result,
             }
         }
@@ -234,7 +260,8 @@ fn access_for(area: &Area, attempt: Attempt) -> Result<Access, FaultError> {
 fn fault_error(error: file::Error) -> FaultError {
     match error {
         file::Error::Pending(completion) => FaultError::Pending(completion),
-        file::Error::Errno(Errno::NOMEM) => FaultError::OutOfMemory,
+        file::Error::Shortage => FaultError::OutOfMemory(Use::File),
+        file::Error::Errno(Errno::NOMEM) => FaultError::OutOfMemory(Use::Lasting),
         _ => FaultError::NoData,
     }
 }

@@ -1,5 +1,6 @@
 //! Copying an address space for `fork(2)`.
 
+use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
 use super::AddressSpace;
@@ -8,10 +9,10 @@ use super::area::AreaFlags;
 impl AddressSpace {
     /// A copy for a child process. Both sides keep their private pages in common until one of them writes; those of shared mappings come
     /// back from their file. `None` without memory for the tables.
-    pub fn duplicate(&self) -> Option<Self> {
+    pub fn duplicate(&self) -> Option<Arc<Self>> {
         let child = Self::with_layout(self.layout)?;
         let inner = self.inner.lock();
-        let mut pages = 0;
+        let (mut pages, mut own) = (0, 0);
         {
             let mut copy = child.inner.lock();
             copy.copy_borders(&inner);
@@ -24,14 +25,16 @@ impl AddressSpace {
                 area.flags.remove(AreaFlags::LOCKED);
                 let range = start..area.end;
                 if !area.flags.intersects(AreaFlags::SHARED | AreaFlags::WIPE_ON_FORK) {
-                    pages += self.table.copy_range(&child.table, range.clone()).ok()?;
+                    let copied = self.table.copy_range(&child.table, range.clone()).ok()?;
+                    pages += copied.0;
+                    own += copied.1;
                 }
-                copy.size += range.len();
-                copy.areas.insert(start, area);
+                copy.insert(start, area);
             }
         }
         drop(inner);
         child.resident.store(pages, Ordering::Relaxed);
+        child.own.store(own, Ordering::Relaxed);
         child.peak.store(pages, Ordering::Relaxed);
         Some(child)
     }

@@ -8,6 +8,10 @@ mod fault;
 mod figures;
 mod fork;
 mod layout;
+mod relief;
+mod reverse;
+#[cfg(test)]
+mod tests;
 
 pub use access::{Segment, UserAccess, UserBuffers};
 pub use address_space::{AddressSpace, Place, Request, page_align_up};
@@ -15,12 +19,8 @@ pub use area::{Area, AreaFlags, AreaName, Backing, Protection};
 pub use fault::{Attempt, FaultError};
 pub use figures::Figures;
 pub use layout::Layout;
+pub use relief::{Use, balance, find_page, finish, relieve};
+pub use reverse::unmap;
 
 /// The most bytes that a stack grows to (`RLIMIT_STACK`).
 pub const STACK_LIMIT: usize = 8 << 20;
-
-/// Gives memory back that can be had again, such as cached pages of files; whether there was any.
-pub fn reclaim_some() -> bool {
-    const PAGES: usize = 64;
-    fs::reclaim(PAGES) > 0
-}

@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering;
 use core::task::Poll;
 
 use super::{ExitStatus, Thread};
-use crate::memory::{Attempt, FaultError};
+use crate::memory::{self, Attempt, FaultError};
 use crate::signal::{self, Info, Signal};
 use crate::syscall::{self, Call, Error, Outcome, Restart};
 use hal::mem::PAGE_SIZE;
@@ -77,6 +77,7 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
             parked(&mut context, pin!(thread.stand_still())).await;
             continue;
         }
+        memory::balance();
         crate::scheduler::prepare_user_mode();
         match context.run(thread.memory.table()) {
             Trap::SystemCall => interrupted = system_call(thread, &mut context).await,
@@ -161,12 +162,7 @@ async fn page_fault(thread: &Arc<Thread>, context: &mut UserContext, address: us
         Err(failure) => failure,
     };
     let (signal, code) = match failure {
-        FaultError::OutOfMemory => {
-            if crate::memory::reclaim_some() {
-                return;
-            }
-            crate::system::out_of_memory("a page of the application")
-        }
+        FaultError::OutOfMemory(what_for) => return memory::find_page(what_for),
         FaultError::NoData => (Signal::BUS, NO_ADDRESS),
         FaultError::Denied => (Signal::SEGV, ACCESS_ERROR),
         FaultError::Unmapped | FaultError::Pending(_) => (Signal::SEGV, MAPPING_ERROR),

@@ -6,12 +6,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::Errno;
-use file::finish;
 use fs::vfs::{Context, Lookup, Place};
 
 use super::elf::Malformed;
 use super::{Executable, LoadError, Start, build_stack, load, map_vdso, read_exact};
-use crate::memory::{AddressSpace, AreaName};
+use crate::memory::{AddressSpace, AreaName, finish};
 use crate::process::{Credentials, Program};
 use hal::user::UserContext;
 
@@ -164,7 +163,7 @@ pub async fn prepare(
         LoadError::Errno(errno) => ExecuteError::Other(errno),
     };
     let elf = executable.parse().await.map_err(own)?;
-    let memory = Arc::new(AddressSpace::new().ok_or(ExecuteError::Other(Errno::NOMEM))?);
+    let memory = AddressSpace::new().ok_or(ExecuteError::Other(Errno::NOMEM))?;
     let image = load(&memory, &executable, &elf, Some(memory.layout.program_base))
         .await
         .map_err(own)?;

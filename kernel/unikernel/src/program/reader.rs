@@ -1,8 +1,10 @@
 //! Reading a file through its pages.
 
 use abi::Errno;
-use file::{Pages, finish};
+use file::Pages;
 use hal::mem::PAGE_SIZE;
+
+use crate::memory::finish;
 
 /// Fills `into` from `offset` on, waiting for the disk; `ENOEXEC` when the file ends before.
 pub async fn read_exact(pages: &dyn Pages, offset: u64, into: &mut [u8]) -> Result<(), Errno> {

@@ -224,7 +224,7 @@ fn make(parent: &Arc<Thread>, tid: i32, request: &Request) -> Option<Arc<Thread>
     let memory = if shares_memory {
         parent.memory.clone()
     } else {
-        Arc::new(parent.memory.duplicate()?)
+        parent.memory.duplicate()?
     };
     let process = if is_thread {
         parent.process.clone()

@@ -71,6 +71,10 @@ impl Pages for ReadOnly {
     fn size(&self) -> u64 {
         self.0.size()
     }
+
+    fn identity(&self) -> usize {
+        self.0.identity()
+    }
 }
 
 /// Memory for a shared anonymous mapping.

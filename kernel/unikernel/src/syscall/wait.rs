@@ -9,6 +9,7 @@ use file::File;
 use task::Completion;
 
 use super::{Error, Result};
+use crate::memory::{self, Use};
 use crate::process::Thread;
 
 /// Why a wait ended before what it waited for.
@@ -69,21 +70,37 @@ pub struct Waiting {
     pub deadline: Option<u64>,
 }
 
-/// Runs an operation on a file until it gives a result: waits for its readiness (unless told not to), for the disk, and brings in pages
-/// of user memory. The operation starts afresh each time.
+/// How often an operation has found no memory.
+#[derive(Default)]
+struct Shortages(u32);
+
+impl Shortages {
+    /// Gives memory back, and says whether to try again. There is an end to that: some operations fail for a limit, not for memory.
+    fn relieve(&mut self) -> bool {
+        const MOST: u32 = 16;
+        self.0 += 1;
+        self.0 <= MOST && memory::relieve(Use::Lasting)
+    }
+}
+
+/// Runs an operation on a file until it gives a result: waits for its readiness (unless told not to), for the disk and for memory, and brings in
+/// pages of user memory. The operation starts afresh each time.
 pub async fn retry<T>(
     thread: &Thread,
     file: &dyn File,
     waiting: Waiting,
     mut operation: impl FnMut() -> file::Result<T>,
 ) -> Result<T> {
+    let mut shortages = Shortages::default();
     loop {
         let ticket = file.wait_queue().map(|queue| (queue, queue.ticket()));
         match operation() {
             Ok(value) => return Ok(value),
+            Err(file::Error::Errno(Errno::NOMEM)) if shortages.relieve() => {}
             Err(file::Error::Errno(errno)) => return Err(errno.into()),
             Err(file::Error::Fault(fault)) => thread.memory.fault_in(fault).await?,
             Err(file::Error::Pending(completion)) => completion.await,
+            Err(file::Error::Shortage) => memory::find_page(Use::File),
             Err(file::Error::WouldBlock) => {
                 let Some((queue, ticket)) = ticket.filter(|_| !waiting.nonblocking) else {
                     return Err(Errno::AGAIN.into());
@@ -107,6 +124,7 @@ pub async fn retry_ready<T>(thread: &Thread, mut operation: impl FnMut() -> file
             Err(file::Error::Errno(errno)) => return Err(errno.into()),
             Err(file::Error::Fault(fault)) => thread.memory.fault_in(fault).await?,
             Err(file::Error::Pending(completion)) => completion.await,
+            Err(file::Error::Shortage) => memory::find_page(Use::File),
             Err(file::Error::WouldBlock) => return Err(Errno::AGAIN.into()),
         }
     }
