@@ -135,10 +135,14 @@ impl Dentry {
 
     /// Keeps the name in memory when nobody uses it, for the next lookup. To be called without any lock.
     pub(super) fn keep(self: &Arc<Self>) {
+        // Most names are there already.
+        if self.slot.load(Ordering::Relaxed) != 0 || self.is_removed() {
+            return;
+        }
         let cacheable = self
             .parent()
             .is_some_and(|parent| parent.inode().is_ok_and(|directory| directory.caches_names()));
-        if cacheable && !self.is_removed() && self.slot.load(Ordering::Relaxed) == 0 {
+        if cacheable {
             let displaced = CACHE.lock().insert(self);
             drop(displaced);
         }

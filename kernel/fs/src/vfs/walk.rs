@@ -120,7 +120,7 @@ impl<'a> Walk<'a> {
             self.done += length;
             let slash = self.done < self.path.len();
             self.check_search()?;
-            let at_end = self.path[self.done..].iter().all(|&byte| byte == b'/');
+            let at_end = !slash || self.path[self.done..].iter().all(|&byte| byte == b'/');
             let name = &self.path[start..self.done];
             match (name, at_end) {
                 (b".", true) => return Ok(Last::Dot),
