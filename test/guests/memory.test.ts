@@ -64,3 +64,23 @@ describe("a guest whose memory is used up", () => {
     expect(code).toBe(137);
   });
 });
+
+describe("what is refused before memory is used up:", () => {
+  const ends = {
+    files: "ENOSPC",
+    memfds: "ENOSPC",
+    pipes: "ENOMEM",
+    sockets: "ENOMEM",
+    threads: "EAGAIN",
+    processes: "ENOMEM",
+    descriptors: "ENOMEM",
+    mappings: "ENOMEM",
+  };
+  const rows = Object.entries(ends).flatMap(([what, error]) => [1, 2].map((cpus) => [what, error, cpus] as const));
+
+  test.each(rows)("%s end with %s, and are there again when they are given back, %i CPU", async (what, error, cpus) => {
+    const { lines } = await exhaust(what, cpus);
+
+    expect(lines).toEqual([`${what}: ${error}`, expect.stringMatching(/^\w+: \d+, \d+$/), "done", ""]);
+  });
+});

@@ -1,11 +1,12 @@
 // Uses up one thing after the other, says how each ends, gives all of it back and goes on. Lines depend on the limits of the guest only in that
 // each thing must end with an error of the list, and must be there again after it was given back.
 //
-//   exhaust WHAT    WHAT: files, pipes, sockets, threads, descriptors, mappings, or memory or copies, which have no end but the guest's
+//   exhaust WHAT    WHAT: files, memfds, pipes, sockets, threads, processes, descriptors, mappings, or memory or copies, which have no end but the guest's
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,24 @@ static long fill_files(int *error) {
     snprintf(name, sizeof name, "/tmp/fill-%d", number);
     if (unlink(name)) break;
   }
+  return total;
+}
+
+// Files in memory have no limit of their own.
+static long fill_memfds(int *error) {
+  int count = 0;
+  long total = 0;
+  while (count < MOST && (descriptors[count] = memfd_create("fill", 0)) >= 0) {
+    ssize_t written = 0;
+    for (long size = 0; size < 1 << 20 && written >= 0; size += CHUNK) {
+      written = write(descriptors[count], bytes, CHUNK);
+      if (written > 0) total += written >> 10;
+    }
+    count++;
+    if (written < 0) break;
+  }
+  *error = errno;
+  close_all(count);
   return total;
 }
 
@@ -94,6 +113,23 @@ static long fill_threads(int *error) {
   return count;
 }
 
+// Processes that do nothing but be there.
+static long fill_processes(int *error) {
+  static pid_t children[MOST];
+  int count = 0;
+  while (count < MOST && (children[count] = fork()) >= 0) {
+    if (!children[count]) {
+      pause();
+      _exit(0);
+    }
+    count++;
+  }
+  *error = errno;
+  for (int index = 0; index < count; index++) kill(children[index], SIGKILL);
+  for (int index = 0; index < count; index++) waitpid(children[index], NULL, 0);
+  return count;
+}
+
 // Address space by small mappings, which cost the kernel's memory and not the application's.
 static long fill_mappings(int *error) {
   static void *places[MOST];
@@ -136,9 +172,11 @@ static long fill_copies(int *error) {
 
 static long once(const char *what, int *error) {
   if (!strcmp(what, "files")) return fill_files(error);
+  if (!strcmp(what, "memfds")) return fill_memfds(error);
   if (!strcmp(what, "pipes")) return fill_pairs(error, make_pipe);
   if (!strcmp(what, "sockets")) return fill_pairs(error, make_sockets);
   if (!strcmp(what, "threads")) return fill_threads(error);
+  if (!strcmp(what, "processes")) return fill_processes(error);
   if (!strcmp(what, "descriptors")) return fill_descriptors(error);
   if (!strcmp(what, "mappings")) return fill_mappings(error);
   if (!strcmp(what, "copies")) return fill_copies(error);

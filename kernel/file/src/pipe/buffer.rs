@@ -124,7 +124,7 @@ impl Sink for SegmentSink {
             let last = match self.segments.last_mut() {
                 Some(last) if last.offset + last.length < PAGE_SIZE && !last.sealed => last,
                 _ => {
-                    let Some(frame) = Frame::allocate() else { break };
+                    let Some(frame) = Frame::allocate_free() else { break };
                     self.segments.push(Segment {
                         sealed: false,
                         ..Segment::new(frame, 0, 0)
@@ -235,7 +235,7 @@ impl Buffer {
             }
         }
         while done < total && !self.is_full() {
-            let Some(frame) = self.spare.take().or_else(Frame::allocate) else {
+            let Some(frame) = self.spare.take().or_else(Frame::allocate_free) else {
                 if done == 0 {
                     return Err(Errno::NOMEM.into());
                 }

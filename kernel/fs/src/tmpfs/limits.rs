@@ -38,10 +38,10 @@ impl Limits {
         }
     }
 
-    /// A new page of zeroes. `ENOSPC` at the limit, `ENOMEM` when memory is used up.
+    /// A new page of zeroes. `ENOSPC` at the limit, `ENOMEM` when memory is short: what is written cannot be given back.
     pub(super) fn take_page(&self) -> Result<Frame, Errno> {
         take(&self.pages, self.most_pages)?;
-        let Some(frame) = Frame::allocate() else {
+        let Some(frame) = Frame::allocate_free() else {
             self.pages.fetch_sub(1, Ordering::Relaxed);
             return Err(Errno::NOMEM);
         };

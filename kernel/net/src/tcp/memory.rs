@@ -42,9 +42,9 @@ impl Tcp {
         self.memory.used.load(Ordering::Relaxed)
     }
 
-    /// Whether buffers hold so much that each connection has to be modest.
+    /// Whether buffers hold so much, or memory is so short, that each connection has to be modest.
     pub(super) fn is_under_pressure(&self) -> bool {
-        self.memory_used() > self.memory.limit / 4 * 3
+        self.memory_used() > self.memory.limit / 4 * 3 || hal::mem::shortage() > 0
     }
 
     pub(super) fn initial_receive_capacity(&self, setting: u32) -> usize {

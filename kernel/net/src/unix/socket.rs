@@ -132,6 +132,7 @@ impl UnixSocket {
 
     fn send_stream(&self, source: &mut dyn Source, packet: &mut Packet) -> file::Result<usize> {
         let peer = self.writable_peer()?;
+        check_memory()?;
         let mut done = 0;
         while source.remaining() > 0 {
             let room = peer.room(self.limit(), self.this());
@@ -197,6 +198,7 @@ impl UnixSocket {
                 }
             }
         };
+        check_memory()?;
         packet.bytes = Chunk::filled(length, |bytes| fill(source, bytes))?;
         match target.deliver(packet, self.limit(), self.this()) {
             Delivery::Done => Ok(length),
@@ -560,4 +562,12 @@ impl Socket for UnixSocket {
         }
         self.end.close();
     }
+}
+
+/// What waits in sockets may not take the last memory from those that would read it.
+fn check_memory() -> Result<(), Errno> {
+    if hal::mem::shortage() > 0 {
+        return Err(Errno::NOMEM);
+    }
+    Ok(())
 }

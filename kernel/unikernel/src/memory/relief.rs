@@ -1,6 +1,7 @@
 //! Giving memory back before it is used up, and what happens when nothing is left to give.
 //!
-//! The application's own pages stop at a reserve of free pages; the rest is for what the kernel cannot do without. Where a CPU holds no lock it tops free
+//! What can fail does so first: objects that system calls make, and what is written to files, pipes and sockets, stop at two reserves of free pages.
+//! The application's own pages stop at one. The rest is for what the kernel cannot do without. Where a CPU holds no lock it tops free
 //! pages up to three reserves ([`balance`]): pages of files go, mapped or not, then names of files that nobody uses. An allocation that fails in between
 //! is tried again after [`relieve`]. A page that the application wants and that cannot be had ends the guest.
 

@@ -130,7 +130,11 @@ async fn system_call(thread: &Arc<Thread>, context: &mut UserContext) -> Option<
         arguments,
         stack_pointer: context.stack_pointer(),
     };
-    match parked(context, pin!(syscall::dispatch(thread, &call))).await {
+    let served = async {
+        syscall::check_memory(&call)?;
+        syscall::dispatch(thread, &call).await
+    };
+    match parked(context, pin!(served)).await {
         Ok(value) => context.set_return_value(value as isize),
         Err(Error::Errno(errno)) => context.set_return_value(errno.to_return_value()),
         Err(Error::Interrupted(restart)) => return Some(InterruptedCall { number, restart }),

@@ -116,6 +116,8 @@ async fn write_segments(
             raise_broken_pipe(thread);
         }
         match result {
+            // To who writes a file, memory is the disk.
+            Err(Error::Errno(Errno::NOMEM)) if done == 0 && file.is_seekable() => return Err(Errno::NOSPC.into()),
             Ok(count) => {
                 done += count;
                 if count == 0 || done == total {
