@@ -61,9 +61,19 @@ const guests = {
   exhaust: shows("memory", "exhaust", "-static"),
   pages: shows("memory", "pages", "-static"),
   ...Object.fromEntries(
-    ["attacks", "descriptors", "epoll", "events", "files", "inotify", "pipes", "poll", "processes", "sockets"].map(
-      (name) => [`conformance-${name}`, conformance(name)],
-    ),
+    [
+      "attacks",
+      "capabilities",
+      "descriptors",
+      "epoll",
+      "events",
+      "files",
+      "inotify",
+      "pipes",
+      "poll",
+      "processes",
+      "sockets",
+    ].map((name) => [`conformance-${name}`, conformance(name)]),
   ),
 };
 

@@ -125,7 +125,7 @@ impl Described for Shown {
             () if is_running() => 'R',
             () => 'S',
         };
-        let all = if credentials.is_privileged() { (1 << 41) - 1 } else { 0 };
+        let capabilities = &credentials.capabilities;
         Some(Identity {
             pid: self.0.pid,
             tid,
@@ -145,7 +145,13 @@ impl Described for Shown {
                 self.signals(|disposition| matches!(disposition, Disposition::Ignore)),
                 self.signals(|disposition| matches!(disposition, Disposition::Handler)),
             ],
-            capabilities: [0, all, all, all, 0],
+            capabilities: [
+                capabilities.inheritable,
+                capabilities.permitted,
+                capabilities.effective,
+                capabilities.bounding,
+                capabilities.ambient,
+            ],
             cpus: u64::MAX >> (64 - cpu::count()),
             ..Identity::default()
         })

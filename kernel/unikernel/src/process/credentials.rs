@@ -3,6 +3,8 @@
 
 use alloc::vec::Vec;
 
+use super::{Capabilities, Capability};
+
 /// User and group IDs, as `credentials(7)` has them.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
@@ -24,6 +26,8 @@ pub struct Credentials {
     pub fsgid: u32,
     /// Supplementary groups.
     pub groups: Vec<u32>,
+    /// What it may do of what only root may.
+    pub capabilities: Capabilities,
 }
 
 impl Credentials {
@@ -39,11 +43,17 @@ impl Credentials {
             sgid: gid,
             fsgid: gid,
             groups,
+            capabilities: Capabilities::of(uid),
         }
     }
 
-    /// Whether the process may do what only root may.
-    pub fn is_privileged(&self) -> bool {
-        self.euid == 0
+    /// Whether the process may do what this capability stands for.
+    pub fn can(&self, capability: Capability) -> bool {
+        self.capabilities.can(capability)
+    }
+
+    /// The real, effective and saved user IDs.
+    pub fn users(&self) -> [u32; 3] {
+        [self.uid, self.euid, self.suid]
     }
 }

@@ -1,5 +1,6 @@
 //! Processes and threads.
 
+mod capabilities;
 mod credentials;
 pub mod family;
 mod kinship;
@@ -20,6 +21,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use hal::sync::SpinLock;
 
+pub use capabilities::{Capabilities, Capability};
 pub use credentials::Credentials;
 pub use kinship::Kinship;
 pub use limits::{Limit, Limits, Resource};

@@ -80,11 +80,7 @@ impl Credentials {
             user: self.fsuid,
             group: self.fsgid,
             groups: self.groups.clone(),
-            capabilities: if self.is_privileged() {
-                Capabilities::all()
-            } else {
-                Capabilities::empty()
-            },
+            capabilities: Capabilities::from_bits_truncate(self.capabilities.effective),
         }
     }
 }

@@ -11,7 +11,7 @@ use file::{DescriptorTable, OpenFile};
 use hal::sync::SpinLock;
 use task::WaitQueue;
 
-use super::{Credentials, Kinship, Limits, Paths, Thread, Timers};
+use super::{Capability, Credentials, Kinship, Limits, Paths, Thread, Timers};
 use crate::memory::AddressSpace;
 use crate::signal::{Actions, Info, Pending, Signal, SignalSet};
 
@@ -128,9 +128,9 @@ impl Process {
         self.credentials.lock().0.clone()
     }
 
-    /// Whether it may do what only root may.
-    pub fn is_privileged(&self) -> bool {
-        self.credentials.lock().0.is_privileged()
+    /// Whether it may do what this capability stands for.
+    pub fn can(&self, capability: Capability) -> bool {
+        self.credentials.lock().0.can(capability)
     }
 
     /// Looks at users and groups.

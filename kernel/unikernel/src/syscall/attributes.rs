@@ -29,7 +29,7 @@ pub(super) async fn faccessat2(thread: &Thread, descriptor: i32, path: usize, mo
             group: credentials.gid,
             groups: credentials.groups.clone(),
             capabilities: match credentials.uid {
-                0 => Capabilities::all(),
+                0 => Capabilities::from_bits_truncate(credentials.capabilities.permitted),
                 _ => Capabilities::empty(),
             },
         }));

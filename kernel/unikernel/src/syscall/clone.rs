@@ -8,7 +8,7 @@ use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{Call, Error, Outcome, Result};
-use crate::process::{Paths, Resource, Thread, family, start_thread};
+use crate::process::{Capability, Paths, Resource, Thread, family, start_thread};
 use crate::signal::Signal;
 
 /// The lowest byte of the flags of `clone(2)`: the signal that tells the parent of the child's end.
@@ -173,7 +173,8 @@ fn check_room(thread: &Thread) -> Result<()> {
     let uid = process.with_credentials(|credentials| credentials.uid);
     let is_own = |other: &Arc<crate::process::Process>| other.with_credentials(|credentials| credentials.uid) == uid;
     let own = || family::all().iter().filter(|other| is_own(other)).count() as u64;
-    if family::count() >= family::LIMIT || limit != u64::MAX && !process.is_privileged() && own() >= limit {
+    if family::count() >= family::LIMIT || limit != u64::MAX && !process.can(Capability::SYS_RESOURCE) && own() >= limit
+    {
         return Err(Errno::AGAIN.into());
     }
     Ok(())

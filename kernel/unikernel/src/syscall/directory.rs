@@ -13,7 +13,7 @@ use zerocopy::IntoBytes;
 
 use super::path::{At, PERMISSIONS, follow};
 use super::{Call, Result, retry_ready};
-use crate::process::Thread;
+use crate::process::{Capability, Thread};
 
 /// `getcwd(buffer, size)`
 pub(super) async fn getcwd(thread: &Thread, call: &Call) -> Result {
@@ -66,7 +66,7 @@ pub(super) async fn fchdir(thread: &Thread, call: &Call) -> Result {
 pub(super) async fn chroot(thread: &Thread, call: &Call) -> Result {
     let at = At::read(thread, AT_FDCWD, call.word(0), false).await?;
     let place = enter(thread, &at, Lookup::FOLLOW | Lookup::DIRECTORY).await?;
-    if !thread.process.is_privileged() {
+    if !thread.process.can(Capability::SYS_CHROOT) {
         return Err(Errno::PERM.into());
     }
     thread.process.paths.update(|places| places.root = place);

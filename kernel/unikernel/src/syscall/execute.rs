@@ -85,7 +85,8 @@ async fn execute(
         arguments.push(Vec::new());
     }
     let environment = read_strings(thread, environment, &mut total).await?;
-    let credentials = process.credentials();
+    let mut credentials = process.credentials();
+    credentials.capabilities.execute(credentials.users());
     let prepared = program::prepare(&context, &credentials, &path, arguments, environment)
         .await
         .map_err(|error| error.errno())?;
@@ -95,6 +96,7 @@ async fn execute(
     for file in process.files.remove_close_on_exec() {
         process.note_closed(&file);
     }
+    process.update_credentials(|own| own.capabilities.execute(own.users()));
     process.actions.reset_handlers();
     process.timers.clear();
     process.set_memory(prepared.memory.clone());

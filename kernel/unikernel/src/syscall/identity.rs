@@ -1,10 +1,10 @@
-//! Users, groups, capabilities.
+//! Users and groups.
 
 use abi::Errno;
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use zerocopy::IntoBytes;
 
-use super::{Call, Error, Result};
-use crate::process::{Credentials, Thread};
+use super::{Call, Result};
+use crate::process::{Capability, Credentials, Thread};
 
 /// "Leave it as it is".
 const KEEP: u32 = u32::MAX;
@@ -20,7 +20,7 @@ struct Ids<'a> {
 
 fn users(credentials: &mut Credentials) -> Ids<'_> {
     Ids {
-        privileged: credentials.euid == 0,
+        privileged: credentials.can(Capability::SETUID),
         real: &mut credentials.uid,
         effective: &mut credentials.euid,
         saved: &mut credentials.suid,
@@ -30,7 +30,7 @@ fn users(credentials: &mut Credentials) -> Ids<'_> {
 
 fn groups(credentials: &mut Credentials) -> Ids<'_> {
     Ids {
-        privileged: credentials.euid == 0,
+        privileged: credentials.can(Capability::SETGID),
         real: &mut credentials.gid,
         effective: &mut credentials.egid,
         saved: &mut credentials.sgid,
@@ -114,11 +114,15 @@ pub(super) enum Of {
 }
 
 fn with<T>(thread: &Thread, of: Of, change: impl FnOnce(Ids<'_>) -> T) -> T {
-    thread.process.update_credentials(|credentials| {
-        change(match of {
-            Of::User => users(credentials),
-            Of::Group => groups(credentials),
-        })
+    thread.process.update_credentials(|credentials| match of {
+        Of::Group => change(groups(credentials)),
+        Of::User => {
+            let old = credentials.users();
+            let result = change(users(credentials));
+            let new = credentials.users();
+            credentials.capabilities.follow_users(old, new);
+            result
+        }
     })
 }
 
@@ -140,7 +144,14 @@ pub(super) fn set_all(thread: &Thread, of: Of, call: &Call) -> Result {
 }
 
 pub(super) fn set_file_system(thread: &Thread, of: Of, call: &Call) -> usize {
-    with(thread, of, |ids| ids.set_file_system(call.unsigned(0)))
+    let old = with(thread, of, |ids| ids.set_file_system(call.unsigned(0)));
+    if let Of::User = of {
+        thread.process.update_credentials(|credentials| {
+            let new = credentials.fsuid;
+            credentials.capabilities.follow_file_user(old as u32, new);
+        });
+    }
+    old
 }
 
 pub(super) async fn get_all(thread: &Thread, of: Of, call: &Call) -> Result {
@@ -181,7 +192,7 @@ pub(super) async fn getgroups(thread: &Thread, call: &Call) -> Result {
 pub(super) async fn setgroups(thread: &Thread, call: &Call) -> Result {
     const MAX: usize = 65536;
     let count = call.unsigned(0) as usize;
-    if !thread.process.is_privileged() {
+    if !thread.process.can(Capability::SETGID) {
         return Err(Errno::PERM.into());
     }
     if count > MAX {
@@ -191,66 +202,5 @@ pub(super) async fn setgroups(thread: &Thread, call: &Call) -> Result {
     thread
         .process
         .update_credentials(|credentials| credentials.groups = groups);
-    Ok(0)
-}
-
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-struct CapabilityHeader {
-    version: u32,
-    pid: i32,
-}
-
-const CAPABILITY_VERSION_1: u32 = 0x1998_0330;
-const CAPABILITY_VERSION_2: u32 = 0x2007_1026;
-const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
-
-/// Words of each set, or the version that is preferred and `EINVAL`.
-async fn capability_words(thread: &Thread, address: usize) -> Result<(usize, CapabilityHeader)> {
-    let mut header = thread.memory.read::<CapabilityHeader>(address).await?;
-    let words = match header.version {
-        CAPABILITY_VERSION_1 => 1,
-        CAPABILITY_VERSION_2 | CAPABILITY_VERSION_3 => 2,
-        _ => {
-            header.version = CAPABILITY_VERSION_3;
-            thread.memory.write(address, &header).await?;
-            return Err(Errno::INVAL.into());
-        }
-    };
-    Ok((words, header))
-}
-
-pub(super) async fn capget(thread: &Thread, call: &Call) -> Result {
-    let words = match capability_words(thread, call.word(0)).await {
-        Ok((words, _)) => words,
-        // A question for the version alone.
-        Err(Error::Errno(Errno::INVAL)) if call.word(1) == 0 => return Ok(0),
-        Err(error) => return Err(error),
-    };
-    // All that exist, for root: there is no other owner to protect from.
-    const ALL: u64 = (1 << 41) - 1;
-    let held = if thread.process.is_privileged() { ALL } else { 0 };
-    let mut sets = [[0_u32; 3]; 2];
-    for (index, set) in sets.iter_mut().enumerate() {
-        let word = (held >> (32 * index)) as u32;
-        *set = [word, word, 0];
-    }
-    thread
-        .memory
-        .write_bytes(call.word(1), sets[..words].as_bytes())
-        .await?;
-    Ok(0)
-}
-
-pub(super) async fn capset(thread: &Thread, call: &Call) -> Result {
-    let (words, header) = capability_words(thread, call.word(0)).await?;
-    if header.pid != 0 && header.pid != thread.process.pid {
-        return Err(Errno::PERM.into());
-    }
-    let sets = thread.memory.read_array::<[u32; 3]>(call.word(1), words).await?;
-    let asks = sets.iter().any(|set| set[0] != 0 || set[1] != 0);
-    if asks && !thread.process.is_privileged() {
-        return Err(Errno::PERM.into());
-    }
     Ok(0)
 }

@@ -3,6 +3,7 @@
 
 mod attributes;
 mod call;
+mod capability;
 mod child;
 mod clone;
 mod describe;

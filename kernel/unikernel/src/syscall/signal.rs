@@ -7,7 +7,7 @@ use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{Call, Error, Outcome, Result, Stop};
-use crate::process::{AlternateStack, Process, Thread, family};
+use crate::process::{AlternateStack, Capability, Process, Thread, family};
 use crate::signal::{Action, Info, MINIMUM_STACK, Signal, SignalSet};
 
 const SET_SIZE: usize = 8;
@@ -191,12 +191,12 @@ fn sender_info(thread: &Thread, signal: Signal, code: i32) -> Info {
     Info::from_process(signal, code, thread.process.pid, uid)
 }
 
-/// Whether a process may send another a signal: root, the same user, or anybody of a session who lets it go on (`kill(2)`).
+/// Whether a process may send another a signal: root (`CAP_KILL`), the same user, or anybody of a session who lets it go on (`kill(2)`).
 fn may_signal(sender: &Process, target: &Process, signal: Option<Signal>) -> bool {
-    let (uid, euid) = sender.with_credentials(|own| (own.uid, own.euid));
+    let (uid, euid, may_kill) = sender.with_credentials(|own| (own.uid, own.euid, own.can(Capability::KILL)));
     let theirs = target.with_credentials(|other| [other.uid, other.suid]);
     let same_session = sender.kinship.session() == target.kinship.session();
-    euid == 0 || theirs.contains(&uid) || theirs.contains(&euid) || signal == Some(Signal::CONT) && same_session
+    may_kill || theirs.contains(&uid) || theirs.contains(&euid) || signal == Some(Signal::CONT) && same_session
 }
 
 /// The processes that a number means: one, the caller's group (0), all others but the first (-1), a group (its negative).

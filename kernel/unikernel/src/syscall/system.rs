@@ -5,7 +5,7 @@ use linux_raw_sys::general as linux;
 use zerocopy::{Immutable, IntoBytes};
 
 use super::{Call, Result};
-use crate::process::{Limit, Process, Thread, family};
+use crate::process::{Capability, Limit, Process, Thread, family};
 use hal::mem::PAGE_SIZE;
 
 /// Linux's release whose interface this kernel offers.
@@ -33,7 +33,7 @@ pub(super) async fn uname(thread: &Thread, call: &Call) -> Result {
 
 pub(super) async fn sethostname(thread: &Thread, call: &Call) -> Result {
     const MAX: usize = 64;
-    if !thread.process.is_privileged() {
+    if !thread.process.can(Capability::SYS_ADMIN) {
         return Err(Errno::PERM.into());
     }
     if call.word(1) > MAX {
@@ -101,7 +101,7 @@ pub(super) async fn setrlimit(thread: &Thread, number: usize, address: usize) ->
 
 async fn set_limit_of(thread: &Thread, process: &Process, number: usize, address: usize) -> Result<()> {
     let limit = thread.memory.read::<Limit>(address).await?;
-    let privileged = thread.process.is_privileged();
+    let privileged = thread.process.can(Capability::SYS_RESOURCE);
     process.limits.lock().set_number(number, limit, privileged)?;
     Ok(())
 }
@@ -112,7 +112,7 @@ pub(super) async fn prlimit64(thread: &Thread, call: &Call) -> Result {
         pid => family::find(pid).ok_or(Errno::SRCH)?,
     };
     let user = |process: &Process| process.with_credentials(|own| own.uid);
-    if !thread.process.is_privileged() && user(&process) != user(&thread.process) {
+    if !thread.process.can(Capability::SYS_RESOURCE) && user(&process) != user(&thread.process) {
         return Err(Errno::PERM.into());
     }
     let number = call.unsigned(1) as usize;

@@ -8,9 +8,9 @@ use fs::vfs::Lookup;
 use super::attributes::Subject;
 use super::identity::Of;
 use super::{
-    Call, Result, attributes, child, clone, descriptor, directory, epoll, events, execute, fcntl, futex, group,
-    identity, inotify, ioctl, memory, memory_file, path, poll, signal, socket, splice, stat, storage, system, thread,
-    time, timer, transfer,
+    Call, Result, attributes, capability, child, clone, descriptor, directory, epoll, events, execute, fcntl, futex,
+    group, identity, inotify, ioctl, memory, memory_file, path, poll, signal, socket, splice, stat, storage, system,
+    thread, time, timer, transfer,
 };
 use crate::process::Thread;
 
@@ -105,8 +105,8 @@ system_calls! {
     __NR_set_robust_list: Full, "" => futex::set_robust_list(thread, call);
 
     // Users and groups.
-    __NR_capget: Partial, "root has all capabilities, others none" => identity::capget(thread, call).await;
-    __NR_capset: Accepted, "capabilities follow the effective user ID" => identity::capset(thread, call).await;
+    __NR_capget: Full, "" => capability::capget(thread, call).await;
+    __NR_capset: Full, "" => capability::capset(thread, call).await;
     __NR_getegid: Full, "" => Ok(identity::get(thread, Of::Group, true));
     __NR_geteuid: Full, "" => Ok(identity::get(thread, Of::User, true));
     __NR_getgid: Full, "" => Ok(identity::get(thread, Of::Group, false));
@@ -242,6 +242,8 @@ system_calls! {
     __NR_get_mempolicy: Refused, "there is one memory node" => Err(Errno::NOSYS.into());
     __NR_io_uring_setup: Refused, "not served" => Err(Errno::NOSYS.into());
     __NR_mbind: Refused, "there is one memory node" => Err(Errno::NOSYS.into());
+    __NR_pkey_alloc: Refused, "there are no protection keys" => Err(Errno::NOSPC.into());
+    __NR_pkey_free: Refused, "there are no protection keys" => Err(Errno::INVAL.into());
     __NR_rseq: Refused, "not served; C libraries do without" => Err(Errno::NOSYS.into());
     __NR_set_mempolicy: Refused, "there is one memory node" => Err(Errno::NOSYS.into());
 

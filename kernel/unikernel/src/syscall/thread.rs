@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 use abi::Errno;
 use linux_raw_sys::general as linux;
 
-use super::{Call, Error, Outcome, Result};
+use super::{Call, Error, Outcome, Result, capability};
 use crate::process::{ExitStatus, Thread, family};
 use crate::signal::{Signal, SignalSet};
 
@@ -172,25 +172,22 @@ pub(super) async fn prctl(thread: &Thread, call: &Call) -> Result {
             Ok(0)
         }
         operation::PR_SET_DUMPABLE
-        | operation::PR_SET_KEEPCAPS
         | operation::PR_SET_TIMERSLACK
         | operation::PR_SET_THP_DISABLE
-        | operation::PR_CAPBSET_DROP
         | operation::PR_SET_SECUREBITS => Ok(0),
         operation::PR_GET_PDEATHSIG => {
             let signal = thread.process.kinship.death_signal.load(Ordering::Acquire);
             thread.memory.write(call.word(1), &signal).await?;
             Ok(0)
         }
-        operation::PR_GET_DUMPABLE | operation::PR_CAPBSET_READ => Ok(1),
-        operation::PR_GET_KEEPCAPS | operation::PR_GET_SECCOMP | operation::PR_GET_SECUREBITS => Ok(0),
+        operation::PR_GET_DUMPABLE => Ok(1),
+        operation::PR_GET_SECCOMP | operation::PR_GET_SECUREBITS => Ok(0),
         operation::PR_GET_TIMERSLACK => Ok(50_000),
         operation::PR_SET_NO_NEW_PRIVS if call.word(1) == 1 => Ok(0),
         operation::PR_GET_NO_NEW_PRIVS => Ok(1),
-        operation::PR_CAP_AMBIENT => Err(Errno::PERM.into()),
         // Naming anonymous memory is for `/proc/PID/maps` alone.
         operation::PR_SET_VMA => Ok(0),
-        _ => Err(Errno::INVAL.into()),
+        _ => capability::control(thread, call).unwrap_or(Err(Errno::INVAL.into())),
     }
 }
 

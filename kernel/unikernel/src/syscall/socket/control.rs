@@ -9,7 +9,7 @@ use file::OpenFile;
 use net::{Control, Credentials};
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::process::Thread;
+use crate::process::{Capability, Thread};
 use crate::syscall::Result;
 
 const HEADER: usize = size_of::<ControlHeader>();
@@ -66,7 +66,7 @@ fn check_credentials(thread: &Thread, claimed: &Credentials) -> core::result::Re
             && [own.uid, own.euid, own.suid].contains(&claimed.uid)
             && [own.gid, own.egid, own.sgid].contains(&claimed.gid)
     });
-    if honest || thread.process.is_privileged() {
+    if honest || thread.process.can(Capability::SYS_ADMIN) {
         Ok(())
     } else {
         Err(Errno::PERM)
