@@ -16,3 +16,5 @@ export const biosLoader = inRoot("provider", "kernel", "x86_64", "loader.bios");
 export const uefiLoader = inRoot("provider", "kernel", "x86_64", "loader.efi");
 export const exampleFolder = inRoot("examples", "ruby-container");
 export const guestsBuild = inRoot("test", "guests", "build");
+/** The container images that tests boot, OCI layout folders. */
+export const guestContainers = path.join(guestsBuild, "containers");

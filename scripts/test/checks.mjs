@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { buildKernel } from "../build-kernel.mjs";
+import { buildContainers } from "../build-containers.mjs";
 import { buildGuests } from "../build-guests.mjs";
 import { buildProvider } from "../build.mjs";
 import { exampleFolder, inRoot } from "../lib/paths.mjs";
@@ -30,6 +31,7 @@ export function checks({ rust, env }) {
     { name: "kernel builds", check: () => buildKernel(rust) },
     { name: "provider builds", check: () => buildProvider() },
     { name: "guest programs build", check: () => buildGuests() },
+    { name: "guest containers build", check: () => buildContainers() },
     {
       name: "example's image builds",
       check: () => run(process.execPath, [path.join(exampleFolder, "make-image.mjs")]),

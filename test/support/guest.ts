@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import * as path from "node:path";
 import { buildImage, type ImageSpec } from "../../provider/src/image/index.js";
@@ -8,6 +9,8 @@ import {
   type InstanceSpec,
   type Observation,
 } from "../../provider/src/targets/local/index.js";
+import { instancePaths, qmpSocketPath } from "../../provider/src/targets/local/paths.js";
+import { QmpClient } from "../../provider/src/targets/local/qmp.js";
 import type { Machine } from "./machine.js";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -21,7 +24,27 @@ export function guestProgram(name: string): string {
 /** The example's container image, an OCI layout folder. */
 export const rubyContainer = path.join(root, "examples/ruby-container/image");
 
-/** What differs from a guest with 64 MiB and one CPU. */
+/** A container of `test/guests/containers`, made by `npm run build:containers`: an OCI layout folder. */
+export function guestContainer(name: string): string {
+  return path.join(root, "test/guests/build/containers", name);
+}
+
+/** A file of the packages in such a container, as Debian's archive has it. */
+export function guestContainerFile(name: string, file: string): Buffer {
+  const blobs = path.join(guestContainer(name), "blobs/sha256");
+  const read = (digest: string): string => path.join(blobs, digest.slice("sha256:".length));
+  type Index = { manifests: { digest: string }[] };
+  type Manifest = { layers: { digest: string }[] };
+  const index = JSON.parse(readFileSync(path.join(guestContainer(name), "index.json"), "utf8")) as Index;
+  const manifest = JSON.parse(readFileSync(read(index.manifests[0]?.digest ?? ""), "utf8")) as Manifest;
+  const packages = read(manifest.layers[0]?.digest ?? "");
+  return execFileSync("tar", ["--extract", "--to-stdout", "--file", packages, `./${file}`], { maxBuffer: 1 << 30 });
+}
+
+/** Where images of containers are kept from one run to the next: their packages change seldom, and unpacking them takes seconds. */
+const imageCache = path.join(root, "test/guests/build/images");
+
+/** What differs from a guest with 64 MiB and one CPU, of which port 8080 can be reached. */
 export interface GuestOptions {
   /** In MiB. */
   memory?: number;
@@ -29,18 +52,31 @@ export interface GuestOptions {
   /** Of the instance, not of the image. */
   env?: Record<string, string>;
   machine?: InstanceSpec["machine"];
+  /** The TCP ports that can be reached, the first of them over HTTP by `fetch`. */
+  ports?: number[];
 }
 
-/** An application under the kernel, reachable over HTTP at its port 8080. */
+/** An application under the kernel, reachable over HTTP at its port 8080 or another. */
 export class Guest {
   private constructor(
     private readonly host: Machine,
+    private readonly ports: Map<number, number>,
     private readonly url: string,
   ) {}
 
+  /** Starts a container of `test/guests/containers`. */
+  static container(host: Machine, name: string, options: GuestOptions = {}): Promise<Guest> {
+    return Guest.start(host, { source: { container: guestContainer(name) } }, options, imageCache);
+  }
+
   /** Builds the image and starts it; resolves when it listens. */
-  static async start(host: Machine, image: ImageSpec, options: GuestOptions = {}): Promise<Guest> {
-    const built = await buildImage(image, { baseDir: root, cacheDir: host.cacheDir });
+  static async start(
+    host: Machine,
+    image: ImageSpec,
+    options: GuestOptions = {},
+    cacheDir = host.cacheDir,
+  ): Promise<Guest> {
+    const built = await buildImage(image, { baseDir: root, cacheDir });
     const env = Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`);
     const { ports } = await startInstance(
       {
@@ -48,13 +84,29 @@ export class Guest {
         image: built,
         memory: (options.memory ?? 64) * MIB,
         cpus: options.cpus ?? 1,
-        ports: [{ guest: 8080, host: 0, protocol: "tcp", hostAddress: "127.0.0.1" }],
+        ports: (options.ports ?? [8080]).map((guest) => ({
+          guest,
+          host: 0,
+          protocol: "tcp",
+          hostAddress: "127.0.0.1",
+        })),
         config: { process: { env } },
         machine: options.machine ?? "q35",
       },
       host.options({ startTimeoutMs: 60_000 }),
     );
-    return new Guest(host, `http://127.0.0.1:${ports[0]?.host}`);
+    return new Guest(
+      host,
+      new Map(ports.map(({ guest, host }) => [guest, host])),
+      `http://127.0.0.1:${ports[0]?.host}`,
+    );
+  }
+
+  /** The port of this computer's loopback that leads to one of the guest's. */
+  port(guest: number): number {
+    const port = this.ports.get(guest);
+    if (port === undefined) throw new Error(`The guest's port ${guest} was not asked for.`);
+    return port;
   }
 
   /** One request on a connection of its own: an idle one would keep a thread of a blocking server from others. */
@@ -70,18 +122,42 @@ export class Guest {
     return response.text();
   }
 
+  async json<T>(location: string): Promise<T> {
+    return JSON.parse(await this.text(location)) as T;
+  }
+
+  async bytes(location: string): Promise<Buffer> {
+    return Buffer.from(await (await this.fetch(location)).arrayBuffer());
+  }
+
+  /** The bodies of `count` answers. */
+  texts(location: string, count: number): Promise<string[]> {
+    return this.many(count, () => this.text(location));
+  }
+
   /**
-   * The bodies of `count` answers, eight asked for at a time: QEMU's user network listens with a backlog of one, and
-   * what comes in a larger burst waits for the client's TCP to try again, ever longer.
+   * The results of `count` requests, eight of them at a time: QEMU's user network listens with a backlog of one, and what comes in a larger
+   * burst waits for the client's TCP to try again, ever longer.
    */
-  async texts(location: string, count: number): Promise<string[]> {
-    const bodies: string[] = [];
+  async many<T>(count: number, request: () => Promise<T>): Promise<T[]> {
+    const results: T[] = [];
     let left = count;
     const client = async (): Promise<void> => {
-      while (left-- > 0) bodies.push(await this.text(location));
+      while (left-- > 0) results.push(await request());
     };
     await Promise.all(Array.from({ length: 8 }, client));
-    return bodies;
+    return results;
+  }
+
+  /** Presses the power button: the application gets SIGTERM. */
+  async powerDown(): Promise<void> {
+    const { folder } = instancePaths(this.host.stateDir, "guest");
+    const qmp = await QmpClient.connect(qmpSocketPath(folder));
+    try {
+      await qmp.execute("system_powerdown");
+    } finally {
+      qmp.close();
+    }
   }
 
   /** Resolves when the guest has ended. */

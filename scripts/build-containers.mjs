@@ -1,0 +1,110 @@
+// Makes the container images that the tests boot (test/guests/containers/) in test/guests/build/containers/.
+import {
+  appendFileSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import path from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { containers, packageSets } from "../test/guests/containers/containers.mjs";
+import { installInto } from "./lib/install.mjs";
+import { packLayer, unpackPackages, writeLayout } from "./lib/oci-image.mjs";
+import { guestContainers, inRoot } from "./lib/paths.mjs";
+import { run } from "./lib/process.mjs";
+import { fingerprint, isCurrent, writeStamp } from "./lib/stamp.mjs";
+import { main, step } from "./lib/terminal.mjs";
+
+const how = [fileURLToPath(import.meta.url), inRoot("scripts/lib/oci-image.mjs")];
+/** System users get their IDs from here on, in order. */
+const FIRST_USER = 100;
+
+/** What the scripts of the packages would do at their installation. */
+function setUp(tree, { users = [], folders = [], links = {}, copies = {} }) {
+  for (const name of ["passwd", "group"])
+    copyFileSync(path.join(tree, `usr/share/base-passwd/${name}.master`), path.join(tree, `etc/${name}`));
+  users.forEach((name, i) => {
+    const id = FIRST_USER + i;
+    appendFileSync(path.join(tree, "etc/passwd"), `${name}:x:${id}:${id}::/var/lib/${name}:/usr/sbin/nologin\n`);
+    appendFileSync(path.join(tree, "etc/group"), `${name}:x:${id}:\n`);
+  });
+  for (const name of folders) mkdirSync(path.join(tree, name), { recursive: true });
+  for (const [name, target] of Object.entries(links)) symlinkSync(target, path.join(tree, name));
+  for (const [name, source] of Object.entries(copies)) copyFileSync(path.join(tree, source), path.join(tree, name));
+}
+
+/** Compiles Python's modules with the packages' own interpreter and libraries, whatever this machine has. */
+async function compilePython(tree) {
+  const loader = path.join(tree, "lib64/ld-linux-x86-64.so.2");
+  const libraries = ["lib", "usr/lib"].map((folder) => path.join(tree, folder, "x86_64-linux-gnu")).join(":");
+  const modules = ["usr/lib/python3.11", "usr/lib/python3/dist-packages"].map((folder) => path.join(tree, folder));
+  await run(
+    loader,
+    [
+      ...["--library-path", libraries, path.join(tree, "usr/bin/python3.11")],
+      // The archive has no times to compare. Tests of Python's own 2to3 are not meant to compile.
+      ...["-m", "compileall", "-q", "-s", tree, "-x", "lib2to3/tests", "--invalidation-mode", "unchecked-hash"],
+      ...modules,
+    ],
+    { quiet: true, env: { PYTHONHOME: path.join(tree, "usr") } },
+  );
+}
+
+/** The layer of a set of packages, whose archive is kept beside the images that link it. */
+async function packageLayer(name) {
+  const set = packageSets[name];
+  const folder = path.join(guestContainers, `.packages-${name}`);
+  const print = fingerprint(how, [set]);
+  const [archive, record] = ["layer.tar", "layer.json"].map((file) => path.join(folder, file));
+  if (!isCurrent(path.join(folder, "stamp"), print, [archive, record]))
+    await step(`Unpack packages: ${set.packages.join(" ")}`, "the tests boot containers of them", () =>
+      installInto(folder, async (partial) => {
+        const tree = path.join(partial, "tree");
+        await unpackPackages(["base-passwd", ...set.packages], tree);
+        setUp(tree, set);
+        if (set.compilesPython) await compilePython(tree);
+        const layer = await packLayer(tree, path.join(partial, "layer.tar"));
+        rmSync(tree, { recursive: true });
+        writeFileSync(path.join(partial, "layer.json"), JSON.stringify(layer));
+        writeStamp(path.join(partial, "stamp"), print);
+      }),
+    );
+  return { ...JSON.parse(readFileSync(record, "utf8")), file: archive };
+}
+
+async function buildContainer(name, base) {
+  const { config } = containers[name];
+  const files = inRoot("test/guests/containers", name);
+  const folder = path.join(guestContainers, name);
+  const stamp = path.join(guestContainers, `.${name}.stamp`);
+  const print = fingerprint([...how, files], [base.digest, config]);
+  if (isCurrent(stamp, print, [folder])) return;
+  await installInto(folder, async (partial) => {
+    const tree = path.join(partial, "tree");
+    cpSync(files, tree, { recursive: true });
+    // The umask of whoever runs this is no part of the image.
+    await run("chmod", ["-R", "u=rwX,go=rX", tree]);
+    const layer = await packLayer(tree, `${tree}.tar`);
+    writeLayout(partial, [base, layer], config);
+    for (const made of [tree, layer.file]) rmSync(made, { recursive: true });
+  });
+  writeStamp(stamp, print);
+}
+
+/** Builds what is out of date. */
+export async function buildContainers(names = Object.keys(containers)) {
+  mkdirSync(guestContainers, { recursive: true });
+  const sets = [...new Set(names.map((name) => containers[name].packages))];
+  await Promise.all(
+    sets.map(async (set) => {
+      const base = await packageLayer(set);
+      for (const name of names) if (containers[name].packages === set) await buildContainer(name, base);
+    }),
+  );
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) await main(() => buildContainers());
