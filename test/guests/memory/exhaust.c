@@ -113,20 +113,25 @@ static long fill_threads(int *error) {
   return count;
 }
 
-// Processes that do nothing but be there.
+// Processes that do nothing but be there. Each has what it needs before the next one comes: memory in common is not promised to both.
 static long fill_processes(int *error) {
   static pid_t children[MOST];
-  int count = 0;
+  int count = 0, ready[2];
+  char byte = 0;
+  if (pipe(ready)) return 0;
   while (count < MOST && (children[count] = fork()) >= 0) {
     if (!children[count]) {
-      pause();
+      if (write(ready[1], &byte, 1) == 1) pause();
       _exit(0);
     }
     count++;
+    if (read(ready[0], &byte, 1) != 1) break;
   }
   *error = errno;
   for (int index = 0; index < count; index++) kill(children[index], SIGKILL);
   for (int index = 0; index < count; index++) waitpid(children[index], NULL, 0);
+  close(ready[0]);
+  close(ready[1]);
   return count;
 }
 
