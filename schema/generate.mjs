@@ -53,6 +53,11 @@ const files = {
         inputs: jsonSchema("resources/aws/snapshot-properties.ts", "SnapshotInputs"),
         outputs: jsonSchema("resources/aws/snapshot-properties.ts", "SnapshotOutputs"),
       },
+      "gcp:DiskObject": {
+        description: "An object of Cloud Storage that holds an image's disk as Compute Engine imports it.",
+        inputs: jsonSchema("resources/gcp/object-properties.ts", "ObjectInputs"),
+        outputs: jsonSchema("resources/gcp/object-properties.ts", "ObjectOutputs"),
+      },
     },
   }),
 };

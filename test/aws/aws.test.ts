@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type * as ukawsModule from "pulumi-unikernel/aws";
-import { noise } from "../../provider/src/targets/aws/testing/disk.js";
+import { noise } from "../../provider/src/targets/testing/disk.js";
 import { EbsService } from "../../provider/src/targets/aws/testing/ebs-service.js";
 import { SERVER } from "../support/guests.js";
 import { Machine } from "../support/machine.js";

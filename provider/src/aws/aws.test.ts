@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as aws from "@pulumi/aws";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { MockedProgram, value } from "../cloud/testing/program.js";
 import { Image } from "../hosts/dynamic/image.js";
 import { Instance } from "../hosts/instance.js";
 import { Ami, target, uploadPolicy, userData, userDataBase64, type Instance as AwsInstance } from "./index.js";
@@ -9,16 +10,7 @@ import { renderUserData } from "./user-data.js";
 
 const DIGEST = `sha256:${"ab".repeat(32)}`;
 
-/** What the program asked the engine for. */
-interface Registered {
-  type: string;
-  name: string;
-  inputs: Record<string, unknown>;
-  provider: string | undefined;
-}
-
-let registered: Registered[];
-let instanceType: InstanceTypeFacts;
+let program: MockedProgram;
 
 /** Of the t3 family, as AWS describes it. */
 const T3: InstanceTypeFacts = {
@@ -33,44 +25,22 @@ const T3: InstanceTypeFacts = {
 };
 
 beforeEach(async () => {
-  registered = [];
-  instanceType = T3;
-  await pulumi.runtime.setMocks(
+  program = await new MockedProgram(
     {
-      newResource({ type, name, inputs, provider }: pulumi.runtime.MockResourceArgs) {
-        registered.push({ type, name, provider, inputs: { ...(inputs as object) } });
-        const outputs: Record<string, Record<string, unknown>> = {
-          "pulumi-nodejs:dynamic/unikernel:Image": { digest: DIGEST, architecture: "x86_64" },
-          "pulumi-nodejs:dynamic/unikernel/aws:Snapshot": { snapshotId: "snap-1", volumeSize: 1, blocks: "" },
-          "aws:ec2/instance:Instance": { publicIp: "203.0.113.7", privateIp: "10.0.0.7" },
-        };
-        return { id: `${name}-id`, state: { ...(inputs as object), ...outputs[type] } };
-      },
-      call({ token }) {
-        if (token === "aws:index/getRegion:getRegion") return { region: "eu-central-1", name: "eu-central-1" };
-        if (token === "aws:ec2/getInstanceType:getInstanceType") return instanceType;
-        if (token === "aws:ec2/getSubnet:getSubnet") return { vpcId: "vpc-of-the-subnet" };
-        throw new Error(`nobody said what ${token} answers`);
-      },
+      "pulumi-nodejs:dynamic/unikernel:Image": { digest: DIGEST, architecture: "x86_64" },
+      "pulumi-nodejs:dynamic/unikernel/aws:Snapshot": { snapshotId: "snap-1", volumeSize: 1, blocks: "" },
+      "aws:ec2/instance:Instance": { publicIp: "203.0.113.7", privateIp: "10.0.0.7" },
     },
-    "shop",
-    "dev",
-  );
+    {
+      "aws:index/getRegion:getRegion": { region: "eu-central-1", name: "eu-central-1" },
+      "aws:ec2/getInstanceType:getInstanceType": T3,
+      "aws:ec2/getSubnet:getSubnet": { vpcId: "vpc-of-the-subnet" },
+    },
+  ).begin();
 });
 
 // What a program began goes on after its test.
 afterEach(() => pulumi.runtime.disconnect());
-
-function value<T>(output: pulumi.Output<T>): Promise<T> {
-  // Unlike `apply`, this rejects where the output does.
-  return (output as unknown as { promise(): Promise<T> }).promise();
-}
-
-/** Waits until the program has registered as many resources of this type. */
-async function resources(type: string, count = 1): Promise<Registered[]> {
-  await expect.poll(() => registered.filter((resource) => resource.type === type)).toHaveLength(count);
-  return registered.filter((resource) => resource.type === type);
-}
 
 function image(): Image {
   return new Image("web", { source: { container: "web:1.2" } });
@@ -81,12 +51,12 @@ describe("an AMI", () => {
     const ami = new Ami("web", { image: image(), tags: { team: "shop" } });
     expect(await value(ami.id)).toBe("web-id");
 
-    const [snapshot] = await resources("pulumi-nodejs:dynamic/unikernel/aws:Snapshot");
+    const [snapshot] = await program.resources("pulumi-nodejs:dynamic/unikernel/aws:Snapshot");
     expect(snapshot?.inputs).toMatchObject({ image: DIGEST, region: "eu-central-1", tags: { team: "shop" } });
     expect(snapshot?.inputs["__provider"]).toBe(
       'exports.handler = () => require("pulumi-unikernel/dynamic/aws-snapshot");',
     );
-    const [registration] = await resources("aws:ec2/ami:Ami");
+    const [registration] = await program.resources("aws:ec2/ami:Ami");
     expect(registration?.inputs).toEqual({
       architecture: "x86_64",
       bootMode: "uefi-preferred",
@@ -105,7 +75,7 @@ describe("an AMI", () => {
 
   test("with a TPM boots by UEFI", async () => {
     new Ami("web", { image: image(), tpm: true });
-    const [registration] = await resources("aws:ec2/ami:Ami");
+    const [registration] = await program.resources("aws:ec2/ami:Ami");
     expect(registration?.inputs).toMatchObject({ bootMode: "uefi", tpmSupport: "v2.0" });
   });
 
@@ -118,7 +88,7 @@ describe("an AMI", () => {
       shareWith: { accounts: ["210987654321"], organizations: [organization] },
       deprecationTime,
     });
-    const [copy] = await resources("aws:ec2/amiCopy:AmiCopy");
+    const [copy] = await program.resources("aws:ec2/amiCopy:AmiCopy");
     expect(copy?.inputs).toMatchObject({
       sourceAmiId: "web-id",
       sourceAmiRegion: "eu-central-1",
@@ -126,7 +96,7 @@ describe("an AMI", () => {
       deprecationTime,
     });
     expect(await value(ami.ids["us-east-1"]!)).toBe("web-us-east-1-id");
-    const permissions = await resources("aws:ec2/amiLaunchPermission:AmiLaunchPermission", 4);
+    const permissions = await program.resources("aws:ec2/amiLaunchPermission:AmiLaunchPermission", 4);
     expect(permissions.map(({ inputs }) => inputs)).toEqual(
       expect.arrayContaining([
         { imageId: "web-id", region: "eu-central-1", accountId: "210987654321" },
@@ -148,9 +118,9 @@ describe("an AMI", () => {
         },
       },
     });
-    const [snapshot] = await resources("pulumi-nodejs:dynamic/unikernel/aws:Snapshot");
+    const [snapshot] = await program.resources("pulumi-nodejs:dynamic/unikernel/aws:Snapshot");
     expect(snapshot?.inputs).toMatchObject({ description: "mine", image: DIGEST });
-    const [registration] = await resources("aws:ec2/ami:Ami");
+    const [registration] = await program.resources("aws:ec2/ami:Ami");
     expect(registration?.inputs).toMatchObject({ name: "web-fixed", architecture: "x86_64" });
   });
 
@@ -162,13 +132,13 @@ describe("an AMI", () => {
       secretKey: "hush",
     });
     new Ami("web", { image: image() }, { provider });
-    const [snapshot] = await resources("pulumi-nodejs:dynamic/unikernel/aws:Snapshot");
+    const [snapshot] = await program.resources("pulumi-nodejs:dynamic/unikernel/aws:Snapshot");
     expect(snapshot?.inputs["profile"]).toBe("other");
     // Pulumi's mark of a secret.
     const { value: context, ...mark } = snapshot?.inputs["__context"] as { value: { credentials: object } };
     expect(Object.values(mark)).toEqual(["1b47061264138c4ac30d75fd1eb44270"]);
     expect(context.credentials).toEqual({ accessKeyId: "AKIDEXAMPLE", secretAccessKey: "hush" });
-    const [registration] = await resources("aws:ec2/ami:Ami");
+    const [registration] = await program.resources("aws:ec2/ami:Ami");
     expect(registration?.provider).toMatch(/pulumi:providers:aws::other::/);
   });
 });
@@ -215,13 +185,13 @@ describe("an instance with a target", () => {
     expect(await value(url)).toBe("http://203.0.113.7:80");
     expect(await value(address)).toBe("203.0.113.7:80");
 
-    const [group] = await resources("aws:ec2/securityGroup:SecurityGroup");
+    const [group] = await program.resources("aws:ec2/securityGroup:SecurityGroup");
     const everybody = { cidrBlocks: ["0.0.0.0/0"], ipv6CidrBlocks: ["::/0"] };
     expect(group?.inputs["ingress"]).toEqual([
       { protocol: "tcp", fromPort: 80, toPort: 80, ...everybody },
       { protocol: "udp", fromPort: 53, toPort: 53, ...everybody },
     ]);
-    const [instance] = await resources("aws:ec2/instance:Instance");
+    const [instance] = await program.resources("aws:ec2/instance:Instance");
     expect(instance?.inputs).toMatchObject({
       ami: "web-id",
       instanceType: "t3.nano",
@@ -230,12 +200,12 @@ describe("an instance with a target", () => {
       metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
       tags: { Name: "web" },
     });
-    expect(registered.some(({ type }) => type.endsWith("unikernel:Instance"))).toBe(false);
+    expect(program.registered.some(({ type }) => type.endsWith("unikernel:Instance"))).toBe(false);
   });
 
   test("lets in whom it is told to, in the VPC of its subnet", async () => {
     web({}, { allowFrom: ["10.0.0.0/8", "2001:db8::/32"], subnetId: "subnet-1" });
-    const [group] = await resources("aws:ec2/securityGroup:SecurityGroup");
+    const [group] = await program.resources("aws:ec2/securityGroup:SecurityGroup");
     expect(group?.inputs).toMatchObject({ vpcId: "vpc-of-the-subnet" });
     expect((group?.inputs["ingress"] as object[])[0]).toMatchObject({
       cidrBlocks: ["10.0.0.0/8"],
@@ -246,9 +216,9 @@ describe("an instance with a target", () => {
   test("shares an AMI that there is", async () => {
     const ami = new Ami("shared", { image: image() });
     web({}, { ami });
-    const [instance] = await resources("aws:ec2/instance:Instance");
+    const [instance] = await program.resources("aws:ec2/instance:Instance");
     expect(instance?.inputs["ami"]).toBe("shared-id");
-    await resources("aws:ec2/ami:Ami", 1);
+    await program.resources("aws:ec2/ami:Ami", 1);
   });
 
   test("keeps a secret in its user data a secret", async () => {
@@ -260,7 +230,7 @@ describe("an instance with a target", () => {
   test("without one stays on this machine, as the type that it has always been", async () => {
     const { url } = new Instance("web", { image: image(), ports: [80] });
     expect(pulumi.Output.isInstance(url)).toBe(true);
-    const [instance] = await resources("pulumi-nodejs:dynamic/unikernel:Instance");
+    const [instance] = await program.resources("pulumi-nodejs:dynamic/unikernel:Instance");
     expect(instance?.inputs).toMatchObject({ image: DIGEST, ports: [80] });
     expect(instance?.inputs).not.toHaveProperty("target");
   });

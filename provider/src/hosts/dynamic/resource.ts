@@ -10,6 +10,7 @@ const HANDLERS = {
   "unikernel:index:Image": "image",
   "unikernel:index:Instance": "instance",
   "unikernel:aws:Snapshot": "aws-snapshot",
+  "unikernel:gcp:DiskObject": "gcp-object",
 };
 
 /**

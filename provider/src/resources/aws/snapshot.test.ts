@@ -5,7 +5,7 @@ import { buildImage, openBootDisk, openImage, type Digest } from "../../image/in
 import { buildContext } from "../../image/testing/context.js";
 import { elf } from "../../image/testing/elf.js";
 import { temporaryDirectory } from "../../image/testing/temporary.js";
-import { noise } from "../../targets/aws/testing/disk.js";
+import { noise } from "../../targets/testing/disk.js";
 import { EbsService } from "../../targets/aws/testing/ebs-service.js";
 import type { Context } from "../resource.js";
 import { testContext } from "../testing/context.js";

@@ -1,5 +1,6 @@
 import { VisibleError } from "../../image/index.js";
-import { isBrokenConnection, isClockSkew, isThrottled, messageOf, nameOf } from "./retry.js";
+import { codeOf, isBrokenConnection, messageOf, nameOf } from "../retry.js";
+import { isClockSkew, isThrottled } from "./transient.js";
 
 /** What was asked of AWS when it failed. */
 export interface Request {
@@ -82,11 +83,6 @@ function denied(error: unknown, message: string, { action, region }: Request): s
     return `AWS denied the use of the KMS key that encrypts the snapshot (${action} in ${region}): the permission ${named ?? "kms:GenerateDataKeyWithoutPlaintext, kms:CreateGrant or kms:DescribeKey"} is missing. \`uploadPolicy\` of pulumi-unikernel/aws has all that are needed.`;
   }
   return `AWS denied the request: the permission ${named ?? action} is missing (in ${region}). \`uploadPolicy\` of pulumi-unikernel/aws has all that are needed.`;
-}
-
-function codeOf(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | undefined)?.code;
-  return typeof code === "string" ? code : undefined;
 }
 
 function hostOf(error: unknown): string {

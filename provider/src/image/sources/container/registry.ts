@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { errorCode, VisibleError } from "../../errors.js";
 import type { RequestInit, Response } from "undici";
 import { type Credentials, findCredentials } from "./credentials.js";
-import { type Fetch, openHttp } from "./http.js";
+import { type Fetch, openHttp } from "../../http.js";
 import { MANIFEST_TYPES } from "./manifest.js";
 import type { Reference } from "./reference.js";
 

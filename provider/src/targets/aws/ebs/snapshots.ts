@@ -3,7 +3,8 @@ import type { DescribeSnapshotsCommandOutput, Snapshot } from "@aws-sdk/client-e
 import { VisibleError } from "../../../image/index.js";
 import type { Connection } from "../connection.js";
 import { explain } from "../errors.js";
-import { messageOf, nameOf, retry } from "../retry.js";
+import { messageOf, nameOf, retry } from "../../retry.js";
+import { isTransient } from "../transient.js";
 
 /** A snapshot as AWS knows it. */
 export interface SnapshotDescription {
@@ -27,7 +28,10 @@ export async function describeSnapshot(
 ): Promise<SnapshotDescription | undefined> {
   let answer: DescribeSnapshotsCommandOutput;
   try {
-    answer = await retry(() => connection.ec2.describeSnapshots({ SnapshotIds: [id] }, abort(signal)), { signal });
+    answer = await retry(() => connection.ec2.describeSnapshots({ SnapshotIds: [id] }, abort(signal)), {
+      signal,
+      when: isTransient,
+    });
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw explain(error, { action: "ec2:DescribeSnapshots", region: connection.region });
@@ -83,6 +87,7 @@ export async function deleteSnapshot(
     try {
       await retry(() => connection.ec2.deleteSnapshot({ SnapshotId: id }, abort(signal)), {
         signal,
+        when: isTransient,
         ...(attempts !== undefined && { attempts }),
       });
       return;
@@ -117,7 +122,7 @@ export async function changeTags(
   const removed = Object.keys(old).filter((name) => !(name in wanted));
   const run = async (action: string, send: () => Promise<unknown>): Promise<void> => {
     try {
-      await retry(send, { signal });
+      await retry(send, { signal, when: isTransient });
     } catch (error) {
       throw explain(error, { action, region: connection.region });
     }

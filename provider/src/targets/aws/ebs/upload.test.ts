@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { VisibleError } from "../../../image/index.js";
 import { temporaryDirectory } from "../../../image/testing/temporary.js";
 import { connect, REQUESTS_IN_FLIGHT, type Connection } from "../connection.js";
-import { noise, sparseDisk } from "../testing/disk.js";
+import { noise, sparseDisk } from "../../testing/disk.js";
 import { EbsService, type Call, type Fault } from "../testing/ebs-service.js";
 import { BLOCK_SIZE, BlockDigests, GIB, type BlockSource } from "./blocks.js";
 import { deleteSnapshot, waitUntilCompleted } from "./snapshots.js";

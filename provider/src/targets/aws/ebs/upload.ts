@@ -10,7 +10,8 @@ import type { StartSnapshotCommandInput } from "@aws-sdk/client-ebs";
 import { VisibleError } from "../../../image/index.js";
 import { REQUESTS_IN_FLIGHT, type Connection } from "../connection.js";
 import { explain } from "../errors.js";
-import { isTransient, messageOf, nameOf, retry } from "../retry.js";
+import { messageOf, nameOf, retry } from "../../retry.js";
+import { isTransient } from "../transient.js";
 import {
   BLOCK_SIZE,
   BLOCKS_PER_GIB,
@@ -177,7 +178,7 @@ async function startSnapshot(
     const { SnapshotId: id, BlockSize: blockSize } = await retry(
       // Once it is on its way it is not called back: else nobody would know the snapshot that it may have started.
       () => connection.ebs.startSnapshot(input),
-      { signal },
+      { signal, when: isTransient },
     );
     if (id === undefined) throw new Error("AWS started a snapshot without telling its id.");
     journal.started(id);
@@ -324,7 +325,7 @@ class Upload {
             if (attempt === 1 || !(await this.#isCompleted(error))) throw error;
           });
         },
-        { signal },
+        { signal, when: isTransient },
       );
     } catch (error) {
       throw explain(error, { action: "ebs:CompleteSnapshot", region: this.connection.region });

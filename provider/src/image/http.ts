@@ -11,7 +11,7 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
  * notice of them.
  */
 export async function openHttp(): Promise<Fetch> {
-  // Loaded only here: most builds talk to no registry.
+  // Loaded only here: most builds talk to nobody.
   const { EnvHttpProxyAgent, fetch } = await import("undici");
   const excepted = process.env["no_proxy"] ?? process.env["NO_PROXY"];
   const noProxy = [...(excepted ? [excepted] : []), ...LOOPBACK].join(",");

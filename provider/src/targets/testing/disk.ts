@@ -1,8 +1,15 @@
 import { createCipheriv } from "node:crypto";
-import type { BlockSource } from "../ebs/blocks.js";
+
+/** A disk, and how often it was read. */
+export interface SparseDisk {
+  size: number;
+  extents: { offset: number; length: number }[];
+  reads: number;
+  read(offset: number, length: number): Promise<Buffer>;
+}
 
 /** A disk of which only some ranges hold data, in memory. */
-export function sparseDisk(size: number, pieces: { offset: number; data: Buffer }[]): BlockSource & { reads: number } {
+export function sparseDisk(size: number, pieces: { offset: number; data: Buffer }[]): SparseDisk {
   const disk = {
     size,
     extents: pieces.map(({ offset, data }) => ({ offset, length: data.length })),

@@ -1,0 +1,156 @@
+import * as gcp from "@pulumi/gcp";
+import * as pulumi from "@pulumi/pulumi";
+import { given } from "../cloud/given.js";
+import { transformed, type Transform } from "../cloud/transform.js";
+import { DiskObject, type DiskObjectArgs, type GcpCredentials } from "../hosts/dynamic/gcp-object.js";
+import { digestOf, type Image as AnyImage } from "../hosts/dynamic/image.js";
+import { fittingMachineType, type Demands, type Place } from "./machine-type.js";
+import { whileMakingAnImage } from "./staging.js";
+
+/** What to make of an image, and where. */
+export interface ImageArgs {
+  /** The image, or its digest. */
+  image: AnyImage | pulumi.Input<string>;
+  /** The bucket that the disk is uploaded to, or its name. It must exist. */
+  bucket: gcp.storage.Bucket | pulumi.Input<string>;
+  /**
+   * Whether the uploaded object stays in the bucket, as part of the stack, once the image has been made of it. If not, it is removed
+   * then, and uploaded again should the image have to be made again. Default: `true`.
+   */
+  keepObject?: boolean;
+  /** Project of Google Cloud. Default: the provider's. */
+  project?: pulumi.Input<string>;
+  /** The family that it is the newest of. */
+  family?: pulumi.Input<string>;
+  /** Labels of the image. */
+  labels?: pulumi.Input<{ [name: string]: pulumi.Input<string> }>;
+  /** URLs of licences that go with the image. Default: none. */
+  licenses?: pulumi.Input<pulumi.Input<string>[]>;
+  /** Regions that keep the image. Default: the bucket's nearest multi-region. */
+  storageLocations?: pulumi.Input<pulumi.Input<string>[]>;
+  /** Key of Cloud KMS to encrypt the image with, by its full name. Default: Google's own. */
+  kmsKey?: pulumi.Input<string>;
+  /**
+   * How the upload finds the account, where it is not the way of the `gcp` provider that this component has: its credentials are
+   * taken over by themselves.
+   */
+  connection?: Partial<Pick<DiskObjectArgs, "impersonateServiceAccount" | "billingProject" | "endpoint">> & {
+    credentials?: pulumi.Input<GcpCredentials>;
+  };
+  /** Changes what the underlying resources are made with. */
+  transform?: {
+    object?: Transform<DiskObjectArgs>;
+    image?: Transform<gcp.compute.ImageArgs>;
+  };
+}
+
+/**
+ * An image of Compute Engine from an image of this package: its disk in an object of Cloud Storage, imported. All of it is the stack's own; a new
+ * digest makes a new image, and the old one goes when nothing of the stack uses it any more.
+ *
+ * ```ts
+ * const gce = new ukgcp.Image("web", { image, bucket });
+ * const web = new gcp.compute.Instance("web", {
+ *   bootDisk: { initializeParams: { image: gce.selfLink } },
+ *   machineType: gce.fitting("e2-micro"),
+ *   …
+ * });
+ * ```
+ */
+export class Image extends pulumi.ComponentResource {
+  /** Id of the image: `projects/…/global/images/…`. */
+  readonly id: pulumi.Output<string>;
+  /** URL of the image. */
+  readonly selfLink: pulumi.Output<string>;
+  /** The digest of the image that it was made of. */
+  readonly digest: pulumi.Output<string>;
+  readonly object: DiskObject;
+  readonly image: gcp.compute.Image;
+
+  readonly #architecture: pulumi.Output<string>;
+
+  constructor(name: string, args: ImageArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("unikernel:gcp:Image", name, {}, opts);
+    const { keepObject = true, transform = {} } = args;
+    const parent = { parent: this };
+    this.digest = pulumi.output(digestOf(args.image));
+    this.#architecture = architectureOf(args.image);
+
+    const object = transformed<DiskObjectArgs>(transform.object, name, this.#objectArgs(args), parent);
+    this.object = new DiskObject(...object);
+    const staging = keepObject ? {} : { hooks: whileMakingAnImage(this.object, object[1]) };
+    this.image = new gcp.compute.Image(
+      ...transformed<gcp.compute.ImageArgs>(
+        transform.image,
+        name,
+        {
+          // No `name`: Pulumi gives each replacement another, as Compute Engine wants it.
+          description: pulumi.interpolate`unikernel ${this.digest}`,
+          rawDisk: { source: this.object.url },
+          // What is true of the kernel: it has one queue for a disk on virtio-scsi, and no driver for gVNIC.
+          guestOsFeatures: [{ type: "UEFI_COMPATIBLE" }],
+          ...given("family", args.family),
+          ...given("labels", args.labels),
+          ...given("licenses", args.licenses),
+          ...given("storageLocations", args.storageLocations),
+          ...(args.kmsKey !== undefined && { imageEncryptionKey: { kmsKeySelfLink: args.kmsKey } }),
+          ...given("project", args.project),
+        },
+        { ...parent, ...staging },
+      ),
+    );
+    this.id = this.image.id;
+    this.selfLink = this.image.selfLink;
+    this.registerOutputs({ id: this.id, selfLink: this.selfLink, digest: this.digest });
+  }
+
+  /**
+   * The machine type, once it is known that the image can run on it: its processor and its network card, and with a zone its memory
+   * and its number of processors. Otherwise the preview fails with the reason.
+   */
+  fitting(
+    machineType: pulumi.Input<string>,
+    least: pulumi.Input<{ memory?: number | undefined; cpus?: number | undefined }> = {},
+    place?: Place,
+  ): pulumi.Output<string> {
+    const demands = pulumi
+      .all([this.#architecture, least])
+      .apply(([architecture, least]): Demands => ({ architecture, ...least }));
+    return fittingMachineType(machineType, demands, place, this);
+  }
+
+  #objectArgs({ bucket, connection = {}, keepObject = true }: ImageArgs): DiskObjectArgs {
+    const provider = this.getProvider("gcp:compute/image:Image") as gcp.Provider | undefined;
+    const impersonated = connection.impersonateServiceAccount ?? provider?.impersonateServiceAccount;
+    return {
+      image: this.digest,
+      bucket: pulumi.CustomResource.isInstance(bucket) ? bucket.name : bucket,
+      ...given("keep", keepObject ? undefined : false),
+      ...given("impersonateServiceAccount", impersonated as pulumi.Input<string> | undefined),
+      ...given(
+        "billingProject",
+        (connection.billingProject ?? provider?.billingProject) as pulumi.Input<string> | undefined,
+      ),
+      ...given("endpoint", connection.endpoint),
+      ...given("credentials", connection.credentials ?? credentialsOf(provider)),
+    };
+  }
+}
+
+/** Of a digest alone it is not known, but there is only one so far. */
+function architectureOf(image: ImageArgs["image"]): pulumi.Output<string> {
+  const given = pulumi.CustomResource.isInstance(image) && "architecture" in image ? image.architecture : "x86_64";
+  return pulumi.output(given);
+}
+
+/** What a provider proves who asks with, if it was given that. */
+function credentialsOf(provider: gcp.Provider | undefined): pulumi.Output<GcpCredentials | undefined> | undefined {
+  if (provider === undefined) return undefined;
+  return pulumi
+    .all([provider.credentials, provider.accessToken])
+    .apply(([credentials, accessToken]) =>
+      credentials === undefined && accessToken === undefined
+        ? undefined
+        : { ...given("credentials", credentials), ...given("accessToken", accessToken) },
+    );
+}

@@ -1,0 +1,195 @@
+import * as path from "node:path";
+import {
+  defaultCacheDir,
+  encodeDisk,
+  openBootDiskFor,
+  openImage,
+  VisibleError,
+  type Digest,
+  type BootDisk,
+} from "../../image/index.js";
+import {
+  connect,
+  deleteObject,
+  describeObject,
+  uploadObject,
+  type Connection,
+  type ConnectionSettings,
+  type StoredObject,
+  type UploadProgress,
+} from "../../targets/gcp/index.js";
+import { automaticName, INSTANCE_NAME } from "../instance-name.js";
+import type { CheckFailure, Context, ResourceDefinition } from "../resource.js";
+import { validateInputs } from "../validate.js";
+import { sameData } from "../values.js";
+import type { ObjectInputs, ObjectOutputs } from "./object-properties.js";
+
+export const OBJECT_TOKEN = "unikernel:gcp:DiskObject";
+
+export type CheckedObject = ObjectInputs & Required<Pick<ObjectInputs, "name">>;
+
+/** What Pulumi keeps of an object. */
+export type ObjectState = CheckedObject & ObjectOutputs;
+
+/** How to prove who asks, when it is not left to where Google's own tools look. */
+export type ObjectCredentials = Pick<ConnectionSettings, "credentials" | "accessToken">;
+
+/** What an operation on an object takes of its context. */
+export type ObjectContext = Pick<Context, "signal" | "status" | "config" | "credentials">;
+
+/** The inputs whose change needs another object. */
+const FOR_GOOD = ["image", "bucket", "name"] as const;
+/** What another way to Google Cloud, or another wish, leaves as it is. */
+const ALTERABLE = ["keep", "impersonateServiceAccount", "billingProject", "endpoint"] as const;
+
+/**
+ * An object of Cloud Storage that holds an image's disk as Compute Engine imports it. An object never changes, so another image is another
+ * object. One that is not to be kept may be missing: it is there when an image is made of it, and no longer.
+ */
+export const objectResource: ResourceDefinition<CheckedObject, ObjectState> = {
+  token: OBJECT_TOKEN,
+
+  async check(old, news, context) {
+    const failures = validateInputs(OBJECT_TOKEN, news);
+    if (failures.length === 0) failures.push(...checkObject(news));
+    const name = news["name"] ?? old.name ?? (context.identity && automaticName(context.identity, context.baseDir));
+    return { inputs: { ...news, name }, failures };
+  },
+
+  async diff(_id, old, news) {
+    const replaces = FOR_GOOD.filter((key) => !sameData(old[key], news[key]));
+    const changes = replaces.length > 0 || ALTERABLE.some((key) => !sameData(old[key], news[key]));
+    return { changes, replaces, deleteBeforeReplace: false };
+  },
+
+  async create(inputs, context) {
+    const { bucket, name, size } = await ensureObject(inputs, context);
+    const url = `https://storage.googleapis.com/${bucket}/${name}`;
+    return { id: `gs://${bucket}/${name}`, state: { ...inputs, object: name, url, size } };
+  },
+
+  async read(_id, state, context) {
+    if (state.keep === false) return state;
+    const found = await describeObject(await open(state, context), nameOf(state), context.signal);
+    return found === undefined ? undefined : { ...state, size: found.size };
+  },
+
+  async update(_id, old, news, context) {
+    if (news.keep !== false) await ensureObject(news, context);
+    const { object, url, size } = old;
+    return { ...news, object, url, size };
+  },
+
+  async delete(id, state, context) {
+    context.status(`deleting ${id}`);
+    await removeObject(state, context);
+  },
+};
+
+/** Sees that the object is in its bucket. */
+export async function ensureObject(inputs: CheckedObject, context: ObjectContext): Promise<StoredObject> {
+  const image = await openImage(inputs.image as Digest, {});
+  if (image === undefined) {
+    throw new VisibleError(
+      `The image ${inputs.image} is not in this machine's cache. Run the update without --target, so that its Image resource builds it here again.`,
+    );
+  }
+  const connection = await open(inputs, context);
+  const disk = await openBootDiskFor(image, "gce-tar");
+  try {
+    return await uploadObject(
+      () => bytesOf(disk),
+      connection,
+      {
+        ...nameOf(inputs),
+        digest: inputs.image,
+        contentType: "application/gzip",
+        metadata: { "unikernel-name": inputs.name },
+      },
+      {
+        journal: path.join(defaultCacheDir(), "uploads", `${inputs.name}.gcp.json`),
+        signal: context.signal,
+        progress: reporter(context),
+      },
+    );
+  } finally {
+    await disk.close();
+  }
+}
+
+/** Sees that the object is not in its bucket. */
+export async function removeObject(inputs: CheckedObject, context: ObjectContext): Promise<void> {
+  await deleteObject(await open(inputs, context), nameOf(inputs), context.signal);
+}
+
+async function* bytesOf(disk: BootDisk): AsyncGenerator<Buffer> {
+  for await (const { data } of encodeDisk(disk, "gce-tar")) yield data;
+}
+
+function nameOf({ bucket, name, image }: CheckedObject): { bucket: string; name: string } {
+  return { bucket, name: `${name}/${image.slice("sha256:".length)}.tar.gz` };
+}
+
+/** What the program says, then what the stack's configuration says; the rest is found where Google's own tools find it. */
+function open(inputs: CheckedObject, { config, credentials }: ObjectContext): Promise<Connection> {
+  const given = credentials as ObjectCredentials | undefined;
+  const isGiven = given?.accessToken !== undefined || given?.credentials !== undefined;
+  const { env } = process;
+  return connect({
+    accessToken: isGiven ? given.accessToken : (config("gcp:accessToken") ?? env["GOOGLE_OAUTH_ACCESS_TOKEN"]),
+    credentials: isGiven
+      ? given.credentials
+      : (config("gcp:credentials") ??
+        env["GOOGLE_CREDENTIALS"] ??
+        env["GOOGLE_CLOUD_KEYFILE_JSON"] ??
+        env["GCLOUD_KEYFILE_JSON"]),
+    impersonateServiceAccount:
+      inputs.impersonateServiceAccount ??
+      config("gcp:impersonateServiceAccount") ??
+      env["GOOGLE_IMPERSONATE_SERVICE_ACCOUNT"],
+    billingProject: inputs.billingProject ?? config("gcp:billingProject") ?? env["GOOGLE_BILLING_PROJECT"],
+    endpoint: inputs.endpoint ?? hostOf(config("gcp:storageCustomEndpoint") ?? env["GOOGLE_STORAGE_CUSTOM_ENDPOINT"]),
+  });
+}
+
+/** `@pulumi/gcp` wants the path of the API in its endpoint, which here each request brings itself. */
+export function hostOf(customEndpoint: string | undefined): string | undefined {
+  return customEndpoint?.replace(/\/storage\/v1\/?$/, "");
+}
+
+const REPORT_EVERY_MS = 500;
+
+/** Tells the person at the terminal how far an upload has come, a few times a second. */
+function reporter({ status }: ObjectContext): (progress: UploadProgress) => void {
+  const began = performance.now();
+  let last = -Infinity;
+  return ({ sent, skipped }) => {
+    const now = performance.now();
+    if (now - last < REPORT_EVERY_MS) return;
+    last = now;
+    const mebibytes = sent / 2 ** 20;
+    const rate = mebibytes / Math.max(0.001, (now - began) / 1000);
+    const before = skipped === 0 ? "" : `, ${(skipped / 2 ** 20).toFixed(1)} MiB had been sent before`;
+    status(`uploading to Google Cloud: ${mebibytes.toFixed(1)} MiB sent, ${rate.toFixed(1)} MiB/s${before}`);
+  };
+}
+
+/** What is wrong with inputs whose types are right. Unknown values pass. */
+function checkObject(inputs: Record<string, unknown>): CheckFailure[] {
+  const forms: [property: string, pattern: RegExp, form: string][] = [
+    ["image", /^sha256:[0-9a-f]{64}$/, "an Image, or its digest (sha256:…)"],
+    ["name", INSTANCE_NAME, 'a letter or digit, then letters, digits, "-", "_" or ".", 63 at most'],
+    [
+      "bucket",
+      /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/,
+      'the name of a bucket: small letters, digits, "-", "_" and ".", 3 at least, without gs:// in front',
+    ],
+    ["endpoint", /^https?:\/\/[^/]+/, "a URL"],
+    ["impersonateServiceAccount", /^[^@\s]+@[^@\s]+$/, "the e-mail address of a service account"],
+  ];
+  return forms.flatMap(([property, pattern, form]) => {
+    const value = inputs[property];
+    if (typeof value !== "string" || pattern.test(value)) return [];
+    return [{ property, reason: `"${property}" must be ${form}; "${value}" is not.` }];
+  });
+}
