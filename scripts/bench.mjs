@@ -1,6 +1,8 @@
 // `npm run bench`: this kernel beside Debian's, on the same files and the same virtual machine.
 //
-//   npm run bench [-- ROW…]    only rows whose name begins so: boot, boot:c, memory, requests:go, size, build
+//   npm run bench [-- ROW…]                       only rows whose name begins so: boot, boot:c, memory, requests:go, size, build
+//   npm run bench -- profile APPLICATION [time] [linux] [REQUESTS]
+//                                                 where the instructions, or the time, of its boot and requests go
 import path from "node:path";
 import { debianKernel } from "../test/bench/linux/kernel.mjs";
 import { build } from "./build.mjs";
@@ -18,6 +20,7 @@ await main(async () => {
   const kernel = JSON.stringify(await debianKernel());
   // Root makes a network namespace as it is, anybody else in a user namespace.
   const namespace = process.getuid() === 0 ? ["--net"] : ["--net", "--user", "--map-root-user"];
-  const args = [...namespace, process.execPath, inRoot("test", "bench", "main.mjs"), kernel, ...process.argv.slice(2)];
-  await run("unshare", args);
+  const [first, ...rest] = process.argv.slice(2);
+  const [part, args] = first === "profile" ? ["profile/main.mjs", rest] : ["main.mjs", process.argv.slice(2)];
+  await run("unshare", [...namespace, process.execPath, inRoot("test", "bench", part), kernel, ...args]);
 });

@@ -1,0 +1,122 @@
+// Says where the CPU is until an application answers, and how much a request takes. Runs in the benchmark's network namespace.
+//
+//   main.mjs KERNEL APPLICATION [count|time] [linux] [REQUESTS]    KERNEL is Debian's, as JSON
+import http from "node:http";
+import fs from "node:fs";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { kernelWithSymbols } from "../../../scripts/build-kernel.mjs";
+import { inRoot } from "../../../scripts/lib/paths.mjs";
+import { run } from "../../../scripts/lib/process.mjs";
+import { main, VisibleError } from "../../../scripts/lib/terminal.mjs";
+import { applications } from "../applications.mjs";
+import { Guest } from "../guest.mjs";
+import { guest as nic, setUpNetwork } from "../network.mjs";
+import { firstAnswer } from "../probe.mjs";
+import { linux, unikernel } from "../systems.mjs";
+import { byFunction } from "./symbols.mjs";
+
+const memory = 256;
+const timeoutMs = 300_000;
+const connections = 16;
+const shown = 40;
+
+/** Asks so often, over 16 connections that are kept. */
+async function ask(count) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: connections });
+  let left = count;
+  const get = () =>
+    new Promise((resolve, reject) => {
+      const request = http.get({ host: nic.address, port: 8080, agent, timeout: timeoutMs }, (response) => {
+        response.resume();
+        response.once("end", resolve).once("error", reject);
+      });
+      request.once("timeout", () => request.destroy(new VisibleError("A request was not answered in time.")));
+      request.once("error", reject);
+    });
+  const client = async () => {
+    while (left-- > 0) await get();
+  };
+  await Promise.all(Array.from({ length: connections }, client));
+  agent.destroy();
+}
+
+/** Ends QEMU so that the plugin can write what it has. */
+async function quit(machine, folder) {
+  const socket = net.connect(path.join(folder, "qmp"));
+  // QEMU closes it in the middle of what it says.
+  socket.on("error", () => {});
+  socket.write('{"execute":"qmp_capabilities"}\n{"execute":"quit"}\n');
+  await machine.ended;
+}
+
+/** Boots, asks, and returns what the plugin wrote: the special ones by name, the blocks of user mode and of the kernel. */
+async function profile(boot, plugin, mode, requests, folder) {
+  const out = path.join(folder, "profile");
+  const guestFolder = path.join(folder, "guest");
+  fs.mkdirSync(guestFolder, { recursive: true });
+  const extra = [...(boot.extra ?? []), "-plugin", `${plugin},mode=${mode},out=${out}`];
+  const machine = new Guest({ ...boot, extra }, { memory, accelerator: "tcg", folder: guestFolder });
+  if (!(await firstAnswer(machine, timeoutMs))) throw new VisibleError(`No answer:\n${machine.lastWords()}`);
+  await ask(requests);
+  await quit(machine, guestFolder);
+  const result = { idle: 0, translation: 0, user: 0, kernel: 0, blocks: [] };
+  for (const line of fs.readFileSync(out, "utf8").trim().split("\n")) {
+    const [where, amount] = line.split(" ");
+    if (where in result) {
+      result[where] += Number(amount);
+      continue;
+    }
+    const address = BigInt(`0x${where}`);
+    const inKernel = address >> 63n === 1n;
+    result[inKernel ? "kernel" : "user"] += Number(amount);
+    if (inKernel) result.blocks.push({ address, amount: Number(amount) });
+  }
+  return result;
+}
+
+const millions = (amount) => `${(amount / 1e6).toFixed(1)} M`;
+const share = (amount, all) => `${((100 * amount) / all).toFixed(1)} %`;
+
+function print(title, { idle, translation, user, kernel, blocks }, mode, ofLinux) {
+  const all = idle + translation + user + kernel;
+  // Firmware and the kernel's first steps run at low addresses, as user mode does.
+  const parts = { "user mode and firmware": user, kernel, ...(mode === "time" && { translation, idle }) };
+  const cells = Object.entries(parts).map(
+    ([name, amount]) => `${name} ${mode === "count" ? `${millions(amount)}, ` : ""}${share(amount, all)}`,
+  );
+  console.log(`\n${title}: ${cells.join("; ")}`);
+  if (ofLinux) return;
+  for (const { name, amount } of byFunction(blocks, kernelWithSymbols).slice(0, shown))
+    console.log(`  ${share(amount, all).padStart(7)}  ${name}`);
+}
+
+await main(async () => {
+  const [kernel, application, ...rest] = process.argv.slice(2);
+  if (!(application in applications))
+    throw new VisibleError(
+      `What shall be profiled? There is ${Object.keys(applications).join(", ")}: npm run bench -- profile ruby [count|time] [linux] [REQUESTS]`,
+    );
+  const mode = rest.includes("time") ? "time" : "count";
+  const ofLinux = rest.includes("linux");
+  const requests = Number(rest.find((argument) => /^\d+$/.test(argument)) ?? 0);
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "unikernel-profile-"));
+  process.once("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
+  setUpNetwork(folder);
+  const plugin = path.join(folder, "plugin.so");
+  const source = inRoot("test", "bench", "profile", "plugin.c");
+  await run("gcc", ["-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", plugin, source]);
+  const system = ofLinux ? linux(JSON.parse(kernel), folder) : unikernel();
+  const boot = await system.boot(application);
+  const answer = await profile(boot, plugin, mode, 0, folder);
+  print(`${application} on ${system.title}, until the first answer`, answer, mode, ofLinux);
+  if (requests > 0) {
+    const more = await profile(boot, plugin, mode, requests, folder);
+    const per = (part) => ((more[part] - answer[part]) / requests / (mode === "count" ? 1000 : 1)).toFixed(1);
+    const unit = mode === "count" ? "thousand instructions" : "samples of 0.2 ms";
+    print(`${application} on ${system.title}, with ${requests} requests`, more, mode, ofLinux);
+    console.log(`\nA request: ${per("user")} ${unit} in user mode, ${per("kernel")} in the kernel`);
+  }
+  process.exit();
+});

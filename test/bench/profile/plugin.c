@@ -1,0 +1,109 @@
+// A plugin for QEMU that says where a guest's CPU is.
+//
+//   -plugin PLUGIN,mode=count,out=FILE    instructions of each translation block: the same in every run, whatever the load
+//   -plugin PLUGIN,mode=time,out=FILE     wall time by samples, of the blocks and of QEMU's translation of them
+//
+// At the end of QEMU it writes lines of "ADDRESS AMOUNT"; in place of an address `idle`, and `translation`. For one CPU.
+#include <inttypes.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+// From version 1 of QEMU's plugin interface (docs/devel/tcg-plugins.rst): Debian has no package of its header.
+struct qemu_plugin_tb;
+typedef uint64_t qemu_plugin_id_t;
+enum { QEMU_PLUGIN_INLINE_ADD_U64 = 0, QEMU_PLUGIN_CB_NO_REGS = 0 };
+size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
+uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
+void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, struct qemu_plugin_tb *));
+void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *, int, void *, uint64_t);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *, void (*)(unsigned, void *), int, void *);
+void qemu_plugin_register_vcpu_idle_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, unsigned));
+void qemu_plugin_register_atexit_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, void *), void *);
+#define EXPORT __attribute__((visibility("default")))
+EXPORT int qemu_plugin_version = 1;
+
+struct block {
+    uint64_t address;
+    uint64_t instructions;
+    uint64_t amount; // Executions, or samples.
+    struct block *next;
+};
+
+static struct block *blocks;
+static struct block idle, translation;
+static struct block *_Atomic current = &idle;
+static int counts;
+static char *out;
+
+static void executed(unsigned cpu, void *block) {
+    (void)cpu;
+    current = block;
+}
+
+static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
+    (void)id;
+    struct block *block = calloc(1, sizeof *block);
+    if (!block) abort();
+    block->address = qemu_plugin_tb_vaddr(tb);
+    block->instructions = counts ? qemu_plugin_tb_n_insns(tb) : 1;
+    block->next = blocks;
+    blocks = block;
+    if (counts) {
+        qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64, &block->amount, 1);
+    } else {
+        // Until the first block runs; what was done before this call counts for the block before.
+        current = &translation;
+        qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_NO_REGS, block);
+    }
+}
+
+static void went_idle(qemu_plugin_id_t id, unsigned cpu) {
+    (void)id, (void)cpu;
+    current = &idle;
+}
+
+static void *sample(void *unused) {
+    for (;;) {
+        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+        current->amount++;
+    }
+    return unused;
+}
+
+static void write_all(qemu_plugin_id_t id, void *unused) {
+    (void)id, (void)unused;
+    FILE *file = fopen(out, "w");
+    if (!file) {
+        perror(out);
+        return;
+    }
+    fprintf(file, "idle %" PRIu64 "\ntranslation %" PRIu64 "\n", idle.amount, translation.amount);
+    for (struct block *block = blocks; block; block = block->next)
+        if (block->amount) fprintf(file, "%" PRIx64 " %" PRIu64 "\n", block->address, block->instructions * block->amount);
+    fclose(file);
+}
+
+EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv) {
+    (void)info;
+    for (int i = 0; i < argc; i++) {
+        if (!strcmp(argv[i], "mode=count")) counts = 1;
+        if (!strncmp(argv[i], "out=", 4)) out = strdup(argv[i] + 4);
+    }
+    if (!out) {
+        fputs("The plugin wants out=FILE.\n", stderr);
+        return 1;
+    }
+    qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
+    qemu_plugin_register_atexit_cb(id, write_all, NULL);
+    if (!counts) {
+        pthread_t thread;
+        qemu_plugin_register_vcpu_idle_cb(id, went_idle);
+        if (pthread_create(&thread, NULL, sample, NULL)) return 1;
+    }
+    return 0;
+}
