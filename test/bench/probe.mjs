@@ -72,7 +72,7 @@ export async function firstAnswer(machine, timeoutMs) {
 /** True when the guest answers so many requests, four at a time, all with status 200. */
 export async function serves(machine, count, timeoutMs) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
-  const signal = AbortSignal.timeout(timeoutMs);
+  const signal = AbortSignal.timeout(Math.ceil(timeoutMs));
   let left = count;
   const get = () =>
     new Promise((resolve, reject) => {

@@ -28,8 +28,8 @@ describe("a static C server", () => {
     expect((await guest.text("/env")).split("\n")).toEqual(expect.arrayContaining(["GREETING=good day", "EMPTY="]));
   });
 
-  test("answers a thousand requests in 16 MiB", async () => {
-    const guest = await start("c-server", { memory: 16 });
+  test("answers a thousand requests in 6 MiB", async () => {
+    const guest = await start("c-server", { memory: 6 });
 
     expect(new Set(await guest.texts("/", 1000))).toEqual(new Set(["Hello from C\n"]));
   });
@@ -103,8 +103,8 @@ describe("a static Go server", () => {
     expect(JSON.parse(await guest.text("/runtime"))).toMatchObject({ maxprocs: cpus });
   });
 
-  test("collects garbage in little memory", async () => {
-    const guest = await start("go-server", { memory: 48 });
+  test("collects garbage in 12 MiB", async () => {
+    const guest = await start("go-server", { memory: 12 });
 
     expect(Number(await guest.text("/allocate/200"))).toBeGreaterThan(1);
     expect(await guest.text("/")).toBe("Hello from Go\n");
@@ -112,9 +112,9 @@ describe("a static Go server", () => {
 });
 
 describe("the Ruby container", () => {
-  test("answers, keeps files and serves many at once", async () => {
+  test("answers, keeps files and serves many at once in 48 MiB", async () => {
     const image = { source: { container: rubyContainer }, env: { RACK_ENV: "production" } };
-    const guest = await Guest.start(machine, image, { memory: 128, env: { GREETING: "hello" } });
+    const guest = await Guest.start(machine, image, { memory: 48, env: { GREETING: "hello" } });
 
     expect(await guest.text("/")).toMatch(
       /^hello\n\nRuby 3\.1\.\d+, Puma [\d.]+, Sinatra [\d.]+\nprocess 1, user 1000, /,
