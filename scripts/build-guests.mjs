@@ -1,5 +1,5 @@
 // Compiles the guest programs of the tests and the benchmark (test/guests/) into test/guests/build/.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { guestsBuild, inRoot, root } from "./lib/paths.mjs";
@@ -61,19 +61,10 @@ const guests = {
   exhaust: shows("memory", "exhaust", "-static"),
   pages: shows("memory", "pages", "-static"),
   ...Object.fromEntries(
-    [
-      "attacks",
-      "capabilities",
-      "descriptors",
-      "epoll",
-      "events",
-      "files",
-      "inotify",
-      "pipes",
-      "poll",
-      "processes",
-      "sockets",
-    ].map((name) => [`conformance-${name}`, conformance(name)]),
+    readdirSync(inRoot("test", "guests", "conformance"))
+      .filter((file) => file.endsWith(".c"))
+      .map((file) => path.basename(file, ".c"))
+      .map((name) => [`conformance-${name}`, conformance(name)]),
   ),
 };
 

@@ -136,8 +136,12 @@ impl OpenFile {
             return self.file.read(0, sink);
         }
         let mut position = self.position.lock();
+        let asked = sink.remaining();
         let count = self.file.read(*position, sink)?;
         *position += count as u64;
+        if asked > 0 {
+            self.note_access();
+        }
         Ok(count)
     }
 
@@ -162,7 +166,19 @@ impl OpenFile {
     pub fn read_at(&self, offset: u64, sink: &mut dyn Sink) -> Result<usize> {
         self.check_seeks()?;
         self.check_reads()?;
-        self.file.read(offset, sink)
+        let asked = sink.remaining();
+        let count = self.file.read(offset, sink)?;
+        if asked > 0 {
+            self.note_access();
+        }
+        Ok(count)
+    }
+
+    /// Takes note of an access for the file's access time, unless it was opened with `O_NOATIME`.
+    pub fn note_access(&self) {
+        if !self.flags().contains(OpenFlags::NOATIME) {
+            self.file.note_access();
+        }
     }
 
     /// Writes at `offset` and leaves the position. With `O_APPEND` it writes at the end, as on Linux.
@@ -226,7 +242,9 @@ impl OpenFile {
             fits
         });
         *position = next;
-        result
+        result?;
+        self.note_access();
+        Ok(())
     }
 
     /// Who gets `SIGIO` (`F_GETOWN`): a process, a process group when negative, nobody when 0.

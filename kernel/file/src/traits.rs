@@ -83,6 +83,9 @@ pub trait File: Any + Send + Sync {
         Err(Errno::NOTTY.into())
     }
 
+    /// Takes note that it was read or mapped, for its access time.
+    fn note_access(&self) {}
+
     /// Sets the size.
     fn truncate(&self, _size: u64) -> Result<()> {
         Err(Errno::INVAL.into())

@@ -145,6 +145,9 @@ pub trait Inode: Any + Send + Sync {
         Err(Errno::PERM.into())
     }
 
+    /// Takes note that it was read, mapped or followed: its access time is set as on a Linux mount with `relatime`, where the file system keeps one.
+    fn note_access(&self) {}
+
     /// The value of an extended attribute.
     fn xattr(&self, _name: &[u8]) -> Result<Vec<u8>> {
         Err(Errno::OPNOTSUPP.into())

@@ -16,6 +16,9 @@ use super::directory::Directory;
 use super::regular::Regular;
 use crate::inode::{AttributeChange, FileSystem, Inode, Link, NewInode, NewKind, Ownership, RenameMode, XattrMode};
 
+/// Nanoseconds after which an access is noted though nothing changed since the last one.
+const DAY: u64 = 86_400_000_000_000;
+
 /// A file in memory, or what differs from a file of the lower file system.
 pub struct Node {
     pub(super) this: Weak<Self>,
@@ -366,6 +369,19 @@ impl Inode for Node {
         }
         self.mark_changed();
         Ok(())
+    }
+
+    fn note_access(&self) {
+        // What is only in the lower file system keeps the time that it has there.
+        if !self.changed.load(Ordering::Acquire) {
+            return;
+        }
+        let now = hal::time::realtime();
+        let mut attributes = self.attributes.lock();
+        let last = attributes.accessed;
+        if last <= attributes.modified || last <= attributes.changed || now.saturating_sub(last) >= DAY {
+            attributes.accessed = now;
+        }
     }
 
     fn xattr(&self, name: &[u8]) -> Result<Vec<u8>> {

@@ -166,7 +166,9 @@ impl Context {
         if inode.file_type() != FileType::Symlink {
             return Err(Errno::INVAL.into());
         }
-        Ok(match inode.follow()? {
+        let link = inode.follow()?;
+        place.note_access();
+        Ok(match link {
             Link::Path(path) => path,
             Link::Place(place) => place.path(&self.root),
         })

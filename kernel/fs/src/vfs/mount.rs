@@ -113,6 +113,15 @@ impl Place {
         self.dentry.inode()
     }
 
+    /// Takes note of an access to what lies there.
+    pub(super) fn note_access(&self) {
+        if let Ok(inode) = self.inode()
+            && self.mount.check_writable().is_ok()
+        {
+            inode.note_access();
+        }
+    }
+
     pub(super) fn with(&self, dentry: Arc<Dentry>) -> Self {
         Self {
             mount: self.mount.clone(),

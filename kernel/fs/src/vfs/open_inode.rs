@@ -274,6 +274,12 @@ impl File for OpenInode {
         }
     }
 
+    fn note_access(&self) {
+        if matches!(self.content, Content::Inode) {
+            self.place.note_access();
+        }
+    }
+
     fn truncate(&self, size: u64) -> Result<()> {
         match self.delegate()? {
             Some(file) => file.truncate(size),

@@ -169,7 +169,11 @@ impl<'a> Walk<'a> {
     fn enter(&mut self, child: Arc<Dentry>, follow: bool) -> Result<bool> {
         let inode = child.inode()?;
         if follow && inode.file_type() == FileType::Symlink {
-            self.follow(inode.follow()?)?;
+            let link = inode.follow()?;
+            if self.place.mount.check_writable().is_ok() {
+                inode.note_access();
+            }
+            self.follow(link)?;
             return Ok(true);
         }
         if child.is_mount_point() {

@@ -245,9 +245,10 @@ impl Config {
         let mut limits = Limits::default();
         for limit in self.process.rlimits.iter().flatten() {
             if let Some(resource) = Resource::from_name(&limit.kind) {
+                let hard = limit.hard.min(resource.most());
                 let value = Limit {
-                    soft: limit.soft.min(limit.hard),
-                    hard: limit.hard,
+                    soft: limit.soft.min(hard),
+                    hard,
                 };
                 let _ = limits.set_number(resource as usize, value, true);
             }
@@ -335,5 +336,9 @@ mod tests {
         let text = br#"{"process":{"rlimits":[{"type":"RLIMIT_NOFILE","soft":64,"hard":128},{"type":"RLIMIT_X","soft":1,"hard":1}]}}"#;
         let limit = Config::parse(text).unwrap().limits().get(Resource::OpenFiles);
         assert_eq!((limit.soft, limit.hard), (64, 128));
+        // What container runtimes set where the host allows it.
+        let text = br#"{"process":{"rlimits":[{"type":"RLIMIT_NOFILE","soft":1073741816,"hard":1073741816}]}}"#;
+        let limit = Config::parse(text).unwrap().limits().get(Resource::OpenFiles);
+        assert_eq!((limit.soft, limit.hard), (1 << 20, 1 << 20));
     }
 }

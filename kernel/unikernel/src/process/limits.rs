@@ -3,6 +3,9 @@
 use abi::Errno;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+/// Descriptors that a process may have at the most (`fs.nr_open`).
+const MOST_FILES: u64 = 1 << 20;
+
 /// A soft and a hard limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -70,6 +73,16 @@ impl Resource {
     }
 }
 
+impl Resource {
+    /// What even root raises no limit above.
+    pub fn most(self) -> u64 {
+        match self {
+            Self::OpenFiles => MOST_FILES,
+            _ => Limit::INFINITY,
+        }
+    }
+}
+
 /// The limits of a process.
 #[derive(Clone, Debug)]
 pub struct Limits([Limit; 16]);
@@ -80,7 +93,7 @@ impl Default for Limits {
         let mut set = |resource: Resource, soft, hard| limits[resource as usize] = Limit { soft, hard };
         set(Resource::Stack, crate::memory::STACK_LIMIT as u64, Limit::INFINITY);
         set(Resource::Core, 0, Limit::INFINITY);
-        set(Resource::OpenFiles, 65536, 1 << 20);
+        set(Resource::OpenFiles, 65536, MOST_FILES);
         set(Resource::LockedMemory, 8 << 20, 8 << 20);
         set(Resource::MessageQueues, 819_200, 819_200);
         set(Resource::Nice, 0, 0);
@@ -105,6 +118,9 @@ impl Limits {
         let current = self.0.get_mut(number).ok_or(Errno::INVAL)?;
         if limit.soft > limit.hard {
             return Err(Errno::INVAL);
+        }
+        if number == Resource::OpenFiles as usize && limit.hard > Resource::OpenFiles.most() {
+            return Err(Errno::PERM);
         }
         if limit.hard > current.hard && !privileged {
             return Err(Errno::PERM);

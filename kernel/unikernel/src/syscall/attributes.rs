@@ -6,11 +6,12 @@ use abi::general::{
 use abi::{Errno, Timespec, Timeval, UtimeBuffer};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use file::FileType;
 use fs::XattrMode;
 use fs::vfs::{Access, Capabilities, Credentials, Lookup, Time};
 
 use super::path::{At, PERMISSIONS, follow};
-use super::{Call, Result, retry_ready};
+use super::{Call, Result, file_size, retry_ready};
 use crate::process::Thread;
 
 /// `faccessat2(fd, path, mode, flags)`
@@ -168,6 +169,10 @@ pub(super) async fn truncate(thread: &Thread, call: &Call) -> Result {
     let size = u64::try_from(call.long(1)).map_err(|_| Errno::INVAL)?;
     let at = At::read(thread, AT_FDCWD, call.word(0), false).await?;
     let place = at.place(thread, Lookup::FOLLOW).await?;
+    let old = retry_ready(thread, || place.inode()?.status()).await?;
+    if old.file_type == FileType::Regular {
+        file_size::check_growth(thread, old.size, size)?;
+    }
     retry_ready(thread, || at.context.truncate(&place, size)).await?;
     Ok(0)
 }
@@ -177,6 +182,7 @@ pub(super) async fn ftruncate(thread: &Thread, call: &Call) -> Result {
     let size = u64::try_from(call.long(1)).map_err(|_| Errno::INVAL)?;
     let file = thread.file(call.int(0))?;
     file.check_writes().map_err(|_| Errno::INVAL)?;
+    file_size::check(thread, &file, size).await?;
     retry_ready(thread, || file.file().truncate(size)).await?;
     Ok(0)
 }

@@ -48,6 +48,7 @@ pub(super) fn open(
         device: status.device,
         inode: status.inode,
     });
+    open.note_access();
     let first_page = offset / PAGE_SIZE as u64;
     Ok((Backing { pages, first_page }, name))
 }

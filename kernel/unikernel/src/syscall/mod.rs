@@ -14,6 +14,7 @@ mod error;
 mod events;
 mod execute;
 mod fcntl;
+mod file_size;
 mod futex;
 mod group;
 mod identity;

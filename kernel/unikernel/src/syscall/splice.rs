@@ -5,9 +5,10 @@ use abi::{Errno, OpenFlags};
 use file::pipe::{self, PipeEnd, Segment, SegmentSink, SegmentSource};
 use file::{FileType, OpenFile};
 
-use super::transfer::{MAX_TRANSFER, raise_broken_pipe, waiting};
-use super::{Call, Error, Result, Waiting, retry, retry_ready};
+use super::transfer::{MAX_TRANSFER, raise, waiting};
+use super::{Call, Error, Result, Waiting, file_size, retry, retry_ready};
 use crate::process::Thread;
+use crate::signal::Signal;
 
 /// Bytes that are in flight at a time.
 const STEP: usize = 64 << 10;
@@ -84,7 +85,7 @@ async fn write_all(
             }
             Err(error) => {
                 if matches!(error, Error::Errno(Errno::PIPE)) {
-                    raise_broken_pipe(thread);
+                    raise(thread, Signal::PIPE);
                 }
                 return (done, Err(error));
             }
@@ -97,6 +98,7 @@ async fn copy(thread: &Thread, from: (&OpenFile, &mut Place), into: (&OpenFile, 
     let (input, input_place) = from;
     let (output, output_place) = into;
     let waiting = waiting(output, true);
+    let count = file_size::room(thread, output, output_place.offset, count).await?;
     let mut done = 0;
     while done < count {
         let limit = STEP.min(count - done);
@@ -222,7 +224,7 @@ pub(super) async fn splice(thread: &Thread, call: &Call) -> Result {
         (None, None) => Err(Errno::INVAL.into()),
     };
     if matches!(result, Err(Error::Errno(Errno::PIPE))) {
-        raise_broken_pipe(thread);
+        raise(thread, Signal::PIPE);
     }
     result
 }
@@ -267,6 +269,7 @@ async fn out_of_pipe(
     if place.offset.is_some() {
         output.check_seeks()?;
     }
+    let count = file_size::room(thread, output, place.offset, count).await?;
     let mut segments = retry(thread, from, pipe_waiting(input, flags), || pipe::take(from, count)).await?;
     let (done, result) = write_all(thread, output, &mut place, &mut segments, waiting(output, true)).await;
     pipe::put_back(from, segments);

@@ -177,8 +177,8 @@ pub(super) async fn statx(thread: &Thread, call: &Call) -> Result {
 
 /// `f_flags`: the flags are valid (`ST_VALID`).
 const FLAGS_VALID: i64 = 0x20;
-/// `ST_NOATIME`: access times are not kept.
-const NO_ACCESS_TIMES: i64 = 0x400;
+/// `ST_RELATIME`: access times are not kept at each access.
+const RELATIVE_ACCESS_TIMES: i64 = 0x1000;
 
 fn to_statfs(place: &Place) -> Statfs {
     let statistics = place.mount.file_system.statistics();
@@ -193,7 +193,7 @@ fn to_statfs(place: &Place) -> Statfs {
         free_files: statistics.free_inodes,
         name_length: i64::from(statistics.name_length),
         fragment_size: i64::from(statistics.block_size),
-        flags: i64::from(flags.bits()) | FLAGS_VALID | NO_ACCESS_TIMES,
+        flags: i64::from(flags.bits()) | FLAGS_VALID | RELATIVE_ACCESS_TIMES,
         ..Statfs::default()
     }
 }

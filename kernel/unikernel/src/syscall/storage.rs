@@ -1,6 +1,7 @@
 //! What files occupy and when it is safe: `fsync`, `fallocate`, hints.
 
 use abi::Errno;
+use abi::general::FALLOC_FL_KEEP_SIZE;
 use file::{FileType, OpenFile};
 
 use super::{Call, Result, retry_ready};
@@ -41,6 +42,12 @@ async fn check_data_file(thread: &Thread, file: &OpenFile) -> Result {
 pub(super) async fn fallocate(thread: &Thread, call: &Call) -> Result {
     let file = thread.file(call.int(0))?;
     let (mode, offset, length) = (call.unsigned(1), call.long(2), call.long(3));
+    if mode & FALLOC_FL_KEEP_SIZE == 0
+        && file.flags().writes()
+        && let Some(end) = offset.checked_add(length).filter(|_| offset >= 0 && length > 0)
+    {
+        super::file_size::check(thread, &file, end as u64).await?;
+    }
     retry_ready(thread, || fs::vfs::allocate(&file, mode, offset, length)).await?;
     Ok(0)
 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use file::OpenFile;
 
-use super::{Call, Error, Result, Waiting, retry};
+use super::{Call, Error, Result, Waiting, retry, retry_ready};
 use crate::memory::{Segment, UserBuffers};
 use crate::process::Thread;
 use crate::signal::{Info, Signal};
@@ -96,8 +96,11 @@ async fn write_segments(
     place: Place,
     waiting: Waiting,
 ) -> Result {
-    let total: usize = segments.iter().map(|segment| segment.length).sum();
+    let mut total: usize = segments.iter().map(|segment| segment.length).sum();
     check_end(place, total)?;
+    if file.is_seekable() && file.flags().writes() {
+        total = limit(thread, file, segments, place, total).await?;
+    }
     let mut done = 0;
     loop {
         let result = retry(thread, &**file.file(), waiting, || {
@@ -113,7 +116,7 @@ async fn write_segments(
         })
         .await;
         if let Err(Error::Errno(Errno::PIPE)) = result {
-            raise_broken_pipe(thread);
+            raise(thread, Signal::PIPE);
         }
         match result {
             // To who writes a file, memory is the disk.
@@ -131,11 +134,27 @@ async fn write_segments(
     }
 }
 
-/// Tells a thread that it wrote to something that nobody reads.
-pub(super) fn raise_broken_pipe(thread: &Thread) {
+/// Cuts a write off at what the file may grow to, and returns how many bytes remain of `total`.
+async fn limit(thread: &Thread, file: &OpenFile, segments: &mut [Segment], place: Place, total: usize) -> Result {
+    let offset = match place {
+        Place::Offset(offset) => Some(offset),
+        Place::Position => None,
+        Place::End => Some(retry_ready(thread, || file.file().status()).await?.size),
+    };
+    let room = super::file_size::room(thread, file, offset, total).await?;
+    let mut left = room;
+    for segment in segments {
+        segment.length = segment.length.min(left);
+        left -= segment.length;
+    }
+    Ok(room)
+}
+
+/// Sends a thread the signal for what its call does: `SIGPIPE` when nobody reads, `SIGXFSZ` when a file would get too large.
+pub(super) fn raise(thread: &Thread, signal: Signal) {
     let uid = thread.process.with_credentials(|credentials| credentials.uid);
-    let info = Info::from_process(Signal::PIPE, Info::USER, thread.process.pid, uid);
-    thread.send(Signal::PIPE, info);
+    let info = Info::from_process(signal, Info::USER, thread.process.pid, uid);
+    thread.send(signal, info);
 }
 
 /// `EFAULT` for a buffer that leaves user memory, before anything of it is transferred.

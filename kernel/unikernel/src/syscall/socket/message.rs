@@ -9,7 +9,8 @@ use net::{Destination, Message, MessageFlags, ReceivedMessage, SocketType};
 use super::{address, as_socket, control, credentials, destination, message_waiting, socket_file};
 use crate::memory::{Segment, UserBuffers};
 use crate::process::Thread;
-use crate::syscall::transfer::{MAX_TRANSFER, advance, raise_broken_pipe, read_vectors};
+use crate::signal::Signal;
+use crate::syscall::transfer::{MAX_TRANSFER, advance, raise, read_vectors};
 use crate::syscall::{Call, Error, Result, Waiting, retry};
 
 fn flags(bits: u32) -> MessageFlags {
@@ -40,7 +41,7 @@ async fn send(thread: &Thread, file: &OpenFile, segments: &mut [Segment], messag
             Err(_) if done > 0 => return Ok(done),
             Err(error) => {
                 if matches!(error, Error::Errno(Errno::PIPE)) && !message.flags.contains(MessageFlags::NOSIGNAL) {
-                    raise_broken_pipe(thread);
+                    raise(thread, Signal::PIPE);
                 }
                 return Err(error);
             }
