@@ -30,7 +30,9 @@ mod netlink;
 mod random;
 mod socket;
 mod stack;
+pub mod tables;
 mod tcp;
+mod traffic;
 mod udp;
 mod unix;
 

@@ -13,11 +13,12 @@ use task::WaitQueue;
 
 use crate::environment::{Environment, Event};
 use crate::ip::{
-    Early, IcmpLimiter, InterfaceAddress, LOOPBACK_MTU, Loopback, Neighbours, PathMtu, Reassembler, Routes,
+    Early, IcmpLimiter, Interface, InterfaceAddress, LOOPBACK_MTU, Loopback, Neighbours, PathMtu, Reassembler, Routes,
 };
 use crate::random::Secret;
 use crate::socket::Ports;
 use crate::tcp::Tcp;
+use crate::traffic::Traffic;
 use crate::udp::Udp;
 use crate::{Capabilities, Device, Transmit, dhcp};
 
@@ -65,6 +66,8 @@ pub struct Stack {
     pub(crate) reassembler: SpinLock<Reassembler>,
     pub(crate) early: SpinLock<Early>,
     pub(crate) loopback: Loopback,
+    pub(crate) loopback_traffic: Traffic,
+    pub(crate) ethernet_traffic: Traffic,
     pub(crate) icmp_limiter: SpinLock<IcmpLimiter>,
     pub(crate) ident: AtomicU32,
     pub(crate) ports: Ports,
@@ -109,6 +112,8 @@ impl Stack {
             reassembler: SpinLock::new(Reassembler::default()),
             early: SpinLock::new(Early::default()),
             loopback: Loopback::new(),
+            loopback_traffic: Traffic::default(),
+            ethernet_traffic: Traffic::default(),
             icmp_limiter: SpinLock::new(IcmpLimiter::new()),
             ident: AtomicU32::new(secret.next() as u32),
             ports: Ports::new(),
@@ -236,6 +241,9 @@ impl Stack {
             taken = device.transmit(frame);
         }
         self.transmitted.store(true, Ordering::Release);
+        if taken {
+            self.ethernet_traffic.send(frame.length());
+        }
         taken
     }
 
@@ -250,6 +258,14 @@ impl Stack {
         if deadline < self.planned.load(Ordering::SeqCst) {
             self.planned.store(deadline, Ordering::SeqCst);
             self.attention.notify();
+        }
+    }
+
+    /// Bytes and packets that an interface received, then sent.
+    pub(crate) fn traffic(&self, interface: Interface) -> [u64; 4] {
+        match interface {
+            Interface::Loopback => self.loopback_traffic.get(),
+            Interface::Ethernet => self.ethernet_traffic.get(),
         }
     }
 

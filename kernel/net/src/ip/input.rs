@@ -94,6 +94,7 @@ impl Stack {
 
     /// Takes a frame from the device.
     pub(crate) fn receive_frame(&self, received: Received<'_>) {
+        self.ethernet_traffic.receive(received.frame.len());
         let Ok(frame) = EthernetFrame::new_checked(received.frame) else {
             return;
         };

@@ -66,6 +66,15 @@ impl Neighbours {
         }
     }
 
+    /// All neighbours, with their hardware addresses as far as they are known.
+    pub(crate) fn known(&self) -> Vec<(Ipv4Addr, Option<[u8; 6]>)> {
+        self.entries
+            .lock()
+            .iter()
+            .map(|entry| (entry.address, entry.mac))
+            .collect()
+    }
+
     #[inline]
     pub(super) fn generation(&self) -> u32 {
         self.generation.load(Ordering::Relaxed)

@@ -89,6 +89,9 @@ impl Stack {
                 address if address.is_unspecified() => outgoing.source,
                 address => address,
             };
+            let length = IPV4_HEADER + header.len() + outgoing.payload.iter().map(|chunk| chunk.len()).sum::<usize>();
+            self.loopback_traffic.send(length);
+            self.loopback_traffic.receive(length);
             self.loopback.push(LoopbackPacket {
                 source: outgoing.source,
                 destination,

@@ -12,7 +12,7 @@ mod tcp;
 mod udp;
 
 use abi::Errno;
-use abi::net::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, SOL_SOCKET};
+use abi::net::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, SOL_SOCKET, SOL_TCP, TCP_INFO};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -250,6 +250,43 @@ impl SocketFile {
 
     fn generic(&self) -> Generic {
         *self.generic.lock()
+    }
+
+    /// Its number for `fstat(2)`, which `/proc/net` shows too.
+    pub(crate) fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// The number of the state of a TCP socket that listens, or has a connection.
+    pub(crate) fn tcp_state(&self) -> Option<u8> {
+        const NONE: u8 = 7;
+        let state = self.tcp_information()?.first().copied();
+        state.filter(|&state| state != NONE)
+    }
+
+    fn tcp_information(&self) -> Option<Vec<u8>> {
+        self.socket.option(SOL_TCP, TCP_INFO).ok()
+    }
+
+    /// Bytes that can be read; of a listener, connections that can be accepted.
+    pub(crate) fn readable(&self) -> usize {
+        // `tcpi_unacked`
+        let queued = || Some(u32::from_ne_bytes(*self.tcp_information()?.get(24..)?.first_chunk()?) as usize);
+        if self.is_listening() {
+            queued().unwrap_or(0)
+        } else {
+            self.socket.readable()
+        }
+    }
+
+    /// Bytes that were written and not acknowledged.
+    pub(crate) fn unsent(&self) -> usize {
+        self.socket.unsent()
+    }
+
+    /// Whether it takes connections.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.socket.is_listening()
     }
 
     /// Its address family.

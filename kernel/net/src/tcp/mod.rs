@@ -97,6 +97,21 @@ impl Tcp {
     pub(crate) fn connections(&self) -> usize {
         self.table.connections()
     }
+
+    /// Calls `each` for all connections, those that are over among them: local and remote end, number of the state, bytes to send and to read.
+    pub(crate) fn visit(&self, mut each: impl FnMut(Endpoint, Endpoint, u8, (usize, usize))) {
+        for found in self.table.all() {
+            match found {
+                Found::Connection(connection) => each(
+                    connection.local,
+                    connection.remote,
+                    connection.state().number(),
+                    (connection.unsent().0, connection.readable()),
+                ),
+                Found::TimeWait(entry) => each(entry.local, entry.remote, State::TimeWait.number(), (0, 0)),
+            }
+        }
+    }
 }
 
 impl Connection {

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use hal::sync::SpinLock;
@@ -157,6 +158,19 @@ impl Table {
     fn publish(&self, expiring: &VecDeque<(u64, Endpoint, Endpoint)>) {
         self.next_expiry
             .store(expiring.front().map_or(NEVER, |entry| entry.0), Ordering::SeqCst);
+    }
+
+    /// Everything in the table.
+    pub(super) fn all(&self) -> Vec<Found> {
+        let found = |entry: &Entry| match entry {
+            Entry::Connection(connection) => Found::Connection(connection.clone()),
+            Entry::TimeWait(entry) => Found::TimeWait(**entry),
+        };
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            all.extend(shard.lock().iter().map(found));
+        }
+        all
     }
 
     /// How many connections there are that are not over.

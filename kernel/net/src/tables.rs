@@ -1,0 +1,328 @@
+//! What `/proc/net` shows (`proc(5)`): lines as Linux formats them, below the headings.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::ip::{Endpoint, Interface};
+use crate::socket::{Address, Domain, SocketFile, SocketType, interfaces};
+use crate::stack::Stack;
+
+/// States of a socket that is no connection, as the tables have them.
+const CLOSED: u8 = 7;
+const LISTENING: u8 = 10;
+const ESTABLISHED: u8 = 1;
+/// Columns that Linux fills each line up to.
+const TCP_WIDTH: usize = 149;
+const UDP_WIDTH: usize = 127;
+const ROUTE_WIDTH: usize = 127;
+/// `RTF_UP` and `RTF_GATEWAY`.
+const UP: u32 = 1;
+const GATEWAY: u32 = 2;
+
+/// An open socket, and the user that it belongs to.
+pub type Owned<'a> = (&'a SocketFile, u32);
+
+/// Adds the lines of the table `name`; none for a table that is not kept.
+pub fn write(name: &str, stack: &Stack, sockets: &[Owned<'_>], out: &mut String) {
+    // Writing to a string does not fail.
+    let _ = match name {
+        "tcp" => tcp(out, stack, sockets, Domain::Inet),
+        "tcp6" => tcp(out, stack, sockets, Domain::Inet6),
+        "udp" => udp(out, sockets, Domain::Inet),
+        "udp6" => udp(out, sockets, Domain::Inet6),
+        "unix" => unix(out, sockets),
+        "dev" => devices(out, stack),
+        "route" => routes(out, stack),
+        "if_inet6" => addresses_v6(out, stack),
+        "arp" => neighbours(out, stack),
+        "sockstat" => statistics(out, stack, sockets),
+        _ => Ok(()),
+    };
+}
+
+/// A line of `tcp` or `udp`.
+struct Line {
+    local: Endpoint,
+    remote: Endpoint,
+    state: u8,
+    /// Bytes to send and to read.
+    queues: (usize, usize),
+    uid: u32,
+    inode: u64,
+}
+
+fn endpoint(address: &Address) -> Option<Endpoint> {
+    match *address {
+        Address::Inet(address, port) => Some(Endpoint::new(IpAddr::V4(address), port)),
+        Address::Inet6(address, port, _) => Some(Endpoint::new(IpAddr::V6(address), port)),
+        _ => None,
+    }
+}
+
+/// An address as words of the machine's order, each in hexadecimal.
+struct Words(Endpoint, Domain);
+
+impl fmt::Display for Words {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.address, self.1) {
+            (IpAddr::V4(address), Domain::Inet6) => v6(out, address.to_ipv6_mapped())?,
+            (IpAddr::V4(address), _) => write!(out, "{:08X}", u32::from_ne_bytes(address.octets()))?,
+            (IpAddr::V6(address), _) => v6(out, address)?,
+        }
+        write!(out, ":{:04X}", self.0.port)
+    }
+}
+
+fn v6(out: &mut fmt::Formatter<'_>, address: Ipv6Addr) -> fmt::Result {
+    for word in address.octets().as_chunks::<4>().0 {
+        write!(out, "{:08X}", u32::from_ne_bytes(*word))?;
+    }
+    Ok(())
+}
+
+/// Fills the line that begins at `start` up to `width` and ends it.
+fn pad(out: &mut String, start: usize, width: usize) {
+    let length = out.len() - start;
+    out.extend(core::iter::repeat_n(' ', width.saturating_sub(length)));
+    out.push('\n');
+}
+
+fn line_of((socket, uid): Owned<'_>, unspecified: Endpoint, state: u8) -> Option<Line> {
+    let remote = socket.peer().ok().and_then(|peer| endpoint(&peer));
+    Some(Line {
+        local: endpoint(&socket.local())?,
+        remote: remote.unwrap_or(unspecified),
+        state,
+        queues: (socket.unsent(), socket.readable()),
+        uid,
+        inode: socket.inode(),
+    })
+}
+
+fn unspecified(domain: Domain) -> Endpoint {
+    Endpoint::new(
+        match domain {
+            Domain::Inet6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        },
+        0,
+    )
+}
+
+fn of<'a>(sockets: &'a [Owned<'a>], domain: Domain, kind: SocketType) -> impl Iterator<Item = Owned<'a>> {
+    let is_it = move |(socket, _): &&Owned<'a>| socket.domain() == domain && socket.socket_type() == kind;
+    sockets.iter().filter(is_it).copied()
+}
+
+/// Listeners, connections with a socket, then those that have none: not accepted yet, or closed by the application.
+fn tcp(out: &mut String, stack: &Stack, sockets: &[Owned<'_>], domain: Domain) -> fmt::Result {
+    let mut lines: Vec<Line> = of(sockets, domain, SocketType::Stream)
+        .filter_map(|owned| line_of(owned, unspecified(domain), owned.0.tcp_state()?))
+        .collect();
+    lines.sort_by_key(|line| line.state != LISTENING);
+    if domain == Domain::Inet {
+        let known: Vec<_> = sockets
+            .iter()
+            .filter_map(|(socket, _)| Some((canonical(&socket.local())?, canonical(&socket.peer().ok()?)?)))
+            .collect();
+        stack.tcp.visit(|local, remote, state, queues| {
+            if !known.contains(&(local, remote)) {
+                lines.push(Line {
+                    local,
+                    remote,
+                    state,
+                    queues,
+                    uid: 0,
+                    inode: 0,
+                });
+            }
+        });
+    }
+    for (number, line) in lines.iter().enumerate() {
+        let start = out.len();
+        write!(
+            out,
+            "{number:4}: {} {} {:02X} {:08X}:{:08X} 00:00000000 00000000 {:5}        0 {} 1 0000000000000000 100 0 0 10 0",
+            Words(line.local, domain),
+            Words(line.remote, domain),
+            line.state,
+            line.queues.0,
+            line.queues.1,
+            line.uid,
+            line.inode,
+        )?;
+        pad(out, start, if domain == Domain::Inet { TCP_WIDTH } else { 0 });
+    }
+    Ok(())
+}
+
+fn canonical(address: &Address) -> Option<Endpoint> {
+    let end = endpoint(address)?;
+    Some(Endpoint::new(end.address.to_canonical(), end.port))
+}
+
+fn udp(out: &mut String, sockets: &[Owned<'_>], domain: Domain) -> fmt::Result {
+    for owned in of(sockets, domain, SocketType::Datagram) {
+        let state = if owned.0.peer().is_ok() { ESTABLISHED } else { CLOSED };
+        let Some(line) = line_of(owned, unspecified(domain), state).filter(|line| line.local.port != 0) else {
+            continue;
+        };
+        let start = out.len();
+        write!(
+            out,
+            "{:5}: {} {} {:02X} {:08X}:{:08X} 00:00000000 00000000 {:5}        0 {} 2 0000000000000000 0",
+            line.local.port,
+            Words(line.local, domain),
+            Words(line.remote, domain),
+            line.state,
+            line.queues.0,
+            line.queues.1,
+            line.uid,
+            line.inode,
+        )?;
+        pad(out, start, if domain == Domain::Inet { UDP_WIDTH } else { 0 });
+    }
+    Ok(())
+}
+
+fn unix(out: &mut String, sockets: &[Owned<'_>]) -> fmt::Result {
+    const ACCEPTS: u32 = 0x10000;
+    for (socket, _) in sockets.iter().filter(|(socket, _)| socket.domain() == Domain::Unix) {
+        let flags = if socket.is_listening() { ACCEPTS } else { 0 };
+        // SS_CONNECTED, SS_UNCONNECTED
+        let (shares, state) = if socket.peer().is_ok() { (3, 3) } else { (2, 1) };
+        write!(
+            out,
+            "0000000000000000: {shares:08X} 00000000 {flags:08X} {:04X} {state:02X} {:5}",
+            socket.socket_type() as u16,
+            socket.inode(),
+        )?;
+        match socket.local() {
+            Address::Path(path) => write!(out, " {}", String::from_utf8_lossy(&path))?,
+            Address::Abstract(name) => write!(out, " @{}", String::from_utf8_lossy(&name).replace('\0', "@"))?,
+            _ => {}
+        }
+        out.push('\n');
+    }
+    Ok(())
+}
+
+fn devices(out: &mut String, stack: &Stack) -> fmt::Result {
+    for description in interfaces(stack) {
+        let [received, received_packets, sent, sent_packets] = stack.traffic(description.interface);
+        writeln!(
+            out,
+            "{:>6}: {received:7} {received_packets:7}    0    0    0     0          0         0 {sent:8} {sent_packets:7}    0    0    0     0       0          0",
+            description.interface.name(),
+        )?;
+    }
+    Ok(())
+}
+
+fn routes(out: &mut String, stack: &Stack) -> fmt::Result {
+    let routes = stack.routes.lock();
+    let word = |address: Ipv4Addr| u32::from_ne_bytes(address.octets());
+    let mask = |length: u8| Ipv4Addr::from_bits(u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0));
+    let through = routes
+        .routes()
+        .iter()
+        .filter_map(|route| match (route.prefix.network(), route.gateway) {
+            (IpAddr::V4(network), IpAddr::V4(gateway)) => Some((network, route.prefix.length(), gateway, UP | GATEWAY)),
+            _ => None,
+        });
+    let direct = routes
+        .addresses()
+        .iter()
+        .filter_map(|own| match own.prefix().network() {
+            IpAddr::V4(network) => Some((network, own.prefix_length, Ipv4Addr::UNSPECIFIED, UP)),
+            IpAddr::V6(_) => None,
+        });
+    // The default route first, as Linux has it.
+    for (network, length, gateway, flags) in through.chain(direct) {
+        let start = out.len();
+        write!(
+            out,
+            "{}\t{:08X}\t{:08X}\t{flags:04X}\t0\t0\t0\t{:08X}\t0\t0\t0",
+            Interface::Ethernet.name(),
+            word(network),
+            word(gateway),
+            word(mask(length)),
+        )?;
+        pad(out, start, ROUTE_WIDTH);
+    }
+    Ok(())
+}
+
+fn addresses_v6(out: &mut String, stack: &Stack) -> fmt::Result {
+    const PERMANENT: u32 = 0x80;
+    const HOST: u32 = 0x10;
+    const LINK: u32 = 0x20;
+    let mut line = |address: Ipv6Addr, interface: Interface, length: u8, scope: u32| {
+        writeln!(
+            out,
+            "{:032x} {:02x} {length:02x} {scope:02x} {PERMANENT:02x} {:>8}",
+            address.to_bits(),
+            interface as u32,
+            interface.name()
+        )
+    };
+    line(Ipv6Addr::LOCALHOST, Interface::Loopback, 128, HOST)?;
+    for own in stack.routes.lock().addresses() {
+        if let IpAddr::V6(address) = own.address {
+            let scope = if address.is_unicast_link_local() { LINK } else { 0 };
+            line(address, Interface::Ethernet, own.prefix_length, scope)?;
+        }
+    }
+    Ok(())
+}
+
+fn neighbours(out: &mut String, stack: &Stack) -> fmt::Result {
+    const ETHERNET: u32 = 1;
+    const COMPLETE: u32 = 2;
+    for (address, mac) in stack.neighbours.known() {
+        let flags = if mac.is_some() { COMPLETE } else { 0 };
+        let mac = mac
+            .unwrap_or_default()
+            .map(|byte| alloc::format!("{byte:02x}"))
+            .join(":");
+        writeln!(
+            out,
+            "{:<16} 0x{ETHERNET:<10x}0x{flags:<10x}{mac}     *        {}",
+            alloc::format!("{address}"),
+            Interface::Ethernet.name()
+        )?;
+    }
+    Ok(())
+}
+
+fn statistics(out: &mut String, stack: &Stack, sockets: &[Owned<'_>]) -> fmt::Result {
+    let count = |domain, kind| of(sockets, domain, kind).count();
+    let both = |kind| count(Domain::Inet, kind) + count(Domain::Inet6, kind);
+    let with_socket = sockets
+        .iter()
+        .filter(|(socket, _)| socket.tcp_state().is_some())
+        .count();
+    let (mut all, mut over) = (0_usize, 0_usize);
+    stack.tcp.visit(|_, _, state, _| {
+        const TIME_WAIT: u8 = 6;
+        if state == TIME_WAIT { over += 1 } else { all += 1 }
+    });
+    let connected = sockets
+        .iter()
+        .filter(|(socket, _)| socket.tcp_state().is_some_and(|state| state != LISTENING))
+        .count();
+    writeln!(out, "sockets: used {}", sockets.len())?;
+    writeln!(
+        out,
+        "TCP: inuse {} orphan {} tw {over} alloc {} mem {}",
+        with_socket,
+        all.saturating_sub(connected),
+        both(SocketType::Stream),
+        stack.buffer_memory_used().div_ceil(hal::mem::PAGE_SIZE),
+    )?;
+    writeln!(out, "UDP: inuse {} mem 0", both(SocketType::Datagram))?;
+    out.push_str("UDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n");
+    Ok(())
+}
