@@ -1,5 +1,7 @@
 //! CPUs by number: 0 is the one that booted.
 
+use alloc::string::String;
+
 use crate::arch;
 
 /// The most CPUs that the kernel drives.
@@ -26,6 +28,26 @@ pub const ARCHITECTURE: &str = arch::ARCHITECTURE;
 /// What the CPUs can do, as the auxiliary vector tells programs: `AT_HWCAP` and `AT_HWCAP2`.
 pub fn hardware_capabilities() -> (usize, usize) {
     arch::hardware_capabilities()
+}
+
+/// What a CPU is, in the words of `/proc/cpuinfo`; all are taken to be alike.
+#[derive(Clone, Debug, Default)]
+pub struct Description {
+    /// `GenuineIntel` and the like.
+    pub vendor: String,
+    /// Model name.
+    pub name: String,
+    /// Family, model and stepping.
+    pub signature: [u32; 3],
+    /// Frequency of the counter that time is kept by.
+    pub kilohertz: u64,
+    /// Features by Linux's names, separated by spaces.
+    pub flags: String,
+}
+
+/// What the CPU that runs the caller is.
+pub fn description() -> Description {
+    arch::description()
 }
 
 /// Returns after every other CPU has passed a memory barrier (`membarrier(2)`).

@@ -39,6 +39,13 @@ static LENGTH: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPU
 /// Whether a CPU waits for work.
 static SLEEPING: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
+impl Task {
+    /// Whether it waits for something: it neither runs nor could.
+    pub fn is_waiting(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == IDLE
+    }
+}
+
 /// Makes a task of a future. It starts on an idle CPU if there is one, else on the caller's.
 pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Arc<Task> {
     let task = Arc::new(Task {
@@ -183,14 +190,15 @@ mod tests {
         let completion = Completion::new();
         let ended = Completion::new();
         let (wait, end) = (completion.clone(), ended.clone());
-        spawn(async move {
+        let task = spawn(async move {
             yield_now().await;
             wait.await;
             end.complete();
         });
         while run_ready(16) {}
-        assert!(!ended.is_complete());
+        assert!(!ended.is_complete() && task.is_waiting());
         completion.complete();
+        assert!(!task.is_waiting());
         while run_ready(16) {}
         assert!(ended.is_complete());
     }

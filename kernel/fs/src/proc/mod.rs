@@ -40,7 +40,7 @@ const NETWORK_TABLES: &[(&str, &str)] = &[
     ),
     (
         "udp",
-        "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops             \n",
+        "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops            \n",
     ),
     (
         "udp6",

@@ -74,7 +74,7 @@ fn kernel(folder: Folder, system: &Arc<dyn System>) -> Folder {
             },
         )
         .text("domainname", "(none)\n")
-        .text("pid_max", "32768\n")
+        .text("pid_max", "4194304\n")
         .text("threads-max", "32768\n")
         .text("ngroups_max", "65536\n")
         .text("cap_last_cap", "40\n")

@@ -3,6 +3,7 @@
 use abi::Errno;
 use alloc::vec::Vec;
 use core::mem::size_of;
+use core::ops::Range;
 
 use file::{Fault, Sink, Source};
 use hal::mem::{Frame, PAGE_SIZE};
@@ -197,6 +198,22 @@ impl AddressSpace {
 }
 
 impl AddressSpace {
+    /// Reads from this address space, which need not be the active one, what is in memory: up to the first page that is not.
+    pub fn peek(&self, range: Range<usize>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut address = range.start;
+        while address < range.end {
+            let page = address & !(PAGE_SIZE - 1);
+            let Some(mapping) = self.table.lookup(page) else { break };
+            let (offset, done) = (address - page, bytes.len());
+            let part = (range.end - address).min(PAGE_SIZE - offset);
+            bytes.resize(done + part, 0);
+            mapping.frame.read(offset, &mut bytes[done..]);
+            address += part;
+        }
+        bytes
+    }
+
     /// Writes into this address space, which need not be the active one and in which nothing runs yet.
     pub async fn poke(&self, mut address: usize, mut bytes: &[u8]) -> Result<(), Errno> {
         while !bytes.is_empty() {

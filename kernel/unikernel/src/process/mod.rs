@@ -17,7 +17,7 @@ mod thread;
 mod timers;
 
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use hal::sync::SpinLock;
 
@@ -26,7 +26,7 @@ pub use credentials::Credentials;
 pub use kinship::Kinship;
 pub use limits::{Limit, Limits, Resource};
 pub use paths::{Paths, Places};
-pub use process::{ExitStatus, Process, Program};
+pub use process::{ExitStatus, Process, Program, Texts};
 pub(crate) use run::parked;
 pub use run::{InterruptedCall, start_thread};
 pub use thread::{AlternateStack, FaultRecord, Thread};
@@ -54,10 +54,19 @@ const ID_END: i32 = 4 << 20;
 /// Where the search begins once the highest was given: IDs below are those of programs that start at boot.
 const ID_RESTART: i32 = 300;
 
+/// Threads and processes that were given an ID.
+static STARTED: AtomicU64 = AtomicU64::new(0);
+
+/// How many threads and processes there have been.
+pub(crate) fn started() -> u64 {
+    STARTED.load(Ordering::Relaxed)
+}
+
 /// An ID for a new thread or process. The first is 1. They are used again, but not soon.
 pub fn next_tid() -> i32 {
     static NEXT: AtomicI32 = AtomicI32::new(1);
     static USED_UP: AtomicBool = AtomicBool::new(false);
+    STARTED.fetch_add(1, Ordering::Relaxed);
     loop {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         if id >= ID_END {

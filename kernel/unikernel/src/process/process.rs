@@ -3,12 +3,14 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use abi::Errno;
 
 use file::{DescriptorTable, OpenFile};
 use hal::sync::SpinLock;
+use linux_raw_sys::auxvec::AT_EXECFN;
 use task::WaitQueue;
 
 use super::{Capability, Credentials, Kinship, Limits, Paths, Thread, Timers};
@@ -58,6 +60,9 @@ pub struct Process {
     pub(super) ended_time: AtomicU64,
     /// 0 while it runs, then [`ExitStatus`] as [`encode`] has it.
     ending: AtomicU64,
+    /// When it started, in nanoseconds since boot.
+    pub started: u64,
+    last_name: SpinLock<[u8; 16]>,
 }
 
 /// The program a process runs.
@@ -71,6 +76,28 @@ pub struct Program {
     pub environment: Vec<Vec<u8>>,
     /// Auxiliary vector.
     pub auxiliary: Vec<(u64, u64)>,
+}
+
+/// Where a program finds its arguments and its environment, each text with a zero at its end.
+pub struct Texts {
+    /// Arguments.
+    pub arguments: Range<usize>,
+    /// Environment, which follows them.
+    pub environment: Range<usize>,
+}
+
+impl Program {
+    /// Where its texts are: as [`crate::program`] laid them out, below the path that `AT_EXECFN` names.
+    pub fn texts(&self) -> Texts {
+        let length = |texts: &[Vec<u8>]| texts.iter().map(|text| text.len() + 1).sum::<usize>();
+        let path = self.auxiliary.iter().find(|(kind, _)| *kind == u64::from(AT_EXECFN));
+        let end = path.map_or(0, |(_, address)| *address as usize);
+        let middle = end.saturating_sub(length(&self.environment));
+        Texts {
+            arguments: middle.saturating_sub(length(&self.arguments))..middle,
+            environment: middle..end,
+        }
+    }
 }
 
 fn encode(status: ExitStatus) -> u64 {
@@ -108,6 +135,8 @@ impl Process {
             thread_ended: WaitQueue::new(),
             ended_time: AtomicU64::new(0),
             ending: AtomicU64::new(0),
+            started: hal::time::monotonic(),
+            last_name: SpinLock::new([0; 16]),
         }
     }
 
@@ -197,6 +226,18 @@ impl Process {
 
     pub(super) fn add_thread(&self, thread: &Arc<Thread>) {
         self.threads.lock().insert(thread.tid, Arc::downgrade(thread));
+    }
+
+    /// Keeps the name of the first thread, under which the process is known until it is waited for.
+    pub(super) fn note_end(&self, thread: &Thread) {
+        if thread.tid == self.pid {
+            *self.last_name.lock() = *thread.name.lock();
+        }
+    }
+
+    /// The name of its first thread when that ended.
+    pub fn last_name(&self) -> [u8; 16] {
+        *self.last_name.lock()
     }
 
     /// Forgets a thread that ended; true when it was the last.

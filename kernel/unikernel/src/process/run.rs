@@ -26,6 +26,7 @@ pub struct InterruptedCall {
 /// Starts a thread with its registers. Its ID is first stored at `child_tid` (`CLONE_CHILD_SETTID`).
 pub fn start_thread(thread: Arc<Thread>, context: UserContext, child_tid: Option<usize>) {
     let owner = thread.clone();
+    let shown = thread.clone();
     let mut body = Box::pin(async move {
         if let Some(address) = child_tid {
             // As Linux: a bad address is the application's loss.
@@ -35,7 +36,7 @@ pub fn start_thread(thread: Arc<Thread>, context: UserContext, child_tid: Option
         thread.finish().await;
     });
     let mut known = false;
-    task::spawn(poll_fn(move |task| {
+    let task = task::spawn(poll_fn(move |task| {
         if !core::mem::replace(&mut known, true) {
             owner.set_waker(task.waker());
         }
@@ -43,12 +44,13 @@ pub fn start_thread(thread: Arc<Thread>, context: UserContext, child_tid: Option
         crate::describe::set_running(owner.process.pid, owner.tid);
         let start = hal::time::monotonic();
         let result = body.as_mut().poll(task);
-        owner
-            .user_time
-            .fetch_add(hal::time::monotonic() - start, Ordering::Relaxed);
+        let spent = hal::time::monotonic() - start;
+        owner.user_time.fetch_add(spent, Ordering::Relaxed);
+        crate::describe::add_busy(spent);
         crate::describe::set_running(0, 0);
         result
     }));
+    shown.set_task(&task);
 }
 
 /// Waits for a future of a system call, pinned where it was made: it has kilobytes, too many to move on each call. The CPU may run other
@@ -192,6 +194,7 @@ impl Thread {
                 }
             }
         }
+        self.process.note_end(self);
         let (user, system) = self.cpu_times();
         self.process.ended_time.fetch_add(user + system, Ordering::Relaxed);
         if self.process.remove_thread(self) {

@@ -1,10 +1,11 @@
 //! A thread of the application.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use core::task::{Poll, Waker};
 
 use hal::sync::SpinLock;
+use task::Task;
 
 use super::Process;
 use crate::memory::AddressSpace;
@@ -88,6 +89,8 @@ pub struct Thread {
     exiting: AtomicU32,
     /// Wakes the task that runs the thread.
     waker: SpinLock<Option<Waker>>,
+    /// That task.
+    task: SpinLock<Weak<Task>>,
 }
 
 impl Thread {
@@ -110,6 +113,7 @@ impl Thread {
             system_time: AtomicU64::new(0),
             exiting: AtomicU32::new(0),
             waker: SpinLock::new(None),
+            task: SpinLock::default(),
         });
         thread.process.add_thread(&thread);
         thread
@@ -251,6 +255,15 @@ impl Thread {
         let mut name = [0; 16];
         name[..length].copy_from_slice(&file[..length]);
         *self.name.lock() = name;
+    }
+
+    pub(super) fn set_task(&self, task: &Arc<Task>) {
+        *self.task.lock() = Arc::downgrade(task);
+    }
+
+    /// Whether it waits for something; otherwise it runs, or would if there were CPUs enough.
+    pub fn is_waiting(&self) -> bool {
+        self.task.lock().upgrade().is_some_and(|task| task.is_waiting())
     }
 
     pub(crate) fn set_waker(&self, waker: &Waker) {

@@ -237,6 +237,10 @@ pub(crate) fn vdso_pages() -> Option<[crate::mem::Frame; 2]> {
 /// The machine's name for `uname(2)` and `AT_PLATFORM`.
 pub(crate) const ARCHITECTURE: &str = std::env::consts::ARCH;
 
+pub(crate) fn description() -> crate::cpu::Description {
+    crate::cpu::Description::default()
+}
+
 pub(crate) fn hardware_capabilities() -> (usize, usize) {
     (0, 0)
 }

@@ -5,6 +5,7 @@ mod boot;
 mod clock;
 mod copy;
 mod cpu;
+mod description;
 pub(crate) mod entry;
 mod features;
 mod fpu;
@@ -29,6 +30,7 @@ pub(crate) use copy::{
     compare_exchange_user_u32, copy_from_user, copy_memory, copy_to_user, fill_memory, fill_user, load_user_u32,
 };
 pub(crate) use cpu::{cpu_count, current_cpu};
+pub(crate) use description::description;
 pub(crate) use features::{ARCHITECTURE, hardware_capabilities};
 pub(crate) use fpu::{State, state_components};
 pub(crate) use fw_cfg::{read_fw_cfg, start_fw_cfg};

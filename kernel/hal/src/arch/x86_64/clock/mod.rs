@@ -46,6 +46,14 @@ fn time_at(stamp: u64) -> u64 {
 }
 
 #[inline]
+/// Ticks of the counter in a second.
+pub(super) fn frequency() -> u64 {
+    match MULTIPLIER.load(Ordering::Relaxed) {
+        0 => 0,
+        multiplier => ((u128::from(SECOND) << 32) / u128::from(multiplier)) as u64,
+    }
+}
+
 fn scale(ticks: u64, multiplier: u64) -> u64 {
     ((u128::from(ticks) * u128::from(multiplier)) >> 32) as u64
 }

@@ -1,0 +1,232 @@
+//! A process, as `/proc/PID` shows it.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use file::OpenFile;
+use fs::proc::{Area, Identity, Process as Described, Usage};
+use fs::vfs::{Context, Lookup, Place};
+use hal::cpu;
+use hal::mem::PAGE_SIZE;
+
+use crate::memory::{AreaFlags, Protection};
+use crate::process::{Process, Texts, Thread};
+use crate::signal::{Disposition, Signal};
+
+/// A process as `/proc/PID` sees it.
+pub(super) struct Shown(pub(super) Arc<Process>);
+
+impl Shown {
+    /// The signals that `which` is true for, one bit each.
+    fn signals(&self, which: impl Fn(Disposition) -> bool) -> u64 {
+        (1..=i32::from(Signal::MAX))
+            .filter_map(|number| Signal::new(number).ok())
+            .filter(|&signal| which(self.0.actions.get(signal).disposition(signal)))
+            .fold(0, |set, signal| set | 1 << (signal.number() - 1))
+    }
+
+    fn threads(&self) -> Vec<Arc<Thread>> {
+        self.0.threads()
+    }
+
+    /// `comm` of a thread, or of the first one when that has ended.
+    fn name(&self, thread: Option<&Thread>) -> Vec<u8> {
+        const LENGTH: usize = 15;
+        let mut name = thread
+            .map_or_else(|| self.0.last_name(), |thread| *thread.name.lock())
+            .to_vec();
+        let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+        name.truncate(end.min(LENGTH));
+        name
+    }
+}
+
+impl Described for Shown {
+    fn identity(&self, tid: i32) -> Option<Identity> {
+        let thread = self.0.thread(tid);
+        // The first thread stands for the process, also when it has ended.
+        if thread.is_none() && tid != self.0.pid {
+            return None;
+        }
+        let credentials = self.0.credentials();
+        let name = self.name(thread.as_deref());
+        let state = match () {
+            () if thread.is_none() => 'Z',
+            () if self.0.kinship.is_stopped() => 'T',
+            () if thread.as_ref().is_some_and(|thread| thread.is_waiting()) => 'S',
+            () => 'R',
+        };
+        let capabilities = &credentials.capabilities;
+        Some(Identity {
+            pid: self.0.pid,
+            tid,
+            parent: self.0.kinship.parent(),
+            group: self.0.kinship.group(),
+            session: self.0.kinship.session(),
+            name,
+            state,
+            uid: [credentials.uid, credentials.euid, credentials.suid, credentials.fsuid],
+            gid: [credentials.gid, credentials.egid, credentials.sgid, credentials.fsgid],
+            groups: credentials.groups.clone(),
+            umask: self.0.paths.places().umask,
+            signals: [
+                thread.as_ref().map_or(0, |thread| thread.pending.set().bits()),
+                self.0.pending.set().bits(),
+                thread.as_ref().map_or(0, |thread| thread.blocked().bits()),
+                self.signals(|disposition| matches!(disposition, Disposition::Ignore)),
+                self.signals(|disposition| matches!(disposition, Disposition::Handler)),
+            ],
+            capabilities: [
+                capabilities.inheritable,
+                capabilities.permitted,
+                capabilities.effective,
+                capabilities.bounding,
+                capabilities.ambient,
+            ],
+            cpus: u64::MAX >> (64 - cpu::count()),
+            ..Identity::default()
+        })
+    }
+
+    fn threads(&self) -> Vec<i32> {
+        let mut numbers: Vec<_> = Self::threads(self).iter().map(|thread| thread.tid).collect();
+        numbers.push(self.0.pid);
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
+    fn usage(&self) -> Usage {
+        let (user, system) = self.0.cpu_times();
+        let started = self.0.started;
+        let Some(memory) = self.0.memory() else {
+            return Usage {
+                user,
+                system,
+                started,
+                ..Usage::default()
+            };
+        };
+        let texts = self.0.program.lock().texts();
+        let range = |range: Range<usize>| (range.start as u64, range.end as u64);
+        let bytes = |pages: usize| (pages * PAGE_SIZE) as u64;
+        let mut usage = Usage {
+            user,
+            system,
+            started,
+            arguments: range(texts.arguments),
+            environment: range(texts.environment),
+            virtual_memory: (memory.size() as u64, memory.size() as u64),
+            resident: (bytes(memory.resident()), bytes(memory.peak_resident())),
+            resident_files: bytes(memory.resident().saturating_sub(memory.resident_own())),
+            private: memory.sum(crate::memory::Area::is_data) as u64,
+            locked: memory.sum(|area| area.flags.contains(AreaFlags::LOCKED)) as u64,
+            stack: memory.layout.stack_top as u64,
+            ..Usage::default()
+        };
+        memory.visit_areas(0, |range, area| {
+            if area.flags.contains(AreaFlags::HEAP) {
+                usage.heap = (range.start as u64, range.end as u64);
+            }
+            true
+        });
+        usage
+    }
+
+    fn arguments(&self) -> Vec<u8> {
+        let (Some(memory), Texts { arguments, environment }) = (self.0.memory(), self.0.program.lock().texts()) else {
+            return Vec::new();
+        };
+        let end = environment.end;
+        let mut text = memory.peek(arguments.clone());
+        // A title that a program has written over its arguments may go on over the environment.
+        if text.last().is_some_and(|&last| last != 0) {
+            text = memory.peek(arguments.start..end);
+            let length = text.iter().position(|&byte| byte == 0).map_or(text.len(), |at| at + 1);
+            text.truncate(length);
+        }
+        text
+    }
+
+    fn environment(&self) -> Vec<u8> {
+        let range = self.0.program.lock().texts().environment;
+        self.0.memory().map_or_else(Vec::new, |memory| memory.peek(range))
+    }
+
+    fn auxiliary(&self) -> Vec<u8> {
+        let entries = self.0.program.lock().auxiliary.clone();
+        let words = entries.iter().flat_map(|&(kind, value)| [kind, value]);
+        words.flat_map(u64::to_ne_bytes).collect()
+    }
+
+    fn executable(&self) -> Option<Place> {
+        let path = self.0.program.lock().path.clone();
+        self.0.context(None).resolve(&path, Lookup::FOLLOW).ok()
+    }
+
+    fn working(&self) -> Option<Place> {
+        Some(self.0.paths.places().working)
+    }
+
+    fn context(&self) -> Context {
+        self.0.context(None)
+    }
+
+    fn descriptors(&self) -> Vec<u32> {
+        self.0.files.numbers().into_iter().map(|number| number as u32).collect()
+    }
+
+    fn descriptor(&self, number: u32) -> Option<(Arc<OpenFile>, bool)> {
+        let number = i32::try_from(number).ok()?;
+        let file = self.0.files.get_any(number).ok()?;
+        Some((file, self.0.files.close_on_exec(number).unwrap_or(false)))
+    }
+
+    fn areas(&self) -> Vec<Area> {
+        let mut areas = Vec::new();
+        let Some(memory) = self.0.memory() else {
+            return areas;
+        };
+        memory.visit_areas(0, |range, area| {
+            let has = |protection| area.protection.contains(protection);
+            let (resident, anonymous) = memory.residence(range.clone());
+            let locked = area.flags.contains(AreaFlags::LOCKED);
+            areas.push(Area {
+                resident: resident as u64,
+                anonymous: anonymous as u64,
+                locked: if locked { resident as u64 } else { 0 },
+                start: range.start as u64,
+                end: range.end as u64,
+                access: (has(Protection::READ), has(Protection::WRITE), has(Protection::EXECUTE)),
+                shared: area.flags.contains(AreaFlags::SHARED),
+                offset: area
+                    .backing
+                    .as_ref()
+                    .map_or(0, |backing| backing.first_page * PAGE_SIZE as u64),
+                file: area.name.as_ref().map_or((0, 0), |name| (name.device, name.inode)),
+                name: area.name.as_ref().map_or_else(Vec::new, |name| name.path.clone()),
+            });
+            true
+        });
+        areas
+    }
+
+    fn limits(&self) -> [(u64, u64); 16] {
+        let limits = self.0.limits.lock();
+        core::array::from_fn(|number| {
+            limits
+                .get_number(number)
+                .map_or((u64::MAX, u64::MAX), |limit| (limit.soft, limit.hard))
+        })
+    }
+
+    fn set_name(&self, tid: i32, name: &[u8]) {
+        if let Some(thread) = self.0.thread(tid) {
+            let mut field = [0; 16];
+            let length = name.len().min(field.len() - 1);
+            field[..length].copy_from_slice(&name[..length]);
+            *thread.name.lock() = field;
+        }
+    }
+}
