@@ -17,11 +17,43 @@ async function runCheck(action) {
 }
 
 /** A suite that runs no test at all tells nothing, so it has failed. */
-async function runSuite(action) {
-  const counts = await action();
+async function runSuite(action, show) {
+  const counts = await action(show);
   if (counts.passed + counts.failed > 0) return counts;
   console.error("The suite ran no test.");
   return { ...counts, failed: 1 };
+}
+
+/** Shows whole lines, each with the name of who says it, since two speak at a time. */
+function shower(name) {
+  let rest = "";
+  return (data) => {
+    const lines = `${rest}${data}`.split("\n");
+    rest = lines.pop();
+    for (const line of lines) console.log(`${name} │ ${line}`);
+  };
+}
+
+async function runItem({ name, check, suite }) {
+  console.log(`── ${name}`);
+  const began = performance.now();
+  const counts = await (check ? runCheck(check) : runSuite(suite, shower(name)));
+  const took = performance.now() - began;
+  console.log(`${counts.failed > 0 ? red("✗") : green("✓")} ${name} (${duration(took)})`);
+  return { name, ...counts, took };
+}
+
+/** Runs the lanes beside each other, the items of each in their order. Resolves to the results in the order of the items. */
+async function runAll(items) {
+  const done = new Map();
+  const lanes = new Map();
+  for (const item of items) {
+    const before = [lanes.get(item.lane), ...(item.after ?? []).map((name) => done.get(name))];
+    const result = Promise.all(before).then(() => runItem(item));
+    lanes.set(item.lane, result);
+    done.set(item.name, result);
+  }
+  return Promise.all(done.values());
 }
 
 await main(async () => {
@@ -33,13 +65,7 @@ await main(async () => {
       `Nothing is called "${words.join(" ")}". There is: ${all.map(({ name }) => name).join("; ")}.`,
     );
 
-  const results = [];
-  for (const { name, check, suite } of chosen) {
-    console.log(`\n── ${name}`);
-    const began = performance.now();
-    const counts = await (check ? runCheck(check) : runSuite(suite));
-    results.push({ name, ...counts, took: performance.now() - began });
-  }
+  const results = await runAll(chosen);
 
   console.log("");
   for (const { name, passed, failed, skipped, took } of results) {

@@ -1,4 +1,4 @@
-// Runs a test suite with its output on the terminal and returns its numbers.
+// Runs a test suite, shows its output and returns its numbers.
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
@@ -15,15 +15,16 @@ const timeoutMs = 25 * 60_000;
  * @property {number} skipped
  */
 
-/** Runs to the end, showing and keeping standard output. */
-function execute(program, args, options) {
+/** Runs to the end, showing what it says and keeping standard output. */
+function execute(program, args, show, options) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"], timeout: timeoutMs, ...options });
+    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], timeout: timeoutMs, ...options });
     let output = "";
     child.stdout.on("data", (data) => {
       output += data;
-      process.stdout.write(data);
+      show(data);
     });
+    child.stderr.on("data", show);
     child.on("error", reject);
     child.on("close", (code) => resolve({ code, output }));
   });
@@ -33,9 +34,9 @@ function execute(program, args, options) {
 const settle = (counts, code) => (code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts);
 
 /** @returns {Promise<Counts>} */
-export async function cargoTest(rust, folder, ...selection) {
+export async function cargoTest(rust, folder, show, ...selection) {
   const args = ["test", "--locked", "--no-fail-fast", ...selection];
-  const { code, output } = await execute(rust.cargo, args, { cwd: folder, env: rust.env });
+  const { code, output } = await execute(rust.cargo, args, show, { cwd: folder, env: rust.env });
   const counts = { passed: 0, failed: 0, skipped: 0 };
   for (const [, passed, failed, ignored] of output.matchAll(
     /^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/gm,
@@ -48,11 +49,11 @@ export async function cargoTest(rust, folder, ...selection) {
 }
 
 /** @returns {Promise<Counts>} */
-export async function vitest(folder, env) {
+export async function vitest(folder, env, show) {
   const report = path.join(mkdtempSync(path.join(os.tmpdir(), "vitest-")), "report.json");
   const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
   try {
-    const { code } = await execute(inRoot("node_modules", ".bin", "vitest"), args, { cwd: folder, env });
+    const { code } = await execute(inRoot("node_modules", ".bin", "vitest"), args, show, { cwd: folder, env });
     const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(
       readFileSync(report, "utf8"),
     );
