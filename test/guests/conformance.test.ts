@@ -12,7 +12,9 @@ const programs = readdirSync(path.join(import.meta.dirname, "conformance"))
   .map((file) => path.basename(file, ".c"));
 
 /** A CPU of its own for each child makes another order of events than one for all. */
-const cases = programs.map((name) => ({ name, cpus: 1 })).concat({ name: "processes", cpus: 2 });
+const cases = programs
+  .map((name) => ({ name, cpus: 1 }))
+  .concat({ name: "processes", cpus: 2 }, { name: "rseq", cpus: 2 });
 
 /** Programs that begin as root, on Linux too. */
 const asRoot = new Set(["capabilities"]);

@@ -12,6 +12,7 @@ mod paths;
     reason = "the folder is about processes, the file about the object"
 )]
 mod process;
+pub mod rseq;
 mod run;
 mod thread;
 mod timers;

@@ -41,6 +41,7 @@ pub fn start_thread(thread: Arc<Thread>, context: UserContext, child_tid: Option
             owner.set_waker(task.waker());
         }
         owner.memory.activate();
+        owner.rseq.note_moved();
         crate::describe::set_running(owner.process.pid, owner.tid);
         let start = hal::time::monotonic();
         let result = body.as_mut().poll(task);
@@ -68,6 +69,8 @@ pub(crate) async fn parked<F: Future>(context: &mut UserContext, mut future: Pin
 
 async fn run(thread: &Arc<Thread>, mut context: UserContext) {
     let mut interrupted = None;
+    // Whether user mode was left somewhere in the program, and not for a system call.
+    let mut amid = false;
     loop {
         if interrupted.is_some() || thread.is_interrupted() {
             signal::deliver(thread, &mut context, interrupted.take()).await;
@@ -80,8 +83,19 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
             continue;
         }
         memory::balance();
+        if thread.rseq.is_due() {
+            let at = amid.then(|| context.instruction_pointer());
+            match parked(&mut context, pin!(thread.rseq.update(&thread.memory, at))).await {
+                Ok(Some(next)) => context.set_instruction_pointer(next),
+                Ok(None) => {}
+                Err(_) => thread.force(Signal::SEGV, Info::kernel(Signal::SEGV)),
+            }
+            continue;
+        }
         crate::scheduler::prepare_user_mode();
-        match context.run(thread.memory.table()) {
+        let trap = context.run(thread.memory.table());
+        amid = !matches!(trap, Trap::SystemCall);
+        match trap {
             Trap::SystemCall => interrupted = system_call(thread, &mut context).await,
             Trap::PageFault {
                 address,

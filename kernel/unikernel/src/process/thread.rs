@@ -8,6 +8,7 @@ use hal::sync::SpinLock;
 use task::Task;
 
 use super::Process;
+use super::rseq::Sequences;
 use crate::memory::AddressSpace;
 use crate::signal::{Info, Pending, Signal, SignalSet};
 
@@ -79,6 +80,8 @@ pub struct Thread {
     pub clear_tid: AtomicUsize,
     /// Head of the list of robust futexes.
     pub robust_list: AtomicUsize,
+    /// Restartable sequences.
+    pub rseq: Sequences,
     /// Name, up to 15 bytes (`PR_SET_NAME`).
     pub name: SpinLock<[u8; 16]>,
     /// Nanoseconds in user mode.
@@ -108,6 +111,7 @@ impl Thread {
             fault: SpinLock::default(),
             clear_tid: AtomicUsize::new(0),
             robust_list: AtomicUsize::new(0),
+            rseq: Sequences::default(),
             name: SpinLock::new([0; 16]),
             user_time: AtomicU64::new(0),
             system_time: AtomicU64::new(0),

@@ -68,6 +68,11 @@ async fn enter_handler(
     info: &Info,
     action: &Action,
 ) -> Result<(), Errno> {
+    let instruction = context.instruction_pointer();
+    let left = parked(context, pin!(thread.rseq.leave_section(&thread.memory, instruction))).await?;
+    if let Some(next) = left {
+        context.set_instruction_pointer(next);
+    }
     let flags = action.flags();
     if flags.contains(ActionFlags::RESET) {
         thread.process.actions.set(signal, Action::default());

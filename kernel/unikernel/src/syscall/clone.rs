@@ -248,6 +248,9 @@ fn make(parent: &Arc<Thread>, tid: i32, request: &Request) -> Option<Arc<Thread>
     if !is_thread && (!shares_memory || request.has(linux::CLONE_VFORK)) {
         *child.alternate_stack.lock() = *parent.alternate_stack.lock();
     }
+    if !shares_memory {
+        child.rseq.inherit(&parent.rseq);
+    }
     if request.has(linux::CLONE_CHILD_CLEARTID) {
         child.clear_tid.store(request.child_tid, Ordering::Relaxed);
     }

@@ -244,7 +244,6 @@ system_calls! {
     __NR_mbind: Refused, "there is one memory node" => Err(Errno::NOSYS.into());
     __NR_pkey_alloc: Refused, "there are no protection keys" => Err(Errno::NOSPC.into());
     __NR_pkey_free: Refused, "there are no protection keys" => Err(Errno::INVAL.into());
-    __NR_rseq: Refused, "not served; C libraries do without" => Err(Errno::NOSYS.into());
     __NR_set_mempolicy: Refused, "there is one memory node" => Err(Errno::NOSYS.into());
 
     // Reading and writing.
@@ -340,6 +339,7 @@ system_calls! {
     __NR_getpid: Full, "" => Ok(thread.process.pid as usize);
     __NR_gettid: Full, "" => Ok(thread.tid as usize);
     __NR_prctl: Partial, "names; other settings are taken without effect" => thread::prctl(thread, call).await;
+    __NR_rseq: Full, "" => thread::rseq(thread, call).await;
     __NR_sched_get_priority_max: Full, "" => thread::sched_priority(call, 99);
     __NR_sched_get_priority_min: Full, "" => thread::sched_priority(call, 1);
     __NR_sched_getaffinity: Full, "" => thread::sched_getaffinity(thread, call).await;

@@ -6,6 +6,7 @@ use abi::Errno;
 use linux_raw_sys::general as linux;
 
 use super::{Call, Error, Outcome, Result, capability};
+use crate::process::rseq::SIZE;
 use crate::process::{ExitStatus, Thread, family};
 use crate::signal::{Signal, SignalSet};
 
@@ -93,6 +94,24 @@ pub(super) async fn getcpu(thread: &Thread, call: &Call) -> Result {
     if call.word(1) != 0 {
         thread.memory.write(call.word(1), &0_u32).await?;
     }
+    Ok(0)
+}
+
+/// `rseq(address, length, flags, signature)`
+pub(super) async fn rseq(thread: &Thread, call: &Call) -> Result {
+    const UNREGISTER: u32 = 1;
+    let (address, length, signature) = (call.word(0), call.unsigned(1) as usize, call.unsigned(3));
+    if call.unsigned(2) & !UNREGISTER != 0 || length != SIZE || !address.is_multiple_of(SIZE) {
+        return Err(Errno::INVAL.into());
+    }
+    if call.unsigned(2) == UNREGISTER {
+        thread.rseq.unregister(&thread.memory, address, signature).await?;
+        return Ok(0);
+    }
+    if address == 0 || address > hal::user::USER_END - SIZE {
+        return Err(Errno::FAULT.into());
+    }
+    thread.rseq.register(address, signature)?;
     Ok(0)
 }
 
