@@ -247,6 +247,12 @@ pub(crate) fn count(number: usize) -> &'static AtomicU32 {
     unsafe { &*COUNTS.load(Ordering::Relaxed).add(number) }
 }
 
+/// Whether a page has shares, for models of devices.
+#[cfg(test)]
+pub(crate) fn is_taken(number: usize) -> bool {
+    number < LIMIT.load(Ordering::Relaxed) && count(number).load(Ordering::Relaxed) != 0
+}
+
 /// Pages of physical memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {

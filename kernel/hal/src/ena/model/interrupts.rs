@@ -1,0 +1,50 @@
+//! Messages (MSI-X). Those of completion queues mask themselves when they are sent, until the driver unmasks them; that of the admin
+//! completion queue and the events has a mask of its own, and counts as masked until the driver has written it.
+
+use super::faults::Defect;
+use super::state::State;
+use crate::interrupt::Handler;
+
+/// The message of the admin completion queue and the events.
+pub(super) const MANAGEMENT: u16 = 0;
+
+#[derive(Clone, Default)]
+pub(super) struct Vector {
+    pub(super) handler: Option<Handler>,
+    /// Whether it may be sent.
+    pub(super) is_open: bool,
+    /// Whether something happened that it has not told yet.
+    pub(super) has_cause: bool,
+    /// Whether it is on its way to the CPU.
+    pub(super) is_sent: bool,
+}
+
+impl State {
+    /// Something happened that this message tells.
+    pub(super) fn cause(&mut self, vector: u16) {
+        if let Some(vector) = self.vectors.get_mut(usize::from(vector)) {
+            vector.has_cause = true;
+        }
+        self.send(vector);
+    }
+
+    /// Opens or closes a message.
+    pub(super) fn set_open(&mut self, vector: u16, is_open: bool) {
+        if let Some(vector) = self.vectors.get_mut(usize::from(vector)) {
+            vector.is_open = is_open;
+        }
+        self.send(vector);
+    }
+
+    fn send(&mut self, number: u16) {
+        let is_lost = self.faults.has(Defect::LostInterrupts);
+        let Some(vector) = self.vectors.get_mut(usize::from(number)) else {
+            return;
+        };
+        if vector.is_open && vector.has_cause {
+            vector.has_cause = false;
+            vector.is_open = number == MANAGEMENT;
+            vector.is_sent |= !is_lost;
+        }
+    }
+}
