@@ -20,6 +20,8 @@ pub(crate) struct MemoryDisk {
     bytes: Vec<u8>,
     under_way: SpinLock<Vec<(u64, Vec<Frame>, Transfer)>>,
     pub(crate) reads: AtomicUsize,
+    /// A block that fails every read that it is part of; none when it is behind the end.
+    pub(crate) bad: AtomicUsize,
 }
 
 impl MemoryDisk {
@@ -29,6 +31,7 @@ impl MemoryDisk {
             bytes,
             under_way: SpinLock::new(Vec::new()),
             reads: AtomicUsize::new(0),
+            bad: AtomicUsize::new(usize::MAX),
         })
     }
 
@@ -42,8 +45,10 @@ impl MemoryDisk {
                     frame.write(0, page);
                 }
             }
+            let bad = self.bad.load(Ordering::Relaxed);
+            let fails = end > self.bytes.len() || (first as usize..first as usize + frames.len()).contains(&bad);
             drop(frames);
-            transfer.finish(end <= self.bytes.len());
+            transfer.finish(!fails);
         }
     }
 

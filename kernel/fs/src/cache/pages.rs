@@ -41,6 +41,8 @@ pub(super) struct Slot {
     pub(super) frame: Frame,
     /// The read that fills the page, until somebody saw its end.
     transfer: Option<Transfer>,
+    /// That read is for this page alone, so that its failure is the page's own.
+    alone: bool,
     /// Used since the last pass of [`CachedPages::shrink`].
     pub(super) referenced: bool,
 }
@@ -54,11 +56,12 @@ pub fn resident_pages() -> usize {
 }
 
 impl Slot {
-    fn new(frame: Frame, transfer: Option<Transfer>) -> Self {
+    fn new(frame: Frame, transfer: Option<Transfer>, alone: bool) -> Self {
         RESIDENT.fetch_add(1, Ordering::Relaxed);
         Self {
             frame,
             transfer,
+            alone,
             referenced: false,
         }
     }
@@ -206,8 +209,9 @@ impl CachedPages {
             }
             if !run.is_empty() {
                 let transfer = self.device.read(self.first_block + first, &run);
+                let alone = run.len() == 1;
                 for (place, frame) in run.drain(..).enumerate() {
-                    let slot = Slot::new(frame, Some(transfer.clone()));
+                    let slot = Slot::new(frame, Some(transfer.clone()), alone);
                     state.slots.insert(first + place as u64, slot);
                 }
             }
@@ -220,6 +224,16 @@ impl CachedPages {
         if let Some(transfer) = &slot.transfer {
             match transfer.succeeded() {
                 None => return Some(Err(Error::Pending(transfer.completion()))),
+                Some(false) if used && !slot.alone => {
+                    // One bad sector fails all that was read with it: what is wanted is read again alone.
+                    let again = self
+                        .device
+                        .read(self.first_block + index, core::slice::from_ref(&slot.frame));
+                    slot.alone = true;
+                    let completion = again.completion();
+                    slot.transfer = Some(again);
+                    return Some(Err(Error::Pending(completion)));
+                }
                 Some(false) => {
                     slots.remove(&index);
                     return Some(Err(Errno::IO.into()));
@@ -267,7 +281,7 @@ impl Pages for CachedPages {
         if let Some((cache, address)) = self.tail.as_ref().filter(|_| index == self.block_pages()) {
             let frame = self.tail_page(cache, *address, index)?;
             self.register();
-            let mut slot = Slot::new(frame.clone(), None);
+            let mut slot = Slot::new(frame.clone(), None, true);
             slot.referenced = true;
             state.slots.insert(index, slot);
             return Ok(frame);

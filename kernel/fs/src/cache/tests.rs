@@ -64,6 +64,24 @@ fn a_read_that_fails_is_an_error_and_can_be_tried_again() {
     }
 }
 
+#[test]
+fn a_bad_block_fails_its_own_page_and_no_other() {
+    const BAD: u64 = 70;
+    let disk = disk();
+    disk.bad.store(BAD as usize, Ordering::Relaxed);
+    let file = cache(&disk, 0, PAGES * PAGE_SIZE as u64);
+    for index in 0..PAGES {
+        let page = disk.wait(|| file.page(index));
+        if index == BAD {
+            assert!(matches!(page, Err(Error::Errno(Errno::IO))));
+            continue;
+        }
+        let mut byte = [0];
+        page.unwrap().read(0, &mut byte);
+        assert_eq!(u64::from(byte[0]), index);
+    }
+}
+
 /// One whole round of a file's clock; how many pages went. `age` is called with pages that are mapped.
 fn round<'a>(file: &CachedPages, age: Option<&'a mut Age<'a>>) -> usize {
     let mut aging = age.map(|age| Aging {
