@@ -196,9 +196,9 @@ impl Port {
     fn handle_error(&self, inner: &mut Inner) {
         let task_file = self.registers.read32(port::TASK_FILE);
         let current = (self.registers.read32(port::COMMAND) >> 8 & 0x1f) as u16;
-        if current < DEPTH && inner.issued >> current & 1 != 0 {
-            inner.issued &= !(1 << current);
-            inner.failed = Some((current, reason(task_file)));
+        if let Some(slot) = failed_slot(inner.issued, current) {
+            inner.issued &= !(1 << slot);
+            inner.failed = Some((slot, reason(task_file)));
         }
         if !self.stop_commands() || self.is_busy() {
             return self.stuck.store(true, Ordering::Relaxed);
@@ -207,6 +207,16 @@ impl Port {
         if inner.issued != 0 {
             self.registers.write32(port::COMMAND_ISSUE, inner.issued);
         }
+    }
+}
+
+/// Which of the commands that were issued has failed, when the port names `current`. QEMU names the first slot whatever it does: then it is the first
+/// that was issued, as it takes them in order.
+fn failed_slot(issued: u32, current: u16) -> Option<u16> {
+    match issued {
+        0 => None,
+        _ if current < DEPTH && issued >> current & 1 != 0 => Some(current),
+        _ => Some(issued.trailing_zeros() as u16),
     }
 }
 
@@ -328,6 +338,13 @@ impl Driver for Port {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_that_failed_is_found_though_the_port_names_another() {
+        assert_eq!(failed_slot(0b110, 2), Some(2));
+        assert_eq!(failed_slot(0b110, 0), Some(1));
+        assert_eq!(failed_slot(0, 0), None);
+    }
 
     #[test]
     fn the_task_file_says_why_a_command_failed() {
