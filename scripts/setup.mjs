@@ -5,6 +5,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { main, VisibleError } from "./lib/terminal.mjs";
 import { aptInstall } from "./tools/apt.mjs";
+import { fakeGcsServer } from "./tools/fake-gcs-server.mjs";
 import { nodeModules } from "./tools/node-modules.mjs";
 import { pulumi } from "./tools/pulumi.mjs";
 import { rust } from "./tools/rust.mjs";
@@ -49,6 +50,7 @@ export async function setup(command) {
   const toolchain = await rust({ lint: command === "test" });
   // The benchmark deploys nothing.
   const env = command === "bench" ? process.env : pulumiEnvironment(await pulumi());
+  if (command === "test") env.PATH = [await fakeGcsServer(), env.PATH].join(path.delimiter);
   return { rust: toolchain, env };
 }
 

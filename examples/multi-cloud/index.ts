@@ -6,7 +6,7 @@ const config = new pulumi.Config();
 
 const image = new unikernel.Image("web", { source: { container: config.require("container") } });
 
-// One program, a stack for each place: `pulumi config set place aws` makes this one AWS's.
+// One program, a stack for each place: `pulumi config set place aws` makes this one AWS's, `gcp` Google Cloud's.
 const web = new unikernel.Instance("web", {
   image,
   ports: [8080],

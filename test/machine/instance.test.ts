@@ -6,6 +6,7 @@ import * as net from "node:net";
 import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildImage } from "../../provider/src/image/index.js";
+import { googleMetadata } from "../support/google-metadata.js";
 import { guestProgram } from "../support/guest.js";
 import { Machine } from "../support/machine.js";
 
@@ -94,16 +95,10 @@ function amazon(userData: string | undefined, requests: string[] = []): Promise<
   return listen(server);
 }
 
-function google(userData: string): Promise<number> {
-  const answers: Record<string, string> = {
-    "/computeMetadata/v1/instance/attributes/user-data": userData,
-    "/computeMetadata/v1/instance/hostname": "web-1.c.project.internal",
-  };
-  const server = http.createServer((request, response) => {
-    const body = request.headers["metadata-flavor"] === "Google" ? answers[request.url ?? ""] : undefined;
-    response.writeHead(body === undefined ? 404 : 200, { "Metadata-Flavor": "Google" }).end(body);
-  });
-  return listen(server);
+async function google(userData: string): Promise<number> {
+  const server = await googleMetadata({ "user-data": userData });
+  servers.push(server);
+  return server.port;
 }
 
 /** What the image alone gives. */

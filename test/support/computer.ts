@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createServer, type AddressInfo } from "node:net";
+import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** OVMF, in flash of the machine's own: what it writes is forgotten. */
@@ -20,6 +21,8 @@ export interface ComputerOptions {
   devices?: string[];
   /** In MiB. Default: 128. */
   memory?: number;
+  /** The cloud whose machine it is: its maker's name, as ACPI's tables and SMBIOS have it, and the port of this machine that has its metadata service. */
+  cloud?: { maker: string; metadataPort: number };
 }
 
 /** A machine that knows nothing of the kernel: its firmware boots what is on the disk. */
@@ -43,16 +46,28 @@ export class Computer {
       format = "raw",
       devices = ["virtio-blk-pci,drive=disk,bootindex=0"],
       memory = 128,
+      cloud,
     } = options;
     const port = await freePort();
     const qemu = spawn(
       "qemu-system-x86_64",
       [
-        ...["-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", String(memory), ...FIRMWARE[firmware]],
+        ...[
+          "-accel",
+          "tcg",
+          "-machine",
+          cloud ? `q35,x-oem-id=${cloud.maker}` : "q35",
+          "-cpu",
+          "max",
+          "-m",
+          String(memory),
+          ...FIRMWARE[firmware],
+        ],
         ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"],
         ...["-drive", `if=none,id=disk,format=${format},snapshot=on,file=${disk}`],
         ...devices.flatMap((device) => ["-device", device]),
-        ...["-netdev", `user,id=net,hostfwd=tcp:127.0.0.1:${port}-:8080`],
+        ...["-netdev", `user,id=net,hostfwd=tcp:127.0.0.1:${port}-:8080${cloud ? linkLocal(cloud.metadataPort) : ""}`],
+        ...(cloud ? ["-smbios", `type=1,manufacturer=${cloud.maker}`] : []),
         ...["-device", "virtio-net-pci,netdev=net,romfile="],
       ],
       { stdio: ["ignore", "pipe", "pipe"], timeout: 170_000, killSignal: "SIGKILL" },
@@ -88,7 +103,15 @@ export class Computer {
   }
 }
 
-async function freePort(): Promise<number> {
+/** A network in which the port is reached at a metadata service's address. */
+function linkLocal(port: number): string {
+  const relay = path.join(import.meta.dirname, "relay.mjs");
+  const forward = `guestfwd=tcp:169.254.169.254:80-cmd:${process.execPath} ${relay} ${port}`;
+  return `,net=169.254.0.0/16,host=169.254.0.2,dhcpstart=169.254.0.15,${forward}`;
+}
+
+/** A port of this machine that was free a moment ago. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;

@@ -102,6 +102,13 @@ describe("an image of Compute Engine", () => {
     expect(made?.inputs).toMatchObject({ name: "web-fixed", rawDisk: { source: URL } });
   });
 
+  test("whose object is not to stay is made in a program's unit tests, too", async () => {
+    new Image("web", { image: image(), bucket: "images", keepObject: false });
+    const [object] = await program.resources(OBJECT);
+    expect(object?.inputs).toMatchObject({ keep: false });
+    await program.resources("gcp:compute/image:Image");
+  });
+
   test("goes through the provider that it is given, and hands its credentials to the upload as a secret", async () => {
     const provider = new gcp.Provider("other", {
       project: "other",

@@ -4,6 +4,9 @@ import type { DiskObject, DiskObjectArgs } from "../hosts/dynamic/gcp-object.js"
 import { digestOf } from "../hosts/dynamic/image.js";
 import { ensureObject, removeObject, type CheckedObject, type ObjectContext } from "../resources/gcp/object.js";
 
+/** Makes the hooks' names differ: those of images with the same name and other parents, too. */
+let hooks = 0;
+
 /**
  * What happens around the making of an image of an object that is not to stay: the object is there before, whatever the reason for another
  * image, and is gone after.
@@ -24,10 +27,15 @@ export function whileMakingAnImage(object: DiskObject, args: DiskObjectArgs): pu
       };
       await what(await known(inputs), context);
     };
+  // A program's unit tests have an engine that calls nothing back, and would wait for it without end.
+  if (!("registerResourceHook" in (pulumi.runtime.getMonitor() ?? {}))) return {};
   // The engine calls back from outside; bound, the work finds the program's configuration and its log.
+  const hook = (name: string, callback: () => Promise<void>): pulumi.ResourceHook[] => [
+    new pulumi.ResourceHook(`unikernel-gcp-image-${hooks++}-${name}`, AsyncResource.bind(callback)),
+  ];
   return {
-    beforeCreate: [AsyncResource.bind(work(ensureObject))],
-    afterCreate: [AsyncResource.bind(work(removeObject))],
+    beforeCreate: hook("ensure-object", work(ensureObject)),
+    afterCreate: hook("remove-object", work(removeObject)),
   };
 }
 

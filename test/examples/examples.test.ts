@@ -32,6 +32,14 @@ const OUTPUTS: Record<string, Record<string, unknown>> = {
   "aws:ec2/instance:Instance": { publicIp: "203.0.113.7" },
   "aws:lb/loadBalancer:LoadBalancer": { dnsName: "web.elb.example", arn: "arn:lb" },
   "aws:lb/targetGroup:TargetGroup": { arn: "arn:tg" },
+  "pulumi-nodejs:dynamic/unikernel/gcp:DiskObject": { url: "https://storage.googleapis.com/images/web.tar.gz" },
+  "gcp:compute/image:Image": { selfLink: "link:image" },
+  "gcp:compute/instanceTemplate:InstanceTemplate": { selfLinkUnique: "link:template?uniqueId=1" },
+  "gcp:compute/regionInstanceGroupManager:RegionInstanceGroupManager": { instanceGroup: "link:group" },
+  "gcp:compute/globalForwardingRule:GlobalForwardingRule": { ipAddress: "203.0.113.9" },
+  "gcp:compute/instance:Instance": {
+    networkInterfaces: [{ networkIp: "10.0.0.7", accessConfigs: [{ natIp: "203.0.113.7" }] }],
+  },
 };
 
 const ANSWERS: Record<string, Record<string, unknown>> = {
@@ -39,6 +47,7 @@ const ANSWERS: Record<string, Record<string, unknown>> = {
   "aws:ec2/getVpc:getVpc": { id: "vpc-1" },
   "aws:ec2/getSubnets:getSubnets": { ids: ["subnet-1", "subnet-2"] },
   "aws:ec2/getInstanceType:getInstanceType": { supportedArchitectures: ["x86_64"], hypervisor: "nitro" },
+  "gcp:compute/getMachineTypes:getMachineTypes": { machineTypes: [{ memoryMb: 1024, guestCpus: 2 }] },
 };
 
 /** Runs an example's program against mocks. @returns what it exports. */
@@ -89,7 +98,7 @@ async function value(output: pulumiModule.Output<unknown> | undefined): Promise<
 const find = (type: string): Registered["inputs"][] =>
   registered.filter((resource) => resource.type === type).map(({ inputs }) => inputs);
 
-test.each(["aws-autoscaling", "multi-cloud"])("the types of %s are right", (name) => {
+test.each(["aws-autoscaling", "gcp-managed-group", "multi-cloud"])("the types of %s are right", (name) => {
   execFileSync(path.resolve(examples, "../node_modules/.bin/tsc"), { cwd: path.join(examples, name), stdio: "pipe" });
 });
 
@@ -117,8 +126,41 @@ test("aws-autoscaling rolls a new digest out by an instance refresh, behind a lo
   ]);
 });
 
+test("gcp-managed-group replaces instances by those of a new digest, behind a load balancer that asks for health", async () => {
+  const config = { container: "web:1.2", greeting: "hi", region: "europe-west3" };
+  const { url, digest } = await run("gcp-managed-group", config);
+
+  expect(await value(url)).toBe("http://203.0.113.9");
+  expect(await value(digest)).toBe(DIGEST);
+  expect(find("pulumi-nodejs:dynamic/unikernel/gcp:DiskObject")).toMatchObject([{ image: DIGEST }]);
+  expect(find("gcp:compute/instanceTemplate:InstanceTemplate")).toMatchObject([
+    {
+      machineType: "e2-micro",
+      disks: [{ sourceImage: "link:image", boot: true }],
+      networkInterfaces: [{ nicType: "VIRTIO_NET" }],
+      metadata: { "user-data": '{"process":{"env":["GREETING=hi"]}}' },
+    },
+  ]);
+  expect(find("gcp:compute/regionInstanceGroupManager:RegionInstanceGroupManager")).toMatchObject([
+    {
+      versions: [{ instanceTemplate: "link:template?uniqueId=1" }],
+      autoHealingPolicies: { healthCheck: "web-id" },
+      updatePolicy: { type: "PROACTIVE", minimalAction: "REPLACE", maxUnavailableFixed: 0 },
+    },
+  ]);
+  expect(find("gcp:compute/backendService:BackendService")).toMatchObject([
+    { healthChecks: "web-id", backends: [{ group: "link:group" }] },
+  ]);
+  const [rule] = find("gcp:compute/firewall:Firewall");
+  expect(rule).toMatchObject({
+    allows: [{ protocol: "tcp", ports: ["8080"] }],
+    sourceRanges: ["130.211.0.0/22", "35.191.0.0/16"],
+    targetTags: find("gcp:compute/instanceTemplate:InstanceTemplate")[0]?.["tags"],
+  });
+});
+
 describe("multi-cloud", () => {
-  test("at home is a guest of this machine, and nothing of AWS", async () => {
+  test("at home is a guest of this machine, and nothing of a cloud", async () => {
     const { url } = await run("multi-cloud", { container: "web:1.2", greeting: "hi", place: "local" });
     expect(await value(url)).toBe("http://127.0.0.1:8080");
     expect(registered.map(({ type }) => type).sort()).toEqual([
@@ -132,5 +174,16 @@ describe("multi-cloud", () => {
     expect(await value(url)).toBe("http://203.0.113.7:8080");
     expect(find("pulumi-nodejs:dynamic/unikernel/aws:Snapshot")).toMatchObject([{ image: DIGEST }]);
     expect(find("aws:ec2/instance:Instance")).toMatchObject([{ ami: "web-id", instanceType: "t3.nano" }]);
+  });
+
+  test("on Google Cloud is an instance of Compute Engine with the same image", async () => {
+    const config = { container: "web:1.2", greeting: "hi", place: "gcp", bucket: "images" };
+    const { url } = await run("multi-cloud", config);
+    expect(await value(url)).toBe("http://203.0.113.7:8080");
+    expect(find("pulumi-nodejs:dynamic/unikernel/gcp:DiskObject")).toMatchObject([{ image: DIGEST, bucket: "images" }]);
+    expect(find("gcp:compute/instance:Instance")).toMatchObject([
+      { machineType: "e2-micro", bootDisk: { initializeParams: { image: "link:image" } } },
+    ]);
+    expect(registered.some(({ type }) => type.startsWith("aws:"))).toBe(false);
   });
 });
