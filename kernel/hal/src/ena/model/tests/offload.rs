@@ -239,3 +239,44 @@ fn offloads_are_those_that_the_device_offers() {
         bench.expect(what);
     }
 }
+
+#[test]
+fn offloads_are_for_packets_that_have_them() {
+    let udp4 = UDP4 | eth_io::TX_DESC_L4_CSUM_EN;
+    let ipv6 = eth_io::L3_PROTO_IPV6 | eth_io::TX_DESC_L3_CSUM_EN;
+    let tso = TCP4 | TSO | eth_io::TX_DESC_L3_CSUM_EN;
+    let wrong = [
+        // "More fragments", and total lengths of 24 and 40 bytes.
+        (
+            frames::changed(frames::UDP4, 20, &[0x60]),
+            meta(14, 20, 0, 0),
+            udp4,
+            "TCP or UDP for a fragment",
+        ),
+        (
+            frames::changed(frames::UDP4, 16, &[0, 24]),
+            meta(14, 20, 0, 0),
+            udp4,
+            "a header that is cut off",
+        ),
+        (
+            frames::changed(frames::TCP4, 16, &[0, 40]),
+            meta(14, 20, 5, 10),
+            tso,
+            "a packet without payload",
+        ),
+        (
+            frames::bytes(frames::UDP6),
+            meta(14, 40, 0, 0),
+            ipv6,
+            "l3_csum_en for IPv6",
+        ),
+    ];
+    for (frame, meta, control, what) in wrong {
+        let (bench, mut queue) = start();
+        let data = buffer(&frame);
+        let packet = [meta, descriptor(5, LAST | ASK, control, &data, frame.len())];
+        assert!(send(&bench, &mut queue, &packet).is_empty(), "{what}");
+        bench.expect(what);
+    }
+}

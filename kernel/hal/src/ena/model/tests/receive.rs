@@ -229,3 +229,22 @@ fn nothing_arrives_without_a_link_or_life() {
     assert!(!bench.device.receive(0, &frame));
     assert!(!bench.device.receive(7, &frame), "no such queue");
 }
+
+#[test]
+fn a_frame_takes_no_more_buffers_than_the_device_says() {
+    let (bench, mut queue, memory) = start(Configuration {
+        max_rx_descs: 2,
+        ..Configuration::default()
+    });
+    for request in 0..3 {
+        post(
+            &mut queue,
+            descriptor(request, memory.address(request as usize * 32), 30),
+        );
+    }
+    assert!(!bench.device.receive(0, &[0; 61]));
+    assert_eq!((bench.device.posted(0), bench.device.drops().rx), (3, 1));
+    assert!(bench.device.receive(0, &[0; 60]));
+    assert_eq!(bench.device.posted(0), 1);
+    bench.device.assert_obeyed();
+}

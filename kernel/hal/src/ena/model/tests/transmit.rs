@@ -93,6 +93,8 @@ fn packets_leave_and_are_completed_over_many_rounds() {
     bench.expect("the head of completion queue 0 says 29");
     bench.registers.write32(queue.head_doorbell + 8, 1 << 9);
     bench.expect("NUMA node");
+    bench.registers.write32(queue.head_doorbell + 12, 0);
+    bench.expect("no register that can be written");
 }
 
 #[test]
