@@ -79,8 +79,9 @@ describe("what is refused before memory is used up:", () => {
   const rows = Object.entries(ends).flatMap(([what, error]) => [1, 2].map((cpus) => [what, error, cpus] as const));
 
   test.each(rows)("%s end with %s, and are there again when they are given back, %i CPU", async (what, error, cpus) => {
-    const { lines } = await exhaust(what, cpus);
+    const { lines, kernel, code } = await exhaust(what, cpus);
 
+    expect({ kernel, code }).toEqual({ kernel: [], code: 0 });
     expect(lines).toEqual([`${what}: ${error}`, expect.stringMatching(/^\w+: \d+, \d+$/), "done", ""]);
   });
 });

@@ -19,6 +19,9 @@ const HIGH_WATER: usize = 16 << 10;
 /// How long the port may take nothing when the machine ends before the rest is lost, in nanoseconds.
 const FLUSH_TIME: u64 = 5_000_000_000;
 
+/// How long another CPU may take to send its part when the machine ends, in nanoseconds: this one may have failed while it sent.
+const LOCK_TIME: u64 = 1_000_000_000;
+
 static OUTPUT: SpinLock<Output> = SpinLock::new(Output {
     buffer: VecDeque::new(),
     lost: 0,
@@ -139,8 +142,13 @@ pub fn send_some() -> bool {
 /// Sends everything that waits, and waits until it has left the port: what is still in it when the machine ends is lost. A reader that is slow
 /// is waited for, one that takes nothing for long is not.
 pub(crate) fn flush() {
-    let Some(mut output) = OUTPUT.try_lock() else {
-        return;
+    let give_up = arch::monotonic_nanoseconds() + LOCK_TIME;
+    let mut output = loop {
+        match OUTPUT.try_lock() {
+            Some(output) => break output,
+            None if arch::monotonic_nanoseconds() >= give_up => return,
+            None => arch::spin_wait(),
+        }
     };
     let mut deadline = arch::monotonic_nanoseconds() + FLUSH_TIME;
     while (!output.buffer.is_empty() || !arch::has_sent()) && arch::monotonic_nanoseconds() < deadline {
