@@ -10,6 +10,7 @@ use hal::sync::SpinLock;
 
 use super::area::{Area, AreaFlags, AreaName, Backing, Protection};
 use super::areas::{Areas, MIN_ADDRESS, STACK_GAP, checked_end};
+use super::bounds::Bounds;
 use super::layout::Layout;
 use hal::user::{Access, PageTable, USER_END};
 
@@ -119,12 +120,14 @@ impl AddressSpace {
             return Err(Errno::NOMEM);
         }
         self.remove(&mut inner, start..start + length);
+        let mut flags = request.flags;
+        flags.set(AreaFlags::LOCKED, flags.contains(AreaFlags::LOCKED) || inner.lock_new);
         inner.insert(
             start,
             Area {
                 end: start + length,
                 protection: request.protection,
-                flags: request.flags,
+                flags,
                 backing: request.backing,
                 name: request.name,
             },
@@ -188,11 +191,30 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Drops the pages of a range: private memory reads as zero, or as the file, again (`MADV_DONTNEED`).
-    pub fn discard(&self, start: usize, length: usize) -> Result<(), Errno> {
+    /// Changes the areas of a range as far as it is mapped, splitting them at its borders.
+    pub(super) fn update_mapped(&self, range: Range<usize>, change: impl FnMut(&mut Area)) {
+        self.inner.lock().update(range, change);
+    }
+
+    /// Drops the pages of a range: private memory reads as zero, or as the file, again (`MADV_DONTNEED`). `allows` says of each area whether that may
+    /// be; `EINVAL` with the first that it may not, `ENOMEM` when not all of the range is mapped.
+    pub fn discard(&self, start: usize, length: usize, allows: impl Fn(&Area) -> bool) -> Result<(), Errno> {
         let range = checked_range(start, length).ok_or(Errno::NOMEM)?;
         let inner = self.inner.lock();
-        self.drop_pages(range.clone());
+        let first = inner
+            .areas
+            .range(..=start)
+            .next_back()
+            .map_or(start, |(&first, _)| first);
+        for (&area_start, area) in inner.areas.range(first..range.end) {
+            if area.end <= range.start {
+                continue;
+            }
+            if !allows(area) {
+                return Err(Errno::INVAL);
+            }
+            self.drop_pages(area_start.max(range.start)..area.end.min(range.end));
+        }
         if inner.covers(&range) {
             Ok(())
         } else {
@@ -218,27 +240,39 @@ impl AddressSpace {
     }
 
     /// `brk(2)`: moves the end of the heap, or tells it when it cannot be moved.
-    pub fn set_break(&self, end: usize, limit: u64) -> usize {
-        let mut inner = self.inner.lock();
-        let (start, old) = (inner.break_start, inner.break_end);
-        if end < start || end >= USER_END || (end - start) as u64 > limit {
+    pub fn set_break(&self, end: usize, bounds: Bounds) -> usize {
+        let (start, old) = {
+            let inner = self.inner.lock();
+            (inner.break_start, inner.break_end)
+        };
+        if end < start || end >= USER_END {
             return old;
         }
         let (Some(old_page), Some(new_page)) = (page_align_up(old), page_align_up(end)) else {
             return old;
         };
+        let growth = new_page.saturating_sub(old_page);
+        if growth > 0 && self.check_growth(bounds, growth, true, 0..0).is_err() {
+            return old;
+        }
+        let mut inner = self.inner.lock();
+        if inner.break_end != old {
+            return inner.break_end;
+        }
         if new_page < old_page {
             self.remove(&mut inner, new_page..old_page);
         } else if new_page > old_page {
             if inner.overlaps(old_page..new_page + STACK_GAP) {
                 return old;
             }
+            let mut flags = AreaFlags::HEAP;
+            flags.set(AreaFlags::LOCKED, inner.lock_new);
             inner.insert(
                 old_page,
                 Area {
                     end: new_page,
                     protection: Protection::READ | Protection::WRITE,
-                    flags: AreaFlags::HEAP,
+                    flags,
                     backing: None,
                     name: None,
                 },
@@ -354,16 +388,6 @@ impl AddressSpace {
         self.inner.lock().size
     }
 
-    /// Bytes of the areas that `which` is true for.
-    pub fn sum(&self, which: impl Fn(&Area) -> bool) -> usize {
-        let mut sum = 0;
-        self.visit_areas(0, |range, area| {
-            sum += if which(area) { range.len() } else { 0 };
-            true
-        });
-        sum
-    }
-
     /// Pages that are present.
     pub fn resident(&self) -> usize {
         self.resident.load(Ordering::Relaxed)
@@ -372,16 +396,6 @@ impl AddressSpace {
     /// Of the pages that are present, those that are part of no file.
     pub fn resident_own(&self) -> usize {
         self.own.load(Ordering::Relaxed)
-    }
-
-    /// Bytes of a range that are present, and of those the ones that are part of no file.
-    pub fn residence(&self, range: Range<usize>) -> (usize, usize) {
-        let (mut pages, mut own) = (0, 0);
-        self.table.scan_range(range, |page| {
-            pages += 1;
-            own += usize::from(page.own);
-        });
-        (pages * PAGE_SIZE, own * PAGE_SIZE)
     }
 
     /// The most pages that were present at a time.
@@ -428,7 +442,7 @@ fn present_access(protection: Protection, has_file: bool) -> Access {
 }
 
 /// A range of whole pages in user memory that is not empty.
-fn checked_range(start: usize, length: usize) -> Option<Range<usize>> {
+pub(super) fn checked_range(start: usize, length: usize) -> Option<Range<usize>> {
     let end = checked_end(start, page_align_up(length)?)?;
     (start.is_multiple_of(PAGE_SIZE) && start < end).then_some(start..end)
 }

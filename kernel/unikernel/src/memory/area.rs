@@ -43,7 +43,7 @@ bitflags! {
         const GROWS_DOWN = 2;
         /// Made by `brk(2)`.
         const HEAP = 4;
-        /// Locked in memory, as far as `/proc` tells.
+        /// Stays in memory (`mlock(2)`): its pages are not given back.
         const LOCKED = 8;
         /// Left out of a `fork(2)` (`MADV_DONTFORK`).
         const DONT_FORK = 16;
@@ -88,7 +88,7 @@ pub struct Area {
 }
 
 impl Area {
-    /// Whether it counts as data (`VmData`): private memory that is written and no stack.
+    /// Whether it counts as data (`RLIMIT_DATA`): private memory that is written and no stack.
     pub fn is_data(&self) -> bool {
         let others = AreaFlags::SHARED | AreaFlags::GROWS_DOWN;
         self.protection.contains(Protection::WRITE) && !self.flags.intersects(others)

@@ -26,6 +26,8 @@ pub(super) struct Areas {
     pub(super) break_end: usize,
     /// Where a search for free addresses begins: nothing fits above it below the mapping base.
     search_top: usize,
+    /// New areas stay in memory (`MCL_FUTURE`).
+    pub(super) lock_new: bool,
     /// The identity of each file that areas show, with the starts of those areas.
     files: BTreeSet<(usize, usize)>,
     /// Whose they are.
@@ -45,6 +47,7 @@ impl Areas {
             break_start: 0,
             break_end: 0,
             search_top: mmap_base,
+            lock_new: false,
             files: BTreeSet::new(),
             space,
         }

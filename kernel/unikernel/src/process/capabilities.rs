@@ -15,6 +15,8 @@ impl Capability {
     pub const SETUID: Self = Self(7);
     /// Add to the inheritable set what the bounding set has, and drop from the latter.
     pub const SETPCAP: Self = Self(8);
+    /// Locks memory beyond the limit.
+    pub const IPC_LOCK: Self = Self(14);
     /// Change the root folder.
     pub const SYS_CHROOT: Self = Self(18);
     /// What is no other's: the host's name, foreign credentials with a message.

@@ -5,8 +5,8 @@ use alloc::vec;
 use linux_raw_sys::general as linux;
 
 use super::{Call, Result};
-use crate::memory::{AreaFlags, Attempt, Place, Protection, Request, page_align_up};
-use crate::process::{Resource, Thread};
+use crate::memory::{AddressSpace, AreaFlags, Attempt, Bounds, FaultError, Place, Protection, Request, page_align_up};
+use crate::process::{Capability, Resource, Thread};
 use hal::mem::PAGE_SIZE;
 
 fn protection(bits: usize) -> Result<Protection> {
@@ -37,10 +37,13 @@ pub(super) async fn mmap(thread: &Thread, call: &Call) -> Result {
     if !matches!(place, Place::Hint(_)) && !address.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::INVAL.into());
     }
-    let limit = thread.process.limits.lock().get(Resource::AddressSpace).soft;
-    if (thread.memory.size() as u64).saturating_add(length as u64) > limit {
-        return Err(Errno::NOMEM.into());
-    }
+    let aligned = page_align_up(length).ok_or(Errno::NOMEM)?;
+    let replaced = match place {
+        Place::Fixed(start) => start..start.saturating_add(aligned),
+        _ => 0..0,
+    };
+    let is_data = protection.contains(Protection::WRITE) && !shared && flags & linux::MAP_GROWSDOWN == 0;
+    thread.memory.check_growth(bounds(thread), aligned, is_data, replaced)?;
     let mut request = Request::anonymous(protection);
     request.flags.set(AreaFlags::SHARED, shared);
     request
@@ -58,30 +61,42 @@ pub(super) async fn mmap(thread: &Thread, call: &Call) -> Result {
         request.backing = Some(backing);
         request.name = Some(name);
     } else if shared {
-        let (backing, name) = super::mapped_file::anonymous(page_align_up(length).ok_or(Errno::NOMEM)?);
+        let (backing, name) = super::mapped_file::anonymous(aligned);
         request.backing = Some(backing);
         request.name = Some(name);
     }
     let start = thread.memory.map(place, length, request)?;
-    if flags & (linux::MAP_POPULATE | linux::MAP_LOCKED) != 0 && flags & linux::MAP_NONBLOCK == 0 {
+    let locked = || {
+        let area = thread.memory.area_at(start);
+        area.is_some_and(|(_, area)| area.flags.contains(AreaFlags::LOCKED))
+    };
+    if flags & linux::MAP_POPULATE != 0 && flags & linux::MAP_NONBLOCK == 0 || locked() {
         populate(thread, start, length).await;
     }
     Ok(start)
 }
 
+/// What the limits of the process allow.
+fn bounds(thread: &Thread) -> Bounds {
+    let limits = thread.process.limits.lock();
+    Bounds {
+        size: limits.get(Resource::AddressSpace).soft,
+        data: limits.get(Resource::Data).soft,
+    }
+}
+
 /// Brings pages in as far as that works: a failure shows when they are used.
 async fn populate(thread: &Thread, start: usize, length: usize) {
-    let Some((_, area)) = thread.memory.area_at(start) else {
-        return;
-    };
-    let attempt = match () {
-        () if area.protection.contains(Protection::WRITE) => Attempt::Write,
-        () if area.protection.is_empty() => return,
-        () => Attempt::Read,
-    };
-    for page in (start..start.saturating_add(length)).step_by(PAGE_SIZE) {
-        if thread.memory.fault_wait(page, attempt).await.is_err() {
-            return;
+    for (range, area) in thread.memory.mapped_parts(start, length) {
+        let attempt = match () {
+            () if area.protection.contains(Protection::WRITE) => Attempt::Write,
+            () if area.protection.is_empty() => continue,
+            () => Attempt::Read,
+        };
+        for page in range.step_by(PAGE_SIZE) {
+            if thread.memory.fault_wait(page, attempt).await.is_err() {
+                break;
+            }
         }
     }
 }
@@ -112,14 +127,23 @@ pub(super) fn mremap(thread: &Thread, call: &Call) -> Result {
     if keep && call.word(1) != call.word(2) {
         return Err(Errno::INVAL.into());
     }
+    let (old_length, new_length) = (call.word(1), call.word(2));
+    let growth = page_align_up(new_length.saturating_sub(if keep { 0 } else { old_length })).ok_or(Errno::NOMEM)?;
+    if growth > 0
+        && let Some((_, area)) = thread.memory.area_at(old)
+    {
+        let replaced = fixed.map_or(0..0, |start| start..start.saturating_add(new_length));
+        thread
+            .memory
+            .check_growth(bounds(thread), growth, area.is_data(), replaced)?;
+    }
     Ok(thread
         .memory
-        .remap(old, call.word(1), call.word(2), may_move, fixed, keep)?)
+        .remap(old, old_length, new_length, may_move, fixed, keep)?)
 }
 
 pub(super) fn brk(thread: &Thread, call: &Call) -> usize {
-    let limit = thread.process.limits.lock().get(Resource::Data).soft;
-    thread.memory.set_break(call.word(0), limit)
+    thread.memory.set_break(call.word(0), bounds(thread))
 }
 
 pub(super) async fn madvise(thread: &Thread, call: &Call) -> Result {
@@ -133,8 +157,13 @@ pub(super) async fn madvise(thread: &Thread, call: &Call) -> Result {
     }
     let memory = &thread.memory;
     match advice {
-        // A page that was given up is zero at once: `MADV_FREE` allows that, and the memory is worth more than the chance to keep it.
-        linux::MADV_DONTNEED | linux::MADV_FREE | linux::MADV_DONTNEED_LOCKED => memory.discard(start, length)?,
+        linux::MADV_DONTNEED => memory.discard(start, length, |area| !area.flags.contains(AreaFlags::LOCKED))?,
+        linux::MADV_DONTNEED_LOCKED => memory.discard(start, length, |_| true)?,
+        // A page that was given up is zero at once: that is allowed, and the memory is worth more than the chance to keep it.
+        linux::MADV_FREE => memory.discard(start, length, |area| {
+            !area.flags.intersects(AreaFlags::LOCKED | AreaFlags::SHARED) && area.backing.is_none()
+        })?,
+        linux::MADV_REMOVE => remove(memory, start, length)?,
         linux::MADV_DONTFORK => memory.set_flags(start, length, AreaFlags::DONT_FORK, true)?,
         linux::MADV_DOFORK => memory.set_flags(start, length, AreaFlags::DONT_FORK, false)?,
         linux::MADV_WIPEONFORK => memory.set_flags(start, length, AreaFlags::WIPE_ON_FORK, true)?,
@@ -146,7 +175,11 @@ pub(super) async fn madvise(thread: &Thread, call: &Call) -> Result {
                 Attempt::Write
             };
             for page in (start..start + length).step_by(PAGE_SIZE) {
-                memory.fault_wait(page, attempt).await.map_err(|_| Errno::FAULT)?;
+                memory.fault_wait(page, attempt).await.map_err(|error| match error {
+                    FaultError::Unmapped => Errno::NOMEM,
+                    FaultError::Denied => Errno::INVAL,
+                    _ => Errno::FAULT,
+                })?;
             }
         }
         linux::MADV_NORMAL
@@ -170,6 +203,91 @@ pub(super) async fn madvise(thread: &Thread, call: &Call) -> Result {
     Ok(0)
 }
 
+/// Frees pages of files behind shared mappings (`MADV_REMOVE`).
+fn remove(memory: &AddressSpace, start: usize, length: usize) -> Result<()> {
+    let covered = memory.is_mapped(start, length);
+    for (range, area) in memory.mapped_parts(start, length) {
+        let flags = area.flags;
+        if flags.contains(AreaFlags::LOCKED) || area.backing.is_none() {
+            return Err(Errno::INVAL.into());
+        }
+        let backing = area.backing.filter(|backing| backing.pages.is_writable());
+        let backing = backing
+            .filter(|_| flags.contains(AreaFlags::SHARED))
+            .ok_or(Errno::ACCES)?;
+        let first = backing.first_page * PAGE_SIZE as u64;
+        backing
+            .pages
+            .punch(first..first + range.len() as u64)
+            .map_err(|_| Errno::OPNOTSUPP)?;
+    }
+    if covered { Ok(()) } else { Err(Errno::NOMEM.into()) }
+}
+
+pub(super) async fn mlock(thread: &Thread, call: &Call, flags: u32) -> Result {
+    if flags & !linux::MLOCK_ONFAULT != 0 {
+        return Err(Errno::INVAL.into());
+    }
+    let start = call.word(0) & !(PAGE_SIZE - 1);
+    let length = (call.word(0) - start).checked_add(call.word(1)).and_then(page_align_up);
+    let length = length.ok_or(Errno::INVAL)?;
+    if length == 0 {
+        return Ok(0);
+    }
+    check_lock_limit(thread, length)?;
+    let end = start.checked_add(length).ok_or(Errno::INVAL)?;
+    thread.memory.set_locked(start..end, true)?;
+    if flags & linux::MLOCK_ONFAULT == 0 {
+        populate(thread, start, length).await;
+    }
+    Ok(0)
+}
+
+/// What may stay in memory is limited (`RLIMIT_MEMLOCK`).
+fn check_lock_limit(thread: &Thread, more: usize) -> Result<()> {
+    let limit = thread.process.limits.lock().get(Resource::LockedMemory).soft;
+    let held = thread.memory.sum(|area| area.flags.contains(AreaFlags::LOCKED));
+    match held.saturating_add(more) as u64 {
+        _ if thread.process.can(Capability::IPC_LOCK) => Ok(()),
+        _ if limit == 0 => Err(Errno::PERM.into()),
+        wanted if wanted > limit => Err(Errno::NOMEM.into()),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn munlock(thread: &Thread, call: &Call) -> Result {
+    let start = call.word(0) & !(PAGE_SIZE - 1);
+    let length = (call.word(0) - start).checked_add(call.word(1)).and_then(page_align_up);
+    let end = length
+        .and_then(|length| start.checked_add(length))
+        .ok_or(Errno::INVAL)?;
+    if start < end {
+        thread.memory.set_locked(start..end, false)?;
+    }
+    Ok(0)
+}
+
+pub(super) async fn mlockall(thread: &Thread, call: &Call) -> Result {
+    let flags = call.unsigned(0);
+    let both = linux::MCL_CURRENT | linux::MCL_FUTURE;
+    if flags & both == 0 || flags & !(both | linux::MCL_ONFAULT) != 0 {
+        return Err(Errno::INVAL.into());
+    }
+    let now = flags & linux::MCL_CURRENT != 0;
+    check_lock_limit(thread, if now { thread.memory.size() } else { 0 })?;
+    thread
+        .memory
+        .set_all_locked(now.then_some(true), flags & linux::MCL_FUTURE != 0);
+    if now && flags & linux::MCL_ONFAULT == 0 {
+        populate(thread, 0, hal::user::USER_END).await;
+    }
+    Ok(0)
+}
+
+pub(super) fn munlockall(thread: &Thread) {
+    thread.memory.set_all_locked(Some(false), false);
+}
+
 pub(super) fn msync(thread: &Thread, call: &Call) -> Result {
     // Mappings and files share their pages, and there is no disk to write to.
     let flags = call.unsigned(2);
@@ -180,8 +298,8 @@ pub(super) fn msync(thread: &Thread, call: &Call) -> Result {
     check_mapped(thread, call)
 }
 
-/// For calls on a range that have nothing to do, because nothing is ever swapped out.
-pub(super) fn check_mapped(thread: &Thread, call: &Call) -> Result {
+/// For calls on a range that have nothing to do.
+fn check_mapped(thread: &Thread, call: &Call) -> Result {
     let start = call.word(0) & !(PAGE_SIZE - 1);
     let length = (call.word(0) - start).saturating_add(call.word(1));
     if length == 0 || thread.memory.is_mapped(start, length) {

@@ -129,15 +129,18 @@ system_calls! {
     __NR_madvise: Partial, "`MADV_FREE` frees at once; hints have no effect" => memory::madvise(thread, call).await;
     __NR_membarrier: Partial, "no `SYNC_CORE`, `RSEQ`" => memory::membarrier(call);
     __NR_mincore: Full, "" => memory::mincore(thread, call).await;
-    __NR_mlock2: Accepted, "nothing is ever swapped out" => memory::check_mapped(thread, call);
-    __NR_mlock: Accepted, "nothing is ever swapped out" => memory::check_mapped(thread, call);
-    __NR_mlockall: Accepted, "nothing is ever swapped out" => Ok(0);
+    __NR_mlock2: Full, "" => memory::mlock(thread, call, call.unsigned(2)).await;
+    __NR_mlock: Full, "" => memory::mlock(thread, call, 0).await;
+    __NR_mlockall: Full, "" => memory::mlockall(thread, call).await;
     __NR_mmap: Partial, "no huge pages" => memory::mmap(thread, call).await;
     __NR_mprotect: Full, "" => memory::mprotect(thread, call);
     __NR_mremap: Full, "" => memory::mremap(thread, call);
     __NR_msync: Full, "" => memory::msync(thread, call);
-    __NR_munlock: Accepted, "nothing is ever swapped out" => memory::check_mapped(thread, call);
-    __NR_munlockall: Accepted, "nothing is ever swapped out" => Ok(0);
+    __NR_munlock: Full, "" => memory::munlock(thread, call);
+    __NR_munlockall: Full, "" => {
+        memory::munlockall(thread);
+        Ok(0)
+    };
     __NR_munmap: Full, "" => memory::munmap(thread, call);
 
     // Paths.
