@@ -68,7 +68,7 @@ describe("a guest whose memory is used up", () => {
 describe("what is refused before memory is used up:", () => {
   const ends = {
     files: "ENOSPC",
-    memfds: "ENOSPC",
+    memfd: "ENOSPC",
     pipes: "ENOMEM",
     sockets: "ENOMEM",
     threads: "EAGAIN",
@@ -78,7 +78,7 @@ describe("what is refused before memory is used up:", () => {
   };
   const rows = Object.entries(ends).flatMap(([what, error]) => [1, 2].map((cpus) => [what, error, cpus] as const));
 
-  test.each(rows)("%s end with %s, and are there again when they are given back, %i CPU", async (what, error, cpus) => {
+  test.each(rows)("%s: ends with %s, and is there again when it is given back, %i CPU", async (what, error, cpus) => {
     const { lines, kernel, code } = await exhaust(what, cpus);
 
     expect({ kernel, code }).toEqual({ kernel: [], code: 0 });

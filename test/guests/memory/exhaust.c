@@ -1,7 +1,7 @@
 // Uses up one thing after the other, says how each ends, gives all of it back and goes on. Lines depend on the limits of the guest only in that
 // each thing must end with an error of the list, and must be there again after it was given back.
 //
-//   exhaust WHAT    WHAT: files, memfds, pipes, sockets, threads, processes, descriptors, mappings, or memory or copies, which have no end but the guest's
+//   exhaust WHAT    WHAT: files, memfd, pipes, sockets, threads, processes, descriptors, mappings, or memory or copies, which have no end but the guest's
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -50,21 +50,14 @@ static long fill_files(int *error) {
   return total;
 }
 
-// Files in memory have no limit of their own.
-static long fill_memfds(int *error) {
-  int count = 0;
+// A file in memory has no limit of its own.
+static long fill_memfd(int *error) {
   long total = 0;
-  while (count < MOST && (descriptors[count] = memfd_create("fill", 0)) >= 0) {
-    ssize_t written = 0;
-    for (long size = 0; size < 1 << 20 && written >= 0; size += CHUNK) {
-      written = write(descriptors[count], bytes, CHUNK);
-      if (written > 0) total += written >> 10;
-    }
-    count++;
-    if (written < 0) break;
-  }
+  ssize_t written;
+  int file = memfd_create("fill", 0);
+  while ((written = write(file, bytes, CHUNK)) > 0) total += written >> 10;
   *error = errno;
-  close_all(count);
+  close(file);
   return total;
 }
 
@@ -177,7 +170,7 @@ static long fill_copies(int *error) {
 
 static long once(const char *what, int *error) {
   if (!strcmp(what, "files")) return fill_files(error);
-  if (!strcmp(what, "memfds")) return fill_memfds(error);
+  if (!strcmp(what, "memfd")) return fill_memfd(error);
   if (!strcmp(what, "pipes")) return fill_pairs(error, make_pipe);
   if (!strcmp(what, "sockets")) return fill_pairs(error, make_sockets);
   if (!strcmp(what, "threads")) return fill_threads(error);
