@@ -38,6 +38,23 @@ const DISKS: [string, string[]][] = [
   ["AHCI", ["ide-hd,drive=disk,bus=ide.0,bootindex=0"]],
 ];
 
+/** What happens to the kernel's file on the disk, and what is said of it. */
+const DAMAGE: [string, (file: Buffer) => void, string][] = [
+  [
+    "has one bit turned over",
+    (file) => file.writeUInt8(file.readUInt8(file.length >> 1) ^ 0x10, file.length >> 1),
+    "the file KERNEL.GZ is corrupt, by its checksum",
+  ],
+  ["is overwritten", (file) => file.fill(0xff), "the file KERNEL.GZ is no kernel for this machine"],
+];
+
+/** The part of a disk that holds the kernel's file, which the BIOS loader is told of: it is one, whoever reads it. */
+function kernelFile(disk: Buffer): Buffer {
+  const stage = 40 * 512;
+  const start = Number(disk.readBigUInt64LE(stage + 16)) * 512;
+  return disk.subarray(start, start + disk.readUInt32LE(stage + 24));
+}
+
 describe.each(FIRMWARE)("under %s", (firmware) => {
   test.each(DISKS)("a C server boots from its disk on %s", async (_, devices) => {
     expect(await (await start({ firmware, disk, devices })).text("/")).toBe("Hello from C\n");
@@ -48,17 +65,12 @@ describe.each(FIRMWARE)("under %s", (firmware) => {
     expect(await (await start({ firmware, disk: ruby })).text("/")).toMatch(/^Hello from a container\n/);
   });
 
-  test("a kernel that is damaged is not started, and the console says why", async () => {
-    const damaged = path.join(host.folder, `damaged-${firmware}.raw`);
+  test.each(DAMAGE)("a kernel that %s is not started, and the console says why", async (name, damage, sentence) => {
+    const damaged = path.join(host.folder, `damaged-${firmware}-${DAMAGE.findIndex(([other]) => other === name)}.raw`);
     const bytes = readFileSync(disk);
-    // The file in the EFI system partition is one, whoever reads it.
-    const kernel = bytes.indexOf(Buffer.from("\x7fELF\x02\x01\x01", "latin1"), 64 * 1024);
-    bytes.writeUInt16LE(183, kernel + 18);
+    damage(kernelFile(bytes));
     writeFileSync(damaged, bytes);
-    const machine = await start({ firmware, disk: damaged });
-    await machine.says(
-      "unikernel: the file KERNEL.ELF is no kernel for this machine; write the image to the disk again",
-    );
+    await (await start({ firmware, disk: damaged })).says(`unikernel: ${sentence}; write the image to the disk again`);
   });
 });
 

@@ -19,8 +19,10 @@ const ENTRY_NOTE: u32 = 18;
 /// Why a file is not a kernel that can be started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KernelError {
-    /// It does not begin as an ELF file for this architecture does.
+    /// It does not begin as a compressed file does, or what was compressed not as an ELF file for this architecture.
     NoKernel,
+    /// It cannot be unpacked, or to something else than was packed.
+    Corrupt,
     /// Its headers contradict themselves or leave the file.
     Damaged,
     /// It has no PVH entry.
@@ -32,7 +34,8 @@ pub enum KernelError {
 impl fmt::Display for KernelError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Self::NoKernel => "the file KERNEL.ELF is no kernel for this machine",
+            Self::NoKernel => "the file KERNEL.GZ is no kernel for this machine",
+            Self::Corrupt => "the file KERNEL.GZ is corrupt, by its checksum",
             Self::Damaged => "the kernel is damaged",
             Self::NoEntry => "the kernel has no PVH entry",
             Self::Misplaced => "the kernel wants to be loaded where no kernel can be",

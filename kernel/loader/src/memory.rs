@@ -7,6 +7,8 @@ use zerocopy::{Immutable, IntoBytes};
 
 /// The most ranges that are kept.
 const MOST: usize = 128;
+const PAGE_SIZE: u64 = 4096;
+const FIRST_MIB: u64 = 1 << 20;
 
 /// What a range of memory is: the numbers of the ACPI specification, table 15.4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +87,18 @@ impl MemoryMap {
         })
     }
 
+    /// The highest usable place for so many bytes that ends at `limit` or below, at the start of a page; above the first MiB, where firmware
+    /// and loaders are.
+    pub fn highest(&self, bytes: u64, limit: u64) -> Option<u64> {
+        let places = self.entries().iter().filter_map(|entry| {
+            let end = entry.address.get().saturating_add(entry.size.get()).min(limit);
+            let place = end.checked_sub(bytes)? & !(PAGE_SIZE - 1);
+            let usable = entry.kind.get() == Kind::Usable as u32 && place >= entry.address.get().max(FIRST_MIB);
+            usable.then_some(place)
+        });
+        places.max()
+    }
+
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries[..self.count]
     }
@@ -111,6 +125,25 @@ mod tests {
         assert!(map.is_usable(&(0x800..0x2000)));
         assert!(!map.is_usable(&(0x800..0x2001)));
         assert!(!map.is_usable(&(0x2000..0x2001)));
+    }
+
+    #[test]
+    fn the_highest_place_is_found() {
+        let mut map = MemoryMap::default();
+        map.add(0, 0x9_f000, Kind::Usable);
+        map.add(0x10_0000, 0x10_0800, Kind::Usable);
+        map.add(0x30_0000, 0x1800, Kind::Usable);
+        map.add(0x40_0000, 0x10_0000, Kind::Reserved);
+        let limit = 1 << 30;
+        assert_eq!(map.highest(0x800, limit), Some(0x30_1000));
+        assert_eq!(map.highest(0x1000, limit), Some(0x30_0000));
+        assert_eq!(map.highest(0x1800, limit), Some(0x30_0000));
+        assert_eq!(map.highest(0x1801, limit), Some(0x1f_e000));
+        assert_eq!(map.highest(0x10_0800, limit), Some(0x10_0000));
+        assert_eq!(map.highest(0x10_0801, limit), None);
+        assert_eq!(map.highest(0x1000, 0x30_0fff), Some(0x1f_f000));
+        assert_eq!(map.highest(0x1000, 0x10_0000), None);
+        assert_eq!(map.highest(u64::MAX, limit), None);
     }
 
     #[test]

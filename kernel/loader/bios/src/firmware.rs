@@ -3,7 +3,7 @@
 use core::convert::Infallible;
 use core::fmt;
 
-use loader::{HANDOVER_SIZE, Handover, Kernel, KernelError, Kind, MemoryMap, Trampoline};
+use loader::{HANDOVER_SIZE, HIGHEST, Handover, Kernel, KernelError, Kind, MemoryMap, Trampoline};
 
 pub(crate) const SECTOR: usize = 512;
 /// Sectors of one read: what every BIOS reads at once.
@@ -45,7 +45,10 @@ unsafe extern "C" {
 }
 
 /// The firmware, and the memory that is agreed upon with the assembly. There is one, and one user.
-pub(crate) struct Firmware(());
+pub(crate) struct Firmware {
+    /// The lowest address of what was given away as [`room`](Self::room).
+    rooms: u64,
+}
 
 #[expect(
     clippy::unused_self,
@@ -55,10 +58,10 @@ impl Firmware {
     /// # Safety
     /// Called once, by the code that the assembly enters.
     pub(crate) unsafe fn new() -> Self {
-        Self(())
+        Self { rooms: HIGHEST }
     }
 
-    /// The first sector and the bytes of the kernel.
+    /// The first sector and the bytes of the kernel's file.
     pub(crate) fn kernel_place(&self) -> (u64, u32) {
         // SAFETY: the image builder has written them; nobody does later.
         unsafe {
@@ -101,21 +104,36 @@ impl Firmware {
         }
     }
 
-    /// Reads sectors of the kernel, which begin at the byte `offset` of its file, and puts them where they belong.
-    pub(crate) fn load(&mut self, kernel: &Placeable, sector: u64, offset: usize, count: usize) -> Result<(), u8> {
-        let bytes = self.read(sector, count)?;
-        for segment in kernel.0.segments() {
-            if let Some((range, address)) = segment.part_of(offset as u64, bytes.len()) {
-                let part = &bytes[range];
+    /// Memory of no other use, as high as there is some.
+    pub(crate) fn room(&mut self, memory: &MemoryMap, bytes: usize) -> Option<&'static mut [u8]> {
+        self.rooms = memory.highest(bytes as u64, self.rooms)?;
+        let place = self.rooms as *mut u8;
+        // SAFETY: it is usable memory above the first MiB and mapped: nothing of the loader's or the firmware's is there. What is given away
+        // next lies below it, and so does the kernel.
+        unsafe {
+            place.write_bytes(0, bytes);
+            Some(core::slice::from_raw_parts_mut(place, bytes))
+        }
+    }
+
+    /// Puts a kernel where it belongs, from its ELF file. Nothing when that is not free.
+    pub(crate) fn place(&mut self, kernel: Kernel, file: &[u8], memory: &MemoryMap) -> Option<Placed> {
+        let range = kernel.range();
+        if !memory.is_usable(&range) || range.end > self.rooms {
+            return None;
+        }
+        for segment in kernel.segments() {
+            if let Some((part, address)) = segment.part_of(0, file.len()) {
+                let part = &file[part];
                 // SAFETY: the kernel's range is usable memory above the first MiB and mapped: nothing of the loader's or the firmware's is there.
                 unsafe { (address as *mut u8).copy_from_nonoverlapping(part.as_ptr(), part.len()) }
             }
         }
-        Ok(())
+        Some(Placed(kernel))
     }
 
-    /// Hands over to a kernel that was loaded.
-    pub(crate) fn enter(self, kernel: &Placeable, memory: &MemoryMap) -> Result<Infallible, KernelError> {
+    /// Hands over to a kernel.
+    pub(crate) fn enter(self, kernel: &Placed, memory: &MemoryMap) -> Result<Infallible, KernelError> {
         let notes = kernel.0.notes();
         // SAFETY: the notes lie within the kernel's segments, which nothing writes to any more.
         let notes = unsafe { core::slice::from_raw_parts(notes.address as *const u8, notes.file_size as usize) };
@@ -130,14 +148,8 @@ impl Firmware {
     }
 }
 
-/// A kernel that has its place: all of its range is usable memory.
-pub(crate) struct Placeable(Kernel);
-
-impl Placeable {
-    pub(crate) fn new(kernel: Kernel, memory: &MemoryMap) -> Option<Self> {
-        memory.is_usable(&kernel.range()).then_some(Self(kernel))
-    }
-}
+/// A kernel that is where it belongs.
+pub(crate) struct Placed(Kernel);
 
 /// The screen.
 pub(crate) struct Screen;

@@ -1,5 +1,5 @@
 //! The boot loader for BIOS: a boot sector, and a stage in a BIOS boot partition. The image builder writes into the stage where on the disk the
-//! kernel's ELF file lies, which is in one piece; see `provider/src/image/disk/bios.ts`.
+//! kernel's file lies, which is in one piece; see `provider/src/image/disk/bios.ts`.
 
 #![cfg_attr(target_os = "none", no_std)]
 

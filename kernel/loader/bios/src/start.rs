@@ -2,10 +2,10 @@
 
 use core::convert::Infallible;
 
-use loader::Kernel;
+use loader::{Kernel, MemoryMap, Packed};
 
 use crate::failure::{Failure, report};
-use crate::firmware::{Firmware, MOST_SECTORS, Placeable, SECTOR};
+use crate::firmware::{Firmware, MOST_SECTORS, SECTOR};
 
 /// Called by the assembly in `boot`, once.
 #[unsafe(no_mangle)]
@@ -17,19 +17,27 @@ extern "C" fn bios_main() -> ! {
 }
 
 fn start(mut firmware: Firmware) -> Result<Infallible, Failure> {
-    let (first, size) = firmware.kernel_place();
     let memory = firmware.memory_map();
-    let sectors = (size as usize).div_ceil(SECTOR);
-    let head = firmware.read(first, sectors.min(MOST_SECTORS)).map_err(Failure::Disk)?;
-    let kernel = Kernel::parse(head, u64::from(size))?;
-    let kernel = Placeable::new(kernel, &memory).ok_or(Failure::Memory)?;
-    for done in (0..sectors).step_by(MOST_SECTORS) {
-        let count = (sectors - done).min(MOST_SECTORS);
-        firmware
-            .load(&kernel, first + done as u64, done * SECTOR, count)
-            .map_err(Failure::Disk)?;
-    }
+    let packed = Packed::parse(read(&mut firmware, &memory)?)?;
+    let file = firmware.room(&memory, packed.size()).ok_or(Failure::Memory)?;
+    packed.unpack(file)?;
+    let kernel = Kernel::parse(file, file.len() as u64)?;
+    let kernel = firmware.place(kernel, file, &memory).ok_or(Failure::Memory)?;
     Ok(firmware.enter(&kernel, &memory)?)
+}
+
+/// The kernel's whole file as it is on the disk.
+fn read(firmware: &mut Firmware, memory: &MemoryMap) -> Result<&'static [u8], Failure> {
+    let (first, size) = firmware.kernel_place();
+    let file = firmware.room(memory, size as usize).ok_or(Failure::Memory)?;
+    for (index, piece) in file.chunks_mut(MOST_SECTORS * SECTOR).enumerate() {
+        let sector = first + (index * MOST_SECTORS) as u64;
+        let sectors = firmware
+            .read(sector, piece.len().div_ceil(SECTOR))
+            .map_err(Failure::Disk)?;
+        piece.copy_from_slice(&sectors[..piece.len()]);
+    }
+    Ok(file)
 }
 
 fn halt() -> ! {

@@ -22,11 +22,11 @@ impl fmt::Display for Failure {
         match self {
             Self::File(status) => write!(
                 out,
-                "the file KERNEL.ELF of the EFI system partition cannot be read ({status}); write the image to the disk again"
+                "the file KERNEL.GZ of the EFI system partition cannot be read ({status}); write the image to the disk again"
             ),
             Self::CutShort => write!(
                 out,
-                "the file KERNEL.ELF of the EFI system partition is cut short; write the image to the disk again"
+                "the file KERNEL.GZ of the EFI system partition is cut short; write the image to the disk again"
             ),
             Self::Kernel(error) => write!(out, "{error}; write the image to the disk again"),
             Self::Allocation(status) => write!(

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use loader::{Kernel, Move};
+use loader::{Kernel, Move, Packed};
 use uefi::boot::{self, MemoryType};
 use uefi::cstr16;
 use uefi::proto::media::file::{File, FileAttribute, FileMode, RegularFile};
@@ -11,7 +11,7 @@ use crate::{Failure, allocate};
 
 const MOST_SEGMENTS: usize = 8;
 
-/// A kernel whose file is in memory.
+/// A kernel whose ELF file is in memory.
 pub(crate) struct Loaded {
     pub(crate) file: &'static [u8],
     /// The physical addresses that it will take.
@@ -29,7 +29,10 @@ impl Loaded {
 }
 
 pub(crate) fn load() -> Result<Loaded, Failure> {
-    let file = read()?;
+    let packed = Packed::parse(read()?)?;
+    let file = room(packed.size())?;
+    packed.unpack(file)?;
+    let file: &[u8] = file;
     let kernel = Kernel::parse(file, file.len() as u64)?;
     let notes = kernel.notes();
     let entry = kernel.entry(&file[notes.offset as usize..(notes.offset + notes.file_size) as usize])?;
@@ -54,7 +57,7 @@ pub(crate) fn load() -> Result<Loaded, Failure> {
     Ok(loaded)
 }
 
-/// The whole file, in memory that the kernel's first page tables map.
+/// The whole file as it is on the disk.
 fn read() -> Result<&'static [u8], Failure> {
     let failed = |error: uefi::Error| Failure::File(error.status());
     let mut volume = boot::get_image_file_system(boot::image_handle())
@@ -62,22 +65,27 @@ fn read() -> Result<&'static [u8], Failure> {
         .open_volume()
         .map_err(failed)?;
     let mut file = volume
-        .open(cstr16!("\\KERNEL.ELF"), FileMode::Read, FileAttribute::empty())
+        .open(cstr16!("\\KERNEL.GZ"), FileMode::Read, FileAttribute::empty())
         .map_err(failed)?
         .into_regular_file()
         .ok_or(Failure::File(uefi::Status::NOT_FOUND))?;
     file.set_position(RegularFile::END_OF_FILE).map_err(failed)?;
     let size = file.get_position().map_err(failed)? as usize;
     file.set_position(0).map_err(failed)?;
-    let memory = allocate(MemoryType::LOADER_DATA, size.max(1))?;
-    // SAFETY: the pages were allocated for this, and are never given back.
-    let bytes = unsafe {
-        memory.write_bytes(0, size);
-        core::slice::from_raw_parts_mut(memory.as_ptr(), size)
-    };
+    let bytes = room(size)?;
     let count = file.read(bytes).map_err(|error| Failure::File(error.status()))?;
     if count < size {
         return Err(Failure::CutShort);
     }
     Ok(bytes)
+}
+
+/// Bytes that the kernel's first page tables map.
+fn room(size: usize) -> Result<&'static mut [u8], Failure> {
+    let memory = allocate(MemoryType::LOADER_DATA, size.max(1))?;
+    // SAFETY: the pages were allocated for this, and are never given back.
+    Ok(unsafe {
+        memory.write_bytes(0, size);
+        core::slice::from_raw_parts_mut(memory.as_ptr(), size)
+    })
 }

@@ -1,4 +1,4 @@
-//! The boot loader for UEFI: `\EFI\BOOT\BOOTX64.EFI` of a disk. It loads `\KERNEL.ELF` from the partition that it was itself loaded from.
+//! The boot loader for UEFI: `\EFI\BOOT\BOOTX64.EFI` of a disk. It loads `\KERNEL.GZ` from the partition that it was itself loaded from.
 //!
 //! It is not signed: firmware with Secure Boot on does not start it.
 

@@ -6,7 +6,7 @@ import { SECTOR } from "./gpt.js";
 
 /** In the boot sector: the first sector of the program, 64 bits. */
 const STAGE_SECTOR_OFFSET = 432;
-/** In the program: the mark, then the kernel's first sector (64 bits) and its bytes (32 bits). */
+/** In the program: the mark, then the first sector of the kernel's file (64 bits) and its bytes (32 bits). */
 const MARK_OFFSET = 8;
 const MARK = "unikernl";
 const KERNEL_SECTOR_OFFSET = 16;
@@ -27,7 +27,7 @@ export function stage(loader: Buffer): Buffer {
   return program;
 }
 
-/** The program, which is to load the kernel from `sector`. */
+/** The program, which is to load the kernel's file from `sector`. */
 export function placeKernel(program: Buffer, sector: number, size: number): Buffer {
   const placed = Buffer.from(program);
   placed.writeBigUInt64LE(BigInt(sector), KERNEL_SECTOR_OFFSET);

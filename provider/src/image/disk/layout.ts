@@ -8,14 +8,16 @@
  *     a multiple of 512 KiB: root partition, an EROFS file system
  *     the last 33      second copy of the partition table
  *
- * Clouds count in blocks of 512 KiB. A change of the application leaves every block before the root partition as it is, and the last one
- * too: the GUIDs come of the kernel, the loaders and the sizes, which are rounded up, not of the application.
+ * Clouds count in blocks of 512 KiB. A change of the application leaves every block before the root partition as it is: the GUIDs come of
+ * the kernel, the loaders and the sizes, which are rounded up, not of the application. The kernel is compressed, for it to take a block less,
+ * and the second copy of the table lies in the root partition's last block, which it would otherwise have to itself.
  */
 import { createHash } from "node:crypto";
 import { contentUuid } from "../uuid.js";
 import { encodeFat, type FatEntry, fatSectors } from "./fat.js";
 import { BACKUP_SECTORS, encodePartitionTable, type Partition, SECTOR } from "./gpt.js";
 import { bootSector, placeKernel, stage } from "./bios.js";
+import { packKernel } from "./kernel-file.js";
 
 const MIB = 1024 * 1024;
 /** What a snapshot of EBS is made of. */
@@ -30,6 +32,8 @@ const READ_ONLY = 60;
 
 const BIOS_BOOT_FIRST = 40;
 const EFI_SYSTEM_FIRST = 128;
+/** Room for the second copy of the partition table, so that the partition before it ends with a page. */
+const BACKUP_SIZE = roundUp(BACKUP_SECTORS * SECTOR, 4096);
 /** Where firmware looks when nobody tells it: UEFI Specification 2.11, section 3.5.1.1. */
 const UEFI_LOADER_NAMES = { x86_64: "BOOTX64.EFI" };
 
@@ -62,16 +66,17 @@ export function layOut(contents: Contents, roundTo = MIB): Layout {
   if (biosStage.length > biosBootCount * SECTOR)
     throw new Error(`The BIOS loader has ${biosStage.length} bytes; there is room for ${biosBootCount * SECTOR}.`);
 
-  const kernelFile: FatEntry = { name: "KERNEL.ELF", data: kernel };
+  const packed = packKernel(kernel);
+  const kernelFile: FatEntry = { name: "KERNEL.GZ", data: packed };
   const loaderFile: FatEntry = { name: UEFI_LOADER_NAMES[architecture], data: loaders.uefi };
   const files = [{ name: "EFI", entries: [{ name: "BOOT", entries: [loaderFile] }] }, kernelFile];
   const efiSystemEnd = roundUp(
-    EFI_SYSTEM_FIRST * SECTOR + fatSectors([kernel.length, loaders.uefi.length], 2) * SECTOR,
+    EFI_SYSTEM_FIRST * SECTOR + fatSectors([packed.length, loaders.uefi.length], 2) * SECTOR,
     SNAPSHOT_BLOCK,
   );
   const rootOffset = efiSystemEnd;
-  const rootEnd = rootOffset + roundUp(rootSize, SNAPSHOT_BLOCK);
-  const size = roundUp(rootEnd + BACKUP_SECTORS * SECTOR, roundTo);
+  const rootEnd = roundUp(rootOffset + rootSize + BACKUP_SIZE, SNAPSHOT_BLOCK) - BACKUP_SIZE;
+  const size = roundUp(rootEnd + BACKUP_SIZE, roundTo);
 
   const identity = sha256(kernel) + sha256(loaders.bios) + sha256(loaders.uefi) + String(rootEnd) + String(size);
   const uuid = (of: string): Buffer => contentUuid(sha256(`${of} ${identity}`));
@@ -101,7 +106,7 @@ export function layOut(contents: Contents, roundTo = MIB): Layout {
     rootOffset,
     parts: [
       { offset: 0, data: primary },
-      { offset: BIOS_BOOT_FIRST * SECTOR, data: placeKernel(biosStage, kernelSector, kernel.length) },
+      { offset: BIOS_BOOT_FIRST * SECTOR, data: placeKernel(biosStage, kernelSector, packed.length) },
       { offset: EFI_SYSTEM_FIRST * SECTOR, data: fat.data },
       { offset: size - backup.length, data: backup },
     ],

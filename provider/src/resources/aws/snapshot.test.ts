@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { buildImage, openBootDisk, openImage, type Digest } from "../../image/index.js";
+import { buildImage, openBootDisk, openImage, SNAPSHOT_BLOCK, type Digest } from "../../image/index.js";
 import { buildContext } from "../../image/testing/context.js";
 import { elf } from "../../image/testing/elf.js";
 import { temporaryDirectory } from "../../image/testing/temporary.js";
@@ -60,7 +60,7 @@ async function replaced(id: string, old: SnapshotState, inputs: object): ReturnT
 
 async function expectDisk(id: string, digest: Digest): Promise<void> {
   const built = await openImage(digest);
-  const disk = await openBootDisk(built!, { roundTo: 2 ** 30 });
+  const disk = await openBootDisk(built!, { roundTo: SNAPSHOT_BLOCK });
   onTestFinished(() => disk.close());
   for (const { offset, length } of disk.extents) {
     expect(service.bytes(id, offset, length).equals(await disk.read(offset, length))).toBe(true);

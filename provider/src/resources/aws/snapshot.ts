@@ -1,5 +1,12 @@
 import * as path from "node:path";
-import { defaultCacheDir, openBootDisk, openImage, VisibleError, type Digest } from "../../image/index.js";
+import {
+  defaultCacheDir,
+  openBootDisk,
+  openImage,
+  SNAPSHOT_BLOCK,
+  VisibleError,
+  type Digest,
+} from "../../image/index.js";
 import {
   BlockDigests,
   changeTags,
@@ -68,10 +75,14 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
     const former = formers.get(inputs.name);
     formers.delete(inputs.name);
     return withConnection(inputs, context, async (connection) => {
-      const disk = await openBootDisk(image, { roundTo: GIB });
+      // As long as its data, not as the volume: the second copy of its partition table would take a block at the volume's end.
+      const disk = await openBootDisk(image, { roundTo: SNAPSHOT_BLOCK });
       try {
         const parent = former && parentOf(former, inputs, connection.region);
-        const volumeSize = Math.max(inputs.volumeSize ?? disk.size / GIB, parent ? (former?.volumeSize ?? 0) : 0);
+        const volumeSize = Math.max(
+          inputs.volumeSize ?? Math.ceil(disk.size / GIB),
+          parent ? (former?.volumeSize ?? 0) : 0,
+        );
         const { id, blocks } = await uploadSnapshot(
           disk,
           connection,
