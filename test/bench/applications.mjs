@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { inRoot } from "../../scripts/lib/paths.mjs";
 
 const require = createRequire(import.meta.url);
-const { buildImage } = require("../../provider/dist/image/index.js");
+const { buildImage, inspectDisk } = require("../../provider/dist/image/index.js");
 
 /** Name → source, and targets as ratios to Linux or in MiB, from the project's goals. */
 export const applications = {
@@ -21,4 +21,13 @@ const images = new Map();
 export async function imageOf(name) {
   if (!images.has(name)) images.set(name, await buildImage(applications[name].spec, { baseDir: inRoot() }));
   return images.get(name);
+}
+
+/** Bytes of an application's own files. */
+export async function contentBytes({ disk }) {
+  const { files } = await inspectDisk(disk);
+  // A file with several names takes its room once, so each name counts for its share.
+  return files
+    .filter(({ path, type }) => path.startsWith("/rootfs") && type === "file")
+    .reduce((sum, { size, links }) => sum + size / links, 0);
 }

@@ -22,15 +22,17 @@ function cells({ title, unit, here, linux, target, failure }) {
   ];
 }
 
-function describe({ ratio, atMost, atLeastRatio }, unit) {
+function describe({ ratio, atMost, atLeast, atLeastRatio }, unit) {
   if (ratio) return `≤ ${format(ratio, "×")}`;
   if (atLeastRatio) return `≥ ${format(atLeastRatio, "×")}`;
+  if (atLeast) return `≥ ${format(atLeast, unit)}`;
   return `≤ ${format(atMost, unit)}`;
 }
 
-function isMet({ ratio: most, atMost, atLeastRatio }, here, ratio) {
+function isMet({ ratio: most, atMost, atLeast, atLeastRatio }, here, ratio) {
   if (most) return ratio <= most;
   if (atLeastRatio) return ratio >= atLeastRatio;
+  if (atLeast) return here.value >= atLeast;
   return here.value <= atMost;
 }
 

@@ -4,11 +4,13 @@ import { bootTime } from "./rows/boot.mjs";
 import { buildTimes } from "./rows/build.mjs";
 import { leastMemory } from "./rows/memory.mjs";
 import { overhead } from "./rows/size.mjs";
+import { writeTime } from "./rows/formats.mjs";
 import { requestsPerSecond } from "./rows/throughput.mjs";
+import { bytesSent, uploadRate } from "./rows/upload.mjs";
 
 /**
- * What is asked for: `ratio` at most so much of Linux's figure, `atLeastRatio` at least, `atMost` an absolute figure.
- * @typedef {{ ratio?: number, atLeastRatio?: number, atMost?: number }} Target
+ * What is asked for: `ratio` at most so much of Linux's figure, `atLeastRatio` at least, `atMost` and `atLeast` absolute figures.
+ * @typedef {{ ratio?: number, atLeastRatio?: number, atMost?: number, atLeast?: number }} Target
  */
 
 const compare = (name, title, unit, target, measure) => ({
@@ -74,6 +76,32 @@ const build = (which, title, atMost) => ({
   measure: async (_systems, { rounds }) => ({ here: buildTime(rounds)[which] }),
 });
 
+const sent = shared((folder) => bytesSent(folder));
+const upload = (which, title, unit, atMost) => ({
+  name: `upload:${which}`,
+  title,
+  unit,
+  target: { atMost },
+  measure: async (_systems, { folder }) => ({ here: (await sent(folder))[which] }),
+});
+const uploadSpeed = {
+  name: "upload:rate",
+  title: "upload to a service on this machine",
+  unit: "MB/s",
+  target: {},
+  async measure(_systems, { folder, rounds }) {
+    const { upload, target, hashes } = await uploadRate(folder, rounds);
+    return { here: upload, target: { atLeast: target }, hashes };
+  },
+};
+const disk = (format, atMost) => ({
+  name: `disk:${format}`,
+  title: `disk of the Ruby container as ${format}`,
+  unit: "s",
+  target: { atMost },
+  measure: async (_systems, { folder, rounds }) => ({ here: await writeTime(format, folder, rounds) }),
+});
+
 export const rows = [
   boot("c", 1 / 15),
   boot("go", 1 / 12),
@@ -87,4 +115,10 @@ export const rows = [
   size("ruby"),
   build("cold", "image of the Ruby container, nothing cached", 2),
   build("warm", "the same, unchanged", 0.1),
+  upload("first", "sent to AWS the first time beyond the files, Ruby", "MiB", 2),
+  upload("change", "sent to AWS after a change of a line, Ruby", "blocks", 3),
+  uploadSpeed,
+  disk("raw", 1),
+  disk("gce-tar", 3),
+  disk("vmdk", 1.5),
 ];

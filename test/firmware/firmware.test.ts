@@ -1,4 +1,4 @@
-import { openSync, closeSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, copyFileSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from "node:fs";
 import * as path from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { buildImage, type DiskFormat, type Source, writeBootDisk } from "../../provider/src/image/index.js";
@@ -58,6 +58,13 @@ function kernelFile(disk: Buffer): Buffer {
 describe.each(FIRMWARE)("under %s", (firmware) => {
   test.each(DISKS)("a C server boots from its disk on %s", async (_, devices) => {
     expect(await (await start({ firmware, disk, devices })).text("/")).toBe("Hello from C\n");
+  });
+
+  test("a volume larger than the disk boots, as clouds have them", async () => {
+    const volume = path.join(host.folder, `volume-${firmware}.raw`);
+    copyFileSync(disk, volume);
+    truncateSync(volume, 2 ** 30);
+    expect(await (await start({ firmware, disk: volume })).text("/")).toBe("Hello from C\n");
   });
 
   test("a Ruby container boots from its disk", async () => {

@@ -68,6 +68,7 @@ export async function connect(settings: ConnectionSettings): Promise<Connection>
     ...(ebsEndpoint !== undefined && { endpoint: ebsEndpoint }),
     requestHandler: requestHandler(REQUESTS_IN_FLIGHT),
   });
+  signByChecksum(ebs);
   const ec2 = new sdk.ec2.EC2({
     ...common,
     ...(ec2Endpoint !== undefined && { endpoint: ec2Endpoint }),
@@ -88,6 +89,20 @@ export async function connect(settings: ConnectionSettings): Promise<Connection>
       ec2.destroy();
     },
   };
+}
+
+/** Lets the signature of a block go by the SHA-256 that its checksum is: the SDK would compute it a second time. */
+function signByChecksum(ebs: ebsSdk.EBS): void {
+  ebs.middlewareStack.add(
+    (next) => (args) => {
+      const { headers } = args.request as { headers: Record<string, string> };
+      const checksum = headers["x-amz-checksum"];
+      if ("BlockData" in args.input && checksum !== undefined)
+        headers["x-amz-content-sha256"] = Buffer.from(checksum, "base64").toString("hex");
+      return next(args);
+    },
+    { step: "build", name: "signByChecksum" },
+  );
 }
 
 function credentialsOf(
