@@ -36,7 +36,8 @@ describe("a static C server", () => {
 
   test("ends the guest with its own exit status", async () => {
     const guest = await start("c-server");
-    await guest.text("/exit/7");
+    // The machine ends with the application, and does not wait for its last answer to arrive.
+    await guest.fetch("/exit/7").catch(() => undefined);
 
     expect(await guest.end()).toMatchObject({ exitCode: 7 });
   });
