@@ -19,10 +19,12 @@ const exampleImage = {
 };
 const buildScripts = { why: "the kernel's build scripts are linked with it", packages: ["gcc", "libc6-dev"] };
 const guestPrograms = { why: "test guests are compiled with it", packages: ["musl-tools"] };
+const guestContainers = { why: "test containers are set up with it", packages: ["proot"] };
 const judges = {
   why: "the tests compare with it",
   packages: ["erofs-utils", "docker-registry", "apache2-utils", "skopeo", "umoci", "openssl"],
 };
+const clients = { why: "the tests use servers in guests with it", packages: ["postgresql-client", "redis-tools"] };
 const disks = {
   why: "the tests check and boot disks with it",
   packages: ["ovmf", "qemu-utils", "gdisk", "fdisk", "parted", "dosfstools", "mtools", "genisoimage"],
@@ -31,7 +33,7 @@ const benchmark = { why: "the benchmark measures with it", packages: ["wrk", "ip
 
 const needs = {
   start: [guests, exampleImage, buildScripts],
-  test: [guests, exampleImage, buildScripts, guestPrograms, judges, disks],
+  test: [guests, exampleImage, buildScripts, guestPrograms, guestContainers, judges, clients, disks],
   bench: [guests, exampleImage, buildScripts, guestPrograms, benchmark],
 };
 

@@ -60,7 +60,7 @@ pub async fn poll(entries: &mut [PollEntry]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipe::pipe;
+    use crate::pipe::{Owner, pipe};
     use crate::{BytesSource, File};
     use abi::OpenFlags;
     use core::task::{Context, Waker};
@@ -75,8 +75,8 @@ mod tests {
 
     #[test]
     fn a_poll_ends_with_the_file_that_becomes_ready() {
-        let (first, _first_writer) = pipe(false);
-        let (second, second_writer) = pipe(false);
+        let (first, _first_writer) = pipe(false, Owner::default());
+        let (second, second_writer) = pipe(false, Owner::default());
         let files = [first, second].map(|end| OpenFile::new(end, OpenFlags::empty()));
         let mut entries = files.each_ref().map(|file| entry(file, Readiness::IN));
         {
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_hang_up_is_reported_without_being_asked_for() {
-        let (reader, writer) = pipe(false);
+        let (reader, writer) = pipe(false, Owner::default());
         drop(writer);
         let _ = reader.readiness();
         let file = OpenFile::new(reader, OpenFlags::empty());

@@ -14,6 +14,7 @@ pub mod boot;
 )]
 mod describe;
 pub mod futex;
+pub mod ipc;
 pub mod memory;
 pub mod network;
 pub mod process;

@@ -42,8 +42,18 @@ static void in_child(void (*work)(void)) {
 }
 
 static void leave(void) {
+  SHOW(setresgid(100, 100, 100));
   SHOW(setresuid(1000, 1000, 1000));
   show("another user");
+  int ends[2];
+  struct stat status;
+  char name[32];
+  SHOW(pipe(ends));
+  SHOW(fstat(ends[0], &status));
+  VALUE(status.st_uid);
+  VALUE(status.st_gid);
+  sprintf(name, "/proc/self/fd/%d", ends[0]);
+  WORKS(open(name, O_RDONLY));
   SHOW(setuid(0));
   SHOW(set(1 << CAP_KILL, 1 << CAP_KILL, 0));
   SHOW(set(0, 0, 0));

@@ -7,29 +7,44 @@
  * @property {string[]} packages
  * @property {string[]} [users] System users that the packages' scripts would add.
  * @property {string[]} [folders] Folders that the scripts would make.
- * @property {Record<string, string>} [links] Path → target, as `update-alternatives` would make them.
- * @property {boolean} [compilesPython] Whether the scripts would compile Python's modules.
- * @property {Record<string, string>} [copies] Path → the file in the package that `ucf` would have copied there.
+ * @property {string[][]} [commands] Commands that the scripts would run, or an image's own description.
  */
+
+/** The archive of a layer has no times that compiled modules could be compared by. */
+const compilePython = [
+  ...["/usr/bin/python3", "-m", "compileall", "-q", "-x", "lib2to3/tests", "--invalidation-mode", "unchecked-hash"],
+  ...["/usr/lib/python3.11", "/usr/lib/python3/dist-packages"],
+];
+
+/** A database cluster with a superuser whose password is "a secret", reachable from everywhere. */
+const makeCluster = `
+cd /var/lib/postgresql
+echo "a secret" > password
+/usr/lib/postgresql/15/bin/initdb --pgdata=data --username=postgres --pwfile=password --auth-host=scram-sha-256 \
+    --encoding=UTF8 --no-locale --no-sync
+rm password
+echo "host all all all scram-sha-256" >> data/pg_hba.conf
+sed -i "s/^#listen_addresses = .*/listen_addresses = '*'/" data/postgresql.conf
+`;
 
 /** @type {Record<string, Packages>} */
 export const packageSets = {
   servers: {
     packages: [
-      ...["bash", "dash", "coreutils", "findutils", "gettext-base", "grep", "openssl", "sed", "util-linux"],
-      ...["haproxy", "memcached", "nginx", "php8.2-cli", "php8.2-fpm", "php8.2-sqlite3", "redis-server", "redis-tools"],
+      ...["bash", "coreutils", "dash", "findutils", "gettext-base", "openssl", "sed", "util-linux"],
+      ...["nginx", "redis-server"],
     ],
-    users: ["redis", "memcache", "haproxy"],
+    users: ["redis"],
     folders: ["var/lib/redis", "var/log/redis"],
-    links: { "usr/bin/php": "php8.2" },
-    copies: { "etc/php/8.2/fpm/php.ini": "usr/lib/php/8.2/php.ini-production" },
   },
   ruby: { packages: ["coreutils", "dash", "puma", "ruby", "ruby-sinatra", "ruby-sqlite3"] },
-  python: { packages: ["coreutils", "gunicorn", "python3", "python3-flask"], compilesPython: true },
+  python: { packages: ["coreutils", "gunicorn", "python3", "python3-flask"], commands: [compilePython] },
   node: { packages: ["coreutils", "dash", "nodejs"] },
   postgres: {
-    packages: ["bash", "coreutils", "dash", "grep", "sed", "util-linux", "postgresql-15"],
+    packages: ["bash", "coreutils", "dash", "findutils", "postgresql-15", "sed", "util-linux"],
     users: ["postgres"],
+    folders: ["var/lib/postgresql"],
+    commands: [["/bin/sh", "-ec", makeCluster]],
   },
 };
 

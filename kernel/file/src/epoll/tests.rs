@@ -1,6 +1,6 @@
 use super::*;
 use crate::eventfd::EventFd;
-use crate::pipe::pipe;
+use crate::pipe::{Owner, pipe};
 use crate::testing::Memory;
 use crate::{BytesSink, BytesSource};
 use abi::OpenFlags;
@@ -93,7 +93,7 @@ fn ready_files_take_turns() {
 #[test]
 fn a_closed_description_drops_out_and_a_shared_one_stays() {
     let epoll = Epoll::new();
-    let (reader, writer) = pipe(false);
+    let (reader, writer) = pipe(false, Owner::default());
     let share_queue = reader.clone();
     let file = open(reader);
     add(&epoll, 3, &file, EPOLLIN).unwrap();
@@ -112,7 +112,7 @@ fn a_closed_description_drops_out_and_a_shared_one_stays() {
 #[test]
 fn errors_and_hang_ups_come_without_being_asked_for() {
     let epoll = Epoll::new();
-    let (reader, writer) = pipe(false);
+    let (reader, writer) = pipe(false, Owner::default());
     let (reader, writer) = (open(reader), OpenFile::new(writer, OpenFlags::WRONLY));
     add(&epoll, 3, &reader, 0).unwrap();
     add(&epoll, 4, &writer, EPOLLOUT | EPOLLRDHUP).unwrap();

@@ -3,7 +3,7 @@
 use abi::{Errno, OpenFlags};
 use alloc::sync::Arc;
 
-use super::{Pipe, PipeEnd};
+use super::{Owner, Pipe, PipeEnd};
 use crate::File;
 
 /// What the inode of a FIFO holds: the pipe that all its openers share.
@@ -13,7 +13,7 @@ impl Fifo {
     /// An empty one.
     #[expect(clippy::new_without_default, reason = "each is a pipe of its own")]
     pub fn new() -> Self {
-        Self(Pipe::new())
+        Self(Pipe::new(Owner::default()))
     }
 
     /// Opens an end, or both with `O_RDWR`. `node` has the attributes that `fstat(2)` reports. `ENXIO` for a writer with `O_NONBLOCK`

@@ -34,6 +34,7 @@ pub struct Pipe {
     /// Notified when there may be room to write.
     writable: WaitQueue,
     inode: u64,
+    owner: Owner,
 }
 
 struct State {
@@ -47,9 +48,18 @@ struct State {
     writers_opened: u64,
 }
 
+/// Whose a pipe is, who may open it again by way of `/proc/PID/fd`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Owner {
+    /// User ID.
+    pub user: u32,
+    /// Group ID.
+    pub group: u32,
+}
+
 /// The two ends of a new pipe, for reading and for writing. With `packets` every write of up to [`PIPE_BUF`] bytes is read on its own.
-pub fn pipe(packets: bool) -> (Arc<PipeEnd>, Arc<PipeEnd>) {
-    let pipe = Pipe::new();
+pub fn pipe(packets: bool, owner: Owner) -> (Arc<PipeEnd>, Arc<PipeEnd>) {
+    let pipe = Pipe::new(owner);
     let mode = if packets { OpenFlags::DIRECT } else { OpenFlags::empty() };
     (
         PipeEnd::open(&pipe, mode, None),
@@ -58,7 +68,7 @@ pub fn pipe(packets: bool) -> (Arc<PipeEnd>, Arc<PipeEnd>) {
 }
 
 impl Pipe {
-    fn new() -> Arc<Self> {
+    fn new(owner: Owner) -> Arc<Self> {
         Arc::new(Self {
             state: SpinLock::new(State {
                 buffer: Buffer::new(DEFAULT_SLOTS),
@@ -71,6 +81,7 @@ impl Pipe {
             readable: WaitQueue::new(),
             writable: WaitQueue::new(),
             inode: anonymous_inode(),
+            owner,
         })
     }
 
@@ -184,7 +195,11 @@ impl File for PipeEnd {
     fn status(&self) -> Result<Status> {
         match &self.node {
             Some(node) => node.status(),
-            None => Ok(Status::anonymous(self.pipe.inode, FileType::Fifo, 0o600)),
+            None => Ok(Status {
+                uid: self.pipe.owner.user,
+                gid: self.pipe.owner.group,
+                ..Status::anonymous(self.pipe.inode, FileType::Fifo, 0o600)
+            }),
         }
     }
 

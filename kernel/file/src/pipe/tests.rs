@@ -19,7 +19,7 @@ fn would_block<T>(result: &Result<T>) -> bool {
 
 #[test]
 fn bytes_come_out_in_order_across_pages() {
-    let (reader, writer) = pipe(false);
+    let (reader, writer) = pipe(false, Owner::default());
     let sent: Vec<u8> = (0..30_000_u32).map(|number| number as u8).collect();
     assert_eq!(write(&writer, &sent).unwrap(), sent.len());
     let mut received = Vec::new();
@@ -41,7 +41,7 @@ fn a_pipe_fills_as_on_linux() {
         (5000, 54096),
         (100_000, 65536),
     ] {
-        let (_reader, writer) = pipe(false);
+        let (_reader, writer) = pipe(false, Owner::default());
         let bytes = vec![1; size];
         let mut total = 0;
         while let Ok(count) = write(&writer, &bytes) {
@@ -54,7 +54,7 @@ fn a_pipe_fills_as_on_linux() {
 
 #[test]
 fn a_small_write_is_whole_or_not_at_all() {
-    let (reader, writer) = pipe(false);
+    let (reader, writer) = pipe(false, Owner::default());
     assert_eq!(write(&writer, &vec![1; 65000]).unwrap(), 65000);
     assert!(would_block(&write(&writer, &[2; 1000])));
     assert_eq!(write(&writer, &[2; 536]).unwrap(), 536);
@@ -64,7 +64,7 @@ fn a_small_write_is_whole_or_not_at_all() {
 
 #[test]
 fn the_ends_see_each_other_go() {
-    let (reader, writer) = pipe(false);
+    let (reader, writer) = pipe(false, Owner::default());
     write(&writer, b"rest").unwrap();
     drop(writer);
     assert_eq!(reader.readiness(), Readiness::IN | Readiness::RDNORM | Readiness::HUP);
@@ -72,7 +72,7 @@ fn the_ends_see_each_other_go() {
     assert_eq!(read(&reader, 9).unwrap(), b"");
     assert_eq!(reader.readiness(), Readiness::HUP);
 
-    let (reader, writer) = pipe(false);
+    let (reader, writer) = pipe(false, Owner::default());
     drop(reader);
     assert!(matches!(write(&writer, b"x"), Err(Error::Errno(Errno::PIPE))));
     assert!(writer.readiness().contains(Readiness::ERR));
@@ -80,7 +80,7 @@ fn the_ends_see_each_other_go() {
 
 #[test]
 fn packets_stay_apart() {
-    let (reader, writer) = pipe(true);
+    let (reader, writer) = pipe(true, Owner::default());
     write(&writer, b"first").unwrap();
     write(&writer, b"second").unwrap();
     assert_eq!(read(&reader, 3).unwrap(), b"fir");
@@ -89,7 +89,7 @@ fn packets_stay_apart() {
 
 #[test]
 fn the_capacity_changes_in_powers_of_two() {
-    let (_reader, writer) = pipe(false);
+    let (_reader, writer) = pipe(false, Owner::default());
     assert_eq!(writer.pipe().capacity(), 65536);
     assert_eq!(writer.pipe().set_capacity(5 * PAGE_SIZE), Ok(8 * PAGE_SIZE));
     assert_eq!(writer.pipe().set_capacity(0), Ok(PAGE_SIZE));
@@ -119,8 +119,8 @@ fn a_fifo_waits_for_its_peer() {
 
 #[test]
 fn splice_moves_and_tee_copies() {
-    let (first_reader, first_writer) = pipe(false);
-    let (second_reader, second_writer) = pipe(false);
+    let (first_reader, first_writer) = pipe(false, Owner::default());
+    let (second_reader, second_writer) = pipe(false, Owner::default());
     write(&first_writer, b"hello world").unwrap();
     assert_eq!(tee(&first_reader, &second_writer, 5).unwrap(), 5);
     assert_eq!(splice_pipes(&first_reader, &second_writer, 6).unwrap(), 6);
@@ -162,7 +162,7 @@ fn an_unreachable_source_leaves_the_pipe_as_it_was() {
             }
         }
     }
-    let (reader, writer) = pipe(false);
+    let (reader, writer) = pipe(false, Owner::default());
     write(&writer, b"ab").unwrap();
     let result = writer.write(0, &mut Broken(BytesSource::new(b"cd")));
     assert!(matches!(result, Err(Error::Fault(fault)) if fault.address == 0x1000));

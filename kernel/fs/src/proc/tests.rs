@@ -436,7 +436,7 @@ fn mounts_are_listed_as_programs_parse_them() {
 fn descriptors_are_links_that_open_again() {
     let (machine, context, console) = machine();
     let terminal = open(&context, "/dev/console", OpenFlags::RDWR).unwrap();
-    let (reader, writer) = file::pipe::pipe(false);
+    let (reader, writer) = file::pipe::pipe(false, file::pipe::Owner::default());
     let writer = OpenFile::new(writer, OpenFlags::WRONLY);
     let number = writer.file().status().unwrap().inode;
     machine.files.lock().unwrap().extend([(1, terminal), (7, writer)]);

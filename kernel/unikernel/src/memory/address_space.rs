@@ -403,7 +403,7 @@ impl AddressSpace {
         self.peak.load(Ordering::Relaxed).max(self.resident())
     }
 
-    fn remove(&self, inner: &mut Areas, range: Range<usize>) {
+    pub(super) fn remove(&self, inner: &mut Areas, range: Range<usize>) {
         if inner.cut_out(range.clone()) {
             self.drop_pages(range);
         }

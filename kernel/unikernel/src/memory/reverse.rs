@@ -13,7 +13,7 @@ use hal::mem::PAGE_SIZE;
 use hal::sync::SpinLock;
 use hal::user::Candidate;
 
-use super::{AddressSpace, AreaFlags};
+use super::{AddressSpace, Area, AreaFlags};
 
 static SPACES: SpinLock<BTreeMap<usize, Vec<Weak<AddressSpace>>>> = SpinLock::new(BTreeMap::new());
 
@@ -59,7 +59,28 @@ pub(super) fn age(file: usize, pages: &[MappedPage]) {
     }
 }
 
+/// How often all of a file is shown from its beginning on.
+pub fn attachments(file: usize) -> usize {
+    let begins =
+        |(_, area): &(Range<usize>, &Area)| area.backing.as_ref().is_some_and(|backing| backing.first_page == 0);
+    let count = |space: &Arc<AddressSpace>| space.inner.lock().showing(file).filter(begins).count();
+    showing(file).iter().map(count).sum()
+}
+
 impl AddressSpace {
+    /// Takes away what of a file is shown at `start`, up to `length` bytes from its beginning on.
+    pub fn detach(&self, start: usize, length: usize, file: usize) {
+        let mut inner = self.inner.lock();
+        let parts = inner.showing(file).filter(|(range, area)| {
+            let distance = range.start.wrapping_sub(start);
+            distance < length && area.page_index(range.start, range.start) == (distance / PAGE_SIZE) as u64
+        });
+        let parts: Vec<_> = parts.map(|(range, _)| range).collect();
+        for part in parts {
+            self.remove(&mut inner, part);
+        }
+    }
+
     fn unmap_file(&self, file: usize, pages: &Range<u64>, reason: Reason) {
         let inner = self.inner.lock();
         for (range, area) in inner.showing(file) {

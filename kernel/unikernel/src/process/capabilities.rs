@@ -17,6 +17,8 @@ impl Capability {
     pub const SETPCAP: Self = Self(8);
     /// Locks memory beyond the limit.
     pub const IPC_LOCK: Self = Self(14);
+    /// Use what others share by System V keys.
+    pub const IPC_OWNER: Self = Self(15);
     /// Change the root folder.
     pub const SYS_CHROOT: Self = Self(18);
     /// What is no other's: the host's name, foreign credentials with a message.

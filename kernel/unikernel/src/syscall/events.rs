@@ -27,7 +27,11 @@ const NONBLOCK_CLOEXEC: OpenFlags = OpenFlags::NONBLOCK.union(OpenFlags::CLOEXEC
 /// `pipe2(fds, flags)`; `pipe(fds)` is the same without flags.
 pub(super) async fn pipe2(thread: &Thread, address: usize, bits: u32) -> Result {
     let flags = flags(bits, NONBLOCK_CLOEXEC | OpenFlags::DIRECT)?;
-    let (reader, writer) = pipe::pipe(flags.contains(OpenFlags::DIRECT));
+    let owner = thread.process.with_credentials(|credentials| pipe::Owner {
+        user: credentials.fsuid,
+        group: credentials.fsgid,
+    });
+    let (reader, writer) = pipe::pipe(flags.contains(OpenFlags::DIRECT), owner);
     let ends = [
         OpenFile::new(reader, flags),
         OpenFile::new(writer, flags | OpenFlags::WRONLY),

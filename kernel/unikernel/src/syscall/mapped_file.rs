@@ -92,6 +92,17 @@ pub(super) fn anonymous(size: usize) -> (Backing, Arc<AreaName>) {
     (Backing { pages, first_page: 0 }, name)
 }
 
+/// The memory of a System V segment, perhaps for reading only.
+pub(super) fn segment(pages: Arc<dyn Pages>, id: i32, reads_only: bool) -> (Backing, Arc<AreaName>) {
+    let pages = if reads_only { Arc::new(ReadOnly(pages)) } else { pages };
+    let name = Arc::new(AreaName {
+        path: b"/SYSV (deleted)".to_vec(),
+        device: 1,
+        inode: id as u64,
+    });
+    (Backing { pages, first_page: 0 }, name)
+}
+
 /// Zeroes at first, the same pages for every mapping.
 struct SharedMemory {
     size: usize,

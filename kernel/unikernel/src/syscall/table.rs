@@ -9,8 +9,8 @@ use super::attributes::Subject;
 use super::identity::Of;
 use super::{
     Call, Result, attributes, capability, child, clone, descriptor, directory, epoll, events, execute, fcntl, futex,
-    group, identity, inotify, ioctl, memory, memory_file, path, poll, signal, socket, splice, stat, storage, system,
-    thread, time, timer, transfer,
+    group, identity, inotify, ioctl, memory, memory_file, path, poll, shared_memory, signal, socket, splice, stat,
+    storage, system, thread, time, timer, transfer,
 };
 use crate::process::Thread;
 
@@ -315,6 +315,12 @@ system_calls! {
     __NR_sysinfo: Full, "" => system::sysinfo(thread, call).await;
     __NR_times: Full, "" => system::times(thread, call).await;
     __NR_uname: Full, "" => system::uname(thread, call).await;
+
+    // System V shared memory.
+    __NR_shmat: Full, "" => shared_memory::shmat(thread, call);
+    __NR_shmctl: Partial, "no `SHM_STAT_ANY`; of detachments, the times of `shmdt`" => shared_memory::shmctl(thread, call).await;
+    __NR_shmdt: Full, "" => shared_memory::shmdt(thread, call);
+    __NR_shmget: Partial, "no huge pages" => shared_memory::shmget(thread, call);
 
     // Processes.
     __NR_clone3: Partial, "no namespaces, no `CLONE_PIDFD`; processes share no descriptors or signal actions" =>
