@@ -1,6 +1,7 @@
 // `npm run bench`: this kernel beside Debian's, on the same files and the same virtual machine.
 //
-//   npm run bench [-- ROW…]                       only rows whose name begins so: boot, boot:c, memory, requests:go, size, build, upload, disk
+//   npm run bench [-- ROW…]                       only rows whose name begins so: boot, boot:c, memory, requests:go, size, build, upload, disk,
+//                                                 handover
 //   npm run bench -- profile APPLICATION [time] [linux] [REQUESTS]
 //                                                 where the instructions, or the time, of its boot and requests go
 import path from "node:path";

@@ -29,7 +29,7 @@ const disks = {
   why: "the tests check and boot disks with it",
   packages: ["ovmf", "qemu-utils", "gdisk", "fdisk", "parted", "dosfstools", "mtools", "genisoimage"],
 };
-const benchmark = { why: "the benchmark measures with it", packages: ["wrk", "iproute2", "dnsmasq-base"] };
+const benchmark = { why: "the benchmark measures with it", packages: ["wrk", "ovmf", "iproute2", "dnsmasq-base"] };
 
 const needs = {
   start: [guests, exampleImage, buildScripts],

@@ -16,6 +16,7 @@ const MiB = 1024 * 1024;
  * @property {string} kernel Path of the kernel.
  * @property {string} disk Path of the root file system.
  * @property {string[]} [extra] Further arguments for QEMU.
+ * @property {string} [init] Path of the first program that a kernel starts which does not start the application itself.
  */
 
 export class Guest {

@@ -2,6 +2,7 @@
 import { applications } from "./applications.mjs";
 import { bootTime } from "./rows/boot.mjs";
 import { buildTimes } from "./rows/build.mjs";
+import { handOver } from "./rows/handover.mjs";
 import { leastMemory } from "./rows/memory.mjs";
 import { overhead } from "./rows/size.mjs";
 import { writeTime } from "./rows/formats.mjs";
@@ -102,6 +103,15 @@ const disk = (format, atMost) => ({
   measure: async (_systems, { folder, rounds }) => ({ here: await writeTime(format, folder, rounds) }),
 });
 
+const handedOver = (firmware, title) =>
+  compare(
+    `handover:${firmware}`,
+    `${title} to the application, static C server`,
+    "M instr.",
+    { ratio: 1 / 20 },
+    (systems, bench) => handOver(firmware, systems, bench),
+  );
+
 export const rows = [
   boot("c", 1 / 15),
   boot("go", 1 / 12),
@@ -121,4 +131,6 @@ export const rows = [
   disk("raw", 1),
   disk("gce-tar", 3),
   disk("vmdk", 1.5),
+  handedOver("bios", "from BIOS's hand-over"),
+  handedOver("uefi", "from UEFI's hand-over"),
 ];

@@ -47,7 +47,8 @@ export function linux({ version, image, modules }, folder) {
       const { disk } = await imageOf(application);
       // Quiet, because the emulated serial port is slow; a panic ends the machine at once.
       const commandLine = "console=ttyS0 quiet panic=-1";
-      return { kernel: image, disk, extra: ["-initrd", await initrd(application), "-append", commandLine] };
+      const extra = ["-initrd", await initrd(application), "-append", commandLine];
+      return { kernel: image, disk, extra, init: path.join(folder, "init") };
     },
     async bytes(application) {
       return fs.statSync(image).size + fs.statSync(await initrd(application)).size;

@@ -7,14 +7,13 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { kernelWithSymbols } from "../../../scripts/build-kernel.mjs";
-import { inRoot } from "../../../scripts/lib/paths.mjs";
-import { run } from "../../../scripts/lib/process.mjs";
 import { main, VisibleError } from "../../../scripts/lib/terminal.mjs";
 import { applications } from "../applications.mjs";
 import { Guest } from "../guest.mjs";
 import { guest as nic, setUpNetwork } from "../network.mjs";
 import { firstAnswer } from "../probe.mjs";
 import { linux, unikernel } from "../systems.mjs";
+import { buildPlugin } from "./plugin.mjs";
 import { byFunction } from "./symbols.mjs";
 
 const memory = 256;
@@ -104,9 +103,7 @@ await main(async () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "unikernel-profile-"));
   process.once("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
   setUpNetwork(folder);
-  const plugin = path.join(folder, "plugin.so");
-  const source = inRoot("test", "bench", "profile", "plugin.c");
-  await run("gcc", ["-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", plugin, source]);
+  const plugin = await buildPlugin(folder);
   const system = ofLinux ? linux(JSON.parse(kernel), folder) : unikernel();
   const boot = await system.boot(application);
   const answer = await profile(boot, plugin, mode, 0, folder);

@@ -2,8 +2,11 @@
 //
 //   -plugin PLUGIN,mode=count,out=FILE    instructions of each translation block: the same in every run, whatever the load
 //   -plugin PLUGIN,mode=time,out=FILE     wall time by samples, of the blocks and of QEMU's translation of them
+//   -plugin PLUGIN,mode=between,start=HEX,end=HEX,out=FILE
+//                                         instructions from the last time that code which begins with these bytes was entered until the
+//                                         first time that the other was, written to the file as soon as it is known
 //
-// At the end of QEMU it writes lines of "ADDRESS AMOUNT"; in place of an address `idle`, and `translation`. For one CPU.
+// In the first two modes, at the end of QEMU it writes lines of "ADDRESS AMOUNT"; in place of an address `idle`, and `translation`. For one CPU.
 #include <inttypes.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -17,7 +20,11 @@
 struct qemu_plugin_tb;
 typedef uint64_t qemu_plugin_id_t;
 enum { QEMU_PLUGIN_INLINE_ADD_U64 = 0, QEMU_PLUGIN_CB_NO_REGS = 0 };
+struct qemu_plugin_insn;
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
+struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
+size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, struct qemu_plugin_tb *));
 void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *, int, void *, uint64_t);
@@ -62,6 +69,61 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     }
 }
 
+// Code that is known by its first bytes.
+struct mark {
+    uint8_t bytes[32];
+    size_t size;
+};
+
+static struct mark start_mark, end_mark;
+static uint64_t executed_instructions, at_start;
+static int between, started;
+
+static void parse_mark(const char *hex, struct mark *mark) {
+    while (mark->size < sizeof mark->bytes && sscanf(hex, "%2hhx", &mark->bytes[mark->size]) == 1) {
+        mark->size++;
+        hex += 2;
+    }
+}
+
+static int begins_with(struct qemu_plugin_tb *tb, const struct mark *mark) {
+    size_t done = 0;
+    for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb) && done < mark->size; i++) {
+        const struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+        size_t size = qemu_plugin_insn_size(insn);
+        if (size > mark->size - done) size = mark->size - done;
+        if (memcmp(qemu_plugin_insn_data(insn), mark->bytes + done, size)) return 0;
+        done += size;
+    }
+    return done == mark->size;
+}
+
+static void entered_start(unsigned cpu, void *unused) {
+    (void)cpu, (void)unused;
+    at_start = executed_instructions;
+    started = 1;
+}
+
+static void entered_end(unsigned cpu, void *unused) {
+    (void)cpu, (void)unused;
+    if (!started) return;
+    started = 0;
+    FILE *file = fopen(out, "w");
+    if (!file) {
+        perror(out);
+        return;
+    }
+    fprintf(file, "%" PRIu64 "\n", executed_instructions - at_start);
+    fclose(file);
+}
+
+static void translated_between(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
+    (void)id;
+    if (begins_with(tb, &start_mark)) qemu_plugin_register_vcpu_tb_exec_cb(tb, entered_start, QEMU_PLUGIN_CB_NO_REGS, NULL);
+    if (begins_with(tb, &end_mark)) qemu_plugin_register_vcpu_tb_exec_cb(tb, entered_end, QEMU_PLUGIN_CB_NO_REGS, NULL);
+    qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64, &executed_instructions, qemu_plugin_tb_n_insns(tb));
+}
+
 static void went_idle(qemu_plugin_id_t id, unsigned cpu) {
     (void)id, (void)cpu;
     current = &idle;
@@ -92,11 +154,22 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
     (void)info;
     for (int i = 0; i < argc; i++) {
         if (!strcmp(argv[i], "mode=count")) counts = 1;
+        if (!strcmp(argv[i], "mode=between")) between = 1;
+        if (!strncmp(argv[i], "start=", 6)) parse_mark(argv[i] + 6, &start_mark);
+        if (!strncmp(argv[i], "end=", 4)) parse_mark(argv[i] + 4, &end_mark);
         if (!strncmp(argv[i], "out=", 4)) out = strdup(argv[i] + 4);
     }
     if (!out) {
         fputs("The plugin wants out=FILE.\n", stderr);
         return 1;
+    }
+    if (between) {
+        if (!start_mark.size || !end_mark.size) {
+            fputs("The plugin wants start=HEX and end=HEX.\n", stderr);
+            return 1;
+        }
+        qemu_plugin_register_vcpu_tb_trans_cb(id, translated_between);
+        return 0;
     }
     qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
     qemu_plugin_register_atexit_cb(id, write_all, NULL);
