@@ -30,11 +30,12 @@ async function withService(folder, use) {
       endpoints: { ebs: endpoint, ec2: endpoint },
     });
     try {
-      let count = 0;
       return await use(async (disk, parent) => {
-        const journal = path.join(folder, `upload-${count++}.jsonl`);
-        const request = { digest: String(count), volumeSize: Math.ceil(disk.size / GIB), parent };
+        const journal = path.join(folder, "upload.jsonl");
+        const request = { digest: "disk", volumeSize: Math.ceil(disk.size / GIB), parent };
         const result = await uploadSnapshot(disk, connection, request, { journal });
+        // The next one is no continuation.
+        fs.rmSync(journal);
         return { ...result, received: await (await fetch(`${endpoint}/received`)).json() };
       });
     } finally {
