@@ -31,6 +31,7 @@ pub mod firmware;
 pub mod fw_cfg;
 pub mod interrupt;
 pub mod mem;
+pub mod network;
 pub mod nvme;
 mod panic;
 pub mod power;

@@ -14,7 +14,7 @@ mod scsi;
 pub use block::start as start_disk;
 pub use device::{Kind, VirtioDevice};
 pub use entropy::seed_random;
-pub use network::{Checksum, Network, Outgoing};
+pub use network::start as start_network;
 pub use scsi::start as start_disks;
 
 pub(crate) use device::{Notifier, Transport};

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use super::device::{Kind, Notifier, Transport, VirtioDevice};
 use super::queue::{Part, Queue};
 use crate::dma::Buffer;
-use crate::mem::{self, PAGE_SIZE};
+use crate::mem::PAGE_SIZE;
+use crate::network::{Card, Outgoing, queue_size};
 use crate::sync::SpinLock;
 
 /// Features (5.1.3).
@@ -33,32 +34,15 @@ const SEGMENT_TCP4: u8 = 1;
 
 /// Bytes of a receive buffer: two to a page hold the largest Ethernet packet each.
 const RECEIVE_BUFFER: usize = PAGE_SIZE / 2;
+/// The most bytes after the Ethernet header that can be cut: the largest IPv4 packet.
+const LARGEST_PACKET: usize = 65_535;
 /// The most pages kept for packets to send.
 const SPARE_PAGES: usize = 32;
 /// Buffers given back to the device before it is told of them.
 const REFILL_BATCH: u32 = 16;
 const DEFAULT_MTU: u16 = 1500;
 
-/// Where the device completes a checksum.
-#[derive(Clone, Copy, Debug)]
-pub struct Checksum {
-    /// Where the sum starts in the packet, in bytes.
-    pub start: u16,
-    /// Its place, counted from there.
-    pub offset: u16,
-}
-
-/// What the device has to do with a packet.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Outgoing {
-    /// Complete a checksum; only where [`Network::completes_checksums`].
-    pub checksum: Option<Checksum>,
-    /// Cut the TCP payload behind so many bytes of headers into segments of so many; only where [`Network::cuts_segments`].
-    pub segments: Option<(u16, u16)>,
-}
-
-/// A network card.
-pub struct Network {
+struct Network {
     mac: [u8; 6],
     mtu: u16,
     features: u64,
@@ -83,90 +67,88 @@ struct Sender {
     spare: Vec<Buffer>,
 }
 
-impl Network {
-    /// Starts a network card; `None` when the device is none or does not work.
-    pub fn start(mut device: VirtioDevice) -> Option<Arc<Self>> {
-        if device.kind() != Kind::Network {
-            return None;
-        }
-        let wanted = feature::CSUM | feature::GUEST_CSUM | feature::MTU | feature::MAC | feature::HOST_TSO4;
-        let features = device.negotiate(wanted)?;
-        let mac = if features & feature::MAC != 0 {
-            device.configuration(0)
-        } else {
-            random_mac()
-        };
-        let mtu = if features & feature::MTU != 0 {
-            u16::from_le_bytes(device.configuration(10))
-        } else {
-            DEFAULT_MTU
-        };
-        let size = queue_size();
-        let place: Arc<SpinLock<Option<Arc<Self>>>> = Arc::new(SpinLock::new(None));
-        let handler_place = place.clone();
-        let handler: crate::interrupt::Handler = Arc::new(move || {
-            let card = handler_place.lock().clone();
-            if let Some(card) = card {
-                card.notice();
-            }
-        });
-        let (receive_queue, receive_notifier) = device.queue(0, size, handler.clone())?;
-        let Some((mut send_queue, send_notifier)) = device.queue(1, size, handler) else {
-            // The device must not write to the rings that go now.
-            device.fail();
-            return None;
-        };
-        send_queue.set_interrupts(false);
-        let card = Arc::new(Self {
-            mac,
-            mtu: mtu.clamp(576, DEFAULT_MTU),
-            features,
-            header: if device.is_legacy() { LEGACY_HEADER } else { HEADER },
-            receiver: SpinLock::new(Receiver {
-                queue: receive_queue,
-                returned: 0,
-            }),
-            sender: SpinLock::new(Sender {
-                queue: send_queue,
-                spare: Vec::new(),
-            }),
-            receive_notifier,
-            send_notifier,
-            transport: device.start(),
-            on_receive: SpinLock::new(None),
-        });
-        card.fill();
-        *place.lock() = Some(card.clone());
-        Some(card)
+/// Starts a network card; `None` when the device is none or does not work.
+pub fn start(mut device: VirtioDevice) -> Option<Arc<dyn Card>> {
+    if device.kind() != Kind::Network {
+        return None;
     }
+    let wanted = feature::CSUM | feature::GUEST_CSUM | feature::MTU | feature::MAC | feature::HOST_TSO4;
+    let features = device.negotiate(wanted)?;
+    let mac = if features & feature::MAC != 0 {
+        device.configuration(0)
+    } else {
+        random_mac()
+    };
+    let mtu = if features & feature::MTU != 0 {
+        u16::from_le_bytes(device.configuration(10))
+    } else {
+        DEFAULT_MTU
+    };
+    let size = queue_size();
+    let place: Arc<SpinLock<Option<Arc<Network>>>> = Arc::new(SpinLock::new(None));
+    let handler_place = place.clone();
+    let handler: crate::interrupt::Handler = Arc::new(move || {
+        let card = handler_place.lock().clone();
+        if let Some(card) = card {
+            card.notice();
+        }
+    });
+    let (receive_queue, receive_notifier) = device.queue(0, size, handler.clone())?;
+    let Some((mut send_queue, send_notifier)) = device.queue(1, size, handler) else {
+        // The device must not write to the rings that go now.
+        device.fail();
+        return None;
+    };
+    send_queue.set_interrupts(false);
+    let card = Arc::new(Network {
+        mac,
+        mtu: mtu.clamp(576, DEFAULT_MTU),
+        features,
+        header: if device.is_legacy() { LEGACY_HEADER } else { HEADER },
+        receiver: SpinLock::new(Receiver {
+            queue: receive_queue,
+            returned: 0,
+        }),
+        sender: SpinLock::new(Sender {
+            queue: send_queue,
+            spare: Vec::new(),
+        }),
+        receive_notifier,
+        send_notifier,
+        transport: device.start(),
+        on_receive: SpinLock::new(None),
+    });
+    card.fill();
+    *place.lock() = Some(card.clone());
+    Some(card)
+}
 
-    /// Its hardware address.
-    pub fn mac(&self) -> [u8; 6] {
+impl Card for Network {
+    fn mac(&self) -> [u8; 6] {
         self.mac
     }
 
-    /// The longest packet after the Ethernet header, in bytes.
-    pub fn mtu(&self) -> usize {
+    fn mtu(&self) -> usize {
         usize::from(self.mtu)
     }
 
-    /// Whether it completes checksums of outgoing packets.
-    pub fn completes_checksums(&self) -> bool {
+    fn completes_checksums(&self) -> bool {
         self.features & feature::CSUM != 0
     }
 
-    /// Whether it cuts TCP over IPv4 into segments.
-    pub fn cuts_segments(&self) -> bool {
-        self.features & feature::HOST_TSO4 != 0 && self.completes_checksums()
+    fn most_segmented(&self) -> usize {
+        if self.features & feature::HOST_TSO4 != 0 && self.completes_checksums() {
+            LARGEST_PACKET
+        } else {
+            0
+        }
     }
 
-    /// Sets what to call when packets have come: from [`crate::interrupt::dispatch`], once until [`Network::receive`] has found none.
-    pub fn on_receive(&self, call: Arc<dyn Fn() + Send + Sync>) {
+    fn on_receive(&self, call: Arc<dyn Fn() + Send + Sync>) {
         *self.on_receive.lock() = Some(call);
     }
 
-    /// Hands the next received packet to `handler`, with whether the device vouches for its checksum; false when there is none.
-    pub fn receive(&self, handler: &mut dyn FnMut(&[u8], bool)) -> bool {
+    fn receive(&self, handler: &mut dyn FnMut(&[u8], bool)) -> bool {
         let mut receiver = self.receiver.lock();
         loop {
             let mut buffer = None;
@@ -200,12 +182,11 @@ impl Network {
         }
     }
 
-    /// Queues a packet of these pieces; false when there is no room or no memory. It leaves at the latest with [`Network::flush`].
-    pub fn send<'a>(&self, outgoing: Outgoing, pieces: impl Iterator<Item = &'a [u8]>) -> bool {
+    fn send(&self, outgoing: Outgoing, pieces: &mut dyn Iterator<Item = &[u8]>) -> bool {
         let mut sender = self.sender.lock();
         sender.collect();
         let Some(mut page) = sender.page() else { return false };
-        outgoing.encode(&mut page.bytes_mut()[..self.header]);
+        encode(outgoing, &mut page.bytes_mut()[..self.header]);
         let mut used = self.header;
         let mut full: Vec<Buffer> = Vec::new();
         for mut piece in pieces {
@@ -233,13 +214,14 @@ impl Network {
         true
     }
 
-    /// Tells the device of what was queued.
-    pub fn flush(&self) {
+    fn flush(&self) {
         if self.sender.lock().queue.needs_notification() {
             (self.send_notifier.0)();
         }
     }
+}
 
+impl Network {
     /// Gives the device all the buffers that it can have.
     fn fill(&self) {
         let mut receiver = self.receiver.lock();
@@ -294,30 +276,18 @@ impl Sender {
     }
 }
 
-impl Outgoing {
-    /// Writes the header of section 5.1.6.
-    fn encode(self, header: &mut [u8]) {
-        header.fill(0);
-        if let Some(checksum) = self.checksum {
-            header[0] = NEEDS_CHECKSUM;
-            header[6..8].copy_from_slice(&checksum.start.to_le_bytes());
-            header[8..10].copy_from_slice(&checksum.offset.to_le_bytes());
-        }
-        if let Some((headers, size)) = self.segments {
-            header[1] = SEGMENT_TCP4;
-            header[2..4].copy_from_slice(&headers.to_le_bytes());
-            header[4..6].copy_from_slice(&size.to_le_bytes());
-        }
+/// Writes the header of section 5.1.6.
+fn encode(outgoing: Outgoing, header: &mut [u8]) {
+    header.fill(0);
+    if let Some(checksum) = outgoing.checksum {
+        header[0] = NEEDS_CHECKSUM;
+        header[6..8].copy_from_slice(&checksum.start.to_le_bytes());
+        header[8..10].copy_from_slice(&checksum.offset.to_le_bytes());
     }
-}
-
-/// Descriptors of each queue: receive buffers take half a page each, so a small guest has few.
-fn queue_size() -> u16 {
-    match (mem::usage().total * PAGE_SIZE) >> 20 {
-        ..12 => 32,
-        12..32 => 64,
-        32..128 => 128,
-        _ => 256,
+    if let Some((headers, size)) = outgoing.segments {
+        header[1] = SEGMENT_TCP4;
+        header[2..4].copy_from_slice(&headers.to_le_bytes());
+        header[4..6].copy_from_slice(&size.to_le_bytes());
     }
 }
 

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use fs::BlockDevice;
 use hal::boot::Boot;
 use hal::bus::{self, Device};
-use hal::virtio::{self, Checksum, Kind, Network, Outgoing};
+use hal::network::{self, Checksum, Outgoing};
+use hal::virtio::{self, Kind};
 
 use super::disks::block_devices;
 
@@ -15,7 +16,7 @@ pub(super) struct Devices {
     /// The disks, in the order of their places.
     pub(super) disks: Vec<Arc<dyn BlockDevice>>,
     /// The first network card.
-    pub(super) network: Option<Arc<Network>>,
+    pub(super) network: Option<Arc<dyn network::Card>>,
 }
 
 impl Devices {
@@ -28,7 +29,7 @@ impl Devices {
                 Device::Virtio(device) => match device.kind() {
                     Kind::Block => disks.extend(virtio::start_disk(device)),
                     Kind::Scsi => disks.extend(virtio::start_disks(device)),
-                    Kind::Network if network.is_none() => network = Network::start(device),
+                    Kind::Network if network.is_none() => network = virtio::start_network(device),
                     Kind::Entropy => {
                         virtio::seed_random(device);
                     }
@@ -38,6 +39,9 @@ impl Devices {
                 Device::Ahci(found) => disks.extend(hal::ahci::start(&found)),
             }
         }
+        if let Some(card) = &network {
+            task::spawn(watch(card.clone()));
+        }
         Self {
             disks: block_devices(boot, &disks),
             network,
@@ -45,8 +49,15 @@ impl Devices {
     }
 }
 
+/// Looks after a card that can fail, for as long as it wants to be looked after.
+async fn watch(card: Arc<dyn network::Card>) {
+    while let Some(next) = card.watch() {
+        task::sleep_until(next).await;
+    }
+}
+
 /// A network card below the network stack.
-pub(super) struct Card(pub(super) Arc<Network>);
+pub(super) struct Card(pub(super) Arc<dyn network::Card>);
 
 impl net::Device for Card {
     fn mac(&self) -> [u8; 6] {
@@ -58,11 +69,9 @@ impl net::Device for Card {
     }
 
     fn capabilities(&self) -> net::Capabilities {
-        // The largest IPv4 packet.
-        const LARGEST: usize = 65_535;
         net::Capabilities {
             transmit_checksum: self.0.completes_checksums(),
-            segmentation: if self.0.cuts_segments() { LARGEST } else { 0 },
+            segmentation: self.0.most_segmented(),
         }
     }
 
@@ -84,8 +93,8 @@ impl net::Device for Card {
             checksum: frame.offload.checksum.map(|(start, offset)| Checksum { start, offset }),
             segments: frame.offload.segment_size.map(|size| (frame.header.len() as u16, size)),
         };
-        let pieces = core::iter::once(frame.header).chain(frame.payload.iter().map(|chunk| &**chunk));
-        self.0.send(outgoing, pieces)
+        let mut pieces = core::iter::once(frame.header).chain(frame.payload.iter().map(|chunk| &**chunk));
+        self.0.send(outgoing, &mut pieces)
     }
 
     fn flush(&self) {

@@ -1,0 +1,67 @@
+//! Network cards, whoever makes them.
+
+use alloc::sync::Arc;
+
+use crate::mem::{self, PAGE_SIZE};
+
+/// Where the card completes a checksum.
+#[derive(Clone, Copy, Debug)]
+pub struct Checksum {
+    /// Where the sum starts in the packet, in bytes.
+    pub start: u16,
+    /// Its place, counted from there.
+    pub offset: u16,
+}
+
+/// What the card has to do with a packet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outgoing {
+    /// Complete a checksum; only where [`Card::completes_checksums`].
+    pub checksum: Option<Checksum>,
+    /// Cut the TCP payload behind so many bytes of headers into segments of so many; no more than [`Card::most_segmented`].
+    pub segments: Option<(u16, u16)>,
+}
+
+/// A network card that was started. All methods may be called from any CPU, and [`Card::send`] from within [`Card::receive`]'s handler.
+pub trait Card: Send + Sync {
+    /// Its hardware address.
+    fn mac(&self) -> [u8; 6];
+
+    /// The longest packet after the Ethernet header, in bytes.
+    fn mtu(&self) -> usize;
+
+    /// Whether it completes checksums of TCP and UDP over IPv4, from the sum of the pseudo-header in their place.
+    fn completes_checksums(&self) -> bool;
+
+    /// The most bytes after the Ethernet header that it cuts into segments of TCP over IPv4; 0 when it does not.
+    fn most_segmented(&self) -> usize;
+
+    /// Sets what to call when packets have come: from [`crate::interrupt::dispatch`], once until [`Card::receive`] has found none.
+    fn on_receive(&self, call: Arc<dyn Fn() + Send + Sync>);
+
+    /// Hands the next received packet to `handler`, with whether the card vouches for its checksum; false when there is none.
+    fn receive(&self, handler: &mut dyn FnMut(&[u8], bool)) -> bool;
+
+    /// Queues a packet of these pieces, the headers in the first; false when there is no room or no memory. It leaves at the latest with
+    /// [`Card::flush`].
+    fn send(&self, outgoing: Outgoing, pieces: &mut dyn Iterator<Item = &[u8]>) -> bool;
+
+    /// Tells the card of what was queued.
+    fn flush(&self);
+
+    /// Looks after a card that can fail: what it owes, and resets. When to look again, in nanoseconds of [`crate::time::monotonic`]; `None`
+    /// for a card that needs no looking after.
+    fn watch(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Descriptors of each queue: receive buffers take half a page each, so a small guest has few.
+pub(crate) fn queue_size() -> u16 {
+    match (mem::usage().total * PAGE_SIZE) >> 20 {
+        ..12 => 32,
+        12..32 => 64,
+        32..128 => 128,
+        _ => 256,
+    }
+}
