@@ -25,7 +25,7 @@ pub mod bus;
 pub mod console;
 pub mod cpu;
 mod dma;
-mod ena;
+pub mod ena;
 pub mod firmware;
 #[cfg(target_os = "none")]
 pub mod fw_cfg;

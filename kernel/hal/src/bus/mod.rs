@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use crate::boot::Boot;
 use crate::virtio::VirtioDevice;
-use crate::{ahci, nvme};
+use crate::{ahci, ena, nvme};
 
 pub(crate) use messages::Messages;
 pub(crate) use pci::Function;
@@ -33,6 +33,8 @@ pub enum Device {
     Nvme(nvme::Found),
     /// A controller of disks: Serial ATA.
     Ahci(ahci::Found),
+    /// A network card: the Elastic Network Adapter.
+    Ena(ena::Found),
 }
 
 /// All devices of the machine that there are drivers for: those of PCI in the order of their addresses, then those in memory.
@@ -40,6 +42,7 @@ pub fn devices(boot: &Boot) -> Vec<Device> {
     let on_pci = pci::functions().filter_map(|function| match function.class() {
         CLASS_NVME => Some(Device::Nvme(nvme::Found(function))),
         CLASS_AHCI => Some(Device::Ahci(ahci::Found(function))),
+        _ if ena::is_known(function.vendor(), function.device()) => Some(Device::Ena(ena::Found(function))),
         _ => virtio_pci::open(function).map(Device::Virtio),
     });
     let in_memory = mmio::devices(boot).filter_map(|slot| virtio_mmio::open(&slot));

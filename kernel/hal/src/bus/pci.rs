@@ -84,7 +84,8 @@ impl Function {
     }
 
     pub(super) fn write(self, offset: u8, value: u32) {
-        // SAFETY: only commands of this module's callers are written: decoding, bus mastering and message interrupts.
+        // SAFETY: only commands of this module's callers are written: decoding, bus mastering, message interrupts, and base addresses while
+        // nothing is decoded.
         unsafe { arch::write_pci(self.address, offset, value) };
     }
 
@@ -99,6 +100,16 @@ impl Function {
     /// Class, subclass and programming interface, as in 0x010802.
     pub(super) fn class(self) -> u32 {
         self.class
+    }
+
+    /// Bus, device and function: 8, 5 and 3 bits.
+    pub(crate) fn address(self) -> u16 {
+        self.address
+    }
+
+    /// The revision of the device.
+    pub(crate) fn revision(self) -> u8 {
+        self.read(CLASS) as u8
     }
 
     /// Lets the device answer at its addresses, reach memory, and interrupt by messages only.
@@ -136,6 +147,19 @@ impl Function {
         };
         let address = u64::from(high) << 32 | u64::from(low & !0xf);
         (address != 0).then_some(address)
+    }
+
+    /// Bytes of the memory behind a base address register (6.2.5.1), less than 4 GiB; `None` when there is none.
+    pub(crate) fn length(self, register: u8) -> Option<u32> {
+        self.memory(register)?;
+        let offset = BASE_ADDRESSES + 4 * register;
+        let (command, address) = (self.read(COMMAND) & 0xffff, self.read(offset));
+        self.write(COMMAND, command & !(IO_SPACE | MEMORY_SPACE));
+        self.write(offset, u32::MAX);
+        let mask = self.read(offset) & !0xf;
+        self.write(offset, address);
+        self.write(COMMAND, command);
+        (mask != 0).then(|| mask.wrapping_neg())
     }
 
     /// Maps a part of the memory behind a base address register.

@@ -130,6 +130,19 @@ impl Registers {
         u64::from(self.read32(offset)) | u64::from(self.read32(offset + 4)) << 32
     }
 
+    /// Writes 8 bytes at once, for devices that take them no other way. Panics when they are unaligned or outside.
+    #[inline]
+    pub(crate) fn write_whole64(&self, offset: usize, value: u64) {
+        self.check(offset, size_of::<u64>());
+        #[cfg(target_os = "none")]
+        // SAFETY: inside the mapped range and aligned.
+        unsafe {
+            self.base.add(offset).cast::<u64>().write_volatile(value);
+        }
+        #[cfg(not(target_os = "none"))]
+        self.model.write(self.start + offset, size_of::<u64>(), value);
+    }
+
     /// Writes a register of 8 bytes as two of 4.
     pub(crate) fn write64(&self, offset: usize, value: u64) {
         self.write32(offset, value as u32);

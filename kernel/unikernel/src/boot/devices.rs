@@ -37,6 +37,8 @@ impl Devices {
                 },
                 Device::Nvme(found) => disks.extend(hal::nvme::start(&found)),
                 Device::Ahci(found) => disks.extend(hal::ahci::start(&found)),
+                Device::Ena(found) if network.is_none() => network = hal::ena::start(&found),
+                Device::Ena(_) => {}
             }
         }
         if let Some(card) = &network {
