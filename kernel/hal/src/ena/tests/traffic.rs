@@ -20,6 +20,11 @@ fn ena_sends_frames_as_they_are() {
             assert!(rig.send_plain(&frame), "round {round}");
             assert_eq!(rig.sent(), [frame], "round {round}");
         }
+        // Together more than some devices take between two rings of the doorbell.
+        let batch: Vec<_> = (0..10).map(udp).collect();
+        let plain = batch.iter().map(|frame| (Outgoing::default(), frame.clone()));
+        assert!(rig.send(&plain.collect::<Vec<_>>()));
+        assert_eq!(rig.sent(), batch);
         let other = [0xff; 60];
         assert!(rig.send_plain(&other), "neither IPv4 nor anything known");
         assert_eq!(rig.sent(), [other]);
