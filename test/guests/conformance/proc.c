@@ -125,7 +125,9 @@ static void children(char **arguments) {
   printf("stopped: %s\n", status(child, "State"));
   kill(child, SIGCONT);
   kill(child, SIGKILL);
-  wait_for_state(child, 'Z');
+  // The state alone comes before its other thread has ended; a wait comes after.
+  siginfo_t ended;
+  waitid(P_PID, child, &ended, WEXITED | WNOWAIT);
   show_process("zombie", child);
   waitpid(child, NULL, 0);
   VALUE(get("/proc/%d/stat", child));
