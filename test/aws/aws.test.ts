@@ -8,7 +8,7 @@ import { noise } from "../../provider/src/targets/testing/disk.js";
 import { EbsService } from "../../provider/src/targets/aws/testing/ebs-service.js";
 import { SERVER } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
-import { OperationFailed, TestStack, unikernel, type Result } from "../support/stack.js";
+import { failureOf, OperationFailed, TestStack, unikernel } from "../support/stack.js";
 import { AwsPlugin } from "./support/aws-plugin.js";
 
 const ukaws = createRequire(import.meta.url)("pulumi-unikernel/aws") as typeof ukawsModule;
@@ -65,12 +65,6 @@ function web(change: { instance?: object; image?: object } = {}): () => Promise<
     });
     return { url: instance.url, digest: image.digest, snapshot: instance.ami.snapshot.snapshotId };
   };
-}
-
-async function failureOf(operation: Promise<Result>): Promise<string> {
-  const error: unknown = await operation.catch((thrown: unknown) => thrown);
-  expect(error).toBeInstanceOf(OperationFailed);
-  return (error as OperationFailed).message;
 }
 
 /** The snapshots that AWS keeps. */

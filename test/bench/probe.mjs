@@ -1,4 +1,5 @@
 // Asking a guest over HTTP.
+import { setMaxListeners } from "node:events";
 import http from "node:http";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -69,10 +70,15 @@ export async function firstAnswer(machine, timeoutMs) {
   return answered;
 }
 
-/** True when the guest answers so many requests, four at a time, all with status 200. */
-export async function serves(machine, count, timeoutMs) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
+/**
+ * Asks so often, over so many connections that are kept. Rejects at the first answer that is not 200, when the guest ends, and when the
+ * time is over.
+ */
+export async function ask(machine, count, connections, timeoutMs) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: connections });
   const signal = AbortSignal.timeout(Math.ceil(timeoutMs));
+  // Each request that is under way listens to it.
+  setMaxListeners(0, signal);
   let left = count;
   const get = () =>
     new Promise((resolve, reject) => {
@@ -86,17 +92,22 @@ export async function serves(machine, count, timeoutMs) {
   const client = async () => {
     while (left-- > 0 && !machine.hasEnded) await get();
   };
+  const ended = machine.ended.then(() => {
+    throw new Error("the guest ended");
+  });
   try {
-    await Promise.race([
-      Promise.all([client(), client(), client(), client()]),
-      machine.ended.then(() => {
-        throw new Error("the guest ended");
-      }),
-    ]);
+    await Promise.race([Promise.all(Array.from({ length: connections }, client)), ended]);
+  } finally {
+    agent.destroy();
+  }
+}
+
+/** True when the guest answers so many requests, four at a time, all with status 200. */
+export async function serves(machine, count, timeoutMs) {
+  try {
+    await ask(machine, count, 4, timeoutMs);
     return !machine.hasEnded;
   } catch {
     return false;
-  } finally {
-    agent.destroy();
   }
 }

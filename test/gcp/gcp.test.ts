@@ -8,7 +8,7 @@ import { StorageService } from "../../provider/src/targets/gcp/testing/storage-s
 import { noise } from "../../provider/src/targets/testing/disk.js";
 import { SERVER } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
-import { OperationFailed, TestStack, unikernel, type Result } from "../support/stack.js";
+import { failureOf, OperationFailed, TestStack, unikernel } from "../support/stack.js";
 import { GcpPlugin } from "./support/gcp-plugin.js";
 
 const ukgcp = createRequire(import.meta.url)("pulumi-unikernel/gcp") as typeof ukgcpModule;
@@ -78,12 +78,6 @@ function web({ instance: changed, target, image: how }: Change = {}): () => Prom
     });
     return { url: instance.url, digest: image.digest, object: instance.gceImage.object.object };
   };
-}
-
-async function failureOf(operation: Promise<Result>): Promise<string> {
-  const error: unknown = await operation.catch((thrown: unknown) => thrown);
-  expect(error).toBeInstanceOf(OperationFailed);
-  return (error as OperationFailed).message;
 }
 
 /** The objects that Cloud Storage keeps. */

@@ -4,7 +4,7 @@ import type { CustomResourceOptions } from "@pulumi/pulumi";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { CRASH, SERVER, THINKER } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
-import { OperationFailed, pulumi, TestStack, unikernel, type Changes, type Result } from "../support/stack.js";
+import { failureOf, pulumi, TestStack, unikernel, type Changes } from "../support/stack.js";
 
 let machine: Machine;
 let stack: TestStack;
@@ -46,12 +46,6 @@ function leftovers(): string[] {
   return readdirSync(machine.stateDir, { recursive: true, encoding: "utf8" }).filter(
     (name) => !["instances", "locks"].includes(name),
   );
-}
-
-async function failureOf(operation: Promise<Result>): Promise<string> {
-  const error: unknown = await operation.catch((thrown: unknown) => thrown);
-  expect(error).toBeInstanceOf(OperationFailed);
-  return (error as OperationFailed).message;
 }
 
 /** One step of a stack's life. */

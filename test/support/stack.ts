@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import * as path from "node:path";
 import type * as pulumiModule from "@pulumi/pulumi";
 import type * as automation from "@pulumi/pulumi/automation/index.js";
+import { expect } from "vitest";
 import type { Step } from "../../provider/src/targets/local/testing/scripted-guest.js";
 import { scriptedGuest } from "../../provider/src/targets/local/testing/scripted-guest.js";
 import type * as unikernelModule from "pulumi-unikernel";
@@ -28,6 +29,13 @@ export interface Result {
 
 /** An operation that failed. */
 export class OperationFailed extends Error {}
+
+/** Sees that an operation fails. Resolves to what it said. */
+export async function failureOf(operation: Promise<Result>): Promise<string> {
+  const error: unknown = await operation.catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(OperationFailed);
+  return (error as OperationFailed).message;
+}
 
 /** A project with one stack, whose program can change between operations, run by the real engine. */
 export class TestStack {

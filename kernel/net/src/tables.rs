@@ -53,6 +53,23 @@ struct Line {
     inode: u64,
 }
 
+impl Line {
+    /// The fields that `tcp` and `udp` have in common.
+    fn write(&self, out: &mut String, domain: Domain) -> fmt::Result {
+        write!(
+            out,
+            "{} {} {:02X} {:08X}:{:08X} 00:00000000 00000000 {:5}        0 {}",
+            Words(self.local, domain),
+            Words(self.remote, domain),
+            self.state,
+            self.queues.0,
+            self.queues.1,
+            self.uid,
+            self.inode,
+        )
+    }
+}
+
 fn endpoint(address: &Address) -> Option<Endpoint> {
     match *address {
         Address::Inet(address, port) => Some(Endpoint::new(IpAddr::V4(address), port)),
@@ -142,17 +159,9 @@ fn tcp(out: &mut String, stack: &Stack, sockets: &[Owned<'_>], domain: Domain) -
     }
     for (number, line) in lines.iter().enumerate() {
         let start = out.len();
-        write!(
-            out,
-            "{number:4}: {} {} {:02X} {:08X}:{:08X} 00:00000000 00000000 {:5}        0 {} 1 0000000000000000 100 0 0 10 0",
-            Words(line.local, domain),
-            Words(line.remote, domain),
-            line.state,
-            line.queues.0,
-            line.queues.1,
-            line.uid,
-            line.inode,
-        )?;
+        write!(out, "{number:4}: ")?;
+        line.write(out, domain)?;
+        out.push_str(" 1 0000000000000000 100 0 0 10 0");
         pad(out, start, if domain == Domain::Inet { TCP_WIDTH } else { 0 });
     }
     Ok(())
@@ -170,18 +179,9 @@ fn udp(out: &mut String, sockets: &[Owned<'_>], domain: Domain) -> fmt::Result {
             continue;
         };
         let start = out.len();
-        write!(
-            out,
-            "{:5}: {} {} {:02X} {:08X}:{:08X} 00:00000000 00000000 {:5}        0 {} 2 0000000000000000 0",
-            line.local.port,
-            Words(line.local, domain),
-            Words(line.remote, domain),
-            line.state,
-            line.queues.0,
-            line.queues.1,
-            line.uid,
-            line.inode,
-        )?;
+        write!(out, "{:5}: ", line.local.port)?;
+        line.write(out, domain)?;
+        out.push_str(" 2 0000000000000000 0");
         pad(out, start, if domain == Domain::Inet { UDP_WIDTH } else { 0 });
     }
     Ok(())

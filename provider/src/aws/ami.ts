@@ -1,6 +1,7 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { given } from "../cloud/given.js";
+import type { Size } from "../cloud/size.js";
 import { transformed, type Transform } from "../cloud/transform.js";
 import { Snapshot, type AwsCredentials, type SnapshotArgs } from "../hosts/dynamic/aws-snapshot.js";
 import { digestOf, type Image } from "../hosts/dynamic/image.js";
@@ -181,10 +182,7 @@ export class Ami extends pulumi.ComponentResource {
    * The instance type, once AWS has said that the image can run on it: architecture, firmware, devices. Otherwise the preview
    * fails with the reason.
    */
-  fitting(
-    instanceType: pulumi.Input<string>,
-    least: pulumi.Input<{ memory?: number | undefined; cpus?: number | undefined }> = {},
-  ): pulumi.Output<string> {
+  fitting(instanceType: pulumi.Input<string>, least: pulumi.Input<Size> = {}): pulumi.Output<string> {
     const demands = pulumi.all([this.#demands, least]).apply(([demands, least]) => ({ ...demands, ...least }));
     return fittingInstanceType(instanceType, demands, this.region, this);
   }

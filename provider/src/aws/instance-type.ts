@@ -1,15 +1,13 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
+import { tooSmall, type Size } from "../cloud/size.js";
 
 /** What an image asks of the machine that it runs on. */
-export interface Demands {
+export interface Demands extends Size {
   /** As AWS writes it: `x86_64`. */
   architecture: string;
   bootMode: "uefi-preferred" | "uefi" | "legacy-bios";
   tpm: boolean;
-  /** Bytes. */
-  memory?: number | undefined;
-  cpus?: number | undefined;
 }
 
 /**
@@ -47,8 +45,6 @@ export type InstanceTypeFacts = Partial<
   >
 >;
 
-const MIB = 2 ** 20;
-
 /** Why an image cannot run on an instance type, as the end of a sentence; undefined when it can. What AWS does not say is no reason. */
 export function misfit(facts: InstanceTypeFacts, demands: Demands): string | undefined {
   const { supportedArchitectures: architectures, bootModes, hypervisor } = facts;
@@ -65,13 +61,7 @@ export function misfit(facts: InstanceTypeFacts, demands: Demands): string | und
   if (demands.tpm && facts.nitroTpmSupport === "unsupported") {
     return "it has no NitroTPM, and the image asks for one. Choose another type, or leave `tpm` out.";
   }
-  if (demands.memory !== undefined && facts.memorySize !== undefined && facts.memorySize * MIB < demands.memory) {
-    return `it has ${facts.memorySize} MiB of memory, and ${Math.ceil(demands.memory / MIB)} MiB are asked for.`;
-  }
-  if (demands.cpus !== undefined && facts.defaultVcpus !== undefined && facts.defaultVcpus < demands.cpus) {
-    return `it has ${facts.defaultVcpus} processors, and ${demands.cpus} are asked for.`;
-  }
-  return undefined;
+  return tooSmall({ memoryMib: facts.memorySize, cpus: facts.defaultVcpus }, demands);
 }
 
 function list(words: string[]): string {

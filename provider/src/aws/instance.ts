@@ -1,9 +1,9 @@
 import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { openPorts, reachedAt } from "../cloud/ports.js";
+import { askedSize } from "../cloud/size.js";
 import { transformed, type Transform } from "../cloud/transform.js";
 import type { Instance as AnyInstance, Target, TargetInstanceArgs } from "../hosts/target.js";
-import { parseSize } from "../resources/units.js";
 import { Ami, type AmiArgs } from "./ami.js";
 import { userData } from "./user-data.js";
 
@@ -59,7 +59,7 @@ export class Instance extends pulumi.ComponentResource implements AnyInstance {
   constructor(name: string, args: InstanceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("unikernel:aws:Instance", name, {}, opts);
     const { transform = {}, allowFrom = EVERYBODY } = args;
-    const { image, memory, cpus, env, command, hostname, files } = args.instance;
+    const { image, env, command, hostname, files } = args.instance;
     const parent = { parent: this };
     this.ami = args.ami ?? new Ami(name, { ...args.image, image }, parent);
     const { region } = this.ami;
@@ -85,17 +85,13 @@ export class Instance extends pulumi.ComponentResource implements AnyInstance {
         parent,
       ),
     );
-    const demands = pulumi.all([memory, cpus]).apply(([memory, cpus]) => ({
-      ...(memory !== undefined && { memory: parseSize(memory) }),
-      ...(cpus !== undefined && { cpus }),
-    }));
     this.instance = new aws.ec2.Instance(
       ...transformed<aws.ec2.InstanceArgs>(
         transform.instance,
         name,
         {
           ami: this.ami.id,
-          instanceType: this.ami.fitting(args.instanceType, demands),
+          instanceType: this.ami.fitting(args.instanceType, askedSize(args.instance)),
           vpcSecurityGroupIds: [this.securityGroup.id],
           ...(subnet !== undefined && { subnetId: subnet }),
           ...(args.associatePublicIpAddress !== undefined && {

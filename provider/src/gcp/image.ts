@@ -1,6 +1,7 @@
 import * as gcp from "@pulumi/gcp";
 import * as pulumi from "@pulumi/pulumi";
 import { given } from "../cloud/given.js";
+import type { Size } from "../cloud/size.js";
 import { transformed, type Transform } from "../cloud/transform.js";
 import { DiskObject, type DiskObjectArgs, type GcpCredentials } from "../hosts/dynamic/gcp-object.js";
 import { digestOf, type Image as AnyImage } from "../hosts/dynamic/image.js";
@@ -108,11 +109,7 @@ export class Image extends pulumi.ComponentResource {
    * The machine type, once it is known that the image can run on it: its processor and its network card, and with a zone its memory
    * and its number of processors. Otherwise the preview fails with the reason.
    */
-  fitting(
-    machineType: pulumi.Input<string>,
-    least: pulumi.Input<{ memory?: number | undefined; cpus?: number | undefined }> = {},
-    place?: Place,
-  ): pulumi.Output<string> {
+  fitting(machineType: pulumi.Input<string>, least: pulumi.Input<Size> = {}, place?: Place): pulumi.Output<string> {
     const demands = pulumi
       .all([this.#architecture, least])
       .apply(([architecture, least]): Demands => ({ architecture, ...least }));

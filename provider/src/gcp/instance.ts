@@ -3,9 +3,9 @@ import * as gcp from "@pulumi/gcp";
 import * as pulumi from "@pulumi/pulumi";
 import { given } from "../cloud/given.js";
 import { openPorts, reachedAt, type OpenPort } from "../cloud/ports.js";
+import { askedSize } from "../cloud/size.js";
 import { transformed, type Transform } from "../cloud/transform.js";
 import type { Instance as AnyInstance, Target, TargetInstanceArgs } from "../hosts/target.js";
-import { parseSize } from "../resources/units.js";
 import { Image, type ImageArgs } from "./image.js";
 import { metadata } from "./metadata.js";
 
@@ -78,7 +78,7 @@ export class Instance extends pulumi.ComponentResource implements AnyInstance {
   constructor(name: string, args: InstanceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("unikernel:gcp:Instance", name, {}, opts);
     const { transform = {}, subnetwork, publicAddress = true } = args;
-    const { image, memory, cpus, env, command, hostname, files } = args.instance;
+    const { image, env, command, hostname, files } = args.instance;
     const parent = { parent: this };
     const place = { ...given("project", args.project), zone: args.zone ?? gcp.config.zone };
     const network = args.network ?? "default";
@@ -87,16 +87,12 @@ export class Instance extends pulumi.ComponentResource implements AnyInstance {
     const tag = tagOf(name);
     this.firewalls = this.#openFirewall(name, args, { network, tag, ports });
 
-    const demands = pulumi.all([memory, cpus]).apply(([memory, cpus]) => ({
-      ...(memory !== undefined && { memory: parseSize(memory) }),
-      ...(cpus !== undefined && { cpus }),
-    }));
     this.instance = new gcp.compute.Instance(
       ...transformed<gcp.compute.InstanceArgs>(
         transform.instance,
         name,
         {
-          machineType: this.gceImage.fitting(args.machineType, demands, place),
+          machineType: this.gceImage.fitting(args.machineType, askedSize(args.instance), place),
           bootDisk: { initializeParams: { image: this.gceImage.selfLink } },
           networkInterfaces: [
             {

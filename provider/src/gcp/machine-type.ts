@@ -1,13 +1,11 @@
 import * as gcp from "@pulumi/gcp";
 import * as pulumi from "@pulumi/pulumi";
+import { tooSmall, type Size } from "../cloud/size.js";
 
 /** What an image asks of the machine that it runs on. */
-export interface Demands {
+export interface Demands extends Size {
   /** `x86_64`. */
   architecture: string;
-  /** Bytes. */
-  memory?: number | undefined;
-  cpus?: number | undefined;
 }
 
 /** Where a machine type is to be had. */
@@ -94,14 +92,7 @@ export function misfit(name: string, demands: Demands, facts: MachineTypeFacts |
     return `the series ${series} has gVNIC as its only network card, which the image has no driver for; it has one for virtio. Choose a type of the first or second generation, such as e2-small or n2d-standard-2.`;
   }
   if (facts === undefined) return undefined;
-  const memory = facts.memoryMb * 2 ** 20;
-  if (demands.memory !== undefined && memory < demands.memory) {
-    return `it has ${facts.memoryMb} MiB of memory, and ${Math.ceil(demands.memory / 2 ** 20)} MiB are asked for.`;
-  }
-  if (demands.cpus !== undefined && facts.guestCpus < demands.cpus) {
-    return `it has ${facts.guestCpus} processors, and ${demands.cpus} are asked for.`;
-  }
-  return undefined;
+  return tooSmall({ memoryMib: facts.memoryMb, cpus: facts.guestCpus }, demands);
 }
 
 /** The name that a URL of a machine type ends with. */

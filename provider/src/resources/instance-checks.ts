@@ -1,26 +1,18 @@
 import { isIPv4 } from "node:net";
-import { INSTANCE_NAME } from "./instance-name.js";
 import type { InstancePort, PortMapping } from "./instance-properties.js";
 import type { CheckFailure } from "./resource.js";
+import { checkTexts, IMAGE_FORM, NAME_FORM } from "./text.js";
 import { parseDuration, parseSize } from "./units.js";
 import { hasUnknown, placeOf, type Pending } from "./values.js";
 
 /** What is wrong with inputs whose types are right. Unknown values pass. */
 export function checkInstance(inputs: Record<string, unknown>): CheckFailure[] {
   return [
-    ...checkText(
-      inputs["name"],
-      "name",
-      INSTANCE_NAME,
-      'a letter or digit, then letters, digits, "-", "_" or ".", 63 at most',
-    ),
-    ...checkText(inputs["image"], "image", /^sha256:[0-9a-f]{64}$/, "an Image, or its digest (sha256:…)"),
-    ...checkText(
-      inputs["hostname"],
-      "hostname",
-      /^(?!-)[A-Za-z0-9.-]{1,63}$/,
-      'letters, digits, "-" and ".", 63 at most',
-    ),
+    ...checkTexts(inputs, {
+      name: NAME_FORM,
+      image: IMAGE_FORM,
+      hostname: [/^(?!-)[A-Za-z0-9.-]{1,63}$/, 'letters, digits, "-" and ".", 63 at most'],
+    }),
     ...checkMemory(inputs["memory"]),
     ...checkRange(inputs["cpus"], "cpus", 1, 8),
     ...checkPorts(inputs["ports"]),
@@ -29,11 +21,6 @@ export function checkInstance(inputs: Record<string, unknown>): CheckFailure[] {
     ...checkCommand(inputs["command"]),
     ...checkTimeouts(inputs["timeouts"]),
   ];
-}
-
-function checkText(value: unknown, property: string, pattern: RegExp, form: string): CheckFailure[] {
-  if (typeof value !== "string" || pattern.test(value)) return [];
-  return [{ property, reason: `"${property}" must be ${form}; "${value}" is not.` }];
 }
 
 function checkMemory(value: unknown): CheckFailure[] {

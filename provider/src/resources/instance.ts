@@ -10,6 +10,7 @@ import {
   type InstanceSpec,
   type Observation,
 } from "../targets/local/index.js";
+import { cachedImage } from "./cached-image.js";
 import { checkInstance, normalizePort } from "./instance-checks.js";
 import { instanceConfig } from "./instance-config.js";
 import { automaticName } from "./instance-name.js";
@@ -155,12 +156,7 @@ function isWell(
 }
 
 async function start(inputs: CheckedInstance, context: Context): Promise<InstanceState> {
-  const image = await openImage(inputs.image as Digest, {});
-  if (image === undefined) {
-    throw new VisibleError(
-      `The image ${inputs.image} is not in this machine's cache. Run the update without --target, so that its Image resource builds it here again.`,
-    );
-  }
+  const image = await cachedImage(inputs.image);
   const memory = parseSize(inputs.memory) ?? 0;
   const spec: InstanceSpec = {
     id: inputs.name,

@@ -1,7 +1,6 @@
 // Says where the CPU is until an application answers, and how much a request takes. Runs in the benchmark's network namespace.
 //
 //   main.mjs KERNEL APPLICATION [count|time] [linux] [REQUESTS]    KERNEL is Debian's, as JSON
-import http from "node:http";
 import fs from "node:fs";
 import net from "node:net";
 import os from "node:os";
@@ -10,8 +9,8 @@ import { kernelWithSymbols } from "../../../scripts/build-kernel.mjs";
 import { main, VisibleError } from "../../../scripts/lib/terminal.mjs";
 import { applications } from "../applications.mjs";
 import { Guest } from "../guest.mjs";
-import { guest as nic, setUpNetwork } from "../network.mjs";
-import { firstAnswer } from "../probe.mjs";
+import { setUpNetwork } from "../network.mjs";
+import { ask, firstAnswer } from "../probe.mjs";
 import { linux, unikernel } from "../systems.mjs";
 import { buildPlugin } from "./plugin.mjs";
 import { byFunction } from "./symbols.mjs";
@@ -20,26 +19,6 @@ const memory = 256;
 const timeoutMs = 300_000;
 const connections = 16;
 const shown = 40;
-
-/** Asks so often, over 16 connections that are kept. */
-async function ask(count) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: connections });
-  let left = count;
-  const get = () =>
-    new Promise((resolve, reject) => {
-      const request = http.get({ host: nic.address, port: 8080, agent, timeout: timeoutMs }, (response) => {
-        response.resume();
-        response.once("end", resolve).once("error", reject);
-      });
-      request.once("timeout", () => request.destroy(new VisibleError("A request was not answered in time.")));
-      request.once("error", reject);
-    });
-  const client = async () => {
-    while (left-- > 0) await get();
-  };
-  await Promise.all(Array.from({ length: connections }, client));
-  agent.destroy();
-}
 
 /** Ends QEMU so that the plugin can write what it has. */
 async function quit(machine, folder) {
@@ -58,7 +37,7 @@ async function profile(boot, plugin, mode, requests, folder) {
   const extra = [...(boot.extra ?? []), "-plugin", `${plugin},mode=${mode},out=${out}`];
   const machine = new Guest({ ...boot, extra }, { memory, accelerator: "tcg", folder: guestFolder });
   if (!(await firstAnswer(machine, timeoutMs))) throw new VisibleError(`No answer:\n${machine.lastWords()}`);
-  await ask(requests);
+  await ask(machine, requests, connections, timeoutMs);
   await quit(machine, guestFolder);
   const result = { idle: 0, translation: 0, user: 0, kernel: 0, blocks: [] };
   for (const line of fs.readFileSync(out, "utf8").trim().split("\n")) {

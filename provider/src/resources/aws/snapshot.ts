@@ -1,12 +1,5 @@
 import * as path from "node:path";
-import {
-  defaultCacheDir,
-  openBootDisk,
-  openImage,
-  SNAPSHOT_BLOCK,
-  VisibleError,
-  type Digest,
-} from "../../image/index.js";
+import { defaultCacheDir, openBootDisk, SNAPSHOT_BLOCK } from "../../image/index.js";
 import {
   BlockDigests,
   changeTags,
@@ -23,8 +16,11 @@ import {
   type ParentSnapshot,
   type UploadProgress,
 } from "../../targets/aws/index.js";
-import { automaticName, INSTANCE_NAME } from "../instance-name.js";
+import { cachedImage } from "../cached-image.js";
+import { automaticName } from "../instance-name.js";
 import type { CheckFailure, Context, ResourceDefinition } from "../resource.js";
+import { checkTexts, IMAGE_FORM, NAME_FORM } from "../text.js";
+import { reportUpload } from "../upload-report.js";
 import { validateInputs } from "../validate.js";
 import { sameData } from "../values.js";
 import type { SnapshotInputs, SnapshotOutputs } from "./snapshot-properties.js";
@@ -66,12 +62,7 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
   },
 
   async create(inputs, context) {
-    const image = await openImage(inputs.image as Digest, {});
-    if (image === undefined) {
-      throw new VisibleError(
-        `The image ${inputs.image} is not in this machine's cache. Run the update without --target, so that its Image resource builds it here again.`,
-      );
-    }
+    const image = await cachedImage(inputs.image);
     const former = formers.get(inputs.name);
     formers.delete(inputs.name);
     return withConnection(inputs, context, async (connection) => {
@@ -98,7 +89,11 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
           {
             journal: journalOf(inputs),
             signal: context.signal,
-            progress: reporter(context),
+            progress: reportUpload(context, ({ done, total, sentBytes, skipped }: UploadProgress) => ({
+              sent: sentBytes,
+              isLast: done >= total,
+              line: (sent) => `uploading to AWS: ${done} of ${total} blocks, ${skipped} need not be sent, ${sent}`,
+            })),
             notice: (message) => context.notice(message, "info"),
           },
         );
@@ -213,36 +208,14 @@ function journalOf({ name }: CheckedSnapshot): string {
   return path.join(defaultCacheDir(), "uploads", `${name}.jsonl`);
 }
 
-const REPORT_EVERY_MS = 500;
-
-/** Tells the person at the terminal how far an upload has come, a few times a second. */
-function reporter({ status }: Context): (progress: UploadProgress) => void {
-  const began = performance.now();
-  let last = -Infinity;
-  return ({ done, total, sentBytes, skipped }) => {
-    const now = performance.now();
-    if (now - last < REPORT_EVERY_MS && done < total) return;
-    last = now;
-    const mebibytes = sentBytes / 2 ** 20;
-    const rate = mebibytes / Math.max(0.001, (now - began) / 1000);
-    status(
-      `uploading to AWS: ${done} of ${total} blocks, ${skipped} need not be sent, ${mebibytes.toFixed(1)} MiB sent, ${rate.toFixed(1)} MiB/s`,
-    );
-  };
-}
-
 /** What is wrong with inputs whose types are right. Unknown values pass. */
 function checkSnapshot(inputs: Record<string, unknown>): CheckFailure[] {
-  const failures: CheckFailure[] = [];
-  const check = (property: string, pattern: RegExp, form: string): void => {
-    const value = inputs[property];
-    if (typeof value !== "string" || pattern.test(value)) return;
-    failures.push({ property, reason: `"${property}" must be ${form}; "${value}" is not.` });
-  };
-  check("image", /^sha256:[0-9a-f]{64}$/, "an Image, or its digest (sha256:…)");
-  check("name", INSTANCE_NAME, 'a letter or digit, then letters, digits, "-", "_" or ".", 63 at most');
-  check("region", /^[a-z]{2,}(-[a-z]+)+-\d+$/, "a region of AWS, such as eu-central-1");
-  check("kmsKeyArn", /^arn:[^:]+:kms:[^:]+:\d+:/, "the ARN of a KMS key (arn:aws:kms:…)");
+  const failures = checkTexts(inputs, {
+    image: IMAGE_FORM,
+    name: NAME_FORM,
+    region: [/^[a-z]{2,}(-[a-z]+)+-\d+$/, "a region of AWS, such as eu-central-1"],
+    kmsKeyArn: [/^arn:[^:]+:kms:[^:]+:\d+:/, "the ARN of a KMS key (arn:aws:kms:…)"],
+  });
   const { volumeSize, tags, encrypted, kmsKeyArn } = inputs;
   if (typeof volumeSize === "number" && (volumeSize < 1 || volumeSize > 65_536)) {
     failures.push({

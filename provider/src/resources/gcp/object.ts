@@ -1,13 +1,5 @@
 import * as path from "node:path";
-import {
-  defaultCacheDir,
-  encodeDisk,
-  openBootDiskFor,
-  openImage,
-  VisibleError,
-  type Digest,
-  type BootDisk,
-} from "../../image/index.js";
+import { defaultCacheDir, encodeDisk, openBootDiskFor, type BootDisk } from "../../image/index.js";
 import {
   connect,
   deleteObject,
@@ -18,8 +10,11 @@ import {
   type StoredObject,
   type UploadProgress,
 } from "../../targets/gcp/index.js";
-import { automaticName, INSTANCE_NAME } from "../instance-name.js";
+import { cachedImage } from "../cached-image.js";
+import { automaticName } from "../instance-name.js";
 import type { CheckFailure, Context, ResourceDefinition } from "../resource.js";
+import { checkTexts, IMAGE_FORM, NAME_FORM } from "../text.js";
+import { reportUpload } from "../upload-report.js";
 import { validateInputs } from "../validate.js";
 import { sameData } from "../values.js";
 import type { ObjectInputs, ObjectOutputs } from "./object-properties.js";
@@ -88,12 +83,7 @@ export const objectResource: ResourceDefinition<CheckedObject, ObjectState> = {
 
 /** Sees that the object is in its bucket. */
 export async function ensureObject(inputs: CheckedObject, context: ObjectContext): Promise<StoredObject> {
-  const image = await openImage(inputs.image as Digest, {});
-  if (image === undefined) {
-    throw new VisibleError(
-      `The image ${inputs.image} is not in this machine's cache. Run the update without --target, so that its Image resource builds it here again.`,
-    );
-  }
+  const image = await cachedImage(inputs.image);
   const connection = await open(inputs, context);
   const disk = await openBootDiskFor(image, "gce-tar");
   try {
@@ -109,7 +99,10 @@ export async function ensureObject(inputs: CheckedObject, context: ObjectContext
       {
         journal: path.join(defaultCacheDir(), "uploads", `${inputs.name}.gcp.json`),
         signal: context.signal,
-        progress: reporter(context),
+        progress: reportUpload(context, ({ sent, skipped }: UploadProgress) => {
+          const before = skipped === 0 ? "" : `, ${(skipped / 2 ** 20).toFixed(1)} MiB had been sent before`;
+          return { sent, line: (sent) => `uploading to Google Cloud: ${sent}${before}` };
+        }),
       },
     );
   } finally {
@@ -157,39 +150,16 @@ export function hostOf(customEndpoint: string | undefined): string | undefined {
   return customEndpoint?.replace(/\/storage\/v1\/?$/, "");
 }
 
-const REPORT_EVERY_MS = 500;
-
-/** Tells the person at the terminal how far an upload has come, a few times a second. */
-function reporter({ status }: ObjectContext): (progress: UploadProgress) => void {
-  const began = performance.now();
-  let last = -Infinity;
-  return ({ sent, skipped }) => {
-    const now = performance.now();
-    if (now - last < REPORT_EVERY_MS) return;
-    last = now;
-    const mebibytes = sent / 2 ** 20;
-    const rate = mebibytes / Math.max(0.001, (now - began) / 1000);
-    const before = skipped === 0 ? "" : `, ${(skipped / 2 ** 20).toFixed(1)} MiB had been sent before`;
-    status(`uploading to Google Cloud: ${mebibytes.toFixed(1)} MiB sent, ${rate.toFixed(1)} MiB/s${before}`);
-  };
-}
-
 /** What is wrong with inputs whose types are right. Unknown values pass. */
 function checkObject(inputs: Record<string, unknown>): CheckFailure[] {
-  const forms: [property: string, pattern: RegExp, form: string][] = [
-    ["image", /^sha256:[0-9a-f]{64}$/, "an Image, or its digest (sha256:…)"],
-    ["name", INSTANCE_NAME, 'a letter or digit, then letters, digits, "-", "_" or ".", 63 at most'],
-    [
-      "bucket",
+  return checkTexts(inputs, {
+    image: IMAGE_FORM,
+    name: NAME_FORM,
+    bucket: [
       /^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$/,
       'the name of a bucket: small letters, digits, "-", "_" and ".", 3 at least, without gs:// in front',
     ],
-    ["endpoint", /^https?:\/\/[^/]+/, "a URL"],
-    ["impersonateServiceAccount", /^[^@\s]+@[^@\s]+$/, "the e-mail address of a service account"],
-  ];
-  return forms.flatMap(([property, pattern, form]) => {
-    const value = inputs[property];
-    if (typeof value !== "string" || pattern.test(value)) return [];
-    return [{ property, reason: `"${property}" must be ${form}; "${value}" is not.` }];
+    endpoint: [/^https?:\/\/[^/]+/, "a URL"],
+    impersonateServiceAccount: [/^[^@\s]+@[^@\s]+$/, "the e-mail address of a service account"],
   });
 }
