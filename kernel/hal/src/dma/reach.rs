@@ -1,18 +1,37 @@
 //! Memory as a device reaches it, for models of devices on the host.
 
+use core::ops::Range;
+
 use crate::arch;
 use crate::mem::{PAGE_SIZE, pool};
 
-/// Reads bytes at a physical address, inside one page.
+/// Reads bytes at a physical address. Panics at the first page, which belongs to nobody.
 pub(crate) fn read(address: u64, into: &mut [u8]) {
-    // SAFETY: `place` checked the range; drivers and models take turns.
-    unsafe { arch::copy_memory(into.as_mut_ptr(), place(address, into.len()), into.len()) }
+    for_pages(address, into.len(), |at, range| {
+        let part = &mut into[range];
+        // SAFETY: `place` checked the range; drivers and models take turns.
+        unsafe { arch::copy_memory(part.as_mut_ptr(), place(at, part.len()), part.len()) }
+    });
 }
 
-/// Writes bytes at a physical address, inside one page.
+/// Writes bytes at a physical address. Panics at the first page.
 pub(crate) fn write(address: u64, bytes: &[u8]) {
-    // SAFETY: as above.
-    unsafe { arch::copy_memory(place(address, bytes.len()), bytes.as_ptr(), bytes.len()) }
+    for_pages(address, bytes.len(), |at, range| {
+        let part = &bytes[range];
+        // SAFETY: as above.
+        unsafe { arch::copy_memory(place(at, part.len()), part.as_ptr(), part.len()) }
+    });
+}
+
+/// Calls `each` with the address and the bytes of every part of a range that lies in one page.
+fn for_pages(address: u64, length: usize, mut each: impl FnMut(u64, Range<usize>)) {
+    let mut at = 0;
+    while at < length {
+        let in_page = PAGE_SIZE - (address as usize + at) % PAGE_SIZE;
+        let end = length.min(at + in_page);
+        each(address + at as u64, at..end);
+        at = end;
+    }
 }
 
 fn place(address: u64, length: usize) -> *mut u8 {

@@ -122,12 +122,7 @@ impl State {
         if !self.check_range(what, address, into.len(), 1) {
             return false;
         }
-        let mut at = address;
-        for_pages(address, into.len(), |range| {
-            let part = &mut into[range];
-            reach::read(at, part);
-            at += part.len() as u64;
-        });
+        reach::read(address, into);
         true
     }
 
@@ -136,12 +131,7 @@ impl State {
         if !self.check_range(what, address, bytes.len(), 1) {
             return false;
         }
-        let mut at = address;
-        for_pages(address, bytes.len(), |range| {
-            let part = &bytes[range];
-            reach::write(at, part);
-            at += part.len() as u64;
-        });
+        reach::write(address, bytes);
         true
     }
 
@@ -152,16 +142,5 @@ impl State {
         if written {
             self.store(what, address + phase_at as u64, &entry[phase_at..phase_at + 4]);
         }
-    }
-}
-
-/// Calls `each` with the parts of a range of memory that lie in one page.
-fn for_pages(address: u64, length: usize, mut each: impl FnMut(core::ops::Range<usize>)) {
-    let mut at = 0;
-    while at < length {
-        let in_page = PAGE_SIZE - (address as usize + at) % PAGE_SIZE;
-        let end = length.min(at + in_page);
-        each(at..end);
-        at = end;
     }
 }

@@ -47,7 +47,6 @@ mod interrupts;
 mod llq;
 mod memory;
 mod offload;
-mod packet;
 mod receive;
 mod registers;
 mod state;

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use super::completion::phase;
 use super::defs::{admin, eth_io};
 use super::faults::{CompletionFault, Defect};
-use super::packet::Headers;
 use super::state::{Direction, State};
+use crate::network::model::Headers;
 
 /// A buffer to receive into.
 #[derive(Clone, Copy)]

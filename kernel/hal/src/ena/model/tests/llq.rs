@@ -1,11 +1,11 @@
 use alloc::vec::Vec;
 
 use super::bench::{Bench, create_cq, create_sq};
-use super::frames;
 use super::transmit::{ASK, FIRST, LAST, buffer, descriptor, meta};
 use crate::dma::Shared;
 use crate::ena::model::defs::{admin, eth_io};
 use crate::ena::model::{Configuration, LlqOffer};
+use crate::network::model::samples;
 
 const ENTRY: usize = 128;
 /// Inline headers, 128 bytes, 2 descriptors before the header, several descriptors per entry.
@@ -120,7 +120,7 @@ fn the_feature_is_chosen_from_the_offer() {
 #[test]
 fn packets_are_put_together_of_header_and_buffers() {
     let mut llq = Llq::new(0, 0);
-    let frame = frames::bytes(frames::UDP4);
+    let frame = samples::bytes(samples::UDP4);
     for _ in 0..6 {
         llq.push(&[inline(frame.len())], &frame);
         llq.ring();
@@ -142,7 +142,7 @@ fn packets_are_put_together_of_header_and_buffers() {
 
 #[test]
 fn entries_are_written_as_they_must_be() {
-    let frame = frames::bytes(frames::UDP4);
+    let frame = samples::bytes(samples::UDP4);
     let check = |first: [u32; 4], header: &[u8], what: &str| {
         let mut llq = Llq::new(0, 0);
         llq.push(&[first], header);
@@ -191,7 +191,7 @@ fn accelerations_are_kept_to() {
     assert_eq!(bench.set(admin::LLQ, &CHOICE), admin::ILLEGAL_PARAMETER);
     bench.expect("LLQ accelerations 0x0, and 0x2 must be");
 
-    let frame = frames::bytes(frames::UDP4);
+    let frame = samples::bytes(samples::UDP4);
     let mut llq = Llq::new(admin::DISABLE_META_CACHING, 0);
     let mut data = inline(frame.len());
     data[0] &= !FIRST;

@@ -3,7 +3,6 @@
 mod admin;
 mod bench;
 mod events;
-mod frames;
 mod llq;
 mod offload;
 mod receive;

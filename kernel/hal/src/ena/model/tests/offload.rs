@@ -1,9 +1,9 @@
 use super::bench::Bench;
-use super::frames;
 use super::transmit::{ASK, FIRST, LAST, TX, buffer, descriptor, meta, send, start};
 use crate::dma::Buffer;
 use crate::ena::model::Configuration;
 use crate::ena::model::defs::{admin, eth_io};
+use crate::network::model::samples;
 
 /// What `meta_ctrl` says of IPv4 and UDP with DF.
 const UDP4: u32 = eth_io::L3_PROTO_IPV4 | eth_io::TX_DESC_DF | eth_io::L4_PROTO_UDP << 8;
@@ -15,8 +15,8 @@ const TSO: u32 = eth_io::TX_DESC_TSO_EN | eth_io::TX_DESC_L4_CSUM_EN;
 #[test]
 fn checksums_are_made_as_scapy_makes_them() {
     let (bench, mut queue) = start();
-    let expected = frames::bytes(frames::UDP4);
-    let whole = frames::changed(frames::UDP4, frames::IP4_CHECKSUM, &[0xaa, 0xbb]);
+    let expected = samples::bytes(samples::UDP4);
+    let whole = samples::changed(samples::UDP4, samples::IP4_CHECKSUM, &[0xaa, 0xbb]);
     let both = buffer(&whole);
     let control = UDP4 | eth_io::TX_DESC_L3_CSUM_EN | eth_io::TX_DESC_L4_CSUM_EN;
     let packet = |control, data: &Buffer| {
@@ -33,18 +33,18 @@ fn checksums_are_made_as_scapy_makes_them() {
     let again = descriptor(5, FIRST | LAST | ASK, control, &both, expected.len());
     assert_eq!(send(&bench, &mut queue, &[again]), core::slice::from_ref(&expected));
     // The pseudo-header's sum: c000 + 0201 + c000 + 0202 + 17 + 18.
-    let partial = buffer(&frames::changed(frames::UDP4, frames::UDP4_CHECKSUM, &[0x84, 0x27]));
+    let partial = buffer(&samples::changed(samples::UDP4, samples::UDP4_CHECKSUM, &[0x84, 0x27]));
     assert_eq!(
         send(&bench, &mut queue, &packet(UDP4 | PARTIAL, &partial)),
         core::slice::from_ref(&expected)
     );
     bench.device.assert_obeyed();
-    let bad = buffer(&frames::changed(frames::UDP4, frames::UDP4_CHECKSUM, &[0x84, 0x28]));
+    let bad = buffer(&samples::changed(samples::UDP4, samples::UDP4_CHECKSUM, &[0x84, 0x28]));
     assert!(send(&bench, &mut queue, &packet(UDP4 | PARTIAL, &bad)).is_empty());
     bench.expect("0x8428 in the packet, where the pseudo-header's sum is 0x8427");
 
-    let expected = frames::bytes(frames::UDP6);
-    let data = buffer(&frames::changed(frames::UDP6, frames::UDP6_CHECKSUM, &[1, 2]));
+    let expected = samples::bytes(samples::UDP6);
+    let data = buffer(&samples::changed(samples::UDP6, samples::UDP6_CHECKSUM, &[1, 2]));
     let control = eth_io::L3_PROTO_IPV6 | eth_io::L4_PROTO_UDP << 8 | eth_io::TX_DESC_L4_CSUM_EN;
     let packet = [
         meta(14, 40, 0, 0),
@@ -57,21 +57,21 @@ fn checksums_are_made_as_scapy_makes_them() {
 #[test]
 fn segments_are_those_that_scapy_makes() {
     let (bench, mut queue) = start();
-    let frame = frames::changed(frames::TCP4, frames::TCP4_CHECKSUM, &[0, 0]);
+    let frame = samples::changed(samples::TCP4, samples::TCP4_CHECKSUM, &[0, 0]);
     let data = buffer(&frame);
     let control = TCP4 | TSO | eth_io::TX_DESC_L3_CSUM_EN;
     let packet = [
         meta(14, 20, 5, 10),
         descriptor(5, LAST | ASK, control, &data, frame.len()),
     ];
-    let expected = frames::TCP4_SEGMENTS.map(frames::bytes);
+    let expected = samples::TCP4_SEGMENTS.map(samples::bytes);
     assert_eq!(send(&bench, &mut queue, &packet), expected);
     assert!(
         queue.completion().is_some() && queue.completion().is_none(),
         "one for all segments"
     );
 
-    let frame = frames::bytes(frames::TCP6);
+    let frame = samples::bytes(samples::TCP6);
     let data = buffer(&frame);
     let packet = [
         meta(14, 40, 5, 20),
@@ -79,15 +79,15 @@ fn segments_are_those_that_scapy_makes() {
     ];
     assert_eq!(
         send(&bench, &mut queue, &packet),
-        frames::TCP6_SEGMENTS.map(frames::bytes)
+        samples::TCP6_SEGMENTS.map(samples::bytes)
     );
     bench.device.assert_obeyed();
 }
 
 #[test]
 fn offloads_fit_the_packet_and_the_device() {
-    let udp = frames::bytes(frames::UDP4);
-    let tcp = frames::bytes(frames::TCP4);
+    let udp = samples::bytes(samples::UDP4);
+    let tcp = samples::bytes(samples::TCP4);
     let checksums = eth_io::TX_DESC_L3_CSUM_EN | eth_io::TX_DESC_L4_CSUM_EN;
     let right = meta(14, 20, 0, 0);
     let tso = meta(14, 20, 5, 10);
@@ -186,7 +186,7 @@ fn offloads_fit_the_packet_and_the_device() {
 
 #[test]
 fn offloads_need_metadata_and_a_packet() {
-    let udp = frames::bytes(frames::UDP4);
+    let udp = samples::bytes(samples::UDP4);
     let checksums = eth_io::TX_DESC_L3_CSUM_EN | eth_io::TX_DESC_L4_CSUM_EN;
     let (bench, mut queue) = start();
     let data = buffer(&udp);
@@ -199,8 +199,8 @@ fn offloads_need_metadata_and_a_packet() {
 
 #[test]
 fn offloads_are_those_that_the_device_offers() {
-    let udp = frames::bytes(frames::UDP4);
-    let tcp = frames::bytes(frames::TCP4);
+    let udp = samples::bytes(samples::UDP4);
+    let tcp = samples::bytes(samples::TCP4);
     let tso = meta(14, 20, 5, 10);
     let tso_control = TCP4 | TSO | eth_io::TX_DESC_L3_CSUM_EN;
     let offers = [
@@ -248,25 +248,25 @@ fn offloads_are_for_packets_that_have_them() {
     let wrong = [
         // "More fragments", and total lengths of 24 and 40 bytes.
         (
-            frames::changed(frames::UDP4, 20, &[0x60]),
+            samples::changed(samples::UDP4, 20, &[0x60]),
             meta(14, 20, 0, 0),
             udp4,
             "TCP or UDP for a fragment",
         ),
         (
-            frames::changed(frames::UDP4, 16, &[0, 24]),
+            samples::changed(samples::UDP4, 16, &[0, 24]),
             meta(14, 20, 0, 0),
             udp4,
             "a header that is cut off",
         ),
         (
-            frames::changed(frames::TCP4, 16, &[0, 40]),
+            samples::changed(samples::TCP4, 16, &[0, 40]),
             meta(14, 20, 5, 10),
             tso,
             "a packet without payload",
         ),
         (
-            frames::bytes(frames::UDP6),
+            samples::bytes(samples::UDP6),
             meta(14, 40, 0, 0),
             ipv6,
             "l3_csum_en for IPv6",

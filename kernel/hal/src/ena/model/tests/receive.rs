@@ -1,8 +1,8 @@
 use super::bench::{Bench, HOST_INFO, Queue, pair};
-use super::frames;
 use crate::dma::{Shared, reach};
 use crate::ena::model::defs::{admin, eth_io};
 use crate::ena::model::{CompletionFault, Configuration, Defect};
+use crate::network::model::samples;
 use core::sync::atomic::Ordering;
 
 const RX: u8 = admin::SQ_DIRECTION_RX;
@@ -29,7 +29,7 @@ fn post(queue: &mut Queue, mut words: [u32; 4]) {
 #[test]
 fn frames_arrive_in_buffers_over_many_rounds() {
     let (bench, mut queue, memory) = start(Configuration::default());
-    let frame = frames::bytes(frames::TCP4);
+    let frame = samples::bytes(samples::TCP4);
     for round in 0..20 {
         for part in 0..3 {
             let address = memory.address(part * 100);
@@ -62,17 +62,20 @@ fn checksums_are_looked_at() {
     let (tcp, udp) = (eth_io::L4_PROTO_TCP << 8, eth_io::L4_PROTO_UDP << 8);
     let checked = eth_io::RX_CDESC_L4_CSUM_CHECKED;
     let wrong = checked | eth_io::RX_CDESC_L4_CSUM_ERR;
-    let bad_ip = frames::changed(frames::TCP4, frames::IP4_CHECKSUM, &[1, 1]);
-    let fragment = frames::changed(frames::TCP4, 20, &[0x20]);
+    let bad_ip = samples::changed(samples::TCP4, samples::IP4_CHECKSUM, &[1, 1]);
+    let fragment = samples::changed(samples::TCP4, 20, &[0x20]);
     let told = [
-        (frames::bytes(frames::UDP4), ip4 | udp | checked),
-        (frames::bytes(frames::UDP6), ip6 | udp | checked),
-        (frames::bytes(frames::TCP6), ip6 | tcp | checked),
+        (samples::bytes(samples::UDP4), ip4 | udp | checked),
+        (samples::bytes(samples::UDP6), ip6 | udp | checked),
+        (samples::bytes(samples::TCP6), ip6 | tcp | checked),
         (
-            frames::changed(frames::UDP4, frames::UDP4_CHECKSUM, &[1, 1]),
+            samples::changed(samples::UDP4, samples::UDP4_CHECKSUM, &[1, 1]),
             ip4 | udp | wrong,
         ),
-        (frames::changed(frames::UDP4, frames::UDP4_CHECKSUM, &[0, 0]), ip4 | udp),
+        (
+            samples::changed(samples::UDP4, samples::UDP4_CHECKSUM, &[0, 0]),
+            ip4 | udp,
+        ),
         (bad_ip, ip4 | tcp | checked | eth_io::RX_CDESC_L3_CSUM_ERR),
         (
             fragment,
@@ -149,7 +152,7 @@ fn buffers_are_given_as_they_must_be() {
 #[test]
 fn completions_are_wrong_as_they_are_told() {
     let (bench, mut queue, memory) = start(Configuration::default());
-    let frame = frames::bytes(frames::UDP4);
+    let frame = samples::bytes(samples::UDP4);
     let (first, last) = (eth_io::RX_CDESC_FIRST, eth_io::RX_CDESC_LAST);
     let faults = [
         (CompletionFault::None, [first, last], pair(40, 1), 0),
@@ -191,7 +194,7 @@ fn an_offset_is_for_drivers_that_can() {
         ..Configuration::default()
     };
     let (mut bench, mut queue, memory) = start(configuration());
-    let frame = frames::bytes(frames::UDP4);
+    let frame = samples::bytes(samples::UDP4);
     post(&mut queue, descriptor(1, memory.address(0), 64));
     bench.device.receive(0, &frame);
     assert_eq!(queue.completion().expect("a completion")[3], 0);
@@ -218,7 +221,7 @@ fn an_offset_is_for_drivers_that_can() {
 fn nothing_arrives_without_a_link_or_life() {
     let (bench, mut queue, memory) = start(Configuration::default());
     post(&mut queue, descriptor(1, memory.address(0), 64));
-    let frame = frames::bytes(frames::UDP4);
+    let frame = samples::bytes(samples::UDP4);
     bench.device.set_link(false);
     assert!(!bench.device.receive(0, &frame));
     bench.device.set_link(true);

@@ -1,11 +1,11 @@
 use alloc::vec::Vec;
 
 use super::bench::{Bench, Queue};
-use super::frames;
 use crate::dma::{Buffer, Shared};
 use crate::ena::model::defs::{admin, eth_io};
 use crate::ena::model::{CompletionFault, Configuration, Sent};
 use crate::mem::Frame;
+use crate::network::model::samples;
 
 pub(super) const TX: u8 = admin::SQ_DIRECTION_TX;
 pub(super) const FIRST: u32 = eth_io::TX_DESC_FIRST;
@@ -65,7 +65,7 @@ pub(super) fn send(bench: &Bench, queue: &mut Queue, descriptors: &[[u32; 4]]) -
 #[test]
 fn packets_leave_and_are_completed_over_many_rounds() {
     let (bench, mut queue) = start();
-    let frame = frames::bytes(frames::UDP4);
+    let frame = samples::bytes(samples::UDP4);
     let (first, second) = (buffer(&frame[..20]), buffer(&frame[20..]));
     for request in 0..30 {
         let request = request * 1111;
@@ -99,7 +99,7 @@ fn packets_leave_and_are_completed_over_many_rounds() {
 
 #[test]
 fn descriptors_are_written_as_they_must_be() {
-    let frame = frames::bytes(frames::UDP4);
+    let frame = samples::bytes(samples::UDP4);
     let data = buffer(&frame);
     let length = frame.len();
     // Bits to turn over in the one descriptor of a packet, by word.
@@ -135,7 +135,7 @@ fn descriptors_are_written_as_they_must_be() {
 
 #[test]
 fn packets_of_several_descriptors_are_written_as_they_must_be() {
-    let frame = frames::bytes(frames::UDP4);
+    let frame = samples::bytes(samples::UDP4);
     let (first, second) = (buffer(&frame[..20]), buffer(&frame[20..]));
     let wrong = [
         (0, FIRST, "descriptor 1 of a packet is marked wrongly as first"),

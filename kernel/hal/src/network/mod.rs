@@ -1,5 +1,8 @@
 //! Network cards, whoever makes them.
 
+#[cfg(test)]
+pub(crate) mod model;
+
 use alloc::sync::Arc;
 
 use crate::mem::{self, PAGE_SIZE};

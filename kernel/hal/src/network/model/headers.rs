@@ -7,15 +7,15 @@ const UDP: u8 = 17;
 
 /// Where a frame's headers lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Headers {
-    pub(super) is_ipv6: bool,
-    pub(super) l3: usize,
-    pub(super) l4: usize,
+pub(crate) struct Headers {
+    pub(crate) is_ipv6: bool,
+    pub(crate) l3: usize,
+    pub(crate) l4: usize,
     /// The end of the packet; what follows is padding.
-    pub(super) end: usize,
-    pub(super) protocol: u8,
-    pub(super) is_fragment: bool,
-    pub(super) dont_fragment: bool,
+    pub(crate) end: usize,
+    pub(crate) protocol: u8,
+    pub(crate) is_fragment: bool,
+    pub(crate) dont_fragment: bool,
 }
 
 fn half(frame: &[u8], at: usize) -> u16 {
@@ -25,7 +25,7 @@ fn half(frame: &[u8], at: usize) -> u16 {
 }
 
 /// The one's complement sum (RFC 1071), folded.
-pub(super) fn sum(start: u32, bytes: &[u8]) -> u16 {
+pub(crate) fn sum(start: u32, bytes: &[u8]) -> u16 {
     let words = bytes
         .chunks(2)
         .map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
@@ -38,7 +38,7 @@ pub(super) fn sum(start: u32, bytes: &[u8]) -> u16 {
 
 impl Headers {
     /// `None` for what is neither IPv4 nor IPv6, or cut off. Extension headers of IPv6 are not walked.
-    pub(super) fn of(frame: &[u8]) -> Option<Self> {
+    pub(crate) fn of(frame: &[u8]) -> Option<Self> {
         let is_tagged = half(frame, ETHERNET - 2) == 0x8100;
         let l3 = if is_tagged { ETHERNET + 4 } else { ETHERNET };
         let first = frame.get(l3)?;
@@ -73,16 +73,16 @@ impl Headers {
         }
     }
 
-    pub(super) fn is_tcp(&self) -> bool {
+    pub(crate) fn is_tcp(&self) -> bool {
         self.protocol == TCP
     }
 
-    pub(super) fn is_udp(&self) -> bool {
+    pub(crate) fn is_udp(&self) -> bool {
         self.protocol == UDP
     }
 
     /// Where the checksum of TCP or UDP lies; `None` when the header is cut off.
-    pub(super) fn l4_checksum(&self) -> Option<usize> {
+    pub(crate) fn l4_checksum(&self) -> Option<usize> {
         let (at, length) = match self.protocol {
             TCP => (16, 20),
             UDP => (6, 8),
@@ -92,12 +92,12 @@ impl Headers {
     }
 
     /// Bytes of the header of TCP.
-    pub(super) fn tcp_length(&self, frame: &[u8]) -> usize {
+    pub(crate) fn tcp_length(&self, frame: &[u8]) -> usize {
         usize::from(frame[self.l4 + 12] >> 4) * 4
     }
 
     /// The sum of the pseudo-header for a TCP or UDP packet of a length; without length for 0.
-    pub(super) fn pseudo_sum(&self, frame: &[u8], length: usize) -> u16 {
+    pub(crate) fn pseudo_sum(&self, frame: &[u8], length: usize) -> u16 {
         let addresses = if self.is_ipv6 {
             self.l3 + 8..self.l3 + 40
         } else {
@@ -107,25 +107,25 @@ impl Headers {
     }
 
     /// Whether the checksum of the IPv4 header is right.
-    pub(super) fn has_l3_checksum(&self, frame: &[u8]) -> bool {
+    pub(crate) fn has_l3_checksum(&self, frame: &[u8]) -> bool {
         sum(0, &frame[self.l3..self.l4]) == u16::MAX
     }
 
     /// Whether the checksum of TCP or UDP is right.
-    pub(super) fn has_l4_checksum(&self, frame: &[u8]) -> bool {
+    pub(crate) fn has_l4_checksum(&self, frame: &[u8]) -> bool {
         let pseudo = self.pseudo_sum(frame, self.end - self.l4);
         sum(pseudo.into(), &frame[self.l4..self.end]) == u16::MAX
     }
 
     /// Computes the checksum of the IPv4 header.
-    pub(super) fn set_l3_checksum(&self, frame: &mut [u8]) {
+    pub(crate) fn set_l3_checksum(&self, frame: &mut [u8]) {
         frame[self.l3 + 10..self.l3 + 12].fill(0);
         let value = !sum(0, &frame[self.l3..self.l4]);
         frame[self.l3 + 10..self.l3 + 12].copy_from_slice(&value.to_be_bytes());
     }
 
     /// Computes the checksum of TCP or UDP over the sum of a pseudo-header.
-    pub(super) fn set_l4_checksum(&self, frame: &mut [u8], pseudo: u16) {
+    pub(crate) fn set_l4_checksum(&self, frame: &mut [u8], pseudo: u16) {
         let Some(at) = self.l4_checksum() else {
             return;
         };
