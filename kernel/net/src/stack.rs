@@ -274,6 +274,11 @@ impl Stack {
         self.tcp.connections()
     }
 
+    /// Whether TCP connections that were closed still have to bring something to their peers.
+    pub fn has_unfinished_ends(&self) -> bool {
+        self.tcp.has_unfinished_ends()
+    }
+
     /// Bytes of memory that the buffers of TCP connections hold.
     pub fn buffer_memory_used(&self) -> usize {
         self.tcp.memory_used()

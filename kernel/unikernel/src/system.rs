@@ -41,8 +41,9 @@ pub fn say(line: &str) {
     hal::console::write(alloc::format!("unikernel: {line}\n").as_bytes());
 }
 
-/// The first process has ended: tells the host how, and ends the machine.
-pub fn application_ended(status: ExitStatus) -> ! {
+/// The first process has ended: lets its last answers leave, tells the host how it ended, and ends the machine.
+pub async fn application_ended(status: ExitStatus) -> ! {
+    finish_sending().await;
     match status {
         ExitStatus::Code(code) => {
             hal::console::status::write_line(&alloc::format!(r#"{{"event":"exit","code":{code}}}"#));
@@ -56,6 +57,19 @@ pub fn application_ended(status: ExitStatus) -> ! {
             say(&alloc::format!("the application was ended by {signal}"));
             hal::power::exit(code)
         }
+    }
+}
+
+/// Waits until the other processes have ended too and what all of them wrote to TCP connections has arrived, which a machine that goes on
+/// would see to. A peer that is gone or a disk that does not answer holds the end up for two seconds at most: time for a lost segment to be
+/// sent again, twice.
+async fn finish_sending() {
+    const LIMIT: u64 = 2_000_000_000;
+    const GLANCE: u64 = 1_000_000;
+    let network = crate::network::get();
+    let deadline = hal::time::monotonic() + LIMIT;
+    while (crate::process::family::has_others() || network.stack.has_unfinished_ends()) && hal::time::monotonic() < deadline {
+        task::sleep_until(hal::time::monotonic() + GLANCE).await;
     }
 }
 

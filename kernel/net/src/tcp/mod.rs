@@ -98,6 +98,16 @@ impl Tcp {
         self.table.connections()
     }
 
+    /// Whether a connection that we ended has data, or its FIN, that the peer did not acknowledge.
+    pub(crate) fn has_unfinished_ends(&self) -> bool {
+        self.table.all().iter().any(|found| match found {
+            Found::Connection(connection) => {
+                matches!(connection.state(), State::FinWait1 | State::Closing | State::LastAck)
+            }
+            Found::TimeWait(_) => false,
+        })
+    }
+
     /// Calls `each` for all connections, those that are over among them: local and remote end, number of the state, bytes to send and to read.
     pub(crate) fn visit(&self, mut each: impl FnMut(Endpoint, Endpoint, u8, (usize, usize))) {
         for found in self.table.all() {

@@ -163,6 +163,41 @@ fn each_side_says_fin_once() {
     }
 }
 
+#[test]
+fn ends_are_finished_when_all_that_was_written_has_arrived() {
+    let lossy = Faults {
+        loss: 100,
+        ..Faults::default()
+    };
+    for (closes_first, faults) in [(true, Faults::default()), (false, Faults::default()), (true, lossy)] {
+        let world = World::new(7, Faults::default(), Capabilities::default(), 1 << 20);
+        let (reader, writer) = connect(&world, MINUTE);
+        world.set_faults(faults);
+        assert!(!world.stacks[1].has_unfinished_ends(), "an open connection has no end");
+        if !closes_first {
+            reader.shutdown(Shutdown::Write).expect("a connection shuts down");
+        }
+        let sent = pattern(20_000);
+        let written = writer.send(&mut BytesSource::new(&sent), &Message::default());
+        assert!(matches!(written, Ok(20_000)), "{written:?}");
+        writer.close();
+        assert!(world.stacks[1].has_unfinished_ends(), "nothing has left yet");
+        world.run_until(MINUTE, |world| !world.stacks[1].has_unfinished_ends());
+        let mut arrived = vec![0; sent.len() + 1];
+        let received = reader
+            .receive(&mut BytesSink::new(&mut arrived), MessageFlags::empty())
+            .expect("data has arrived");
+        assert_eq!(arrived[..received.length], sent);
+        assert_eq!(
+            reader
+                .receive(&mut BytesSink::new(&mut arrived), MessageFlags::empty())
+                .expect("the end has arrived")
+                .length,
+            0
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]

@@ -50,6 +50,19 @@ pub fn members(group: i32) -> Vec<Arc<Process>> {
     select(|process| process.kinship.group() == group)
 }
 
+/// Ends all processes but the first, as its end does on Linux (pid_namespaces(7)).
+pub(super) fn end_all_but(first: &Process) {
+    for process in select(|process| process.pid != first.pid) {
+        process.end(ExitStatus::Signal(Signal::KILL));
+        process.resume(false);
+    }
+}
+
+/// Whether another process than the first still runs.
+pub fn has_others() -> bool {
+    !select(|process| process.kinship.parent() != 0 && !process.kinship.is_zombie()).is_empty()
+}
+
 fn select(wanted: impl Fn(&Process) -> bool) -> Vec<Arc<Process>> {
     let processes = PROCESSES.lock();
     processes.values().filter(|process| wanted(process)).cloned().collect()

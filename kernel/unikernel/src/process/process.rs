@@ -299,13 +299,14 @@ impl Process {
         }
     }
 
-    /// The last thread has ended. The first process takes the machine with it; others leave what their parent has to know.
-    pub(super) fn finish(self: &Arc<Self>, status: ExitStatus) {
-        if self.kinship.parent() == 0 {
-            crate::system::application_ended(status);
-        }
+    /// The last thread has ended. The first process takes the others and the machine with it; others leave what their parent has to know.
+    pub(super) async fn finish(self: &Arc<Self>, status: ExitStatus) {
         self.timers.clear();
         self.close(0, usize::MAX);
+        if self.kinship.parent() == 0 {
+            super::family::end_all_but(self);
+            crate::system::application_ended(status).await;
+        }
         let memory = self.memory.lock().take();
         drop(memory);
         self.leave_family(status);

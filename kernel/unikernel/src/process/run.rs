@@ -213,7 +213,7 @@ impl Thread {
         self.process.ended_time.fetch_add(user + system, Ordering::Relaxed);
         if self.process.remove_thread(self) {
             let status = self.process.exit_status().unwrap_or(ExitStatus::Code(self.exit_code()));
-            self.process.finish(status);
+            self.process.finish(status).await;
         }
     }
 }
