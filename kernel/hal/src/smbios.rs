@@ -27,15 +27,18 @@ fn find_table(area: &[u8]) -> Option<(u64, usize)> {
         let bytes = entry.get(at..at + count)?;
         Some(bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)))
     };
-    let find = |anchor: &[u8]| {
-        area.chunks(16)
-            .position(|chunk| chunk.starts_with(anchor))
-            .map(|at| &area[at * 16..])
+    // Four bytes at a time: there are thousands of paragraphs, and a boot is short.
+    let find = |behind: u8| {
+        let (paragraphs, _) = area.as_chunks::<16>();
+        let at = paragraphs
+            .iter()
+            .position(|&[a, b, c, d, ..]| [a, b, c, d] == [b'_', b'S', b'M', behind])?;
+        Some(&area[at * 16..])
     };
-    let (address, length) = match find(b"_SM3_") {
+    let (address, length) = match find(b'3') {
         Some(entry) => (word(entry, 16, 8)?, word(entry, 12, 4)?),
         None => {
-            let entry = find(b"_SM_")?;
+            let entry = find(b'_')?;
             (word(entry, 24, 4)?, word(entry, 22, 2)?)
         }
     };
@@ -118,6 +121,6 @@ mod tests {
         area[76..80].copy_from_slice(&u32::MAX.to_le_bytes());
         area[80..88].copy_from_slice(&0x7f_0000u64.to_le_bytes());
         assert_eq!(find_table(&area), Some((0x7f_0000, MOST_BYTES)));
-        assert_eq!(find_table(&area[..70]), None, "cut short");
+        assert_eq!(find_table(&area[..80]), None, "cut short");
     }
 }

@@ -68,7 +68,9 @@ async fn finish_sending() {
     const GLANCE: u64 = 1_000_000;
     let network = crate::network::get();
     let deadline = hal::time::monotonic() + LIMIT;
-    while (crate::process::family::has_others() || network.stack.has_unfinished_ends()) && hal::time::monotonic() < deadline {
+    while (crate::process::family::has_others() || network.stack.has_unfinished_ends())
+        && hal::time::monotonic() < deadline
+    {
         task::sleep_until(hal::time::monotonic() + GLANCE).await;
     }
 }

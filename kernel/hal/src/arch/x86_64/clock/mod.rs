@@ -45,7 +45,6 @@ fn time_at(stamp: u64) -> u64 {
     scale(ticks, MULTIPLIER.load(Ordering::Relaxed)) + BASE_TIME.load(Ordering::Relaxed)
 }
 
-#[inline]
 /// Ticks of the counter in a second.
 pub(super) fn frequency() -> u64 {
     match MULTIPLIER.load(Ordering::Relaxed) {
@@ -54,6 +53,7 @@ pub(super) fn frequency() -> u64 {
     }
 }
 
+#[inline]
 fn scale(ticks: u64, multiplier: u64) -> u64 {
     ((u128::from(ticks) * u128::from(multiplier)) >> 32) as u64
 }
