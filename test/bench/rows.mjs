@@ -4,7 +4,7 @@ import { bootTime } from "./rows/boot.mjs";
 import { buildTimes } from "./rows/build.mjs";
 import { handOver } from "./rows/handover.mjs";
 import { leastMemory } from "./rows/memory.mjs";
-import { overhead } from "./rows/size.mjs";
+import { bootDiskOverhead, overhead } from "./rows/size.mjs";
 import { writeTime } from "./rows/formats.mjs";
 import { requestsPerSecond } from "./rows/throughput.mjs";
 import { bytesSent, uploadRate } from "./rows/upload.mjs";
@@ -60,14 +60,22 @@ const requests = (application) => {
     ),
   );
 };
-const size = (application) =>
+const size = (application) => [
   compare(
     `size:${application}`,
     `beyond the files, ${applications[application].title}`,
     "MiB",
     { atMost: 1.5 },
     (systems) => overhead(application, systems),
-  );
+  ),
+  {
+    name: `size:${application}:disk`,
+    title: "the same, on a disk that boots by itself",
+    unit: "MiB",
+    target: { atMost: 1.5 },
+    measure: async (_systems, { folder }) => ({ here: await bootDiskOverhead(application, folder) }),
+  },
+];
 const buildTime = shared((rounds) => buildTimes(rounds));
 const build = (which, title, atMost) => ({
   name: `build:${which}`,
@@ -121,8 +129,8 @@ export const rows = [
   memory("ruby", 48),
   ...requests("go"),
   ...requests("ruby"),
-  size("c"),
-  size("ruby"),
+  ...size("c"),
+  ...size("ruby"),
   build("cold", "image of the Ruby container, nothing cached", 2),
   build("warm", "the same, unchanged", 0.1),
   upload("first", "sent to AWS the first time beyond the files, Ruby", "MiB", 2),
