@@ -29,6 +29,7 @@ pub mod ena;
 pub mod firmware;
 #[cfg(target_os = "none")]
 pub mod fw_cfg;
+pub mod gve;
 pub mod interrupt;
 pub mod mem;
 pub mod network;

@@ -1,0 +1,4 @@
+//! Network cards of Google's machines: gVNIC.
+
+#[cfg(test)]
+mod model;

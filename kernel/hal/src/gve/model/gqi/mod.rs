@@ -1,0 +1,4 @@
+//! Queues of the format GQI.
+
+mod receive;
+mod transmit;
