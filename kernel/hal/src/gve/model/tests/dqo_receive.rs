@@ -1,0 +1,346 @@
+use alloc::vec::Vec;
+
+use super::bench::{Bench, Queue, RX_ENTRIES, SCRATCH};
+use crate::dma::{Buffer, Shared, reach};
+use crate::gve::model::defs::{admin, dqo};
+use crate::gve::model::description::PACKET_TYPES;
+use crate::gve::model::fields::le16;
+use crate::gve::model::{CompletionFault, Configuration, Defect, Drops, Format};
+use crate::network::model::samples;
+
+type Descriptor = [u8; 32];
+
+fn descriptor(identifier: u16, address: u64) -> Descriptor {
+    let mut bytes = [0; 32];
+    bytes[..2].copy_from_slice(&identifier.to_le_bytes());
+    bytes[8..16].copy_from_slice(&address.to_le_bytes());
+    bytes
+}
+
+fn push(queue: &mut Queue, descriptors: &[Descriptor]) {
+    for bytes in descriptors {
+        let at = queue.tail as usize % usize::from(RX_ENTRIES) * 32;
+        reach::write(queue.second.address(at), bytes);
+        queue.tail += 1;
+    }
+}
+
+fn ring(queue: &Queue) {
+    queue.ring_little(queue.tail % u32::from(RX_ENTRIES));
+}
+
+/// A device with memory for as many buffers as it has entries.
+fn start() -> (Bench, Queue, Shared) {
+    let mut bench = Bench::ready(Format::DqoRda, Configuration::of(Format::DqoRda));
+    let queue = bench.receiver(Format::DqoRda);
+    (bench, queue, Shared::allocate(128 * 2048).expect("memory"))
+}
+
+/// Posts the eight buffers from a number on.
+fn post(queue: &mut Queue, memory: &Shared, first: u16) {
+    let buffers = [0, 1, 2, 3, 4, 5, 6, 7].map(|index| first + index);
+    push(
+        queue,
+        &buffers.map(|buffer| descriptor(buffer, memory.address(usize::from(buffer) % 128 * 2048))),
+    );
+    ring(queue);
+}
+
+/// The next completion, if there is one.
+fn completion(queue: &mut Queue) -> Option<Descriptor> {
+    let mut bytes = [0; 32];
+    let entries = u32::from(RX_ENTRIES);
+    reach::read(queue.ring.address((queue.head % entries) as usize * 32), &mut bytes);
+    let generation = u16::from((queue.head / entries).is_multiple_of(2));
+    if le16(&bytes, 4) >> 14 & 1 != generation {
+        return None;
+    }
+    queue.head += 1;
+    Some(bytes)
+}
+
+fn bytes(memory: &Shared, buffer: u16, length: usize) -> Vec<u8> {
+    let mut bytes = alloc::vec![0; length];
+    reach::read(memory.address(usize::from(buffer) % 128 * 2048), &mut bytes);
+    bytes
+}
+
+/// What the map calls a kind of packet.
+fn packet_type(l3: u8, l4: u8) -> u16 {
+    let found = PACKET_TYPES.iter().find(|other| (other.1, other.2) == (l3, l4));
+    found.expect("a type").0
+}
+
+const DONE: u8 = dqo::RX_DESCRIPTOR_DONE;
+const WHOLE: u8 = DONE | dqo::RX_END_OF_PACKET;
+const CHECKED: u8 = WHOLE | dqo::RX_L3_L4_PROCESSED;
+
+#[test]
+fn the_device_receives_into_buffers_over_many_rounds() {
+    let (bench, mut queue, memory) = start();
+    let frame = samples::bytes(samples::TCP4);
+    for round in 0..60_u16 {
+        post(&mut queue, &memory, round * 8 % 64);
+        assert_eq!(bench.device.posted(0), 8);
+        for index in 0..8 {
+            assert!(bench.device.receive(0, &frame));
+            let completion = completion(&mut queue).expect("a completion");
+            let buffer = round * 8 % 64 + index;
+            assert_eq!(
+                (completion[0], completion[1], completion[8]),
+                (dqo::RX_RXDID, 0, CHECKED)
+            );
+            assert_eq!(
+                le16(&completion, 2),
+                packet_type(admin::L3_TYPE_IPV4, admin::L4_TYPE_TCP)
+            );
+            assert_eq!(usize::from(le16(&completion, 4) & 0x3fff), frame.len());
+            assert_eq!((le16(&completion, 6), le16(&completion, dqo::RX_BUF_ID)), (0, buffer));
+            assert_eq!(bytes(&memory, buffer, frame.len()), frame);
+        }
+        assert_eq!(completion(&mut queue), None);
+    }
+    assert!(!bench.device.receive(0, &frame), "no buffers");
+    assert_eq!(bench.device.drops(), Drops { rx: 1, tx: 0 });
+    bench.device.assert_obeyed();
+}
+
+#[test]
+fn the_device_splits_long_frames_over_buffers() {
+    let (bench, mut queue, memory) = start();
+    let frame: Vec<u8> = (0..5000_u32).map(|at| (at / 3) as u8).collect();
+    for defect in [None, Some(Defect::NewestBuffersFirst)] {
+        post(&mut queue, &memory, 0);
+        if let Some(defect) = defect {
+            bench.device.inject(defect);
+        }
+        let expected: [u16; 3] = if defect.is_none() { [0, 1, 2] } else { [7, 6, 5] };
+        assert!(bench.device.receive(0, &frame));
+        let completions = [0, 1, 2].map(|_| completion(&mut queue).expect("a completion"));
+        let buffers = completions.map(|completion| le16(&completion, dqo::RX_BUF_ID));
+        assert_eq!(buffers, expected);
+        assert_eq!(
+            completions.map(|completion| le16(&completion, 4) & 0x3fff),
+            [2048, 2048, 904]
+        );
+        assert_eq!(completions.map(|completion| completion[8]), [DONE, DONE, WHOLE]);
+        let other = packet_type(admin::L3_TYPE_OTHER, admin::L4_TYPE_OTHER);
+        assert_eq!(completions.map(|completion| le16(&completion, 2)), [0, 0, other]);
+        let received = [
+            bytes(&memory, expected[0], 2048),
+            bytes(&memory, expected[1], 2048),
+            bytes(&memory, expected[2], 904),
+        ];
+        assert_eq!(received.concat(), frame);
+        // All but the five that are left.
+        for _ in 0..5 {
+            assert!(bench.device.receive(0, &[0; 60]));
+            completion(&mut queue);
+        }
+    }
+    assert_eq!(bench.device.posted(0), 0);
+    post(&mut queue, &memory, 0);
+    assert!(
+        !bench.device.receive(0, &alloc::vec![0; 8 * 2048 + 1]),
+        "whole frames only"
+    );
+    assert_eq!(bench.device.posted(0), 8);
+    bench.device.assert_obeyed();
+}
+
+#[test]
+fn the_device_looks_at_checksums() {
+    let (bench, mut queue, memory) = start();
+    let (four, six, udp, tcp) = (
+        admin::L3_TYPE_IPV4,
+        admin::L3_TYPE_IPV6,
+        admin::L4_TYPE_UDP,
+        admin::L4_TYPE_TCP,
+    );
+    let bad_l4 = CHECKED | dqo::RX_CSUM_L4_ERR;
+    let told = [
+        (samples::bytes(samples::UDP4), (four, udp), CHECKED),
+        (samples::bytes(samples::UDP6), (six, udp), CHECKED),
+        (samples::bytes(samples::TCP6), (six, tcp), CHECKED),
+        (
+            samples::changed(samples::UDP4, samples::UDP4_CHECKSUM, &[1, 1]),
+            (four, udp),
+            bad_l4,
+        ),
+        (
+            samples::changed(samples::UDP4, samples::UDP4_CHECKSUM, &[0, 0]),
+            (four, udp),
+            CHECKED,
+        ),
+        (
+            samples::changed(samples::TCP4, samples::TCP4_CHECKSUM, &[0, 0]),
+            (four, tcp),
+            bad_l4,
+        ),
+        (
+            samples::changed(samples::TCP4, samples::IP4_CHECKSUM, &[1, 1]),
+            (four, tcp),
+            CHECKED | dqo::RX_CSUM_IP_ERR,
+        ),
+        // A fragment, whose header's sum fits its bit no more.
+        (
+            samples::changed(samples::TCP4, 20, &[0x20]),
+            (four, 0),
+            CHECKED | dqo::RX_CSUM_IP_ERR,
+        ),
+        (alloc::vec![3; 60], (admin::L3_TYPE_OTHER, admin::L4_TYPE_OTHER), WHOLE),
+    ];
+    post(&mut queue, &memory, 0);
+    post(&mut queue, &memory, 8);
+    for (frame, (l3, l4), status) in &told {
+        assert!(bench.device.receive(0, frame));
+        let completion = completion(&mut queue).expect("a completion");
+        assert_eq!((le16(&completion, 2), completion[8]), (packet_type(*l3, *l4), *status));
+    }
+    bench.device.assert_obeyed();
+}
+
+#[test]
+fn the_device_is_posted_buffers_as_they_must_be() {
+    let page = Shared::allocate(2 * 2048).expect("memory");
+    let at = |identifier: u16, offset: u64| descriptor(identifier, page.address(0) + offset);
+    let bad = |index: usize| {
+        let mut bytes = at(9, 2048);
+        bytes[index] |= 1;
+        bytes
+    };
+    let wrong = [
+        (bad(2), "buffer 9 has reserved bytes that are not zero"),
+        (bad(7), "buffer 9 has reserved bytes that are not zero"),
+        (bad(31), "buffer 9 has reserved bytes that are not zero"),
+        (bad(16), "buffer 9 has a header_buf_addr"),
+        (at(0, 2048), "buffer 0 is posted already"),
+        (at(9, 1024), "overlaps buffer 0 of RX queue 0"),
+        (
+            descriptor(9, 0),
+            "buffer 9 at 0x0, 2048 bytes, lies in memory that nobody owns",
+        ),
+        // Big endian.
+        (descriptor(9, (page.address(0) + 2048).swap_bytes()), "nobody owns"),
+    ];
+    for (bytes, what) in wrong {
+        let (bench, mut queue, memory) = start();
+        push(&mut queue, &[at(0, 0), bytes]);
+        let rest = [1, 2, 3, 4, 5, 6].map(|buffer| descriptor(buffer, memory.address(usize::from(buffer) * 2048)));
+        push(&mut queue, &rest);
+        ring(&queue);
+        bench.expect(what);
+        assert_eq!(bench.device.posted(0), 7, "{what}");
+    }
+    let (bench, mut queue, memory) = start();
+    let ring_itself = queue.ring.address(0);
+    push(&mut queue, &[descriptor(0, ring_itself)]);
+    let rest = [1, 2, 3, 4, 5, 6, 7].map(|buffer| descriptor(buffer, memory.address(usize::from(buffer) * 2048)));
+    push(&mut queue, &rest);
+    ring(&queue);
+    bench.expect("overlaps the ring of RX queue 0");
+}
+
+#[test]
+fn the_device_has_a_queue_of_buffers_that_is_not_overrun() {
+    let (bench, mut queue, memory) = start();
+    queue.ring_little(128);
+    bench.expect("RX queue 0: the doorbell says 128, which is no index of a ring of 128");
+    for tail in [1, 7, 12, 33] {
+        queue.ring_little(tail);
+        bench.expect("the hardware wants 8 buffers at a time");
+    }
+    for first in 0..15 {
+        post(&mut queue, &memory, first * 8);
+    }
+    bench.device.assert_obeyed();
+    assert_eq!(bench.device.posted(0), 120);
+    post(&mut queue, &memory, 120);
+    bench.expect("RX queue 0: 8 new buffers beside 120 in a ring of 128, of which one stays free");
+    assert_eq!(bench.device.posted(0), 120);
+}
+
+#[test]
+fn the_device_receives_into_pages_of_a_list() {
+    let with_list = |address: &dyn Fn(&Bench, &Queue) -> u64| {
+        let mut bench = Bench::ready(Format::DqoQpl, Configuration::of(Format::DqoQpl));
+        let mut queue = bench.receiver(Format::DqoQpl);
+        let mut buffers: Vec<Descriptor> = (0..7)
+            .map(|buffer| descriptor(buffer, queue.place(usize::from(buffer) * 2048)))
+            .collect();
+        buffers.push(descriptor(7, address(&bench, &queue)));
+        push(&mut queue, &buffers);
+        ring(&queue);
+        (bench, queue)
+    };
+    let (bench, mut queue) = with_list(&|_, queue| queue.place(7 * 2048));
+    for _ in 0..8 {
+        assert!(bench.device.receive(0, &samples::bytes(samples::UDP4)));
+        assert!(completion(&mut queue).is_some());
+    }
+    bench.device.assert_obeyed();
+    let outside = [2049, 4095, 4096].map(|more| descriptor(0, queue.place(0) + more));
+    push(&mut queue, &outside);
+    push(&mut queue, &[descriptor(0, 0); 5]);
+    ring(&queue);
+    bench.expect("2048 bytes, does not lie in one page of page list 1");
+    let (bench, _) = with_list(&|bench, _| bench.memory.address(SCRATCH));
+    bench.expect("does not lie in one page of page list 1");
+    let (bench, _) = with_list(&|_, queue| queue.place(2048));
+    bench.expect("overlaps one that is not used yet");
+}
+
+#[test]
+fn the_device_receives_wrongly_in_dqo_as_it_is_told() {
+    use CompletionFault::{Error, Generation, Identifier, Length, Lose, NoLast, None, Twice};
+    let (bench, mut queue, memory) = start();
+    let frame = samples::bytes(samples::UDP4);
+    let length = frame.len() as u16;
+    post(&mut queue, &memory, 0);
+    post(&mut queue, &memory, 8);
+    let told = [
+        (None, 0, length, CHECKED, 0),
+        (Identifier(0xffff), 0xffff, length, CHECKED, 0),
+        (Length(3000), 2, 3000, CHECKED, 0),
+        (Error, 3, length, CHECKED, dqo::RX_ERROR),
+        (NoLast, 4, length, CHECKED & !dqo::RX_END_OF_PACKET, 0),
+        (Twice, 5, length, CHECKED, 0),
+    ];
+    bench.device.fail_received(&told.map(|told| told.0));
+    for (fault, buffer, length, status, error) in told {
+        assert!(bench.device.receive(0, &frame));
+        let completion = completion(&mut queue).expect("a completion");
+        let said = (
+            le16(&completion, dqo::RX_BUF_ID),
+            le16(&completion, 4) & 0x3fff,
+            completion[8],
+            completion[1],
+        );
+        assert_eq!(said, (buffer, length, status, error), "{fault:?}");
+    }
+    assert_eq!(
+        completion(&mut queue).map(|completion| le16(&completion, dqo::RX_BUF_ID)),
+        Some(5),
+        "twice"
+    );
+    bench.device.fail_received(&[Lose, Generation]);
+    for posted in [9, 8] {
+        assert!(bench.device.receive(0, &frame));
+        assert_eq!((completion(&mut queue), bench.device.posted(0)), (Option::None, posted));
+    }
+    bench.device.assert_obeyed();
+}
+
+#[test]
+fn the_device_sees_buffers_that_are_given_back_too_early() {
+    let (bench, mut queue, memory) = start();
+    let page = Buffer::page().expect("memory");
+    push(&mut queue, &[descriptor(0, page.address())]);
+    let rest = [1, 2, 3, 4, 5, 6, 7].map(|buffer| descriptor(buffer, memory.address(usize::from(buffer) * 2048)));
+    push(&mut queue, &rest);
+    ring(&queue);
+    bench.device.assert_obeyed();
+    drop(page);
+    assert!(bench.device.receive(0, &[0; 60]));
+    bench.expect("buffer 0 of RX queue 0 at");
+}
