@@ -29,7 +29,7 @@ pub(crate) enum CompletionFault {
     Generation,
     /// Sent: it is of another queue; DQO.
     Queue(u16),
-    /// Sent: it has another type; DQO.
+    /// Sent: it has another type. Received: it has another layout (`rxdid`). DQO.
     Type(u8),
     /// Sent: the packet misses the fast path: that is completed now, the packet with [`super::Gve::reinject`]; no fault, DQO.
     Miss,
@@ -54,6 +54,10 @@ pub(crate) enum Defect {
     Hung,
     /// Messages are not sent.
     LostInterrupts,
+    /// Doorbells of queues and notification blocks that are created lie outside BAR 2.
+    WildDoorbells,
+    /// Counters of queues that are created lie behind the array.
+    WildCounters,
     /// Received frames fill the newest buffers that the device has fetched, not the oldest. No fault; DQO.
     NewestBuffersFirst,
 }

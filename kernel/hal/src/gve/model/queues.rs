@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::admin::Outcome;
 use super::configuration::Format;
 use super::defs::{admin, dqo, gqi};
+use super::faults::Defect;
 use super::fields::{be16, be32, be64, is_zero};
 use super::pages::Parts;
 use super::state::{Direction, State};
@@ -270,8 +271,13 @@ impl State {
         };
         let doorbell = self.place_doorbell();
         let mut answer = [0; 8];
-        answer[..4].copy_from_slice(&(doorbell as u32).to_be_bytes());
-        answer[4..].copy_from_slice(&counter.to_be_bytes());
+        let wild = if self.faults.has(Defect::WildCounters) {
+            counters
+        } else {
+            0
+        };
+        answer[..4].copy_from_slice(&self.doorbell_index(doorbell).to_be_bytes());
+        answer[4..].copy_from_slice(&(counter + wild).to_be_bytes());
         self.store(&"the queue's resources", request.resources, &answer);
         self.count(counter, 0);
         let entries = usize::from(request.entries);

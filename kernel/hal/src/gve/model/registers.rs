@@ -182,9 +182,11 @@ impl State {
         }
         self.registers.driver_status = value;
         if self.configuration.revision == 0 {
-            return;
-        }
-        if value == registers::DRIVER_STATUS_RESET {
+            self.demand(
+                value != registers::DRIVER_STATUS_RESET,
+                "driver status RESET of revision 0, which is reset by adminq_pfn",
+            );
+        } else if value == registers::DRIVER_STATUS_RESET {
             self.begin_reset(Way::Address);
         } else if value == registers::DRIVER_STATUS_RUN {
             self.run();

@@ -97,7 +97,11 @@ impl State {
         let places: Vec<usize> = (0..count).map(|_| self.place_doorbell()).collect();
         for (block, place) in places.iter().enumerate() {
             let at = doorbells.0 + (block * stride as usize) as u64;
-            self.store(&"the interrupts' doorbells", at, &(*place as u32).to_be_bytes());
+            self.store(
+                &"the interrupts' doorbells",
+                at,
+                &self.doorbell_index(*place).to_be_bytes(),
+            );
         }
         self.resources = Some(Resources {
             format,

@@ -150,15 +150,6 @@ impl State {
         self.settings.mtu.unwrap_or(self.configuration.max_mtu()).into()
     }
 
-    /// Where the doorbell of a new queue or notification block lies in BAR 2, in words.
-    pub(super) fn place_doorbell(&mut self) -> usize {
-        const FIRST: usize = 0x40;
-        const PLACES: usize = 0x100;
-        // Not one beside the other: a driver that is off by one is seen.
-        self.created += 1;
-        FIRST + self.created % PLACES * 3
-    }
-
     /// Forgets everything but what the test set, as a reset does. The memory is held until the reset is over.
     pub(super) fn forget(&mut self) {
         self.held = self.regions();

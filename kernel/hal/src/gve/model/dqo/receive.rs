@@ -186,6 +186,7 @@ impl State {
                 completion[dqo::RX_BUF_ID..dqo::RX_BUF_ID + 2].copy_from_slice(&other.to_le_bytes());
             }
             CompletionFault::Generation => generation = !generation,
+            CompletionFault::Type(other) => completion[0] = other,
             CompletionFault::Error => completion[1] |= dqo::RX_ERROR,
             _ => {}
         }

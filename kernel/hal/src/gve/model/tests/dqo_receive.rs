@@ -292,7 +292,7 @@ fn the_device_receives_into_pages_of_a_list() {
 
 #[test]
 fn the_device_receives_wrongly_in_dqo_as_it_is_told() {
-    use CompletionFault::{Error, Generation, Identifier, Length, Lose, NoLast, None, Twice};
+    use CompletionFault::{Error, Generation, Identifier, Length, Lose, NoLast, None, Twice, Type};
     let (bench, mut queue, memory) = start();
     let frame = samples::bytes(samples::UDP4);
     let length = frame.len() as u16;
@@ -323,8 +323,10 @@ fn the_device_receives_wrongly_in_dqo_as_it_is_told() {
         Some(5),
         "twice"
     );
-    bench.device.fail_received(&[Lose, Generation]);
-    for posted in [9, 8] {
+    bench.device.fail_received(&[Type(2), Lose, Generation]);
+    assert!(bench.device.receive(0, &frame));
+    assert_eq!(completion(&mut queue).map(|completion| completion[0]), Some(2));
+    for posted in [8, 7] {
         assert!(bench.device.receive(0, &frame));
         assert_eq!((completion(&mut queue), bench.device.posted(0)), (Option::None, posted));
     }

@@ -1,6 +1,6 @@
 use super::bench::{Bench, Fields, IRQ_DOORBELLS, Queue, creating_rx, creating_tx};
 use crate::gve::model::defs::admin;
-use crate::gve::model::{Configuration, Format, RingSizes};
+use crate::gve::model::{Configuration, Defect, Format, RingSizes};
 
 fn bytes(value: u64) -> [u8; 8] {
     value.to_be_bytes()
@@ -244,4 +244,17 @@ fn the_device_has_no_more_queues_than_counters() {
         bench.command(admin::CREATE_RX_QUEUE, &fields),
         admin::ERROR_RESOURCE_EXHAUSTED
     );
+}
+
+#[test]
+fn the_device_points_outside_as_it_is_told() {
+    let mut bench = Bench::ready(Format::GqiRda, Configuration::of(Format::GqiRda));
+    bench.device.inject(Defect::WildDoorbells);
+    let queue = bench.transmitter(Format::GqiRda);
+    assert!(queue.doorbell >= 0x1000 && queue.counter < 16);
+    bench.device.heal(Defect::WildDoorbells);
+    bench.device.inject(Defect::WildCounters);
+    let queue = bench.receiver(Format::GqiRda);
+    assert!(queue.doorbell < 0x1000 && queue.counter >= 16);
+    bench.device.assert_obeyed();
 }

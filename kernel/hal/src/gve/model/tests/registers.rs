@@ -104,6 +104,11 @@ fn the_device_refuses_admin_queues_that_cannot_be() {
     }
     bench.registers.write16(registers::ADMINQ_LENGTH, 0);
     bench.expect("revision 0 has no register there");
+    // This register it has, without effect.
+    bench.store(registers::DRIVER_STATUS, RUN);
+    bench.device.assert_obeyed();
+    bench.store(registers::DRIVER_STATUS, registers::DRIVER_STATUS_RESET);
+    bench.expect("driver status RESET of revision 0");
     bench.store(registers::ADMINQ_DOORBELL, 1);
     bench.expect("the doorbell of an admin queue that is not set up");
     bench.store(registers::ADMINQ_PFN, 0x8_0000);
