@@ -1,5 +1,7 @@
 //! Memory as a device reaches it, for models of devices on the host.
 
+use alloc::vec::Vec;
+use core::fmt;
 use core::ops::Range;
 
 use crate::arch;
@@ -50,4 +52,97 @@ pub(crate) fn is_owned(address: u64, length: usize) -> bool {
     };
     let pages = address as usize / PAGE_SIZE..(end as usize).div_ceil(PAGE_SIZE);
     pages.into_iter().all(pool::is_taken)
+}
+
+/// A range that a device was given for good: a ring, a buffer to receive into.
+pub(crate) struct Region<N> {
+    /// What it is; made into words only for a note, as there are many buffers.
+    pub(crate) name: N,
+    pub(crate) address: u64,
+    pub(crate) length: usize,
+}
+
+/// A model of a device, which reaches only memory that somebody owns, and is given none twice.
+pub(crate) trait Reach {
+    /// What its ranges are called.
+    type Name: fmt::Display;
+
+    /// Writes down what the driver did wrong.
+    fn note(&mut self, what: &dyn fmt::Display);
+
+    /// All ranges that the device has.
+    fn regions(&self) -> Vec<Region<Self::Name>>;
+
+    /// Bits of an address.
+    fn address_bits(&self) -> u32 {
+        u64::BITS
+    }
+
+    /// Checks a range that the device is given; what is wrong is written down.
+    fn check_range(&mut self, what: &dyn fmt::Display, address: u64, length: usize, alignment: u64) -> bool {
+        if !address.is_multiple_of(alignment) {
+            self.note(&format_args!(
+                "{what} at {address:#x} is not aligned to {alignment} bytes"
+            ));
+            return false;
+        }
+        if u128::from(address) + length as u128 > 1 << self.address_bits() {
+            self.note(&format_args!(
+                "{what} at {address:#x} has more address bits than the device"
+            ));
+            return false;
+        }
+        if address < PAGE_SIZE as u64 || !is_owned(address, length) {
+            self.note(&format_args!(
+                "{what} at {address:#x}, {length} bytes, lies in memory that nobody owns"
+            ));
+            return false;
+        }
+        true
+    }
+
+    /// As [`Self::check_range`], and the range overlaps no other that the device has.
+    fn check_new_range(&mut self, what: &dyn fmt::Display, address: u64, length: usize, alignment: u64) -> bool {
+        if !self.check_range(what, address, length, alignment) {
+            return false;
+        }
+        let end = address + length as u64;
+        let other = self
+            .regions()
+            .into_iter()
+            .find(|other| address < other.address + other.length as u64 && other.address < end);
+        if let Some(other) = other {
+            self.note(&format_args!("{what} at {address:#x} overlaps {}", other.name));
+            return false;
+        }
+        true
+    }
+
+    /// Reads memory; zeroes, and a note, where nobody owns it.
+    fn fetch(&mut self, what: &dyn fmt::Display, address: u64, into: &mut [u8]) -> bool {
+        into.fill(0);
+        let is_right = self.check_range(what, address, into.len(), 1);
+        if is_right {
+            read(address, into);
+        }
+        is_right
+    }
+
+    /// Writes memory; nothing, and a note, where nobody owns it.
+    fn store(&mut self, what: &dyn fmt::Display, address: u64, bytes: &[u8]) -> bool {
+        let is_right = self.check_range(what, address, bytes.len(), 1);
+        if is_right {
+            write(address, bytes);
+        }
+        is_right
+    }
+
+    /// Writes an entry of a queue, the word that says that it is there at last.
+    fn publish(&mut self, what: &dyn fmt::Display, address: u64, entry: &[u8], word: usize) {
+        let written = self.store(what, address, &entry[..word])
+            && self.store(what, address + word as u64 + 4, &entry[word + 4..]);
+        if written {
+            self.store(what, address + word as u64, &entry[word..word + 4]);
+        }
+    }
 }

@@ -7,6 +7,7 @@ use super::defs::admin;
 use super::faults::AdminFault;
 use super::interrupts::MANAGEMENT;
 use super::state::State;
+use crate::dma::reach::Reach;
 
 /// A ring of entries of 64 bytes.
 #[derive(Clone, Copy)]

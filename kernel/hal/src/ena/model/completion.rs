@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::state::{Direction, State};
+use crate::dma::reach::Reach;
 
 pub(super) struct CompletionQueue {
     pub(super) address: u64,

@@ -8,6 +8,7 @@ use super::defs::admin;
 use super::faults::Defect;
 use super::interrupts::MANAGEMENT;
 use super::state::State;
+use crate::dma::reach::Reach;
 
 type Entry = [u8; admin::ENTRY_SIZE];
 

@@ -3,6 +3,7 @@
 use super::admin::{Command, Outcome, address};
 use super::defs::admin;
 use super::state::State;
+use crate::dma::reach::Reach;
 use crate::mem::PAGE_SIZE;
 
 /// The version of `MAX_QUEUES_EXT` and of `LLQ` that there is.

@@ -3,21 +3,9 @@
 
 use super::faults::Defect;
 use super::state::State;
-use crate::interrupt::Handler;
 
 /// The message of the admin completion queue and the events.
 pub(super) const MANAGEMENT: u16 = 0;
-
-#[derive(Clone, Default)]
-pub(super) struct Vector {
-    pub(super) handler: Option<Handler>,
-    /// Whether it may be sent.
-    pub(super) is_open: bool,
-    /// Whether something happened that it has not told yet.
-    pub(super) has_cause: bool,
-    /// Whether it is on its way to the CPU.
-    pub(super) is_sent: bool,
-}
 
 impl State {
     /// Something happened that this message tells.
@@ -38,13 +26,8 @@ impl State {
 
     fn send(&mut self, number: u16) {
         let is_lost = self.faults.has(Defect::LostInterrupts);
-        let Some(vector) = self.vectors.get_mut(usize::from(number)) else {
-            return;
-        };
-        if vector.is_open && vector.has_cause {
-            vector.has_cause = false;
-            vector.is_open = number == MANAGEMENT;
-            vector.is_sent |= !is_lost;
+        if let Some(vector) = self.vectors.get_mut(usize::from(number)) {
+            vector.send(number == MANAGEMENT, is_lost);
         }
     }
 }

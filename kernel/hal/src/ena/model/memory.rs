@@ -5,18 +5,11 @@ use core::fmt;
 
 use super::defs::admin::ENTRY_SIZE;
 use super::state::{Direction, State};
-use crate::dma::reach;
+use crate::dma::reach::{Reach, Region};
 use crate::mem::PAGE_SIZE;
 
-/// A range that the device was given for good: a ring, a buffer to receive into.
-struct Region {
-    name: Name,
-    address: u64,
-    length: usize,
-}
-
-/// Made into words only for a note: there are many buffers.
-enum Name {
+/// What a range is.
+pub(super) enum Name {
     Of(&'static str),
     Completions(u16),
     Submissions(Direction, u16),
@@ -34,55 +27,18 @@ impl fmt::Display for Name {
     }
 }
 
-impl State {
-    /// Checks a range that the device is given; what is wrong is written down.
-    pub(super) fn check_range(&mut self, what: &dyn fmt::Display, address: u64, length: usize, alignment: u64) -> bool {
-        if !address.is_multiple_of(alignment) {
-            self.violate(format_args!(
-                "{what} at {address:#x} is not aligned to {alignment} bytes"
-            ));
-            return false;
-        }
-        if address.saturating_add(length as u64) > 1 << self.configuration.address_bits {
-            self.violate(format_args!(
-                "{what} at {address:#x} has more address bits than the device"
-            ));
-            return false;
-        }
-        if address < PAGE_SIZE as u64 || !reach::is_owned(address, length) {
-            self.violate(format_args!(
-                "{what} at {address:#x}, {length} bytes, lies in memory that nobody owns"
-            ));
-            return false;
-        }
-        true
+impl Reach for State {
+    type Name = Name;
+
+    fn note(&mut self, what: &dyn fmt::Display) {
+        self.violate(what);
     }
 
-    /// As [`Self::check_range`], and the range overlaps no other that the device has.
-    pub(super) fn check_new_range(
-        &mut self,
-        what: &dyn fmt::Display,
-        address: u64,
-        length: usize,
-        alignment: u64,
-    ) -> bool {
-        if !self.check_range(what, address, length, alignment) {
-            return false;
-        }
-        let end = address + length as u64;
-        let other = self
-            .regions()
-            .into_iter()
-            .find(|other| address < other.address + other.length as u64 && other.address < end);
-        if let Some(other) = other {
-            self.violate(format_args!("{what} at {address:#x} overlaps {}", other.name));
-            return false;
-        }
-        true
+    fn address_bits(&self) -> u32 {
+        self.configuration.address_bits
     }
 
-    /// All ranges that the device has.
-    fn regions(&self) -> Vec<Region> {
+    fn regions(&self) -> Vec<Region<Name>> {
         let mut regions = Vec::new();
         let mut add = |name: Name, address: u64, length: usize| {
             regions.push(Region { name, address, length });
@@ -114,33 +70,5 @@ impl State {
             }
         }
         regions
-    }
-
-    /// Reads memory; zeroes, and a note, where nobody owns it.
-    pub(super) fn fetch(&mut self, what: &dyn fmt::Display, address: u64, into: &mut [u8]) -> bool {
-        into.fill(0);
-        if !self.check_range(what, address, into.len(), 1) {
-            return false;
-        }
-        reach::read(address, into);
-        true
-    }
-
-    /// Writes memory; nothing, and a note, where nobody owns it.
-    pub(super) fn store(&mut self, what: &dyn fmt::Display, address: u64, bytes: &[u8]) -> bool {
-        if !self.check_range(what, address, bytes.len(), 1) {
-            return false;
-        }
-        reach::write(address, bytes);
-        true
-    }
-
-    /// Writes an entry of a queue, the word with its phase at last.
-    pub(super) fn publish(&mut self, what: &dyn fmt::Display, address: u64, entry: &[u8], phase_at: usize) {
-        let written = self.store(what, address, &entry[..phase_at])
-            && self.store(what, address + phase_at as u64 + 4, &entry[phase_at + 4..]);
-        if written {
-            self.store(what, address + phase_at as u64, &entry[phase_at..phase_at + 4]);
-        }
     }
 }

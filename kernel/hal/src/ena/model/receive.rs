@@ -6,6 +6,7 @@ use super::completion::phase;
 use super::defs::{admin, eth_io};
 use super::faults::{CompletionFault, Defect};
 use super::state::{Direction, State};
+use crate::dma::reach::Reach;
 use crate::network::model::Headers;
 
 /// A buffer to receive into.

@@ -8,6 +8,7 @@ use super::defs::{admin, regs};
 use super::faults::Defect;
 use super::interrupts::MANAGEMENT;
 use super::state::State;
+use crate::dma::reach::Reach;
 
 /// Bytes of BAR 0.
 pub(super) const LENGTH: usize = 0x4000;

@@ -11,10 +11,10 @@ use super::configuration::Configuration;
 use super::defs::admin::{SQ_DIRECTION_RX, SQ_DIRECTION_TX};
 use super::events::Events;
 use super::faults::{Defect, Faults};
-use super::interrupts::Vector;
 use super::llq::{Llq, LlqMemory};
 use super::registers::Registers;
 use super::submission::SubmissionQueue;
+use crate::network::model::Vector;
 
 /// Notes beyond these are not kept: one mistake in a loop must not fill the memory.
 const MOST_VIOLATIONS: usize = 100;
@@ -155,8 +155,7 @@ impl State {
         self.submissions.clear();
         self.llq_memory = LlqMemory::default();
         for vector in &mut self.vectors {
-            vector.is_open = false;
-            vector.has_cause = false;
+            vector.reset();
         }
     }
 }

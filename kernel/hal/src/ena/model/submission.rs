@@ -10,6 +10,7 @@ use super::interrupts::MANAGEMENT;
 use super::receive::Posted;
 use super::state::{Direction, State};
 use super::transmit::Transmission;
+use crate::dma::reach::Reach;
 
 pub(super) struct SubmissionQueue {
     /// None where its entries lie in the device.

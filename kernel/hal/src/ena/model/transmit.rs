@@ -9,6 +9,7 @@ use super::faults::CompletionFault;
 use super::llq::Llq;
 use super::offload::Request;
 use super::state::{Direction, Sent, State};
+use crate::dma::reach::Reach;
 
 /// What the Ethernet header, with a tag, adds to the MTU.
 const ETHERNET: usize = 18;

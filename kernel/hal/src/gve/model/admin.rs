@@ -4,6 +4,7 @@ use super::defs::admin;
 use super::faults::AdminFault;
 use super::fields::{be32, is_zero};
 use super::state::State;
+use crate::dma::reach::Reach;
 
 /// How the driver told where the admin queue lies: by a page, or by an address and a length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use super::configuration::{Configuration, Format};
 use super::defs::admin;
 use super::fields::{be32, be64, is_zero};
 use super::state::State;
+use crate::dma::reach::Reach;
 use crate::mem::PAGE_SIZE;
 
 /// Commands' data begin with a page: so is all memory of the vendor's drivers, and devices are said to take no other.

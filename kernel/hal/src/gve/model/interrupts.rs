@@ -5,18 +5,6 @@ use super::configuration::Format;
 use super::defs::{dqo, gqi};
 use super::faults::Defect;
 use super::state::State;
-use crate::interrupt::Handler;
-
-#[derive(Clone, Default)]
-pub(super) struct Vector {
-    pub(super) handler: Option<Handler>,
-    /// Whether it may be sent.
-    pub(super) is_open: bool,
-    /// Whether something happened that it has not told yet.
-    pub(super) has_cause: bool,
-    /// Whether it is on its way to the CPU.
-    pub(super) is_sent: bool,
-}
 
 impl State {
     /// Something happened in a queue of a notification block.
@@ -44,13 +32,8 @@ impl State {
 
     fn send(&mut self, number: usize) {
         let is_lost = self.faults.has(Defect::LostInterrupts);
-        if let Some(vector) = self.vectors.get_mut(number)
-            && vector.is_open
-            && vector.has_cause
-        {
-            vector.has_cause = false;
-            vector.is_open = false;
-            vector.is_sent |= !is_lost;
+        if let Some(vector) = self.vectors.get_mut(number) {
+            vector.send(false, is_lost);
         }
     }
 

@@ -69,6 +69,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::bus::{Model, Registers};
 use crate::interrupt::Handler;
+use crate::network::model::{deliver, take_sent};
 
 pub(crate) use configuration::{Configuration, Format, RingSizes};
 pub(crate) use faults::{AdminFault, CompletionFault, Defect};
@@ -78,9 +79,6 @@ use state::State;
 
 /// Vendor and device of the PCI function.
 pub(crate) const IDENTITY: (u16, u16) = (0x1ae0, 0x0042);
-
-/// More rounds of messages than any driver needs to come to rest.
-const MOST_ROUNDS: usize = 10_000;
 
 /// The device, as a test has it in hand.
 #[derive(Clone)]
@@ -123,24 +121,8 @@ impl Gve {
 
     /// Runs the handlers of the messages that were sent, until there are none; how many there were.
     pub(crate) fn deliver(&self) -> usize {
-        let mut count = 0;
-        for _ in 0..MOST_ROUNDS {
-            let mut handlers = Vec::new();
-            for vector in &mut self.state().vectors {
-                if core::mem::take(&mut vector.is_sent) {
-                    count += 1;
-                    handlers.extend(vector.handler.clone());
-                }
-            }
-            if handlers.is_empty() {
-                return count;
-            }
-            // Without the lock: they store to registers.
-            for handler in handlers {
-                handler();
-            }
-        }
-        panic!("the driver's handlers come to no rest: each round sends a message again");
+        // Handlers run without the lock: they store to registers.
+        deliver(|| take_sent(&mut self.state().vectors))
     }
 
     /// What the driver did that it must not.

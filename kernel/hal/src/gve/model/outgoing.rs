@@ -7,7 +7,7 @@ use core::fmt;
 use super::pages::Parts;
 use super::queues::Transmission;
 use super::state::{Sent, State};
-use crate::dma::reach;
+use crate::dma::reach::{self, Reach};
 
 /// Of an Ethernet header: what a frame has at least, and what it adds to the MTU.
 const ETHERNET: usize = 14;

@@ -8,6 +8,7 @@ use super::configuration::Format;
 use super::defs::admin;
 use super::fields::{be32, be64};
 use super::state::State;
+use crate::dma::reach::Reach;
 use crate::mem::PAGE_SIZE;
 
 const PAGE: u64 = PAGE_SIZE as u64;

@@ -10,6 +10,7 @@ use super::faults::Defect;
 use super::fields::{be16, be32, be64, is_zero};
 use super::pages::Parts;
 use super::state::{Direction, State};
+use crate::dma::reach::Reach;
 use crate::mem::PAGE_SIZE;
 
 /// What queues of both directions have.

@@ -6,6 +6,7 @@ use super::admin::{AdminQueue, Way};
 use super::defs::{admin, registers};
 use super::faults::Defect;
 use super::state::State;
+use crate::dma::reach::Reach;
 use crate::mem::PAGE_SIZE;
 
 /// Bytes of BAR 0.

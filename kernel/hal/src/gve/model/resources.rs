@@ -7,6 +7,7 @@ use super::configuration::Format;
 use super::defs::admin;
 use super::fields::{be32, be64, is_zero};
 use super::state::State;
+use crate::dma::reach::Reach;
 use crate::mem::PAGE_SIZE;
 
 pub(super) struct Resources {
@@ -152,8 +153,7 @@ impl State {
         }
         self.resources = None;
         for vector in &mut self.vectors {
-            vector.is_open = false;
-            vector.has_cause = false;
+            vector.reset();
         }
         Ok(())
     }

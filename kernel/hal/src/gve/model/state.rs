@@ -8,12 +8,13 @@ use core::fmt;
 use super::admin::AdminQueue;
 use super::configuration::{Configuration, Format};
 use super::faults::{Defect, Faults};
-use super::interrupts::Vector;
-use super::memory::Region;
+use super::memory::Name;
 use super::pages::PageList;
 use super::queues::{Receiver, Transmitter};
 use super::registers::Registers;
 use super::resources::Resources;
+use crate::dma::reach::{Reach, Region};
+use crate::network::model::Vector;
 
 /// Notes beyond these are not kept: one mistake in a loop must not fill the memory.
 const MOST_VIOLATIONS: usize = 100;
@@ -77,7 +78,7 @@ pub(super) struct State {
     pub(super) transmitters: BTreeMap<u32, Transmitter>,
     pub(super) receivers: BTreeMap<u32, Receiver>,
     /// Memory that the device keeps until its reset is over.
-    pub(super) held: Vec<Region>,
+    pub(super) held: Vec<Region<Name>>,
     /// Whether the driver knows the device's limits; it need not ask again after a reset.
     pub(super) is_described: bool,
     pub(super) holds_transmissions: bool,
@@ -160,8 +161,7 @@ impl State {
         self.transmitters.clear();
         self.receivers.clear();
         for vector in &mut self.vectors {
-            vector.is_open = false;
-            vector.has_cause = false;
+            vector.reset();
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::super::defs::{admin, dqo};
 use super::super::faults::CompletionFault;
 use super::super::state::State;
+use crate::dma::reach::Reach;
 
 /// The generation of the completion that is the `position`-th ever: 1 in the first round.
 pub(super) fn generation(position: u32, depth: u16) -> bool {

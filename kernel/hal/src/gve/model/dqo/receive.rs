@@ -9,6 +9,7 @@ use super::super::fields::{is_zero, le16, le64};
 use super::super::queues::Posted;
 use super::super::state::State;
 use super::completions::generation;
+use crate::dma::reach::Reach;
 use crate::network::model::{Headers, sum};
 
 /// Of an Ethernet header.

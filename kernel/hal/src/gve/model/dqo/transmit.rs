@@ -5,6 +5,7 @@ use super::super::pages::Parts;
 use super::super::queues::{Common, Transmission};
 use super::super::state::State;
 use super::descriptors::{Descriptor, Packet};
+use crate::dma::reach::Reach;
 
 impl State {
     /// The doorbell of a TX queue: the index of the descriptor behind the last.

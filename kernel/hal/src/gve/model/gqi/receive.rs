@@ -7,6 +7,7 @@ use super::super::faults::CompletionFault;
 use super::super::fields::be64;
 use super::super::queues::Posted;
 use super::super::state::State;
+use crate::dma::reach::Reach;
 use crate::network::model::{Headers, sum};
 
 /// Of an Ethernet header.

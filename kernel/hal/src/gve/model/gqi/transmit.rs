@@ -10,6 +10,7 @@ use super::super::offload::{self, Sum};
 use super::super::pages::Parts;
 use super::super::queues::{Common, Transmission};
 use super::super::state::State;
+use crate::dma::reach::Reach;
 
 type Descriptor = [u8; gqi::TX_DESC_SIZE];
 
