@@ -51,7 +51,8 @@ impl State {
             let is_lost = self.registers.is_lost;
             self.demand(
                 is_lost,
-                "the doorbell of an admin queue that is not set up: no adminq_pfn, nor an address with driver status RUN",
+                "the doorbell of an admin queue that is not set up: no adminq_pfn, nor an address \
+                 with driver status RUN",
             );
             return;
         };
@@ -64,7 +65,8 @@ impl State {
         }
         let (last, executed, depth) = (queue.told, queue.executed, queue.depth);
         self.violate(format_args!(
-            "the admin doorbell says {told}; {last} was the last, and {executed} commands of a queue of {depth} were carried out"
+            "the admin doorbell says {told}; {last} was the last, and {executed} commands of a \
+             queue of {depth} were carried out"
         ));
     }
 

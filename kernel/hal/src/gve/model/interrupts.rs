@@ -64,7 +64,8 @@ impl State {
             // What happened before need not be told: the driver looks again.
             ACK => (vector.is_open, vector.has_cause) = (true, false),
             _ => self.violate(format_args!(
-                "the doorbell of notification block {block} says {value:#x}; there are GVE_IRQ_MASK, GVE_IRQ_ACK with GVE_IRQ_EVENT, and 0"
+                "the doorbell of notification block {block} says {value:#x}; there are \
+                 GVE_IRQ_MASK, GVE_IRQ_ACK with GVE_IRQ_EVENT, and 0"
             )),
         }
     }
@@ -78,11 +79,17 @@ impl State {
         let interval = value >> dqo::ITR_INTERVAL_SHIFT;
         self.demand(
             value & !known == 0,
-            format_args!("the doorbell of notification block {block} says {value:#x}, which has bits that gve_dqo.h does not name"),
+            format_args!(
+                "the doorbell of notification block {block} says {value:#x}, which has \
+                 bits that gve_dqo.h does not name"
+            ),
         );
         self.demand(
             index == 0 || index == dqo::ITR_NO_UPDATE && interval == 0,
-            format_args!("the doorbell of notification block {block} says {value:#x}: an interval, and GVE_ITR_NO_UPDATE_DQO or half of it"),
+            format_args!(
+                "the doorbell of notification block {block} says {value:#x}: an interval, \
+                 and GVE_ITR_NO_UPDATE_DQO or half of it"
+            ),
         );
         self.receive_early(block);
         if let Some(vector) = self.vectors.get_mut(number) {

@@ -40,6 +40,7 @@
 
 mod admin;
 mod configuration;
+mod creation;
 mod defs;
 mod description;
 mod doorbells;

@@ -54,7 +54,8 @@ pub(super) fn segment(frame: &[u8], headers: &Headers, mss: usize, sum: Sum) -> 
     let with = headers.pseudo_sum(frame, headers.end - headers.l4);
     if field != without && (sum == Sum::WithoutLength || field != with) {
         return Err(format!(
-            "segmentation with {field:#06x} in the checksum's place, where the pseudo-header's sum without length is {without:#06x}"
+            "segmentation with {field:#06x} in the checksum's place, where the pseudo-header's sum \
+             without length is {without:#06x}"
         ));
     }
     let start = headers.l4 + headers.tcp_length(frame);

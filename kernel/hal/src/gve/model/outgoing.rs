@@ -58,7 +58,10 @@ impl State {
             let is_same = is_owned && bytes == transmission.bytes[at..at + length];
             self.demand(
                 is_same,
-                format_args!("TX queue {queue}: {length} bytes at {address:#x} were used otherwise before their packet was completed"),
+                format_args!(
+                    "TX queue {queue}: {length} bytes at {address:#x} were used otherwise \
+                     before their packet was completed"
+                ),
             );
             at += length;
         }

@@ -155,7 +155,8 @@ impl State {
             match way {
                 Some(Way::Pfn) => self.begin_reset(Way::Pfn),
                 Some(Way::Address) => self.violate(
-                    "a reset by adminq_pfn of a device whose admin queue came by its address: that is reset by driver_status",
+                    "a reset by adminq_pfn of a device whose admin queue came by its address: that \
+                     is reset by driver_status",
                 ),
                 // Known from the hardware: it is reset once more, seconds later.
                 None if !self.registers.is_lost => {

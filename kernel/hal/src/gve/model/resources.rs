@@ -59,14 +59,23 @@ impl State {
             format_args!("{NAME}: {counter_count} counters; the device descriptor says {expected}"),
         ) & self.demand(
             count > 0 && count < vectors,
-            format_args!("{NAME}: {count} notification blocks of a device with {vectors} messages, of which the management has one"),
+            format_args!(
+                "{NAME}: {count} notification blocks of a device with {vectors} messages, \
+                 of which the management has one"
+            ),
         ) & self.demand(
             stride >= 4 && stride.is_multiple_of(4),
             format_args!("{NAME}: irq_db_stride {stride} for doorbells' indices of 4 bytes"),
         ) & self.demand(
             first_message <= 1,
-            format_args!("{NAME}: ntfy_blk_msix_base_idx {first_message}; the management has the last message, 0, or the first, 1"),
-        ) & self.demand(is_zero(&parameters[33..40]), format_args!("{NAME}: padding that is not zero"));
+            format_args!(
+                "{NAME}: ntfy_blk_msix_base_idx {first_message}; the management has the \
+                 last message, 0, or the first, 1"
+            ),
+        ) & self.demand(
+            is_zero(&parameters[33..40]),
+            format_args!("{NAME}: padding that is not zero"),
+        );
         let format = self.choose_format(parameters[32]);
         let Some(format) = format.filter(|_| is_right) else {
             return Err(admin::ERROR_INVALID_ARGUMENT);

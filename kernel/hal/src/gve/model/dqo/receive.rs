@@ -67,10 +67,16 @@ impl State {
             format_args!("RX queue {number}: the doorbell says {tail}, which is no index of a ring of {depth}"),
         ) && self.demand(
             tail.is_multiple_of(dqo::RX_MIN_BUF_THRESH),
-            format_args!("RX queue {number}: the doorbell says {tail}; the hardware wants 8 buffers at a time (GVE_RX_BUF_THRESH_DQO)"),
+            format_args!(
+                "RX queue {number}: the doorbell says {tail}; the hardware wants 8 buffers \
+                 at a time (GVE_RX_BUF_THRESH_DQO)"
+            ),
         ) && self.demand(
             new as usize + used < depth as usize,
-            format_args!("RX queue {number}: {new} new buffers beside {used} in a ring of {depth}, of which one stays free"),
+            format_args!(
+                "RX queue {number}: {new} new buffers beside {used} in a ring of {depth}, \
+                 of which one stays free"
+            ),
         );
         if !is_right {
             return;

@@ -119,7 +119,8 @@ impl State {
         self.demand(
             tag & dqo::ALT_MISS_COMPL_BIT == 0 || !self.is_capable(admin::CAPABILITY_ALT_MISS_COMPL),
             format_args!(
-                "TX queue {number}: tag {tag:#x} has GVE_ALT_MISS_COMPL_BIT, and the driver said that it knows its meaning"
+                "TX queue {number}: tag {tag:#x} has GVE_ALT_MISS_COMPL_BIT, and the driver said \
+                 that it knows its meaning"
             ),
         );
     }
@@ -130,7 +131,8 @@ impl State {
         self.demand(
             !packet.reports() || distance >= dqo::TX_MIN_RE_INTERVAL,
             format_args!(
-                "TX queue {number}: report_event {distance} descriptors behind the one before, less than GVE_TX_MIN_RE_INTERVAL"
+                "TX queue {number}: report_event {distance} descriptors behind the one before, less \
+                 than GVE_TX_MIN_RE_INTERVAL"
             ),
         );
     }

@@ -48,7 +48,8 @@ impl State {
         let (head, depth, used) = (queue.head, queue.common.depth, queue.posted.len());
         let new = tail.wrapping_sub(head);
         let what = format_args!(
-            "RX queue {number}: the doorbell says {tail}, {head} was the last, and {used} of {depth} buffers are not used"
+            "RX queue {number}: the doorbell says {tail}, {head} was the last, and {used} of \
+             {depth} buffers are not used"
         );
         if !self.demand(new as usize + used <= depth.into(), what) {
             return;

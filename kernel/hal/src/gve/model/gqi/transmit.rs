@@ -23,7 +23,8 @@ impl State {
         let (mut head, done, common) = (queue.head, queue.done, queue.common);
         let (new, used) = (tail.wrapping_sub(head), head.wrapping_sub(done));
         let what = format_args!(
-            "TX queue {number}: the doorbell says {tail}, {head} was the last, and {used} of {} descriptors are not completed",
+            "TX queue {number}: the doorbell says {tail}, {head} was the last, and {used} of {} \
+             descriptors are not completed",
             common.depth
         );
         if !self.demand(u64::from(new) + u64::from(used) <= common.depth.into(), what) {
@@ -127,7 +128,8 @@ impl State {
             let is_segment = self.demand(
                 index == 0 || kind == gqi::TXD_SEG,
                 format_args!(
-                    "TX queue {number}: descriptor {index} of a packet has type {:#x}, not GVE_TXD_SEG; GVE_TXD_MTD is the second",
+                    "TX queue {number}: descriptor {index} of a packet has type {:#x}, not \
+                     GVE_TXD_SEG; GVE_TXD_MTD is the second",
                     descriptor[0]
                 ),
             );

@@ -2,7 +2,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::bench::{Bench, Queue};
-use super::gqi_receive::post;
+use super::gqi::receive::post;
 use crate::gve::model::defs::{dqo, gqi};
 use crate::gve::model::{Configuration, Defect, Format};
 use crate::network::model::samples;

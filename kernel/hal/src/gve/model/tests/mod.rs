@@ -3,10 +3,8 @@
 mod admin;
 mod bench;
 mod description;
-mod dqo_receive;
-mod dqo_transmit;
-mod gqi_receive;
-mod gqi_transmit;
+mod dqo;
+mod gqi;
 mod interrupts;
 mod queues;
 mod registers;

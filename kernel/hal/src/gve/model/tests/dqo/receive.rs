@@ -1,23 +1,23 @@
 use alloc::vec::Vec;
 
-use super::bench::{Bench, Queue, RX_ENTRIES, SCRATCH};
-use crate::dma::{Buffer, Shared, reach};
+use super::super::bench::{Bench, Queue, RX_ENTRIES};
+use crate::dma::{Shared, reach};
 use crate::gve::model::defs::{admin, dqo};
 use crate::gve::model::description::PACKET_TYPES;
 use crate::gve::model::fields::le16;
 use crate::gve::model::{CompletionFault, Configuration, Defect, Drops, Format};
 use crate::network::model::samples;
 
-type Descriptor = [u8; 32];
+pub(super) type Descriptor = [u8; 32];
 
-fn descriptor(identifier: u16, address: u64) -> Descriptor {
+pub(super) fn descriptor(identifier: u16, address: u64) -> Descriptor {
     let mut bytes = [0; 32];
     bytes[..2].copy_from_slice(&identifier.to_le_bytes());
     bytes[8..16].copy_from_slice(&address.to_le_bytes());
     bytes
 }
 
-fn push(queue: &mut Queue, descriptors: &[Descriptor]) {
+pub(super) fn push(queue: &mut Queue, descriptors: &[Descriptor]) {
     for bytes in descriptors {
         let at = queue.tail as usize % usize::from(RX_ENTRIES) * 32;
         reach::write(queue.second.address(at), bytes);
@@ -25,19 +25,19 @@ fn push(queue: &mut Queue, descriptors: &[Descriptor]) {
     }
 }
 
-fn ring(queue: &Queue) {
+pub(super) fn ring(queue: &Queue) {
     queue.ring_little(queue.tail % u32::from(RX_ENTRIES));
 }
 
 /// A device with memory for as many buffers as it has entries.
-fn start() -> (Bench, Queue, Shared) {
+pub(super) fn start() -> (Bench, Queue, Shared) {
     let mut bench = Bench::ready(Format::DqoRda, Configuration::of(Format::DqoRda));
     let queue = bench.receiver(Format::DqoRda);
     (bench, queue, Shared::allocate(128 * 2048).expect("memory"))
 }
 
 /// Posts the eight buffers from a number on.
-fn post(queue: &mut Queue, memory: &Shared, first: u16) {
+pub(super) fn post(queue: &mut Queue, memory: &Shared, first: u16) {
     let buffers = [0, 1, 2, 3, 4, 5, 6, 7].map(|index| first + index);
     push(
         queue,
@@ -47,7 +47,7 @@ fn post(queue: &mut Queue, memory: &Shared, first: u16) {
 }
 
 /// The next completion, if there is one.
-fn completion(queue: &mut Queue) -> Option<Descriptor> {
+pub(super) fn completion(queue: &mut Queue) -> Option<Descriptor> {
     let mut bytes = [0; 32];
     let entries = u32::from(RX_ENTRIES);
     reach::read(queue.ring.address((queue.head % entries) as usize * 32), &mut bytes);
@@ -201,96 +201,6 @@ fn the_device_looks_at_checksums() {
 }
 
 #[test]
-fn the_device_is_posted_buffers_as_they_must_be() {
-    let page = Shared::allocate(2 * 2048).expect("memory");
-    let at = |identifier: u16, offset: u64| descriptor(identifier, page.address(0) + offset);
-    let bad = |index: usize| {
-        let mut bytes = at(9, 2048);
-        bytes[index] |= 1;
-        bytes
-    };
-    let wrong = [
-        (bad(2), "buffer 9 has reserved bytes that are not zero"),
-        (bad(7), "buffer 9 has reserved bytes that are not zero"),
-        (bad(31), "buffer 9 has reserved bytes that are not zero"),
-        (bad(16), "buffer 9 has a header_buf_addr"),
-        (at(0, 2048), "buffer 0 is posted already"),
-        (at(9, 1024), "overlaps buffer 0 of RX queue 0"),
-        (
-            descriptor(9, 0),
-            "buffer 9 at 0x0, 2048 bytes, lies in memory that nobody owns",
-        ),
-        // Big endian.
-        (descriptor(9, (page.address(0) + 2048).swap_bytes()), "nobody owns"),
-    ];
-    for (bytes, what) in wrong {
-        let (bench, mut queue, memory) = start();
-        push(&mut queue, &[at(0, 0), bytes]);
-        let rest = [1, 2, 3, 4, 5, 6].map(|buffer| descriptor(buffer, memory.address(usize::from(buffer) * 2048)));
-        push(&mut queue, &rest);
-        ring(&queue);
-        bench.expect(what);
-        assert_eq!(bench.device.posted(0), 7, "{what}");
-    }
-    let (bench, mut queue, memory) = start();
-    let ring_itself = queue.ring.address(0);
-    push(&mut queue, &[descriptor(0, ring_itself)]);
-    let rest = [1, 2, 3, 4, 5, 6, 7].map(|buffer| descriptor(buffer, memory.address(usize::from(buffer) * 2048)));
-    push(&mut queue, &rest);
-    ring(&queue);
-    bench.expect("overlaps the ring of RX queue 0");
-}
-
-#[test]
-fn the_device_has_a_queue_of_buffers_that_is_not_overrun() {
-    let (bench, mut queue, memory) = start();
-    queue.ring_little(128);
-    bench.expect("RX queue 0: the doorbell says 128, which is no index of a ring of 128");
-    for tail in [1, 7, 12, 33] {
-        queue.ring_little(tail);
-        bench.expect("the hardware wants 8 buffers at a time");
-    }
-    for first in 0..15 {
-        post(&mut queue, &memory, first * 8);
-    }
-    bench.device.assert_obeyed();
-    assert_eq!(bench.device.posted(0), 120);
-    post(&mut queue, &memory, 120);
-    bench.expect("RX queue 0: 8 new buffers beside 120 in a ring of 128, of which one stays free");
-    assert_eq!(bench.device.posted(0), 120);
-}
-
-#[test]
-fn the_device_receives_into_pages_of_a_list() {
-    let with_list = |address: &dyn Fn(&Bench, &Queue) -> u64| {
-        let mut bench = Bench::ready(Format::DqoQpl, Configuration::of(Format::DqoQpl));
-        let mut queue = bench.receiver(Format::DqoQpl);
-        let mut buffers: Vec<Descriptor> = (0..7)
-            .map(|buffer| descriptor(buffer, queue.place(usize::from(buffer) * 2048)))
-            .collect();
-        buffers.push(descriptor(7, address(&bench, &queue)));
-        push(&mut queue, &buffers);
-        ring(&queue);
-        (bench, queue)
-    };
-    let (bench, mut queue) = with_list(&|_, queue| queue.place(7 * 2048));
-    for _ in 0..8 {
-        assert!(bench.device.receive(0, &samples::bytes(samples::UDP4)));
-        assert!(completion(&mut queue).is_some());
-    }
-    bench.device.assert_obeyed();
-    let outside = [2049, 4095, 4096].map(|more| descriptor(0, queue.place(0) + more));
-    push(&mut queue, &outside);
-    push(&mut queue, &[descriptor(0, 0); 5]);
-    ring(&queue);
-    bench.expect("2048 bytes, does not lie in one page of page list 1");
-    let (bench, _) = with_list(&|bench, _| bench.memory.address(SCRATCH));
-    bench.expect("does not lie in one page of page list 1");
-    let (bench, _) = with_list(&|_, queue| queue.place(2048));
-    bench.expect("overlaps one that is not used yet");
-}
-
-#[test]
 fn the_device_receives_wrongly_in_dqo_as_it_is_told() {
     use CompletionFault::{Error, Generation, Identifier, Length, Lose, NoLast, None, Twice, Type};
     let (bench, mut queue, memory) = start();
@@ -331,18 +241,4 @@ fn the_device_receives_wrongly_in_dqo_as_it_is_told() {
         assert_eq!((completion(&mut queue), bench.device.posted(0)), (Option::None, posted));
     }
     bench.device.assert_obeyed();
-}
-
-#[test]
-fn the_device_sees_buffers_that_are_given_back_too_early() {
-    let (bench, mut queue, memory) = start();
-    let page = Buffer::page().expect("memory");
-    push(&mut queue, &[descriptor(0, page.address())]);
-    let rest = [1, 2, 3, 4, 5, 6, 7].map(|buffer| descriptor(buffer, memory.address(usize::from(buffer) * 2048)));
-    push(&mut queue, &rest);
-    ring(&queue);
-    bench.device.assert_obeyed();
-    drop(page);
-    assert!(bench.device.receive(0, &[0; 60]));
-    bench.expect("buffer 0 of RX queue 0 at");
 }

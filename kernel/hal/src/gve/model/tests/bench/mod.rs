@@ -1,13 +1,19 @@
 //! A driver's part, access by access.
 
+mod fields;
+mod queue;
+
 use alloc::vec::Vec;
 
 use crate::bus::Registers;
 use crate::dma::{Shared, reach};
-use crate::gve::model::defs::{admin, dqo, gqi, registers};
+use crate::gve::model::defs::{admin, registers};
 use crate::gve::model::fields::be32;
 use crate::gve::model::{Configuration, Format, Gve};
 use crate::mem::PAGE_SIZE;
+
+pub(super) use fields::Fields;
+pub(super) use queue::{Queue, RX_ENTRIES, TX_ENTRIES, creating_rx, creating_tx};
 
 /// Where what lies in the memory.
 pub(super) const AQ: usize = 0;
@@ -20,34 +26,6 @@ pub(super) const STRIDE: usize = 64;
 pub(super) const BLOCKS: u32 = 2;
 
 pub(super) const RUN: u32 = registers::DRIVER_STATUS_RUN;
-
-/// Integers of commands, all big endian.
-#[derive(Default)]
-pub(super) struct Fields(pub(super) Vec<u8>);
-
-impl Fields {
-    pub(super) fn half(mut self, value: u16) -> Self {
-        self.0.extend(value.to_be_bytes());
-        self
-    }
-
-    pub(super) fn word(mut self, value: u32) -> Self {
-        self.0.extend(value.to_be_bytes());
-        self
-    }
-
-    pub(super) fn long(mut self, value: u64) -> Self {
-        self.0.extend(value.to_be_bytes());
-        self
-    }
-
-    /// As it is, with other bytes at a place.
-    pub(super) fn with(&self, at: usize, bytes: &[u8]) -> Self {
-        let mut other = self.0.clone();
-        other[at..at + bytes.len()].copy_from_slice(bytes);
-        Self(other)
-    }
-}
 
 pub(super) struct Bench {
     pub(super) device: Gve,
@@ -257,103 +235,5 @@ impl Bench {
         let mut bytes = [0; 4];
         reach::read(self.memory.address(COUNTERS + counter * 4), &mut bytes);
         be32(&bytes, 0)
-    }
-}
-
-/// Entries of rings by default.
-pub(super) const TX_ENTRIES: u16 = 256;
-pub(super) const RX_ENTRIES: u16 = 128;
-
-/// TX queue 0 with notification block 0.
-pub(super) fn creating_tx(queue: &Queue, format: Format, list: u32) -> Fields {
-    let completions = if format.is_dqo() {
-        (queue.second.address(0), TX_ENTRIES)
-    } else {
-        (0, 0)
-    };
-    Fields::default()
-        .word(0)
-        .word(0)
-        .long(queue.resources.address(0))
-        .long(queue.ring.address(0))
-        .word(list)
-        .word(0)
-        .long(completions.0)
-        .half(TX_ENTRIES)
-        .half(completions.1)
-        .word(0)
-}
-
-/// RX queue 0 with notification block 1.
-pub(super) fn creating_rx(queue: &Queue, format: Format, list: u32) -> Fields {
-    let buffers = if format.is_dqo() { RX_ENTRIES } else { 0 };
-    Fields::default()
-        .word(0)
-        .word(0)
-        .word(0)
-        .word(1)
-        .long(queue.resources.address(0))
-        .long(queue.ring.address(0))
-        .long(queue.second.address(0))
-        .word(list)
-        .half(RX_ENTRIES)
-        .half(gqi::RX_BUFFER_SIZE as u16)
-        .half(buffers)
-        .half(0)
-        .word(0)
-}
-
-/// A queue's memory.
-pub(super) struct Queue {
-    doorbells: Registers,
-    pub(super) resources: Shared,
-    pub(super) ring: Shared,
-    pub(super) second: Shared,
-    /// Those of its list, the last first.
-    pub(super) pages: Option<Shared>,
-    pub(super) doorbell: usize,
-    pub(super) counter: usize,
-    /// Entries written, and read.
-    pub(super) tail: u32,
-    pub(super) head: u32,
-}
-
-impl Queue {
-    pub(super) fn allocate(doorbells: Registers, pages: Option<Shared>) -> Self {
-        let memory = |length| Shared::allocate(length).expect("memory");
-        Self {
-            doorbells,
-            resources: memory(admin::QUEUE_RESOURCES_SIZE),
-            ring: memory(usize::from(RX_ENTRIES) * gqi::RX_DESC_SIZE),
-            second: memory(usize::from(RX_ENTRIES) * dqo::RX_DESC_SIZE),
-            pages,
-            doorbell: 0,
-            counter: 0,
-            tail: 0,
-            head: 0,
-        }
-    }
-
-    /// Reads what the device wrote into the queue's resources.
-    pub(super) fn learn(&mut self) {
-        let mut bytes = [0; 8];
-        reach::read(self.resources.address(0), &mut bytes);
-        self.doorbell = be32(&bytes, 0) as usize * 4;
-        self.counter = be32(&bytes, 4) as usize;
-    }
-
-    /// Where a byte of the page list lies.
-    pub(super) fn place(&self, offset: usize) -> u64 {
-        let page = 3 - offset / PAGE_SIZE;
-        let pages = self.pages.as_ref().expect("a page list");
-        pages.address(page * PAGE_SIZE + offset % PAGE_SIZE)
-    }
-
-    pub(super) fn ring_big(&self, value: u32) {
-        self.doorbells.write32(self.doorbell, value.to_be());
-    }
-
-    pub(super) fn ring_little(&self, value: u32) {
-        self.doorbells.write32(self.doorbell, value.to_le());
     }
 }

@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-use super::bench::{Bench, Queue};
+use super::super::bench::{Bench, Queue};
 use crate::dma::reach;
 use crate::gve::model::defs::gqi;
 use crate::gve::model::fields::{be16, be32};
@@ -8,7 +8,7 @@ use crate::gve::model::{CompletionFault, Configuration, Defect, Drops, Format};
 use crate::network::model::{samples, sum};
 
 /// Fills slots with buffers, and tells of them.
-pub(super) fn post(queue: &mut Queue, offsets: &[u64]) {
+pub(in crate::gve::model::tests) fn post(queue: &mut Queue, offsets: &[u64]) {
     for offset in offsets {
         let at = queue.tail as usize % 128 * 8;
         reach::write(queue.second.address(at), &offset.to_be_bytes());
