@@ -22,7 +22,7 @@ struct Request {
     block: u32,
     list: u32,
     entries: u16,
-    /// Address and bytes of an entry.
+    /// Addresses and bytes.
     ring: (u64, usize),
     second: Option<(u64, usize)>,
 }
@@ -39,10 +39,9 @@ impl State {
             format_args!("{NAME}: reserved bytes that are not zero"),
         ) & if format.is_dqo() {
             self.demand(
-                completion_entries == entries,
+                completion_entries.is_power_of_two() && completion_entries >= entries,
                 format_args!(
-                    "{NAME}: tx_comp_ring_size {completion_entries}, and tx_ring_size \
-                     {entries}: the vendor's drivers have as many"
+                    "{NAME}: tx_comp_ring_size {completion_entries}, no power of two of at least tx_ring_size, {entries}"
                 ),
             )
         } else {
@@ -63,8 +62,10 @@ impl State {
             block: be32(parameters, 28),
             list: be32(parameters, 24),
             entries,
-            ring: (be64(parameters, 16), gqi::TX_DESC_SIZE),
-            second: format.is_dqo().then_some((completions, dqo::TX_COMPL_SIZE)),
+            ring: (be64(parameters, 16), usize::from(entries) * gqi::TX_DESC_SIZE),
+            second: format
+                .is_dqo()
+                .then_some((completions, usize::from(completion_entries) * dqo::TX_COMPL_SIZE)),
         })?;
         self.transmitters.insert(
             number,
@@ -74,6 +75,7 @@ impl State {
                 done: 0,
                 last_event: None,
                 completed: 0,
+                completion_depth: completion_entries,
                 outstanding: Vec::new(),
             },
         );
@@ -134,8 +136,8 @@ impl State {
             block: be32(parameters, 12),
             list: be32(parameters, 40),
             entries,
-            ring: (be64(parameters, 24), entry),
-            second: Some((be64(parameters, 32), buffer)),
+            ring: (be64(parameters, 24), usize::from(entries) * entry),
+            second: Some((be64(parameters, 32), usize::from(entries) * buffer)),
         })?;
         self.receivers.insert(
             number,
@@ -216,7 +218,6 @@ impl State {
         answer[4..].copy_from_slice(&(counter + wild).to_be_bytes());
         self.store(&"the queue's resources", request.resources, &answer);
         self.count(counter, 0);
-        let entries = usize::from(request.entries);
         let list = (request.list != admin::RAW_ADDRESSING_QPL_ID).then_some(request.list);
         if let Some(list) = list.and_then(|list| self.page_lists.get_mut(&list)) {
             list.is_used = true;
@@ -229,9 +230,9 @@ impl State {
             list,
             depth: request.entries,
             ring: request.ring.0,
-            ring_bytes: entries * request.ring.1,
+            ring_bytes: request.ring.1,
             second: request.second.map_or(0, |second| second.0),
-            second_bytes: request.second.map_or(0, |second| entries * second.1),
+            second_bytes: request.second.map_or(0, |second| second.1),
         })
     }
 
@@ -273,14 +274,14 @@ impl State {
     }
 
     fn check_places(&mut self, request: &Request) -> bool {
-        let (name, entries) = (request.name, usize::from(request.entries));
+        let name = request.name;
         let mut places = alloc::vec![
             ("queue_resources_addr", request.resources, admin::QUEUE_RESOURCES_SIZE),
-            ("the address of the ring", request.ring.0, entries * request.ring.1),
+            ("the address of the ring", request.ring.0, request.ring.1),
         ];
         let second = request
             .second
-            .map(|(address, entry)| ("the address of the second ring", address, entries * entry));
+            .map(|(address, length)| ("the address of the second ring", address, length));
         places.extend(second);
         for (index, &(what, address, length)) in places.iter().enumerate() {
             if !self.check_new_range(&format_args!("{name}: {what}"), address, length, PAGE_SIZE as u64) {

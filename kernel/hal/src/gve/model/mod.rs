@@ -17,7 +17,7 @@
 //! - Messages of notification blocks are closed until their doorbell opens them, and close when they are sent. In GQI, what happened before
 //!   the acknowledgement is not told any more: the driver looks again. In DQO it is told.
 //! - GQI: the first descriptor of a packet has all headers of TCP or UDP, or the first 182 bytes; with segmentation, the headers alone.
-//! - DQO: descriptors of a TX ring are free when a descriptor completion says so; the doorbell of buffers counts in eights; what is said of a
+//! - DQO: descriptors of a TX ring are free when a descriptor completion says so; the doorbell of buffers tells of eight or more; what is said of a
 //!   received frame is said with its last buffer.
 //!
 //! Not modelled: RSS, statistics (their place is checked, nothing is written), flow steering, time stamps, coalescing, split headers.

@@ -51,8 +51,9 @@ pub(super) struct Transmitter {
     pub(super) done: u32,
     /// DQO: the last descriptor that asked for that.
     pub(super) last_event: Option<u32>,
-    /// DQO: completions written, modulo 2^32.
+    /// DQO: completions written, modulo 2^32, and entries for them.
     pub(super) completed: u32,
+    pub(super) completion_depth: u16,
     /// The oldest first.
     pub(super) outstanding: Vec<Transmission>,
 }

@@ -37,7 +37,7 @@ pub(in crate::gve::model) const ALT_MISS_COMPL_BIT: u16 = 1 << 15;
 
 // gve_rx_desc_dqo
 pub(in crate::gve::model) const RX_DESC_SIZE: usize = 32;
-/// What the doorbell of buffers must be a multiple of.
+/// As many buffers there must be, at least, from one doorbell to the next.
 pub(in crate::gve::model) const RX_MIN_BUF_THRESH: u32 = 8;
 /// `gve.h`: sizes of buffers.
 pub(in crate::gve::model) const RX_BUFFER_SIZE: u16 = 2048;

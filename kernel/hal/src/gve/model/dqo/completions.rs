@@ -77,9 +77,9 @@ impl State {
         let Some(queue) = self.transmitters.get_mut(&number) else {
             return;
         };
-        let (position, common) = (queue.completed, queue.common);
+        let (position, depth, start) = (queue.completed, queue.completion_depth, queue.common.second);
         queue.completed = position.wrapping_add(1);
-        let mut generation = generation(position, common.depth);
+        let mut generation = generation(position, depth);
         let (mut told, mut kind, mut value) = (number as u16, kind, value);
         match fault {
             CompletionFault::Queue(other) => told = other,
@@ -94,8 +94,8 @@ impl State {
         let mut entry = [0; dqo::TX_COMPL_SIZE];
         entry[..2].copy_from_slice(&word.to_le_bytes());
         entry[2..4].copy_from_slice(&value.to_le_bytes());
-        let index = position as usize % usize::from(common.depth);
-        let at = common.second + (index * dqo::TX_COMPL_SIZE) as u64;
+        let index = position as usize % usize::from(depth);
+        let at = start + (index * dqo::TX_COMPL_SIZE) as u64;
         self.publish(&format_args!("the completions of TX queue {number}"), at, &entry, 0);
     }
 }

@@ -66,10 +66,10 @@ impl State {
             tail < depth,
             format_args!("RX queue {number}: the doorbell says {tail}, which is no index of a ring of {depth}"),
         ) && self.demand(
-            tail.is_multiple_of(dqo::RX_MIN_BUF_THRESH),
+            new >= dqo::RX_MIN_BUF_THRESH || new == 0,
             format_args!(
-                "RX queue {number}: the doorbell says {tail}; the hardware wants 8 buffers \
-                 at a time (GVE_RX_BUF_THRESH_DQO)"
+                "RX queue {number}: the doorbell says {tail}, {new} buffers more than before; the hardware wants 8 at a time \
+                 (GVE_RX_BUF_THRESH_DQO)"
             ),
         ) && self.demand(
             new as usize + used < depth as usize,

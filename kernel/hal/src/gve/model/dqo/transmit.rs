@@ -97,7 +97,7 @@ impl State {
             bytes: frame,
             is_missed: false,
         });
-        self.check_room(number, common);
+        self.check_room(number);
         if packet.reports() {
             self.report_fetched(number, end);
         }
@@ -138,12 +138,11 @@ impl State {
     }
 
     /// Checks that there will be room for the completions of all packets: each may miss the fast path, and has two then.
-    fn check_room(&mut self, number: u32, common: &Common) {
-        let count = self
-            .transmitters
-            .get(&number)
-            .map_or(0, |queue| queue.outstanding.len());
-        let depth = usize::from(common.depth);
+    fn check_room(&mut self, number: u32) {
+        let Some(queue) = self.transmitters.get(&number) else {
+            return;
+        };
+        let (count, depth) = (queue.outstanding.len(), usize::from(queue.completion_depth));
         let most = (depth - depth / dqo::TX_MIN_RE_INTERVAL as usize) / 2;
         self.demand(
             count <= most,

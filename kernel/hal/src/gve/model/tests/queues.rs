@@ -139,7 +139,11 @@ fn the_device_creates_tx_queues_as_they_must_be() {
     let wrong = [
         (right.with(24, &[0; 4]), "page list 0x0 with raw addressing"),
         (right.with(32, &[0; 8]), "the address of the second ring at 0x0"),
-        (right.with(42, &[2, 0]), "tx_comp_ring_size 512, and tx_ring_size 256"),
+        (
+            right.with(42, &[0, 128]),
+            "tx_comp_ring_size 128, no power of two of at least tx_ring_size, 256",
+        ),
+        (right.with(42, &[1, 128]), "tx_comp_ring_size 384, no power of two"),
     ];
     for (fields, what) in wrong {
         assert_eq!(

@@ -52,10 +52,12 @@ fn the_device_has_a_queue_of_buffers_that_is_not_overrun() {
     let (bench, mut queue, memory) = start();
     queue.ring_little(128);
     bench.expect("RX queue 0: the doorbell says 128, which is no index of a ring of 128");
-    for tail in [1, 7, 12, 33] {
+    for tail in [1, 7] {
         queue.ring_little(tail);
-        bench.expect("the hardware wants 8 buffers at a time");
+        bench.expect("buffers more than before; the hardware wants 8 at a time");
     }
+    queue.ring_little(0);
+    bench.device.assert_obeyed();
     for first in 0..15 {
         post(&mut queue, &memory, first * 8);
     }

@@ -67,8 +67,12 @@ pub(super) fn send(bench: &Bench, queue: &mut Queue, descriptors: &[Descriptor])
 
 /// The next completion, if there is one: queue, type and value.
 pub(super) fn completion(queue: &mut Queue) -> Option<(u16, u8, u16)> {
+    completion_of(queue, TX_ENTRIES.into())
+}
+
+/// As above, in a ring of so many.
+pub(super) fn completion_of(queue: &mut Queue, entries: u32) -> Option<(u16, u8, u16)> {
     let mut bytes = [0; 8];
-    let entries = u32::from(TX_ENTRIES);
     reach::read(queue.second.address((queue.head % entries) as usize * 8), &mut bytes);
     let word = le16(&bytes, 0);
     if word >> 15 != u16::from((queue.head / entries).is_multiple_of(2)) {

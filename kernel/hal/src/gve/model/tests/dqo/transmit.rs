@@ -1,7 +1,7 @@
-use super::super::bench::{Bench, SCRATCH};
-use super::{LAST, PACKET, REPORT, buffer, completion, general, send, start};
+use super::super::bench::{Bench, Queue, SCRATCH, creating_tx};
+use super::{LAST, PACKET, REPORT, buffer, completion, completion_of, general, send, start};
 use crate::dma::reach;
-use crate::gve::model::defs::dqo;
+use crate::gve::model::defs::{admin, dqo};
 use crate::gve::model::{Configuration, Format};
 use crate::network::model::samples;
 
@@ -70,4 +70,26 @@ fn the_device_has_tx_rings_of_dqo_that_are_not_overrun() {
     bench.device.assert_obeyed();
     send(&bench, &mut queue, &[packet(1, REPORT)]);
     bench.expect("report_event 9 descriptors behind the one before, less than GVE_TX_MIN_RE_INTERVAL");
+}
+
+#[test]
+fn the_device_has_more_completions_than_descriptors_where_it_is_told() {
+    let mut bench = Bench::ready(Format::DqoRda, Configuration::of(Format::DqoRda));
+    let mut queue = Queue::allocate(bench.doorbells, None);
+    let fields = creating_tx(&queue, Format::DqoRda, admin::RAW_ADDRESSING_QPL_ID).with(42, &[2, 0]);
+    assert_eq!(bench.command(admin::CREATE_TX_QUEUE, &fields), admin::PASSED);
+    queue.learn();
+    for round in 0..1200_u16 {
+        let report = if round % 32 == 31 { REPORT } else { 0 };
+        send(
+            &bench,
+            &mut queue,
+            &[buffer(LAST | report, round, bench.memory.address(SCRATCH), 60)],
+        );
+        if report != 0 {
+            assert!(completion_of(&mut queue, 512).is_some());
+        }
+        assert_eq!(completion_of(&mut queue, 512), Some((0, PACKET, round)));
+    }
+    bench.device.assert_obeyed();
 }
