@@ -259,29 +259,24 @@ impl State {
         );
     }
 
-    /// Completes the packets up to a descriptor.
+    /// Completes the packet that ends with a descriptor.
     pub(in super::super) fn finish_gqi(&mut self, number: u32, end: u32) {
         let fault = self.faults.sent.pop_front().unwrap_or(CompletionFault::None);
         let Some(queue) = self.transmitters.get_mut(&number) else {
             return;
         };
-        let Some(at) = queue
-            .outstanding
-            .iter()
-            .position(|transmission| transmission.end == end)
-        else {
+        // They are completed in order: it is the oldest.
+        let Some(at) = queue.outstanding.iter().position(|other| other.end == end) else {
             return;
         };
-        let finished: Vec<Transmission> = queue.outstanding.drain(..=at).collect();
+        let transmission = queue.outstanding.remove(at);
         let common = queue.common;
         if fault == CompletionFault::Lose {
-            // As far as the driver can know, they are not.
+            // As far as the driver can know, it is not.
             return;
         }
         queue.done = end;
-        for transmission in finished {
-            self.check_unchanged(number, &transmission);
-        }
+        self.check_unchanged(number, &transmission);
         let told = match fault {
             CompletionFault::Counter(other) => other,
             _ => end,

@@ -3,7 +3,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::bench::{Bench, Queue};
 use super::gqi::receive::post;
-use crate::gve::model::defs::{dqo, gqi};
+use crate::gve::model::defs::{admin, dqo, gqi};
 use crate::gve::model::{Configuration, Defect, Format};
 use crate::network::model::samples;
 
@@ -97,7 +97,7 @@ fn the_device_tells_the_management() {
         let mut bench = Bench::with_admin(Configuration::default());
         bench.describe();
         let fields = bench.configuring(Format::GqiQpl).with(31, &[first]);
-        bench.command(crate::gve::model::defs::admin::CONFIGURE_DEVICE_RESOURCES, &fields);
+        bench.command(admin::CONFIGURE_DEVICE_RESOURCES, &fields);
         let calls = Arc::new(AtomicUsize::new(0));
         let counter = calls.clone();
         let message = if first == 0 { MANAGEMENT } else { 0 };
@@ -118,6 +118,29 @@ fn the_device_tells_the_management() {
     let bench = Bench::with_admin(Configuration::default());
     bench.device.set_link(false);
     assert_eq!(bench.device.deliver(), 0);
+}
+
+#[test]
+fn the_device_has_the_messages_of_queues_behind_the_managements() {
+    let mut bench = Bench::with_admin(Configuration::default());
+    bench.describe();
+    let fields = bench.configuring(Format::GqiQpl).with(31, &[1]);
+    assert_eq!(bench.command(admin::CONFIGURE_DEVICE_RESOURCES, &fields), admin::PASSED);
+    let mut queue = bench.receiver(Format::GqiQpl);
+    post(&mut queue, &[0]);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counter = calls.clone();
+    // Notification block 1 has message 2.
+    bench.device.connect(
+        2,
+        Arc::new(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }),
+    );
+    bench.doorbells.write32(bench.interrupt_doorbell(1), 0);
+    arrive(&bench);
+    assert_eq!((bench.device.deliver(), calls.load(Ordering::Relaxed)), (1, 1));
+    bench.device.assert_obeyed();
 }
 
 #[test]

@@ -1,4 +1,5 @@
-use super::bench::{Bench, Fields, IRQ_DOORBELLS, Queue, creating_rx, creating_tx};
+use super::bench::{Bench, COUNTERS, Fields, IRQ_DOORBELLS, Queue, creating_rx, creating_tx};
+use crate::dma::reach;
 use crate::gve::model::defs::admin;
 use crate::gve::model::{Configuration, Defect, Format, RingSizes};
 
@@ -10,8 +11,10 @@ fn bytes(value: u64) -> [u8; 8] {
 fn the_device_creates_queues_and_says_where_they_are() {
     for format in Format::ALL {
         let mut bench = Bench::ready(format, Configuration::of(format));
+        reach::write(bench.memory.address(COUNTERS), &[0xff; 64]);
         let tx = bench.transmitter(format);
         let rx = bench.receiver(format);
+        assert_eq!([tx.counter, rx.counter].map(|counter| bench.counter(counter)), [0, 0]);
         assert_eq!(bench.device.queues(), (1, 1));
         let doorbells = [
             tx.doorbell,
