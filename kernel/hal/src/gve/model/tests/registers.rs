@@ -166,7 +166,7 @@ fn the_device_takes_its_time_for_a_reset() {
     assert_ne!(bench.load(registers::ADMINQ_PFN), 0);
     bench.store(registers::ADMINQ_PFN, 1);
     bench.expect("a store at 0x10 of BAR 0 before the reset is over");
-    while bench.load(registers::ADMINQ_PFN) != 0 {}
+    bench.wait_for_reset();
     bench.store(registers::ADMINQ_PFN, 0);
     bench.expect("which is reset already");
     bench.set_up_admin();
@@ -186,13 +186,19 @@ fn the_device_takes_its_time_for_a_reset() {
 
 #[test]
 fn the_device_keeps_memory_until_a_reset_is_over() {
-    let bench = Bench::new(Configuration::default());
-    let page = Buffer::page().expect("memory");
-    bench.store(registers::ADMINQ_PFN, (page.address() / PAGE_SIZE as u64) as u32);
-    bench.store(registers::ADMINQ_PFN, 0);
-    drop(page);
-    while bench.load(registers::ADMINQ_PFN) != 0 {}
-    bench.expect("the admin queue was given back before the device was reset");
+    // Another test may take the page that is given back at once: not always.
+    let is_seen = |_| {
+        let bench = Bench::new(Configuration::default());
+        let page = Buffer::page().expect("memory");
+        bench.store(registers::ADMINQ_PFN, (page.address() / PAGE_SIZE as u64) as u32);
+        bench.store(registers::ADMINQ_PFN, 0);
+        bench.device.assert_obeyed();
+        drop(page);
+        bench.wait_for_reset();
+        let violations = bench.device.violations();
+        violations == ["the admin queue was given back before the device was reset"]
+    };
+    assert!((0..20).any(is_seen));
 }
 
 #[test]

@@ -102,14 +102,24 @@ impl Bench {
     }
 
     /// Resets the device as its revision is reset, and waits for it.
+    #[track_caller]
     pub(super) fn reset(&mut self) {
         if self.device.revision() == 0 {
             self.store(registers::ADMINQ_PFN, 0);
-            while self.load(registers::ADMINQ_PFN) != 0 {}
         } else {
             self.store(registers::DRIVER_STATUS, registers::DRIVER_STATUS_RESET);
-            while self.status() & registers::DEVICE_STATUS_DEVICE_IS_RESET == 0 {}
         }
+        self.wait_for_reset();
+    }
+
+    /// Looks until a reset is over, which takes a few looks.
+    #[track_caller]
+    pub(super) fn wait_for_reset(&self) {
+        let is_over = |_| {
+            let by_status = self.status() & registers::DEVICE_STATUS_DEVICE_IS_RESET != 0;
+            self.load(registers::ADMINQ_PFN) == 0 && (by_status || self.device.revision() == 0)
+        };
+        assert!((0..10).any(is_over), "the reset comes to no end");
     }
 
     /// Writes a command, without the doorbell.
