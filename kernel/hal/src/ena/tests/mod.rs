@@ -1,6 +1,5 @@
 //! The driver against the model, which another hand has written from the same definitions.
 
-mod frames;
 mod start;
 mod traffic;
 mod trouble;
@@ -17,6 +16,7 @@ use super::failure::Failure;
 use super::model::{self, Configuration, LlqOffer, RegisterReads};
 
 use crate::block::tests::alone_with_the_clock;
+use crate::network::model::frames;
 use crate::network::{Card, Outgoing};
 use crate::time;
 

@@ -1,7 +1,7 @@
 //! Packets both ways.
 
-use super::frames::{HEADERS, tcp_payload, tcp_to_cut, udp, udp_to_complete};
 use super::*;
+use crate::network::model::frames::{HEADERS, tcp_payload, tcp_to_cut, udp, udp_to_complete};
 
 /// In the guest's memory and in the device's.
 fn all() -> impl Iterator<Item = Rig> {

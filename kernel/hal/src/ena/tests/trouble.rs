@@ -1,9 +1,9 @@
 //! Devices that fail, and such that do not keep to the definitions.
 
-use super::frames::udp;
 use super::*;
 use crate::ena::model::{AdminFault, CompletionFault, Defect};
 use crate::ena::register::Reason;
+use crate::network::model::frames::udp;
 
 const NOTHING: [(Vec<u8>, bool); 0] = [];
 

@@ -1,6 +1,7 @@
-//! What models of cards have in common on the host: messages, and what cards do to frames (headers, checksums, segments), with frames that
-//! another tool has made.
+//! What models of cards have in common on the host: messages, and what cards do to frames (headers, checksums, segments), with frames to
+//! carry, some of which another tool has made.
 
+pub(crate) mod frames;
 mod headers;
 mod messages;
 pub(crate) mod samples;

@@ -1,24 +1,13 @@
-//! Frames to carry.
+//! Frames for tests of drivers to carry.
 
 use alloc::vec::Vec;
 
+use super::sum;
 use crate::network::{Checksum, Outgoing};
 
-pub(super) const HEADERS: usize = 54;
+pub(crate) const HEADERS: usize = 54;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
-
-/// The one's complement sum of RFC 1071.
-fn sum(bytes: &[u8]) -> u16 {
-    let words = bytes
-        .chunks(2)
-        .map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
-    let mut total: u32 = words.sum();
-    while total > 0xffff {
-        total = (total & 0xffff) + (total >> 16);
-    }
-    total as u16
-}
 
 fn pseudo_header(frame: &[u8], length: usize) -> Vec<u8> {
     let mut bytes = frame[26..34].to_vec();
@@ -45,7 +34,7 @@ fn ipv4(protocol: u8, header: &[u8], payload: usize) -> Vec<u8> {
         0,
     ]);
     frame.extend([10, 0, 0, 1, 10, 0, 0, 2]);
-    let checksum = !sum(&frame[14..34]);
+    let checksum = !sum(0, &frame[14..34]);
     frame[24..26].copy_from_slice(&checksum.to_be_bytes());
     frame.extend_from_slice(header);
     frame.extend((0..payload).map(|at| (at / 7 % 251) as u8));
@@ -57,10 +46,10 @@ fn complete(frame: &mut [u8], at: usize, length: usize, is_whole: bool) {
     let mut bytes = pseudo_header(frame, length);
     if is_whole {
         bytes.extend_from_slice(&frame[34..]);
-        let checksum = !sum(&bytes);
+        let checksum = !sum(0, &bytes);
         frame[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
     } else {
-        let pseudo = sum(&bytes);
+        let pseudo = sum(0, &bytes);
         frame[at..at + 2].copy_from_slice(&pseudo.to_be_bytes());
     }
 }
@@ -72,14 +61,14 @@ fn udp_without_sum(payload: usize) -> Vec<u8> {
 }
 
 /// A datagram, whole.
-pub(super) fn udp(payload: usize) -> Vec<u8> {
+pub(crate) fn udp(payload: usize) -> Vec<u8> {
     let mut frame = udp_without_sum(payload);
     complete(&mut frame, 40, 8 + payload, true);
     frame
 }
 
 /// A datagram whose checksum the device completes.
-pub(super) fn udp_to_complete(payload: usize) -> (Outgoing, Vec<u8>) {
+pub(crate) fn udp_to_complete(payload: usize) -> (Outgoing, Vec<u8>) {
     let mut frame = udp_without_sum(payload);
     complete(&mut frame, 40, 8 + payload, false);
     let checksum = Some(Checksum { start: 34, offset: 6 });
@@ -93,7 +82,7 @@ pub(super) fn udp_to_complete(payload: usize) -> (Outgoing, Vec<u8>) {
 }
 
 /// A piece of a TCP stream that the device cuts into segments of `size`.
-pub(super) fn tcp_to_cut(payload: usize, size: u16) -> (Outgoing, Vec<u8>) {
+pub(crate) fn tcp_to_cut(payload: usize, size: u16) -> (Outgoing, Vec<u8>) {
     let header = [4, 0, 8, 0, 0, 0, 0, 1, 0, 0, 0, 1, 5 << 4, 0x18, 0x40, 0, 0, 0, 0, 0];
     let mut frame = ipv4(TCP, &header, payload);
     complete(&mut frame, 50, 0, false);
@@ -104,12 +93,12 @@ pub(super) fn tcp_to_cut(payload: usize, size: u16) -> (Outgoing, Vec<u8>) {
 
 /// The payload of a frame of TCP whose checksums and lengths are right.
 #[track_caller]
-pub(super) fn tcp_payload(frame: &[u8]) -> &[u8] {
+pub(crate) fn tcp_payload(frame: &[u8]) -> &[u8] {
     let length = usize::from(u16::from_be_bytes([frame[16], frame[17]]));
     assert_eq!(frame.len(), 14 + length, "IPv4's length");
-    assert_eq!(sum(&frame[14..34]), 0xffff, "IPv4's checksum");
+    assert_eq!(sum(0, &frame[14..34]), 0xffff, "IPv4's checksum");
     let mut bytes = pseudo_header(frame, length - 20);
     bytes.extend_from_slice(&frame[34..]);
-    assert_eq!(sum(&bytes), 0xffff, "TCP's checksum");
+    assert_eq!(sum(0, &bytes), 0xffff, "TCP's checksum");
     &frame[HEADERS..]
 }
