@@ -1,5 +1,6 @@
 //! Memory that a driver and its device take turns with.
 
+use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use crate::mem::{Frame, PAGE_SIZE, pool};
@@ -17,12 +18,25 @@ impl Buffer {
     pub(crate) fn page() -> Option<Self> {
         // Of the reserve if need be: without its disk the kernel could give nothing back. Each driver has a bounded number of them.
         let frame = Frame::allocate_for_kernel()?;
+        Some(Self::of(frame))
+    }
+
+    /// Consecutive pages of zeroes; `None` when there are none left.
+    pub(crate) fn run(count: usize) -> Option<Vec<Self>> {
+        let frames = Frame::allocate_run(count)?;
+        for frame in &frames {
+            frame.fill(0, PAGE_SIZE, 0);
+        }
+        Some(frames.into_iter().map(Self::of).collect())
+    }
+
+    fn of(frame: Frame) -> Self {
         pool::DEVICES.fetch_add(1, Ordering::Relaxed);
-        Some(Self {
+        Self {
             frame,
             offset: 0,
             length: PAGE_SIZE,
-        })
+        }
     }
 
     /// Cuts the buffer in two, the first of `length` bytes. Panics when it is shorter.

@@ -65,6 +65,11 @@ impl Abilities {
         reaches(self.address_bits, address)
     }
 
+    /// The highest address of a page that the device reaches.
+    pub(super) fn highest_page(&self) -> u64 {
+        (1 << self.address_bits) - PAGE_SIZE as u64
+    }
+
     /// The most bytes after the Ethernet header that can be cut into segments.
     pub(super) fn most_segmented(&self) -> usize {
         const LARGEST_PACKET: usize = 65_535;

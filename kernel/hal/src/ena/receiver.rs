@@ -10,6 +10,7 @@ use super::ring::Ring;
 use crate::bus::Registers;
 use crate::dma::{Buffer, Shared};
 use crate::mem::PAGE_SIZE;
+use crate::network::{Packet, Part};
 
 /// Bytes of a buffer: two to a page hold the largest Ethernet packet each.
 const BUFFER: usize = PAGE_SIZE / 2;
@@ -37,42 +38,6 @@ pub(super) struct Receiver {
     /// The next completion raises an interrupt.
     is_armed: bool,
     pub(super) trouble: Option<Reason>,
-}
-
-struct Part {
-    number: u16,
-    buffer: Buffer,
-    start: usize,
-    length: usize,
-}
-
-/// A received packet, to be given back.
-pub(super) struct Packet {
-    first: Part,
-    others: Vec<Part>,
-    pub(super) is_verified: bool,
-}
-
-impl Packet {
-    /// Hands its bytes on; nothing is handed on when there is no memory to join them.
-    pub(super) fn read(&self, handler: &mut dyn FnMut(&[u8], bool)) {
-        if self.others.is_empty() {
-            return handler(self.first.bytes(), self.is_verified);
-        }
-        let parts = || core::iter::once(&self.first).chain(&self.others);
-        let mut joined = Vec::new();
-        if joined.try_reserve_exact(parts().map(|part| part.length).sum()).is_ok() {
-            parts().for_each(|part| joined.extend_from_slice(part.bytes()));
-            handler(&joined, self.is_verified);
-        }
-    }
-}
-
-impl Part {
-    /// What was received, inside the buffer: [`Receiver::accept`] has checked it.
-    fn bytes(&self) -> &[u8] {
-        &self.buffer.bytes()[self.start..self.start + self.length]
-    }
 }
 
 impl Receiver {
@@ -229,18 +194,12 @@ impl Receiver {
         if !received.is_last {
             return Ok(None);
         }
-        // A packet in one buffer is the rule: it takes no memory.
-        let others = self.parts.split_off(1);
-        Ok(self.parts.pop().map(|first| Packet {
-            first,
-            others,
-            is_verified: received.is_verified,
-        }))
+        Ok(Packet::of(&mut self.parts, received.is_verified))
     }
 
     /// Gives the buffers of a packet back to the device.
     pub(super) fn give_back(&mut self, packet: Packet) {
-        for part in core::iter::once(packet.first).chain(packet.others) {
+        for part in packet.into_parts() {
             self.buffers[usize::from(part.number)] = Some(part.buffer);
             // A queue that does not run gets all of them when it begins.
             if self.unmask.is_some() {

@@ -8,13 +8,10 @@ use super::descriptor::{self, Meta, PHASE_SHIFT, Piece, Shape, Words};
 use super::device::Abilities;
 use super::register::Reason;
 use super::ring::Ring;
-use crate::dma::{Buffer, Shared};
-use crate::mem::PAGE_SIZE;
-use crate::network::Outgoing;
+use crate::dma::Shared;
+use crate::network::{Outgoing, Pages, Store};
 use crate::time;
 
-/// The most pages kept for packets to send.
-const SPARE_PAGES: usize = 32;
 /// The most descriptors of a packet: 64 KiB with their headers in pages, and metadata.
 pub(super) const MOST_DESCRIPTORS: usize = 18;
 /// How many times as late as the others a packet may be before it alone is reason for a reset.
@@ -33,7 +30,7 @@ pub(super) struct Sender {
     used: usize,
     /// The metadata that the device remembers.
     meta: Option<Meta>,
-    spare: Vec<Buffer>,
+    store: Store,
     is_running: bool,
     /// The link carries packets.
     pub(super) has_link: bool,
@@ -44,33 +41,6 @@ struct Packet {
     pages: Pages,
     entries: usize,
     since: u64,
-}
-
-/// Where a packet is: in whole pages, but for the last. Most take one, and no memory for a list.
-struct Pages {
-    first: Buffer,
-    others: Vec<Buffer>,
-    /// Bytes in the last.
-    last: usize,
-}
-
-impl Pages {
-    fn count(&self) -> usize {
-        1 + self.others.len()
-    }
-
-    fn length(&self) -> usize {
-        self.others.len() * PAGE_SIZE + self.last
-    }
-
-    /// Each with how many bytes are in it.
-    fn iter(&self) -> impl Iterator<Item = (&Buffer, usize)> {
-        let pages = core::iter::once(&self.first).chain(&self.others);
-        let last = self.others.len();
-        pages
-            .enumerate()
-            .map(move |(index, page)| (page, if index == last { self.last } else { PAGE_SIZE }))
-    }
 }
 
 impl Sender {
@@ -86,7 +56,7 @@ impl Sender {
             free: (0..depth).rev().collect(),
             used: 0,
             meta: None,
-            spare: Vec::new(),
+            store: Store::up_to(abilities.highest_page()),
             is_running: false,
             has_link: true,
             trouble: None,
@@ -122,7 +92,7 @@ impl Sender {
         let Some(packet) = self.packets.get_mut(usize::from(number)).and_then(Option::take) else {
             return false;
         };
-        self.keep(packet.pages);
+        self.store.keep(packet.pages);
         self.used -= packet.entries;
         self.free.push(number);
         true
@@ -160,11 +130,11 @@ impl Sender {
         if !self.is_running || !self.has_link || self.free.is_empty() {
             return false;
         }
-        let Some(pages) = self.copy(pieces) else {
+        let Some(pages) = self.store.copy(0, pieces) else {
             return false;
         };
         let Some((number, entries)) = self.queue(outgoing, &pages) else {
-            self.keep(pages);
+            self.store.keep(pages);
             return false;
         };
         self.used += entries;
@@ -176,45 +146,9 @@ impl Sender {
         true
     }
 
-    /// Keeps pages for other packets.
-    fn keep(&mut self, pages: Pages) {
-        let room = SPARE_PAGES.saturating_sub(self.spare.len());
-        self.spare
-            .extend(core::iter::once(pages.first).chain(pages.others).take(room));
-    }
-
-    fn page(&mut self) -> Option<Buffer> {
-        let page = self.spare.pop().or_else(Buffer::page)?;
-        self.abilities.reaches(page.address()).then_some(page)
-    }
-
-    /// Copies a packet into pages.
-    fn copy(&mut self, pieces: &mut dyn Iterator<Item = &[u8]>) -> Option<Pages> {
-        let mut pages = Pages {
-            first: self.page()?,
-            others: Vec::new(),
-            last: 0,
-        };
-        for mut piece in pieces {
-            while !piece.is_empty() {
-                if pages.last == PAGE_SIZE {
-                    pages.others.push(self.page()?);
-                    pages.last = 0;
-                }
-                let used = pages.last;
-                let part = piece.len().min(PAGE_SIZE - used);
-                let page = pages.others.last_mut().unwrap_or(&mut pages.first);
-                page.bytes_mut()[used..used + part].copy_from_slice(&piece[..part]);
-                pages.last += part;
-                piece = &piece[part..];
-            }
-        }
-        Some(pages)
-    }
-
     /// Puts a packet's descriptors in place; its number, and the entries that it takes.
     fn queue(&mut self, outgoing: Outgoing, pages: &Pages) -> Option<(u16, usize)> {
-        let start = &pages.first.bytes()[..pages.length().min(PAGE_SIZE)];
+        let start = pages.start();
         let shape = Shape::of(outgoing, start)?;
         let nothing = self.caches_nothing().then(Meta::default);
         let meta = shape

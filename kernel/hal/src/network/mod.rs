@@ -2,10 +2,15 @@
 
 #[cfg(test)]
 pub(crate) mod model;
+mod pages;
+mod received;
 
 use alloc::sync::Arc;
 
 use crate::mem::{self, PAGE_SIZE};
+
+pub(crate) use pages::{Pages, Store};
+pub(crate) use received::{Packet, Part};
 
 /// Where the card completes a checksum.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +41,7 @@ pub trait Card: Send + Sync {
     /// Whether it completes checksums of TCP and UDP over IPv4, from the sum of the pseudo-header in their place.
     fn completes_checksums(&self) -> bool;
 
-    /// The most bytes after the Ethernet header that it cuts into segments of TCP over IPv4; 0 when it does not.
+    /// The most bytes after the Ethernet header that it cuts into segments of TCP over IPv4, of 88 bytes or more; 0 when it does not.
     fn most_segmented(&self) -> usize;
 
     /// Sets what to call when packets have come: from [`crate::interrupt::dispatch`], once until [`Card::receive`] has found none.

@@ -2,13 +2,12 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use super::device::{Kind, Notifier, Transport, VirtioDevice};
 use super::queue::{Part, Queue};
 use crate::dma::Buffer;
 use crate::mem::PAGE_SIZE;
-use crate::network::{Card, Outgoing, queue_size};
+use crate::network::{Card, Outgoing, Store, queue_size};
 use crate::sync::SpinLock;
 
 /// Features (5.1.3).
@@ -36,8 +35,6 @@ const SEGMENT_TCP4: u8 = 1;
 const RECEIVE_BUFFER: usize = PAGE_SIZE / 2;
 /// The most bytes after the Ethernet header that can be cut: the largest IPv4 packet.
 const LARGEST_PACKET: usize = 65_535;
-/// The most pages kept for packets to send.
-const SPARE_PAGES: usize = 32;
 /// Buffers given back to the device before it is told of them.
 const REFILL_BATCH: u32 = 16;
 const DEFAULT_MTU: u16 = 1500;
@@ -64,7 +61,7 @@ struct Receiver {
 
 struct Sender {
     queue: Queue,
-    spare: Vec<Buffer>,
+    store: Store,
 }
 
 /// Starts a network card; `None` when the device is none or does not work.
@@ -111,7 +108,7 @@ pub fn start(mut device: VirtioDevice) -> Option<Arc<dyn Card>> {
         }),
         sender: SpinLock::new(Sender {
             queue: send_queue,
-            spare: Vec::new(),
+            store: Store::up_to(u64::MAX),
         }),
         receive_notifier,
         send_notifier,
@@ -185,32 +182,18 @@ impl Card for Network {
     fn send(&self, outgoing: Outgoing, pieces: &mut dyn Iterator<Item = &[u8]>) -> bool {
         let mut sender = self.sender.lock();
         sender.collect();
-        let Some(mut page) = sender.page() else { return false };
-        encode(outgoing, &mut page.bytes_mut()[..self.header]);
-        let mut used = self.header;
-        let mut full: Vec<Buffer> = Vec::new();
-        for mut piece in pieces {
-            while !piece.is_empty() {
-                if used == PAGE_SIZE {
-                    match sender.page() {
-                        Some(next) => full.push(core::mem::replace(&mut page, next)),
-                        None => return false,
-                    }
-                    used = 0;
-                }
-                let part = piece.len().min(PAGE_SIZE - used);
-                page.bytes_mut()[used..used + part].copy_from_slice(&piece[..part]);
-                used += part;
-                piece = &piece[part..];
-            }
-        }
-        if full.len() + 1 > sender.queue.free_descriptors() {
-            sender.spare.extend(full);
-            sender.spare.push(page);
+        let Some(mut pages) = sender.store.copy(self.header, pieces) else {
+            return false;
+        };
+        encode(outgoing, &mut pages.first.bytes_mut()[..self.header]);
+        if pages.count() > sender.queue.free_descriptors() {
+            sender.store.keep(pages);
             return false;
         }
-        let whole = full.into_iter().map(|page| Part::Buffer(page, PAGE_SIZE));
-        sender.queue.push(whole.chain([Part::Buffer(page, used)]), []);
+        let parts = pages.into_parts();
+        sender
+            .queue
+            .push(parts.map(|(page, used)| Part::Buffer(page, used)), []);
         true
     }
 
@@ -257,22 +240,13 @@ impl Network {
 impl Sender {
     /// Takes back the pages of packets that have left.
     fn collect(&mut self) {
-        let spare = &mut self.spare;
-        while self
-            .queue
-            .pop(|part| {
-                if let Part::Buffer(page, _) = part
-                    && spare.len() < SPARE_PAGES
-                {
-                    spare.push(page);
-                }
-            })
-            .is_some()
-        {}
-    }
-
-    fn page(&mut self) -> Option<Buffer> {
-        self.spare.pop().or_else(Buffer::page)
+        let store = &mut self.store;
+        let mut keep = |part| {
+            if let Part::Buffer(page, _) = part {
+                store.keep_page(page);
+            }
+        };
+        while self.queue.pop(&mut keep).is_some() {}
     }
 }
 
