@@ -36,9 +36,13 @@ pub trait Device: Send + Sync {
 pub struct Capabilities {
     /// It completes the checksum of TCP and UDP, from the sum of the pseudo-header in its place (`VIRTIO_NET_F_CSUM`).
     pub transmit_checksum: bool,
-    /// The most bytes after the Ethernet header that it cuts into TCP segments (`VIRTIO_NET_F_HOST_TSO4`); 0 when it does not.
+    /// The most bytes after the Ethernet header that it cuts into TCP segments (`VIRTIO_NET_F_HOST_TSO4`) of [`LEAST_SEGMENT`] or more; 0 when it
+    /// does not.
     pub segmentation: usize,
 }
+
+/// The fewest bytes of a segment that a device is asked to cut: some do not make smaller ones (gVNIC, `GVE_TX_MIN_TSO_MSS_DQO`).
+pub const LEAST_SEGMENT: usize = 88;
 
 /// A received frame.
 #[derive(Clone, Copy, Debug)]

@@ -37,7 +37,7 @@ mod udp;
 mod unix;
 
 pub use chunk::Chunk;
-pub use device::{Capabilities, Device, Offload, Received, Transmit};
+pub use device::{Capabilities, Device, LEAST_SEGMENT, Offload, Received, Transmit};
 pub use environment::{Environment, Event, Protocol};
 pub use ip::{Endpoint, InterfaceAddress, Prefix};
 pub use socket::{

@@ -8,10 +8,10 @@ use super::rtt::{MILLISECOND, SECOND};
 use super::segment::{CHECKSUM_AT, Flags, Options, Outline};
 use super::send_queue::Gathered;
 use super::sequence::Seq;
-use crate::Chunk;
 use crate::header::Header;
 use crate::ip::{Outgoing, protocol};
 use crate::stack::NEVER;
+use crate::{Chunk, LEAST_SEGMENT};
 
 /// How long `TCP_CORK` and `MSG_MORE` hold data back.
 const CORK_TIMEOUT: u64 = 200 * MILLISECOND;
@@ -178,7 +178,7 @@ impl Tcb {
         } else {
             link.stack.device_capabilities.segmentation
         };
-        if offload < 2 * self.mss {
+        if offload < 2 * self.mss || self.mss < LEAST_SEGMENT {
             return self.mss;
         }
         let most = offload.min(LARGEST_SEGMENT);

@@ -5,7 +5,9 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use net::{Capabilities, Configuration, Device, Environment, Event, InterfaceAddress, Received, Stack, Transmit};
+use net::{
+    Capabilities, Configuration, Device, Environment, Event, InterfaceAddress, LEAST_SEGMENT, Received, Stack, Transmit,
+};
 
 pub const MILLISECOND: u64 = 1_000_000;
 const HEADERS: usize = 14 + 20;
@@ -138,7 +140,10 @@ impl Device for End {
         let mut bytes = vec![0; frame.length()];
         frame.copy_to(&mut bytes);
         let frames = match frame.offload.segment_size {
-            Some(size) => segments(&bytes, usize::from(size)),
+            Some(size) => {
+                assert!(usize::from(size) >= LEAST_SEGMENT, "segments of {size} bytes");
+                segments(&bytes, usize::from(size))
+            }
             None => {
                 assert!(bytes.len() <= 14 + 1500, "a frame longer than the link takes");
                 vec![bytes]

@@ -73,8 +73,13 @@ impl Peer {
 
 /// Connects stack 0 to a port of stack 1.
 pub fn connect(world: &World, limit: u64) -> (Arc<SocketFile>, Arc<SocketFile>) {
+    connect_prepared(world, limit, |_| {})
+}
+
+fn connect_prepared(world: &World, limit: u64, prepare: impl Fn(&SocketFile)) -> (Arc<SocketFile>, Arc<SocketFile>) {
     let listener = Blocking::listen(&world.stacks[1], 80).0;
     let client = Blocking::new(&world.stacks[0], AF_INET, STREAM).0;
+    prepare(&client);
     let begun = client.connect(&Destination::Address(inet(address(1), 80)));
     assert!(matches!(begun, Err(Error::Errno(abi::Errno::INPROGRESS))), "{begun:?}");
     let mut server = None;
@@ -99,7 +104,18 @@ fn meet(world: &World) {
 /// Transfers both ways and returns the time that it took.
 fn transfer(world: &World, lengths: [usize; 2], pieces: [usize; 2], limit: u64) -> u64 {
     let start = world.now();
-    let (client, server) = connect(world, limit);
+    let ends = connect(world, limit);
+    transfer_between(world, ends, lengths, pieces, limit) - start
+}
+
+/// Transfers both ways and returns when that was done.
+fn transfer_between(
+    world: &World,
+    (client, server): (Arc<SocketFile>, Arc<SocketFile>),
+    lengths: [usize; 2],
+    pieces: [usize; 2],
+    limit: u64,
+) -> u64 {
     let (there, back) = (pattern(lengths[0]), pattern(lengths[1]));
     let mut peers = [
         Peer::new(client, there.clone(), pieces[0]),
@@ -121,7 +137,7 @@ fn transfer(world: &World, lengths: [usize; 2], pieces: [usize; 2], limit: u64) 
         peers[0].read.len(),
         back.len()
     );
-    let took = world.now() - start;
+    let done = world.now();
     // What was sent is acknowledged, and nothing goes round for ever.
     for peer in &peers {
         peer.socket.close();
@@ -137,7 +153,7 @@ fn transfer(world: &World, lengths: [usize; 2], pieces: [usize; 2], limit: u64) 
         world.frames() - frames
     );
     assert_eq!(world.stacks.each_ref().map(|stack| stack.buffer_memory_used()), [0, 0]);
-    took
+    done
 }
 
 #[test]
@@ -216,6 +232,22 @@ proptest! {
         world.set_faults(faults);
         transfer(&world, lengths, pieces, 60 * MINUTE);
     }
+}
+
+#[test]
+fn the_device_cuts_no_tiny_segments() {
+    let capabilities = Capabilities {
+        transmit_checksum: true,
+        segmentation: 65_000,
+    };
+    let world = World::new(5, Faults::default(), capabilities, 16 << 20);
+    meet(&world);
+    let ends = connect_prepared(&world, MINUTE, |socket| {
+        socket
+            .set_option(abi::net::SOL_TCP, abi::net::TCP_MAXSEG, &88u32.to_ne_bytes())
+            .expect("an option");
+    });
+    transfer_between(&world, ends, [100_000, 100_000], [10_000, 10_000], MINUTE);
 }
 
 #[test]
