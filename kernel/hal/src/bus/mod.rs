@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use crate::boot::Boot;
 use crate::virtio::VirtioDevice;
-use crate::{ahci, ena, nvme};
+use crate::{ahci, ena, gve, nvme};
 
 pub(crate) use messages::Messages;
 pub(crate) use pci::Function;
@@ -35,6 +35,8 @@ pub enum Device {
     Ahci(ahci::Found),
     /// A network card: the Elastic Network Adapter.
     Ena(ena::Found),
+    /// A network card: Google Virtual Ethernet.
+    Gve(gve::Found),
 }
 
 /// All devices of the machine that there are drivers for: those of PCI in the order of their addresses, then those in memory.
@@ -43,6 +45,7 @@ pub fn devices(boot: &Boot) -> Vec<Device> {
         CLASS_NVME => Some(Device::Nvme(nvme::Found(function))),
         CLASS_AHCI => Some(Device::Ahci(ahci::Found(function))),
         _ if ena::is_known(function.vendor(), function.device()) => Some(Device::Ena(ena::Found(function))),
+        _ if gve::is_known(function.vendor(), function.device()) => Some(Device::Gve(gve::Found(function))),
         _ => virtio_pci::open(function).map(Device::Virtio),
     });
     let in_memory = mmio::devices(boot).filter_map(|slot| virtio_mmio::open(&slot));

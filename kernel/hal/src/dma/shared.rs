@@ -78,6 +78,13 @@ impl Shared {
         unsafe { arch::copy_memory(into.as_mut_ptr(), self.base.add(offset), into.len()) }
     }
 
+    /// Copies bytes in, for a device that looks at them later. Panics when they lie outside.
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
+        assert!(offset + bytes.len() <= self.length, "a write inside the shared memory");
+        // SAFETY: as in `read`.
+        unsafe { arch::copy_memory(self.base.add(offset), bytes.as_ptr(), bytes.len()) }
+    }
+
     /// Zeroes everything, for a device that begins anew.
     pub(crate) fn clear(&self) {
         // SAFETY: as in `read`.

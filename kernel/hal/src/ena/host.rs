@@ -27,13 +27,9 @@ pub(super) fn page(address: u16) -> Option<Shared> {
     let page = Shared::allocate(PAGE_SIZE)?;
     let put = |at: usize, value: u32| page.set32(at, value, Ordering::Relaxed);
     put(0, OS_TYPE);
-    put_text(&page, OS_DIST_STR, NAME);
+    page.write(OS_DIST_STR, NAME);
     let version = env!("CARGO_PKG_VERSION").as_bytes();
-    put_text(
-        &page,
-        KERNEL_VER_STR,
-        &version[..version.len().min(KERNEL_VER_STR_LENGTH - 1)],
-    );
+    page.write(KERNEL_VER_STR, &version[..version.len().min(KERNEL_VER_STR_LENGTH - 1)]);
     let mut numbers = version.split(|&byte| byte == b'.').map(|digits| {
         let text = core::str::from_utf8(digits).ok();
         text.and_then(|text| text.parse::<u8>().ok()).unwrap_or(0)
@@ -44,14 +40,6 @@ pub(super) fn page(address: u16) -> Option<Shared> {
     put(NUM_CPUS, cpu::count() as u32);
     put(DRIVER_SUPPORTED_FEATURES, RX_OFFSET);
     Some(page)
-}
-
-fn put_text(page: &Shared, at: usize, text: &[u8]) {
-    for (index, piece) in text.chunks(4).enumerate() {
-        let mut word = [0; 4];
-        word[..piece.len()].copy_from_slice(piece);
-        page.set32(at + index * 4, u32::from_le_bytes(word), Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,103 @@
-//! Network cards of Google's machines: gVNIC.
+//! Network cards of Google's machines: Google Virtual Ethernet, called gVNIC.
+//!
+//! Written from the maker's public definitions (`gve_register.h`, `gve_adminq.h`, `gve_desc.h` and `gve_desc_dqo.h` of
+//! GoogleCloudPlatform/compute-virtual-ethernet-linux and -freebsd, named in the modules) and what their drivers do where these are silent, and
+//! tested against a model of the device that another hand wrote from the same; it has not met real hardware yet.
+//!
+//! Queues come in formats, of which the device offers some: in order with buffers in registered pages (GQI-QPL), out of order with buffers
+//! anywhere (DQO-RDA) or in registered pages (DQO-QPL). One queue of each direction, because all interrupts of devices go to the first CPU.
+
+mod admin;
+mod card;
+mod command;
+mod description;
+mod device;
+mod dqo;
+mod failure;
+mod gqi;
+mod host;
+mod offload;
+mod receiver;
+mod register;
+mod ring;
+mod sender;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod tests;
+
+use alloc::sync::Arc;
+
+use crate::bus::{Function, Messages};
+use crate::console;
+use crate::network::Card;
+use crate::sync::SpinLock;
+
+use card::Gve;
+use device::Parts;
+use failure::Failure;
+
+/// Google, and its card.
+const VENDOR: u16 = 0x1ae0;
+const DEVICE: u16 = 0x0042;
+/// Base addresses.
+const REGISTERS: u8 = 0;
+const DOORBELLS: u8 = 2;
+/// The most of base address 2 that is mapped.
+const MOST_DOORBELLS: u32 = 1 << 20;
+
+/// A card that was found, not yet driven.
+pub struct Found(pub(crate) Function);
+
+/// Whether a PCI function is one.
+pub(crate) fn is_known(vendor: u16, device: u16) -> bool {
+    (vendor, device) == (VENDOR, DEVICE)
+}
+
+/// Starts a card. `None` when it does not work, and a line on the console says so.
+pub fn start(found: &Found) -> Option<Arc<dyn Card>> {
+    let name = alloc::format!("gve {}", found.0);
+    match start_function(&name, found.0) {
+        Ok(card) => Some(card),
+        Err(failure) => {
+            console::note(format_args!("network card {name} {failure}; it is left out"));
+            None
+        }
+    }
+}
+
+fn start_function(name: &str, function: Function) -> Result<Arc<dyn Card>, Failure> {
+    function.enable();
+    let length = function
+        .length(REGISTERS)
+        .filter(|&length| length as usize >= register::LENGTH);
+    let registers = length.and_then(|length| function.map(REGISTERS, 0, length));
+    let length = function.length(DOORBELLS).map(|length| length.min(MOST_DOORBELLS));
+    let doorbells = length.and_then(|length| function.map(DOORBELLS, 0, length));
+    let mut messages = Messages::of(function).ok_or("has no message interrupts")?;
+    let place: Arc<SpinLock<Option<Arc<Gve>>>> = Arc::new(SpinLock::new(None));
+    let mut message = |handle: fn(&Gve)| {
+        let place = place.clone();
+        let handler = move || {
+            let card = place.lock().clone();
+            if let Some(card) = card {
+                handle(&card);
+            }
+        };
+        messages.add(Arc::new(handler)).ok_or("finds too few interrupts")
+    };
+    // Those of the notification blocks, and behind them the one of management.
+    let first = message(Gve::notice_sent)?;
+    message(Gve::notice)?;
+    message(Gve::hear)?;
+    let parts = Parts {
+        registers: registers.ok_or("has no registers")?,
+        doorbells: doorbells.ok_or("has no doorbells")?,
+        revision: function.revision(),
+        message: first,
+    };
+    let card = Gve::start(name.into(), parts)?;
+    *place.lock() = Some(card.clone());
+    Ok(card)
+}

@@ -38,7 +38,8 @@ impl Devices {
                 Device::Nvme(found) => disks.extend(hal::nvme::start(&found)),
                 Device::Ahci(found) => disks.extend(hal::ahci::start(&found)),
                 Device::Ena(found) if network.is_none() => network = hal::ena::start(&found),
-                Device::Ena(_) => {}
+                Device::Gve(found) if network.is_none() => network = hal::gve::start(&found),
+                Device::Ena(_) | Device::Gve(_) => {}
             }
         }
         if let Some(card) = &network {

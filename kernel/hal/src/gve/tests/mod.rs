@@ -1,0 +1,178 @@
+//! The driver against the model, which another hand has written from the same definitions.
+
+mod start;
+mod traffic;
+mod trouble;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::MutexGuard;
+
+use super::card::Gve;
+use super::device::Parts;
+use super::failure::Failure;
+use super::model::{self, Configuration, Format};
+use super::register;
+
+use crate::block::tests::alone_with_the_clock;
+use crate::bus::{Model, Registers};
+use crate::network::model::frames;
+use crate::network::{Card, Outgoing};
+use crate::time;
+
+const SECOND: u64 = 1_000_000_000;
+/// The formats that are driven.
+const FORMATS: [Format; 3] = [Format::GqiQpl, Format::DqoRda, Format::DqoQpl];
+const NOTHING: [(Vec<u8>, bool); 0] = [];
+
+/// A device, its driver, and how often the driver has said that packets have come.
+struct Rig {
+    device: model::Gve,
+    card: Arc<Gve>,
+    calls: Arc<AtomicUsize>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Rig {
+    fn new(configuration: &Configuration) -> Self {
+        let alone = alone_with_the_clock();
+        let device = model::Gve::new(configuration.clone());
+        let card = start(&device).unwrap_or_else(|failure| panic!("{failure}: {:?}", device.violations()));
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counter = calls.clone();
+        card.on_receive(Arc::new(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }));
+        let handlers: [fn(&Gve); 3] = [Gve::notice_sent, Gve::notice, Gve::hear];
+        for (message, handle) in handlers.into_iter().enumerate() {
+            let card = card.clone();
+            device.connect(message as u16, Arc::new(move || handle(&card)));
+        }
+        // The network looks once, and from then on when it is called.
+        assert!(!card.receive(&mut |_, _| {}));
+        device.deliver();
+        device.assert_obeyed();
+        calls.store(0, Ordering::Relaxed);
+        Self {
+            device,
+            card,
+            calls,
+            _alone: alone,
+        }
+    }
+
+    fn of(format: Format) -> Self {
+        Self::new(&Configuration::of(format))
+    }
+
+    /// Of every format, one after the other.
+    fn every() -> impl Iterator<Item = Self> {
+        FORMATS.into_iter().map(Self::of)
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Sends frames; whether the driver took all of them.
+    fn send(&self, frames: &[(Outgoing, Vec<u8>)]) -> bool {
+        let sent = frames.iter().all(|(outgoing, frame)| {
+            // As the network does: headers first, then what follows in chunks.
+            let (header, payload) = frame.split_at(frame.len().min(54));
+            let mut pieces = core::iter::once(header).chain(payload.chunks(1000));
+            self.card.send(*outgoing, &mut pieces)
+        });
+        self.card.flush();
+        sent
+    }
+
+    fn send_plain(&self, frame: &[u8]) -> bool {
+        self.send(&[(Outgoing::default(), frame.to_vec())])
+    }
+
+    /// What the device has sent.
+    #[track_caller]
+    fn sent(&self) -> Vec<Vec<u8>> {
+        self.device.assert_obeyed();
+        self.device.sent().into_iter().map(|sent| sent.bytes).collect()
+    }
+
+    /// All that was received, with whether its checksum was found right.
+    fn received(&self) -> Vec<(Vec<u8>, bool)> {
+        let mut frames = Vec::new();
+        while self
+            .card
+            .receive(&mut |frame, is_verified| frames.push((frame.to_vec(), is_verified)))
+        {}
+        frames
+    }
+
+    /// Lets time pass and the driver look after the device, until `is_over`.
+    #[track_caller]
+    fn watch_until(&self, is_over: impl Fn() -> bool) {
+        for _ in 0..1000 {
+            let next = self.card.watch().expect("a card that is looked after");
+            if is_over() {
+                return;
+            }
+            time::advance(next.saturating_sub(time::monotonic()));
+        }
+        panic!("not in all this time; resets: {}", self.device.resets());
+    }
+
+    /// Waits for one reset, then packets come through again.
+    #[track_caller]
+    fn recovers(&self) {
+        let (resets, calls) = (self.device.resets(), self.calls());
+        self.watch_until(|| self.device.resets() > resets && self.device.queues() == (1, 1));
+        assert_eq!(self.device.resets(), resets + 1, "one reset is enough");
+        assert!(self.calls() > calls, "the network looks again");
+        assert_eq!(self.received(), NOTHING);
+        self.device.deliver();
+        self.check();
+    }
+
+    /// Carries a packet each way.
+    #[track_caller]
+    fn check(&self) {
+        let frame = frames::udp(100);
+        assert!(self.send_plain(&frame), "takes a frame");
+        assert_eq!(self.sent(), core::slice::from_ref(&frame));
+        assert!(self.device.receive(0, &frame), "has buffers");
+        self.device.deliver();
+        assert_eq!(self.received(), [(frame, true)]);
+        self.device.assert_obeyed();
+    }
+}
+
+/// Registers that take a millisecond to be read, so that time passes for whoever waits for them.
+struct Slow(Registers);
+
+impl Model for Slow {
+    fn read(&self, offset: usize, size: usize) -> u64 {
+        time::advance(SECOND / 1000);
+        assert_eq!(size, 4, "bytes of a register that is read");
+        self.0.read32(offset).into()
+    }
+
+    fn write(&self, offset: usize, size: usize, value: u64) {
+        match size {
+            2 => self.0.write16(offset, value as u16),
+            _ => self.0.write32(offset, value as u32),
+        }
+    }
+}
+
+fn start(device: &model::Gve) -> Result<Arc<Gve>, Failure> {
+    let registers = Box::leak(Box::new(Slow(device.registers())));
+    let parts = Parts {
+        registers: Registers::of_model(registers, register::LENGTH),
+        doorbells: device.doorbells(),
+        revision: device.revision(),
+        message: 0,
+    };
+    Gve::start(String::from("model"), parts)
+}
