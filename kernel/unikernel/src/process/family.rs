@@ -50,7 +50,7 @@ pub fn members(group: i32) -> Vec<Arc<Process>> {
     select(|process| process.kinship.group() == group)
 }
 
-/// Ends all processes but the first, as its end does on Linux (pid_namespaces(7)).
+/// Ends all processes but the first, as its end does on Linux (`pid_namespaces(7)`).
 pub(super) fn end_all_but(first: &Process) {
     for process in select(|process| process.pid != first.pid) {
         process.end(ExitStatus::Signal(Signal::KILL));
