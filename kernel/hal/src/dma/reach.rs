@@ -54,6 +54,11 @@ pub(crate) fn is_owned(address: u64, length: usize) -> bool {
     pages.into_iter().all(pool::is_taken)
 }
 
+/// Whether two ranges, by address and length, have bytes in common.
+pub(crate) fn overlap(one: (u64, usize), other: (u64, usize)) -> bool {
+    one.0 < other.0 + other.1 as u64 && other.0 < one.0 + one.1 as u64
+}
+
 /// A range that a device was given for good: a ring, a buffer to receive into.
 pub(crate) struct Region<N> {
     /// What it is; made into words only for a note, as there are many buffers.
@@ -106,11 +111,8 @@ pub(crate) trait Reach {
         if !self.check_range(what, address, length, alignment) {
             return false;
         }
-        let end = address + length as u64;
-        let other = self
-            .regions()
-            .into_iter()
-            .find(|other| address < other.address + other.length as u64 && other.address < end);
+        let mut regions = self.regions().into_iter();
+        let other = regions.find(|other| overlap((address, length), (other.address, other.length)));
         if let Some(other) = other {
             self.note(&format_args!("{what} at {address:#x} overlaps {}", other.name));
             return false;

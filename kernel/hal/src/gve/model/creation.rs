@@ -10,7 +10,7 @@ use super::faults::Defect;
 use super::fields::{be16, be32, be64, is_zero};
 use super::queues::{Common, Receiver, Transmitter};
 use super::state::{Direction, State};
-use crate::dma::reach::Reach;
+use crate::dma::reach::{Reach, overlap};
 use crate::mem::PAGE_SIZE;
 
 /// What a driver says of a queue of either direction.
@@ -287,10 +287,9 @@ impl State {
             if !self.check_new_range(&format_args!("{name}: {what}"), address, length, PAGE_SIZE as u64) {
                 return false;
             }
-            let end = address + length as u64;
             let overlaps = places[..index]
                 .iter()
-                .any(|other| address < other.1 + other.2 as u64 && other.1 < end);
+                .any(|other| overlap((address, length), (other.1, other.2)));
             if !self.demand(
                 !overlaps,
                 format_args!("{name}: {what} overlaps another place of the command"),

@@ -52,7 +52,7 @@ impl State {
 
     fn ring_gqi_interrupt(&mut self, block: u32, number: usize, value: u32) {
         const ACK: u32 = gqi::IRQ_ACK | gqi::IRQ_EVENT;
-        if value == ACK {
+        if value == ACK || value == 0 {
             self.receive_early(block);
         }
         let Some(vector) = self.vectors.get_mut(number) else {

@@ -7,7 +7,7 @@ use super::configuration::Format;
 use super::defs::admin;
 use super::fields::{be32, be64, is_zero};
 use super::state::State;
-use crate::dma::reach::Reach;
+use crate::dma::reach::{Reach, overlap};
 use crate::mem::PAGE_SIZE;
 
 pub(super) struct Resources {
@@ -83,25 +83,16 @@ impl State {
         let counters = (counters, counter_count as usize * 4);
         let doorbells = (doorbells, count as usize * stride as usize);
         let page = PAGE_SIZE as u64;
-        if !self.check_new_range(
-            &"CONFIGURE_DEVICE_RESOURCES: counter_array",
-            counters.0,
-            counters.1,
-            page,
-        ) || !self.check_new_range(
-            &"CONFIGURE_DEVICE_RESOURCES: irq_db_addr",
-            doorbells.0,
-            doorbells.1,
-            page,
-        ) || !self.demand(
-            counters.0.abs_diff(doorbells.0)
-                >= if counters.0 < doorbells.0 {
-                    counters.1
-                } else {
-                    doorbells.1
-                } as u64,
-            format_args!("{NAME}: counter_array and irq_db_addr overlap"),
-        ) {
+        let places = [("counter_array", counters), ("irq_db_addr", doorbells)];
+        let are_new = places
+            .iter()
+            .all(|(what, place)| self.check_new_range(&format_args!("{NAME}: {what}"), place.0, place.1, page));
+        if !are_new
+            || !self.demand(
+                !overlap(counters, doorbells),
+                format_args!("{NAME}: counter_array and irq_db_addr overlap"),
+            )
+        {
             return Err(admin::ERROR_INVALID_ARGUMENT);
         }
         let places: Vec<usize> = (0..count).map(|_| self.place_doorbell()).collect();

@@ -10,7 +10,7 @@ use super::super::offload::{self, Sum};
 use super::super::pages::Parts;
 use super::super::queues::{Common, Transmission};
 use super::super::state::State;
-use crate::dma::reach::Reach;
+use crate::dma::reach::{Reach, overlap};
 
 type Descriptor = [u8; gqi::TX_DESC_SIZE];
 
@@ -147,11 +147,7 @@ impl State {
             let Some(place) = self.locate(&what, common.list, address, length) else {
                 continue;
             };
-            let overlaps = |other: &(u64, usize)| {
-                let is_over =
-                    |part: &(u64, usize)| part.0 < other.0 + other.1 as u64 && other.0 < part.0 + part.1 as u64;
-                place.iter().any(is_over)
-            };
+            let overlaps = |other: &(u64, usize)| place.iter().any(|&part| overlap(part, *other));
             // Who sends from where it likes may send the same twice.
             let outstanding = self.transmitters.get(&number).filter(|_| common.list.is_some());
             let mut others = outstanding.into_iter().flat_map(|queue| &queue.outstanding);

@@ -75,6 +75,9 @@ fn the_device_lets_a_frame_arrive_at_the_wrong_moment() {
     bench.doorbells.write32(doorbell, gqi::IRQ_MASK.to_be());
     bench.doorbells.write32(doorbell, ACK.to_be());
     assert_eq!((bench.device.posted(0), bench.device.deliver()), (3, 0));
+    bench.device.receive_at_doorbell(0, &samples::bytes(samples::UDP4));
+    bench.doorbells.write32(doorbell, 0);
+    assert_eq!((bench.device.posted(0), bench.device.deliver()), (2, 1));
     bench.device.assert_obeyed();
 }
 

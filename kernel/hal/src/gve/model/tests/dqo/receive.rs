@@ -242,3 +242,16 @@ fn the_device_receives_wrongly_in_dqo_as_it_is_told() {
     }
     bench.device.assert_obeyed();
 }
+
+#[test]
+fn the_device_lets_a_frame_of_dqo_arrive_when_its_message_is_opened() {
+    let (bench, mut queue, memory) = start();
+    post(&mut queue, &memory, 0);
+    bench.device.receive_at_doorbell(0, &samples::bytes(samples::UDP4));
+    bench.doorbells.write32(
+        bench.interrupt_doorbell(1),
+        (dqo::ITR_ENABLE_BIT | dqo::ITR_NO_UPDATE).to_le(),
+    );
+    assert_eq!((bench.device.posted(0), bench.device.deliver()), (7, 1));
+    bench.device.assert_obeyed();
+}
