@@ -77,6 +77,7 @@ impl State {
                 completed: 0,
                 completion_depth: completion_entries,
                 outstanding: Vec::new(),
+                lies: Vec::new(),
             },
         );
         Ok(())
@@ -147,6 +148,7 @@ impl State {
                 head: 0,
                 completed: 0,
                 posted: VecDeque::new(),
+                lies: Vec::new(),
             },
         );
         Ok(())

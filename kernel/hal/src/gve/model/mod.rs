@@ -20,6 +20,8 @@
 //! - DQO: descriptors of a TX ring are free when a descriptor completion says so; the doorbell of buffers tells of eight or more; what is said of a
 //!   received frame is said with its last buffer.
 //!
+//! What a fault told the driver wrongly, the driver may believe: that is no violation.
+//!
 //! Not modelled: RSS, statistics (their place is checked, nothing is written), flow steering, time stamps, coalescing, split headers.
 //!
 //! # Use
@@ -253,11 +255,7 @@ impl Gve {
 
     /// DQO: a completion of a type (`GVE_COMPL_TYPE_DQO_…`) that no packet asked for.
     pub(crate) fn complete(&self, queue: u32, kind: u8, tag: u16) {
-        let mut state = self.state();
-        state.complete_dqo(queue, kind, tag, CompletionFault::None);
-        if let Some(block) = state.transmitters.get(&queue).map(|queue| queue.common.block) {
-            state.cause(block);
-        }
+        self.state().complete_nothing(queue, kind, tag);
     }
 
     /// A message that tells nothing.

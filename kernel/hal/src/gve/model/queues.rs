@@ -56,6 +56,16 @@ pub(super) struct Transmitter {
     pub(super) completion_depth: u16,
     /// The oldest first.
     pub(super) outstanding: Vec<Transmission>,
+    /// DQO: tags that a fault has told to be completed: the driver may take them for free.
+    pub(super) lies: Vec<u16>,
+}
+
+impl Transmitter {
+    /// The driver is told that the packet with a tag is completed, which is not true: from now on it may do as if it were.
+    pub(super) fn lie(&mut self, tag: u16) {
+        self.outstanding.retain(|other| other.tag != tag);
+        self.lies.push(tag);
+    }
 }
 
 /// A buffer to receive into.
@@ -76,6 +86,8 @@ pub(super) struct Receiver {
     pub(super) completed: u32,
     /// The oldest first.
     pub(super) posted: VecDeque<Posted>,
+    /// DQO: buffers that a fault has told to be used: the driver may post them again.
+    pub(super) lies: Vec<u16>,
 }
 
 impl State {

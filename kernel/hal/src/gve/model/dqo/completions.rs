@@ -72,8 +72,20 @@ impl State {
         }
     }
 
+    /// Completes what no packet asked for.
+    pub(in super::super) fn complete_nothing(&mut self, number: u32, kind: u8, value: u16) {
+        let is_packet = kind == dqo::COMPL_TYPE_PKT || kind == dqo::COMPL_TYPE_REINJECTION;
+        if let Some(queue) = self.transmitters.get_mut(&number).filter(|_| is_packet) {
+            queue.lie(value);
+        }
+        self.complete_dqo(number, kind, value, CompletionFault::None);
+        if let Some(block) = self.transmitters.get(&number).map(|queue| queue.common.block) {
+            self.cause(block);
+        }
+    }
+
     /// Writes a completion of any type, whether there was a packet or not.
-    pub(in super::super) fn complete_dqo(&mut self, number: u32, kind: u8, value: u16, fault: CompletionFault) {
+    fn complete_dqo(&mut self, number: u32, kind: u8, value: u16, fault: CompletionFault) {
         let Some(queue) = self.transmitters.get_mut(&number) else {
             return;
         };
@@ -84,7 +96,11 @@ impl State {
         match fault {
             CompletionFault::Queue(other) => told = other,
             CompletionFault::Type(other) => kind = other,
-            CompletionFault::Identifier(other) => value = other,
+            CompletionFault::Identifier(other) => {
+                queue.lie(other);
+                value = other;
+            }
+            CompletionFault::Twice => queue.lie(value),
             CompletionFault::Generation => generation = !generation,
             _ => {}
         }

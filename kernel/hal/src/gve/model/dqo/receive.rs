@@ -94,10 +94,13 @@ impl State {
     }
 
     fn take_dqo_buffer(&mut self, number: u32, descriptor: &[u8; dqo::RX_DESC_SIZE]) {
-        let Some(queue) = self.receivers.get(&number) else {
+        let Some(queue) = self.receivers.get_mut(&number) else {
             return;
         };
         let (identifier, address) = (le16(descriptor, 0), le64(descriptor, 8));
+        if queue.lies.contains(&identifier) {
+            queue.posted.retain(|other| other.identifier != identifier);
+        }
         let (common, size) = (queue.common, queue.buffer_size);
         let is_new = !queue.posted.iter().any(|other| other.identifier == identifier);
         let overlaps = queue
@@ -170,6 +173,9 @@ impl State {
             }
             self.complete_dqo_buffer(number, completion, fault, index);
             if fault == CompletionFault::Twice {
+                if let Some(queue) = self.receivers.get_mut(&number) {
+                    queue.lies.push(buffer.identifier);
+                }
                 self.complete_dqo_buffer(number, completion, CompletionFault::None, index);
             }
         }
@@ -190,6 +196,8 @@ impl State {
         let mut generation = generation(position, common.depth);
         match fault {
             CompletionFault::Identifier(other) if index == 0 => {
+                queue.posted.retain(|posted| posted.identifier != other);
+                queue.lies.push(other);
                 completion[dqo::RX_BUF_ID..dqo::RX_BUF_ID + 2].copy_from_slice(&other.to_le_bytes());
             }
             CompletionFault::Generation => generation = !generation,

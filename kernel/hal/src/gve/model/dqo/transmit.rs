@@ -110,8 +110,13 @@ impl State {
     }
 
     fn check_tag(&mut self, number: u32, tag: u16) {
-        let outstanding = self.transmitters.get(&number).map(|queue| &queue.outstanding);
-        let is_free = !outstanding.is_some_and(|others| others.iter().any(|other| other.tag == tag));
+        let Some(queue) = self.transmitters.get_mut(&number) else {
+            return;
+        };
+        if queue.lies.contains(&tag) {
+            queue.outstanding.retain(|other| other.tag != tag);
+        }
+        let is_free = !queue.outstanding.iter().any(|other| other.tag == tag);
         self.demand(
             is_free,
             format_args!("TX queue {number}: tag {tag:#x} is of a packet that is not completed"),

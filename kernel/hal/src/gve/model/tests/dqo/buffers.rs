@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 use super::super::bench::{Bench, Queue, SCRATCH};
 use super::receive::{Descriptor, completion, descriptor, post, push, ring, start};
 use crate::dma::Shared;
-use crate::gve::model::{Configuration, Format};
+use crate::gve::model::{CompletionFault, Configuration, Format};
 use crate::network::model::samples;
 
 #[test]
@@ -96,4 +96,32 @@ fn the_device_receives_into_pages_of_a_list() {
     bench.expect("does not lie in one page of page list 1");
     let (bench, _) = with_list(&|_, queue| queue.place(2048));
     bench.expect("overlaps one that is not used yet");
+}
+
+#[test]
+fn the_device_does_not_blame_the_driver_for_its_own_lies() {
+    let (bench, mut queue, memory) = start();
+    post(&mut queue, &memory, 0);
+    bench
+        .device
+        .fail_received(&[CompletionFault::Identifier(3), CompletionFault::Twice]);
+    for _ in 0..2 {
+        assert!(bench.device.receive(0, &[0; 60]));
+    }
+    assert_eq!(
+        bench.device.posted(0),
+        5,
+        "without 0, 1 and the one that it said it had used"
+    );
+    // What was said to be used, and, a second time, what was used.
+    let again = |buffer: u16| descriptor(buffer, memory.address(usize::from(buffer) * 2048));
+    push(&mut queue, &[3, 1, 8, 9, 10, 11, 12, 13].map(again));
+    ring(&queue);
+    push(&mut queue, &[1, 3, 14, 15, 16, 17, 18, 19].map(again));
+    ring(&queue);
+    bench.device.assert_obeyed();
+    assert_eq!(bench.device.posted(0), 19);
+    push(&mut queue, &[4, 20, 21, 22, 23, 24, 25, 26].map(again));
+    ring(&queue);
+    bench.expect("buffer 4 is posted already");
 }

@@ -113,3 +113,33 @@ fn the_device_completes_wrongly_in_dqo_as_it_is_told() {
     assert!(send(&bench, &mut queue, &[packet(8)]).is_empty());
     bench.device.assert_obeyed();
 }
+
+#[test]
+fn the_device_does_not_blame_the_driver_for_its_own_completions() {
+    let (bench, mut queue, memory) = start();
+    let packet = |tag: u16| buffer(LAST, tag, memory.address(0), 60);
+    bench.device.hold_transmissions(true);
+    send(&bench, &mut queue, &[packet(1), packet(2), packet(3)]);
+    bench.device.complete(0, PACKET, 2);
+    assert_eq!(completion(&mut queue), Some((0, PACKET, 2)));
+    reach::write(memory.address(0), &[1]);
+    send(&bench, &mut queue, &[packet(2)]);
+    bench.device.assert_obeyed();
+    reach::write(memory.address(0), &[0]);
+    bench.device.fail_sent(&[CompletionFault::Identifier(3)]);
+    bench.device.hold_transmissions(false);
+    send(&bench, &mut queue, &[packet(4)]);
+    assert_eq!(completion(&mut queue), Some((0, PACKET, 3)));
+    bench.device.fail_sent(&[CompletionFault::Twice]);
+    for _ in 0..2 {
+        send(&bench, &mut queue, &[packet(5)]);
+    }
+    bench.device.hold_transmissions(true);
+    for _ in 0..2 {
+        send(&bench, &mut queue, &[packet(5)]);
+    }
+    send(&bench, &mut queue, &[packet(3)]);
+    bench.device.assert_obeyed();
+    send(&bench, &mut queue, &[packet(1)]);
+    bench.expect("tag 0x1 is of a packet that is not completed");
+}
