@@ -218,6 +218,17 @@ impl Gve {
         self.state().faults.defects.retain(|&other| other != defect);
     }
 
+    /// Takes all faults away, also those that wait for their turn; what they have told stays told.
+    pub(crate) fn heal_all(&self) {
+        let mut state = self.state();
+        state.faults = faults::Faults::default();
+        state.early.clear();
+        state.holds_transmissions = false;
+        state.release_commands();
+        state.release_transmissions(false);
+        state.reinject();
+    }
+
     /// What becomes of the next command with an opcode (`gve_adminq_opcodes`) that no earlier fault is for.
     pub(crate) fn fail_command(&self, opcode: u32, fault: AdminFault) {
         self.state().faults.commands.push((opcode, fault));

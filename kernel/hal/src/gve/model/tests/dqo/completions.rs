@@ -2,7 +2,7 @@ use super::super::bench::{Bench, Fields, SCRATCH};
 use super::{LAST, PACKET, buffer, completion, send, start};
 use crate::dma::reach;
 use crate::gve::model::defs::{admin, dqo};
-use crate::gve::model::{CompletionFault, Configuration, Defect, Format};
+use crate::gve::model::{AdminFault, CompletionFault, Configuration, Defect, Format};
 
 #[test]
 fn the_device_knows_which_packets_are_under_way() {
@@ -142,4 +142,33 @@ fn the_device_does_not_blame_the_driver_for_its_own_completions() {
     bench.device.assert_obeyed();
     send(&bench, &mut queue, &[packet(1)]);
     bench.expect("tag 0x1 is of a packet that is not completed");
+}
+
+#[test]
+fn the_device_is_healed_of_all_that_waits() {
+    let (mut bench, mut queue, memory) = start();
+    let packet = |tag: u16| buffer(LAST, tag, memory.address(0), 60);
+    bench.device.fail_sent(&[CompletionFault::Miss]);
+    send(&bench, &mut queue, &[packet(1)]);
+    bench.device.hold_transmissions(true);
+    bench.device.fail_sent(&[CompletionFault::Lose]);
+    send(&bench, &mut queue, &[packet(2)]);
+    bench.device.fail_command(admin::REPORT_LINK_SPEED, AdminFault::Late);
+    bench.submit(
+        admin::REPORT_LINK_SPEED,
+        &Fields::default().long(bench.memory.address(SCRATCH)),
+    );
+    bench.ring();
+    bench.device.inject(Defect::Hung);
+    bench.device.heal_all();
+    assert_eq!(bench.executed(), bench.told);
+    let completions = [0, 1, 2, 3].map(|_| completion(&mut queue));
+    let (missed, reinjected) = ((0, dqo::COMPL_TYPE_MISS, 1), (0, dqo::COMPL_TYPE_REINJECTION, 1));
+    assert_eq!(
+        completions,
+        [Some(missed), Some((0, PACKET, 2)), Some(reinjected), None]
+    );
+    send(&bench, &mut queue, &[packet(1)]);
+    assert_eq!(completion(&mut queue), Some((0, PACKET, 1)));
+    bench.device.assert_obeyed();
 }
