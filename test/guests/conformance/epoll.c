@@ -28,6 +28,22 @@ static void *later(void *descriptor) {
 
 static void on_signal(int signal) { (void)signal; }
 
+// One call reports as many as there are, each once.
+static void many_events(void) {
+  enum { EVENTS = 200 };
+  int epoll = epoll_create1(0);
+  for (int i = 0; i < EVENTS; i++)
+    epoll_ctl(epoll, EPOLL_CTL_ADD, eventfd(1, 0), &(struct epoll_event){.events = EPOLLIN, .data.u32 = i});
+  static struct epoll_event events[EVENTS + 50];
+  static char seen[EVENTS];
+  SHOW(epoll_wait(epoll, events, EVENTS + 50, 0));
+  int different = 0;
+  for (int i = 0; i < EVENTS; i++)
+    different += !seen[events[i].data.u32]++;
+  VALUE(different);
+  SHOW(epoll_wait(epoll, events, 150, 0));
+}
+
 int main(void) {
   setbuf(stdout, NULL);
   enter_scratch();
@@ -147,5 +163,6 @@ int main(void) {
   }
   VALUE(seen);
   wait_for("all drained", 0);
+  many_events();
   return 0;
 }

@@ -129,14 +129,18 @@ impl Epoll {
         Ok(())
     }
 
-    /// Fills `events` with what is ready, without waiting, and returns how many there are.
-    pub fn collect(&self, events: &mut [EpollEvent]) -> usize {
+    /// How many entries may be ready: what one call looks at.
+    pub fn candidates(&self) -> usize {
+        self.table.lock().ready_length()
+    }
+
+    /// Fills `events` with what is ready, without waiting, and returns how many there are. Looks at `left` entries at most, and takes from it what it
+    /// has looked at: entries that are put back come after those that there were, so that none is reported twice.
+    pub fn collect(&self, events: &mut [EpollEvent], left: &mut usize) -> usize {
         let mut count = 0;
         let mut kept = false;
-        // Entries that are put back come after those there are now, so none is looked at twice.
-        let mut left = self.table.lock().ready_length();
-        while count < events.len() && left > 0 {
-            left -= 1;
+        while count < events.len() && *left > 0 {
+            *left -= 1;
             let Some(candidate) = self.table.lock().take_ready() else {
                 break;
             };

@@ -21,7 +21,7 @@ fn add(epoll: &Epoll, descriptor: i32, file: &Arc<OpenFile>, events: u32) -> cor
 /// What is ready, as (data, events).
 fn ready(epoll: &Epoll) -> Vec<(u64, u32)> {
     let mut events = [EpollEvent::default(); 8];
-    let count = epoll.collect(&mut events);
+    let count = epoll.collect(&mut events, &mut epoll.candidates());
     events[..count].iter().map(|event| (event.data, event.events)).collect()
 }
 
@@ -84,7 +84,7 @@ fn ready_files_take_turns() {
     let mut order = Vec::new();
     for _ in 0..6 {
         let mut events = [EpollEvent::default()];
-        assert_eq!(epoll.collect(&mut events), 1);
+        assert_eq!(epoll.collect(&mut events, &mut epoll.candidates()), 1);
         order.push(events[0].data);
     }
     assert_eq!(order, [0, 1, 2, 0, 1, 2]);

@@ -9,7 +9,7 @@ use super::mask::with_mask;
 use super::{Call, Error, Result, Stop};
 use crate::process::Thread;
 
-/// The most events that one call reports; the rest stay ready for the next.
+/// Events that are written to the application at a time.
 const BATCH: usize = 64;
 
 /// `epoll_ctl(epfd, operation, fd, event)`
@@ -72,15 +72,12 @@ async fn collect(thread: &Thread, call: &Call, polls: bool, deadline: impl FnOnc
     }
     let file = thread.file(call.int(0))?;
     let epoll = file.downcast::<Epoll>().ok_or(Errno::INVAL)?;
-    let mut events = [EpollEvent::default(); BATCH];
-    let events = &mut events[..BATCH.min(maximum as usize)];
     let mut deadline = Some(deadline);
     let mut ends = None;
     loop {
         let ticket = epoll.waiters().ticket();
-        let count = epoll.collect(events);
+        let count = report(thread, epoll, address, maximum as usize).await?;
         if count > 0 {
-            thread.memory.write_bytes(address, events[..count].as_bytes()).await?;
             return Ok(count);
         }
         if polls {
@@ -96,4 +93,21 @@ async fn collect(thread: &Thread, call: &Call, polls: bool, deadline: impl FnOnc
             Err(Stop::Signal) => return Err(Error::Errno(Errno::INTR)),
         }
     }
+}
+
+/// Writes the events that there are, `maximum` at most, and returns how many.
+async fn report(thread: &Thread, epoll: &Epoll, address: usize, maximum: usize) -> Result {
+    let mut events = [EpollEvent::default(); BATCH];
+    let mut left = epoll.candidates();
+    let mut done = 0;
+    while done < maximum && left > 0 {
+        let count = epoll.collect(&mut events[..BATCH.min(maximum - done)], &mut left);
+        let place = address.wrapping_add(done * size_of::<EpollEvent>());
+        match thread.memory.write_bytes(place, events[..count].as_bytes()).await {
+            Ok(()) => done += count,
+            Err(errno) if done == 0 => return Err(errno.into()),
+            Err(_) => break,
+        }
+    }
+    Ok(done)
 }
