@@ -13,6 +13,11 @@ pub fn realtime() -> u64 {
     arch::realtime_nanoseconds()
 }
 
+/// Sets what [`realtime`] shows.
+pub fn set_realtime(now: u64) {
+    arch::set_realtime_nanoseconds(now);
+}
+
 /// The two pages that user mode reads clocks with, to be mapped one behind the other: data (read), then a shared object (read and
 /// execute) that the auxiliary vector's `AT_SYSINFO_EHDR` names. `None` where there are none.
 pub fn vdso() -> Option<[Frame; 2]> {

@@ -7,7 +7,7 @@ use hal::cpu::{self, MAX_CPUS};
 /// Polls before a CPU looks at its devices.
 const BATCH: usize = 32;
 /// Nanoseconds that a thread runs while others wait.
-const SLICE: u64 = 4_000_000;
+pub(crate) const SLICE: u64 = 4_000_000;
 
 /// When the current slice of each CPU is over.
 static SLICE_END: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
@@ -37,9 +37,16 @@ pub(crate) fn serve_devices() {
     task::fire_expired(hal::time::monotonic());
 }
 
-/// Before user mode: makes sure that the CPU comes back for timers, and for others that wait.
-pub(crate) fn prepare_user_mode() {
+/// Before user mode: makes sure that the CPU comes back for timers, for others that wait, and when the process has used so much more CPU time.
+pub(crate) fn prepare_user_mode(cpu_time_left: Option<u64>) {
+    /// Nanoseconds. Nobody is told of CPU time sooner.
+    const FINEST: u64 = 100_000;
     let mut deadline = task::next_deadline();
+    if let Some(left) = cpu_time_left {
+        // As if all CPUs worked on it.
+        let end = hal::time::monotonic() + (left / cpu::count() as u64).max(FINEST);
+        deadline = Some(deadline.map_or(end, |deadline| deadline.min(end)));
+    }
     if task::has_ready() {
         let end = SLICE_END[cpu::current()].load(Ordering::Relaxed);
         deadline = Some(deadline.map_or(end, |deadline| deadline.min(end)));

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
+use core::sync::atomic::Ordering;
 
 use file::OpenFile;
 use fs::proc::{Area, Identity, Process as Described, Usage};
@@ -84,6 +85,7 @@ impl Described for Shown {
                 capabilities.bounding,
                 capabilities.ambient,
             ],
+            nice: thread.as_ref().map_or(0, |thread| thread.nice.load(Ordering::Relaxed)),
             cpus: u64::MAX >> (64 - cpu::count()),
             ..Identity::default()
         })

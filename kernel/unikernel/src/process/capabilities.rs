@@ -23,8 +23,12 @@ impl Capability {
     pub const SYS_CHROOT: Self = Self(18);
     /// What is no other's: the host's name, foreign credentials with a message.
     pub const SYS_ADMIN: Self = Self(21);
+    /// Get turns before others.
+    pub const SYS_NICE: Self = Self(23);
     /// Go beyond limits.
     pub const SYS_RESOURCE: Self = Self(24);
+    /// Set the clock.
+    pub const SYS_TIME: Self = Self(25);
     const LAST: u32 = 40;
 
     /// The capability of a number; `EINVAL` when there is none.

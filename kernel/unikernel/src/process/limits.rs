@@ -113,6 +113,11 @@ impl Limits {
         self.0.get(number).copied().ok_or(Errno::INVAL)
     }
 
+    /// Moves the soft limit of a resource.
+    pub(super) fn set_soft(&mut self, resource: Resource, soft: u64) {
+        self.0[resource as usize].soft = soft;
+    }
+
     /// Sets a limit; only a privileged process raises a hard one.
     pub fn set_number(&mut self, number: usize, limit: Limit, privileged: bool) -> Result<(), Errno> {
         let current = self.0.get_mut(number).ok_or(Errno::INVAL)?;

@@ -1,6 +1,7 @@
 //! Processes and threads.
 
 mod capabilities;
+pub mod cpu_time;
 mod credentials;
 pub mod family;
 mod kinship;
@@ -31,7 +32,7 @@ pub use process::{ExitStatus, Process, Program, Texts};
 pub(crate) use run::parked;
 pub use run::{InterruptedCall, start_thread};
 pub use thread::{AlternateStack, FaultRecord, Thread};
-pub use timers::{Notification, Setting, Timer, Timers};
+pub use timers::{Clock, Interval, Notification, Setting, Timer, Timers};
 
 /// The first process, whose end is the machine's.
 static FIRST: SpinLock<Option<Arc<Process>>> = SpinLock::new(None);

@@ -56,8 +56,8 @@ pub struct Process {
     executing: AtomicI32,
     /// Notified when a thread ends.
     thread_ended: WaitQueue,
-    /// Nanoseconds that threads used which have ended.
-    pub(super) ended_time: AtomicU64,
+    /// Nanoseconds in user mode and in the kernel that threads used which have ended.
+    ended_time: SpinLock<(u64, u64)>,
     /// 0 while it runs, then [`ExitStatus`] as [`encode`] has it.
     ending: AtomicU64,
     /// When it started, in nanoseconds since boot.
@@ -133,7 +133,7 @@ impl Process {
             program: SpinLock::default(),
             executing: AtomicI32::new(0),
             thread_ended: WaitQueue::new(),
-            ended_time: AtomicU64::new(0),
+            ended_time: SpinLock::default(),
             ending: AtomicU64::new(0),
             started: hal::time::monotonic(),
             last_name: SpinLock::new([0; 16]),
@@ -209,10 +209,15 @@ impl Process {
 
     /// Nanoseconds that its threads spent in user mode and in the kernel.
     pub fn cpu_times(&self) -> (u64, u64) {
-        let ended = (self.ended_time.load(Ordering::Relaxed), 0);
-        self.threads()
+        // A thread that ends meanwhile is in one of both.
+        let (threads, ended): (Vec<_>, _) = {
+            let threads = self.threads.lock();
+            let running = threads.values().filter_map(Weak::upgrade).collect();
+            (running, *self.ended_time.lock())
+        };
+        threads
             .iter()
-            .map(|thread| thread.cpu_times())
+            .map(|thread| thread.cpu_time.get())
             .fold(ended, |sum, time| (sum.0 + time.0, sum.1 + time.1))
     }
 
@@ -250,6 +255,9 @@ impl Process {
                 .is_some_and(|known| known.as_ptr() == Arc::as_ptr(thread))
             {
                 threads.remove(&thread.tid);
+                let mut ended = self.ended_time.lock();
+                let (user, system) = thread.cpu_time.get();
+                *ended = (ended.0 + user, ended.1 + system);
             }
             threads.is_empty()
         };

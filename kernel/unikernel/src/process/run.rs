@@ -43,11 +43,9 @@ pub fn start_thread(thread: Arc<Thread>, context: UserContext, child_tid: Option
         owner.memory.activate();
         owner.rseq.note_moved();
         crate::describe::set_running(owner.process.pid, owner.tid);
-        let start = hal::time::monotonic();
+        owner.cpu_time.begin_turn();
         let result = body.as_mut().poll(task);
-        let spent = hal::time::monotonic() - start;
-        owner.user_time.fetch_add(spent, Ordering::Relaxed);
-        crate::describe::add_busy(spent);
+        crate::describe::add_busy(owner.cpu_time.end_turn());
         crate::describe::set_running(0, 0);
         result
     }));
@@ -72,6 +70,7 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
     // Whether user mode was left somewhere in the program, and not for a system call.
     let mut amid = false;
     loop {
+        let cpu_time_left = thread.process.count_cpu_time();
         if interrupted.is_some() || thread.is_interrupted() {
             signal::deliver(thread, &mut context, interrupted.take()).await;
         }
@@ -92,8 +91,10 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
             }
             continue;
         }
-        crate::scheduler::prepare_user_mode();
+        crate::scheduler::prepare_user_mode(cpu_time_left);
+        thread.cpu_time.enter_user();
         let trap = context.run(thread.memory.table());
+        thread.cpu_time.leave_user();
         amid = !matches!(trap, Trap::SystemCall);
         match trap {
             Trap::SystemCall => interrupted = system_call(thread, &mut context).await,
@@ -209,8 +210,6 @@ impl Thread {
             }
         }
         self.process.note_end(self);
-        let (user, system) = self.cpu_times();
-        self.process.ended_time.fetch_add(user + system, Ordering::Relaxed);
         if self.process.remove_thread(self) {
             let status = self.process.exit_status().unwrap_or(ExitStatus::Code(self.exit_code()));
             self.process.finish(status).await;

@@ -1,13 +1,14 @@
 //! A thread of the application.
 
 use alloc::sync::{Arc, Weak};
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use core::task::{Poll, Waker};
 
 use hal::sync::SpinLock;
 use task::Task;
 
 use super::Process;
+use super::cpu_time::CpuTime;
 use super::rseq::Sequences;
 use crate::memory::AddressSpace;
 use crate::signal::{Info, Pending, Signal, SignalSet};
@@ -84,10 +85,12 @@ pub struct Thread {
     pub rseq: Sequences,
     /// Name, up to 15 bytes (`PR_SET_NAME`).
     pub name: SpinLock<[u8; 16]>,
-    /// Nanoseconds in user mode.
-    pub user_time: AtomicU64,
-    /// Nanoseconds in the kernel.
-    pub system_time: AtomicU64,
+    /// The CPUs' time that it uses.
+    pub cpu_time: CpuTime,
+    /// Its nice value (`setpriority(2)`), -20 to 19.
+    pub nice: AtomicI32,
+    /// Its scheduling policy (`sched_setscheduler(2)`).
+    pub policy: AtomicU32,
     /// `exit(2)` was called: the lowest byte is the status, the next says so.
     exiting: AtomicU32,
     /// Wakes the task that runs the thread.
@@ -113,14 +116,22 @@ impl Thread {
             robust_list: AtomicUsize::new(0),
             rseq: Sequences::default(),
             name: SpinLock::new([0; 16]),
-            user_time: AtomicU64::new(0),
-            system_time: AtomicU64::new(0),
+            cpu_time: CpuTime::default(),
+            nice: AtomicI32::new(0),
+            policy: AtomicU32::new(linux_raw_sys::general::SCHED_NORMAL),
             exiting: AtomicU32::new(0),
             waker: SpinLock::new(None),
             task: SpinLock::default(),
         });
         thread.process.add_thread(&thread);
         thread
+    }
+
+    /// Gets its turns as another thread does, its parent or whom it follows.
+    pub fn take_scheduling_of(&self, other: &Self) {
+        self.nice.store(other.nice.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.policy
+            .store(other.policy.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// The signals it blocks.
@@ -237,14 +248,6 @@ impl Thread {
         self.exiting.load(Ordering::Acquire) != 0
             || self.process.exit_status().is_some()
             || self.process.is_replaced(self.tid)
-    }
-
-    /// Nanoseconds in user mode and in the kernel.
-    pub fn cpu_times(&self) -> (u64, u64) {
-        (
-            self.user_time.load(Ordering::Relaxed),
-            self.system_time.load(Ordering::Relaxed),
-        )
     }
 
     /// Notes a fault for the frame of its signal.

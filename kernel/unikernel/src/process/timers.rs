@@ -2,19 +2,60 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
 use core::pin::pin;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Poll;
 
 use abi::Errno;
 use hal::sync::SpinLock;
 use task::WaitQueue;
 
-use super::Process;
+use super::{Limit, Process, Resource};
 use crate::signal::{Info, Signal};
 
 /// Timers that a process may have.
 const LIMIT: usize = 4096;
+
+/// What a timer counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// The time that passes. Absolute times are meant on the real-time clock, or on the monotonic one.
+    Passing {
+        /// On the real-time clock.
+        realtime: bool,
+    },
+    /// The CPUs' time that the process uses.
+    Process,
+    /// The part of it in user mode.
+    ProcessUser,
+    /// The CPUs' time that one thread uses.
+    Thread(i32),
+}
+
+impl Clock {
+    /// What a process has used by it; `None` for time that passes.
+    fn used(self, process: &Process) -> Option<u64> {
+        match self {
+            Self::Passing { .. } => None,
+            Self::Process => {
+                let (user, system) = process.cpu_times();
+                Some(user + system)
+            }
+            Self::ProcessUser => Some(process.cpu_times().0),
+            Self::Thread(tid) => {
+                let (user, system) = process.thread(tid).map_or((0, 0), |thread| thread.cpu_time.get());
+                Some(user + system)
+            }
+        }
+    }
+
+    /// Nanoseconds on it, monotonic where time passes.
+    pub fn now(self, process: &Process) -> u64 {
+        self.used(process).unwrap_or_else(hal::time::monotonic)
+    }
+}
 
 /// What happens when a timer expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +87,8 @@ pub struct Setting {
 /// A timer.
 pub struct Timer {
     id: u64,
-    /// Whether absolute times are meant on the real-time clock.
-    pub realtime: bool,
+    /// What it counts.
+    pub clock: Clock,
     notification: Notification,
     state: SpinLock<State>,
     changed: WaitQueue,
@@ -65,74 +106,176 @@ struct State {
 }
 
 /// The timers of a process.
-#[derive(Default)]
-pub struct Timers(SpinLock<BTreeMap<u64, Arc<Timer>>>);
+pub struct Timers {
+    all: SpinLock<BTreeMap<u64, Arc<Timer>>>,
+    /// Whether one counts CPU time and may be armed, or that time is limited.
+    watches_cpu_time: AtomicBool,
+}
 
-/// The number under which the interval timer of `setitimer(ITIMER_REAL)` is kept, beyond those that `timer_create` gives.
-const REAL_INTERVAL: u64 = u64::MAX;
+/// The interval timers of `setitimer(2)`, kept under numbers beyond those that `timer_create` gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Interval {
+    /// `ITIMER_REAL`, which sends `SIGALRM`.
+    Real = u64::MAX - 2,
+    /// `ITIMER_VIRTUAL`, which sends `SIGVTALRM`.
+    Virtual,
+    /// `ITIMER_PROF`, which sends `SIGPROF`.
+    Profile,
+}
+
+impl Interval {
+    fn parts(self) -> (Clock, Signal) {
+        match self {
+            Self::Real => (Clock::Passing { realtime: false }, Signal::ALRM),
+            Self::Virtual => (Clock::ProcessUser, Signal::VTALRM),
+            Self::Profile => (Clock::Process, Signal::PROF),
+        }
+    }
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self {
+            all: SpinLock::default(),
+            // The limit may have been there before the process.
+            watches_cpu_time: AtomicBool::new(true),
+        }
+    }
+}
 
 impl Timers {
     /// A new timer's number. `notification` is given that number, which is the value that a signal carries by default.
-    pub fn create(&self, realtime: bool, notification: impl FnOnce(u64) -> Notification) -> Result<u64, Errno> {
-        let mut timers = self.0.lock();
+    pub fn create(&self, clock: Clock, notification: impl FnOnce(u64) -> Notification) -> Result<u64, Errno> {
+        let mut timers = self.all.lock();
         if timers.len() >= LIMIT {
             return Err(Errno::AGAIN);
         }
         let id = (0..=LIMIT as u64)
             .find(|id| !timers.contains_key(id))
             .ok_or(Errno::AGAIN)?;
-        timers.insert(id, Timer::new(id, realtime, notification(id)));
+        timers.insert(id, Timer::new(id, clock, notification(id)));
         Ok(id)
     }
 
     /// A timer that `create` made.
     pub fn get(&self, id: u64) -> Result<Arc<Timer>, Errno> {
-        if id == REAL_INTERVAL {
+        if id > LIMIT as u64 {
             return Err(Errno::INVAL);
         }
-        self.0.lock().get(&id).cloned().ok_or(Errno::INVAL)
+        self.all.lock().get(&id).cloned().ok_or(Errno::INVAL)
     }
 
-    /// The process's interval timer in real time, which sends `SIGALRM`.
-    pub fn real_interval(&self) -> Arc<Timer> {
+    /// One of the process's interval timers.
+    pub fn interval(&self, interval: Interval) -> Arc<Timer> {
+        let (clock, signal) = interval.parts();
         let notification = Notification::Signal {
-            signal: Signal::ALRM,
+            signal,
             code: Info::KERNEL,
             value: 0,
             thread: None,
         };
-        let mut timers = self.0.lock();
+        let id = interval as u64;
+        let mut timers = self.all.lock();
         timers
-            .entry(REAL_INTERVAL)
-            .or_insert_with(|| Timer::new(REAL_INTERVAL, false, notification))
+            .entry(id)
+            .or_insert_with(|| Timer::new(id, clock, notification))
             .clone()
     }
 
     /// Deletes a timer.
     pub fn delete(&self, id: u64) -> Result<(), Errno> {
         let timer = self.get(id)?;
-        self.0.lock().remove(&id);
+        self.all.lock().remove(&id);
         timer.stop();
         Ok(())
     }
 
     /// Deletes the timers that do not survive `execve(2)`.
     pub fn clear(&self) {
-        let mut all = core::mem::take(&mut *self.0.lock());
-        if let Some(real) = all.remove(&REAL_INTERVAL) {
-            self.0.lock().insert(REAL_INTERVAL, real);
-        }
-        for timer in all.values() {
+        let created = {
+            let mut all = self.all.lock();
+            let intervals = all.split_off(&(LIMIT as u64 + 1));
+            core::mem::replace(&mut *all, intervals)
+        };
+        for timer in created.values() {
             timer.stop();
         }
+    }
+
+    /// Lets timers of CPU time expire that are due. Returns how much of it may pass until the next is, when there is one.
+    fn count_cpu_time(&self, process: &Process) -> Option<u64> {
+        let timers: Vec<_> = self.all.lock().values().cloned().collect();
+        timers.iter().filter_map(|timer| timer.count(process)).min()
+    }
+}
+
+impl Process {
+    /// Does what follows from the CPU time that was used: timers expire, and the limit takes effect. Returns how much of it may pass until the
+    /// next look, when there has to be one.
+    pub fn count_cpu_time(&self) -> Option<u64> {
+        let watches = &self.timers.watches_cpu_time;
+        if !watches.load(Ordering::Acquire) {
+            return None;
+        }
+        let count = || {
+            let timers = self.timers.count_cpu_time(self);
+            [timers, self.count_to_limit()].into_iter().flatten().min()
+        };
+        count().or_else(|| {
+            watches.store(false, Ordering::SeqCst);
+            // What was armed meanwhile counts.
+            let left = count();
+            if left.is_some() {
+                watches.store(true, Ordering::SeqCst);
+            }
+            left
+        })
+    }
+
+    /// Looks at the CPU time of the process from now on, whenever it goes to user mode.
+    pub fn watch_cpu_time(&self) {
+        self.timers.watches_cpu_time.store(true, Ordering::SeqCst);
+        // Threads that are in user mode come back for it.
+        for thread in self.threads() {
+            thread.interrupt();
+        }
+    }
+
+    /// Sends `SIGXCPU` for each second beyond the soft limit, and ends the process at the hard one (`getrlimit(2)`).
+    fn count_to_limit(&self) -> Option<u64> {
+        const SECOND: u64 = 1_000_000_000;
+        let limit = self.limits.lock().get(Resource::Cpu);
+        if limit.soft == Limit::INFINITY {
+            return None;
+        }
+        let (user, system) = self.cpu_times();
+        let seconds = (user + system) / SECOND;
+        let signal = match () {
+            () if seconds >= limit.hard => Some(Signal::KILL),
+            () if seconds >= limit.soft.max(1) => Some(Signal::XCPU),
+            () => None,
+        };
+        let mut soft = limit.soft;
+        if let Some(signal) = signal {
+            // As Linux: the next is due a second later.
+            soft = seconds + 1;
+            self.limits.lock().set_soft(Resource::Cpu, soft);
+            self.send(signal, Info::kernel(signal));
+        }
+        Some(
+            soft.min(limit.hard)
+                .saturating_mul(SECOND)
+                .saturating_sub(user + system),
+        )
     }
 }
 
 impl Timer {
-    fn new(id: u64, realtime: bool, notification: Notification) -> Arc<Self> {
+    fn new(id: u64, clock: Clock, notification: Notification) -> Arc<Self> {
         Arc::new(Self {
             id,
-            realtime,
+            clock,
             notification,
             state: SpinLock::new(State::default()),
             changed: WaitQueue::new(),
@@ -144,10 +287,14 @@ impl Timer {
         self.changed.notify();
     }
 
+    fn counts_cpu_time(&self) -> bool {
+        !matches!(self.clock, Clock::Passing { .. })
+    }
+
     /// How it is set now.
-    pub fn get(&self) -> Setting {
+    pub fn get(&self, process: &Process) -> Setting {
+        let now = self.clock.now(process);
         let state = self.state.lock();
-        let now = hal::time::monotonic();
         Setting {
             // A timer that is due and has not fired yet is still armed.
             value: state.deadline.map_or(0, |deadline| deadline.saturating_sub(now).max(1)),
@@ -160,18 +307,21 @@ impl Timer {
         self.state.lock().overruns
     }
 
-    /// Arms it for a deadline on the monotonic clock, or disarms it; returns how it was set.
+    /// Arms it for a deadline on its clock (see [`Clock::now`]), or disarms it; returns how it was set.
     pub fn set(self: &Arc<Self>, process: &Arc<Process>, deadline: Option<u64>, interval: u64) -> Setting {
-        let before = self.get();
+        let before = self.get(process);
         let start = {
             let mut state = self.state.lock();
             state.deadline = deadline;
             state.interval = interval;
             state.overruns = 0;
-            let start = deadline.is_some() && !state.running;
+            let start = deadline.is_some() && !state.running && !self.counts_cpu_time();
             state.running |= start;
             start
         };
+        if self.counts_cpu_time() && deadline.is_some() {
+            process.watch_cpu_time();
+        }
         self.changed.notify();
         if start {
             task::spawn(self.clone().run(Arc::downgrade(process)));
@@ -201,12 +351,22 @@ impl Timer {
             .await;
             if expired {
                 let Some(process) = process.upgrade() else { return };
-                self.expire(&process, deadline);
+                self.expire(&process, deadline, hal::time::monotonic());
             }
         }
     }
 
-    fn expire(&self, process: &Process, deadline: u64) {
+    /// Expires when that is due by the CPU time that was used. Returns how much is left until it is the next time.
+    fn count(&self, process: &Process) -> Option<u64> {
+        let used = self.clock.used(process)?;
+        let deadline = self.state.lock().deadline?;
+        if deadline <= used {
+            self.expire(process, deadline, used);
+        }
+        Some(self.state.lock().deadline?.saturating_sub(used))
+    }
+
+    fn expire(&self, process: &Process, deadline: u64, now: u64) {
         let overruns = {
             let mut state = self.state.lock();
             if state.deleted || state.deadline != Some(deadline) {
@@ -216,7 +376,7 @@ impl Timer {
             state.deadline = match state.interval {
                 0 => None,
                 interval => {
-                    missed = (hal::time::monotonic() - deadline) / interval;
+                    missed = (now - deadline) / interval;
                     Some(deadline + (missed + 1) * interval)
                 }
             };

@@ -245,6 +245,7 @@ fn make(parent: &Arc<Thread>, tid: i32, request: &Request) -> Option<Arc<Thread>
     };
     let child = Thread::new(tid, process, memory, parent.blocked());
     *child.name.lock() = *parent.name.lock();
+    child.take_scheduling_of(parent);
     if !is_thread && (!shares_memory || request.has(linux::CLONE_VFORK)) {
         *child.alternate_stack.lock() = *parent.alternate_stack.lock();
     }

@@ -101,6 +101,7 @@ async fn execute(
     process.timers.clear();
     process.set_memory(prepared.memory.clone());
     let successor = Thread::new(process.pid, process.clone(), prepared.memory, thread.blocked());
+    successor.take_scheduling_of(thread);
     successor.set_name_from_path(&prepared.program.path);
     *process.program.lock() = prepared.program;
     while let Some((signal, info)) = thread.pending.take(crate::signal::SignalSet::from_bits(!0)) {

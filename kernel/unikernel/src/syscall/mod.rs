@@ -26,6 +26,7 @@ mod memory;
 mod memory_file;
 mod path;
 mod poll;
+mod scheduling;
 mod shared_memory;
 mod shortage;
 mod signal;

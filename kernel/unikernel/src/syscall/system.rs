@@ -5,7 +5,7 @@ use linux_raw_sys::general as linux;
 use zerocopy::{Immutable, IntoBytes};
 
 use super::{Call, Result};
-use crate::process::{Capability, Limit, Process, Thread, family};
+use crate::process::{Capability, Limit, Process, Resource, Thread, family};
 use hal::mem::PAGE_SIZE;
 
 /// Linux's release whose interface this kernel offers.
@@ -103,6 +103,9 @@ async fn set_limit_of(thread: &Thread, process: &Process, number: usize, address
     let limit = thread.memory.read::<Limit>(address).await?;
     let privileged = thread.process.can(Capability::SYS_RESOURCE);
     process.limits.lock().set_number(number, limit, privileged)?;
+    if number == Resource::Cpu as usize {
+        process.watch_cpu_time();
+    }
     Ok(())
 }
 
@@ -153,7 +156,7 @@ pub(super) async fn getrusage(thread: &Thread, call: &Call) -> Result {
     const THREAD: i32 = 1;
     let mut usage = ResourceUsage::of(match call.int(0) {
         SELF => thread.process.cpu_times(),
-        THREAD => thread.cpu_times(),
+        THREAD => thread.cpu_time.get(),
         CHILDREN => thread.process.kinship.children_times(),
         _ => return Err(Errno::INVAL.into()),
     });

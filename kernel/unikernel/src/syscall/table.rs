@@ -9,8 +9,8 @@ use super::attributes::Subject;
 use super::identity::Of;
 use super::{
     Call, Result, attributes, capability, child, clone, descriptor, directory, epoll, events, execute, fcntl, futex,
-    group, identity, inotify, ioctl, memory, memory_file, path, poll, shared_memory, signal, socket, splice, stat,
-    storage, system, thread, time, timer, transfer,
+    group, identity, inotify, ioctl, memory, memory_file, path, poll, scheduling, shared_memory, signal, socket,
+    splice, stat, storage, system, thread, time, timer, transfer,
 };
 use crate::process::Thread;
 
@@ -303,14 +303,14 @@ system_calls! {
     __NR_socketpair: Full, "" => socket::socketpair(thread, call).await;
 
     // The machine and the process as a whole.
-    __NR_getpriority: Accepted, "there are no priorities" => Ok(20);
+    __NR_getpriority: Full, "" => scheduling::getpriority(thread, call);
     __NR_getrandom: Full, "" => system::getrandom(thread, call).await;
     __NR_getrlimit: Full, "" => system::getrlimit(thread, call.unsigned(0) as usize, call.word(1)).await;
-    __NR_getrusage: Partial, "times, all of them as user time, and the peak of memory" => system::getrusage(thread, call).await;
+    __NR_getrusage: Partial, "times, and the peak of memory" => system::getrusage(thread, call).await;
     __NR_personality: Partial, "Linux's own" => system::personality(call);
     __NR_prlimit64: Full, "" => system::prlimit64(thread, call).await;
     __NR_sethostname: Full, "" => system::sethostname(thread, call).await;
-    __NR_setpriority: Accepted, "there are no priorities" => Ok(0);
+    __NR_setpriority: Accepted, "kept, but all threads have equal turns" => scheduling::setpriority(thread, call);
     __NR_setrlimit: Full, "" => system::setrlimit(thread, call.unsigned(0) as usize, call.word(1)).await;
     __NR_sysinfo: Full, "" => system::sysinfo(thread, call).await;
     __NR_times: Full, "" => system::times(thread, call).await;
@@ -344,26 +344,29 @@ system_calls! {
     __NR_execveat: Partial, "set-user-ID bits have no effect" => execute::execveat(thread, call).await;
     __NR_exit: Full, "" => Ok(thread::exit(thread, call));
     __NR_exit_group: Full, "" => Ok(thread::exit_group(thread, call));
-    __NR_getcpu: Full, "" => thread::getcpu(thread, call).await;
+    __NR_getcpu: Full, "" => scheduling::getcpu(thread, call).await;
     __NR_getpid: Full, "" => Ok(thread.process.pid as usize);
     __NR_gettid: Full, "" => Ok(thread.tid as usize);
     __NR_prctl: Partial, "names; other settings are taken without effect" => thread::prctl(thread, call).await;
     __NR_rseq: Full, "" => thread::rseq(thread, call).await;
-    __NR_sched_get_priority_max: Full, "" => thread::sched_priority(call, 99);
-    __NR_sched_get_priority_min: Full, "" => thread::sched_priority(call, 1);
-    __NR_sched_getaffinity: Full, "" => thread::sched_getaffinity(thread, call).await;
-    __NR_sched_getparam: Full, "" => thread::sched_getparam(thread, call).await;
-    __NR_sched_getscheduler: Full, "" => thread::sched_getscheduler(thread, call);
-    __NR_sched_setaffinity: Accepted, "threads move as CPUs are free" => thread::sched_setaffinity(thread, call).await;
-    __NR_sched_setparam: Accepted, "there are no priorities" => Ok(0);
-    __NR_sched_setscheduler: Accepted, "there are no priorities" => thread::sched_setscheduler(thread, call);
-    __NR_sched_yield: Full, "" => Ok(thread::sched_yield().await);
+    __NR_sched_get_priority_max: Full, "" => scheduling::sched_priority(call, 99);
+    __NR_sched_get_priority_min: Full, "" => scheduling::sched_priority(call, 1);
+    __NR_sched_getaffinity: Full, "" => scheduling::sched_getaffinity(thread, call).await;
+    __NR_sched_getparam: Full, "" => scheduling::sched_getparam(thread, call).await;
+    __NR_sched_getscheduler: Full, "" => scheduling::sched_getscheduler(thread, call);
+    __NR_sched_setaffinity: Accepted, "threads move as CPUs are free" => scheduling::sched_setaffinity(thread, call).await;
+    __NR_sched_rr_get_interval: Full, "" => scheduling::sched_rr_get_interval(thread, call).await;
+    __NR_sched_setparam: Full, "" => scheduling::sched_setparam(thread, call).await;
+    __NR_sched_setscheduler: Accepted, "kept, but all threads have equal turns; none in real time" => scheduling::sched_setscheduler(thread, call).await;
+    __NR_sched_yield: Full, "" => Ok(scheduling::sched_yield().await);
     __NR_set_tid_address: Full, "" => Ok(thread::set_tid_address(thread, call));
 
     // Time.
     __NR_clock_getres: Full, "" => time::clock_getres(thread, call).await;
+    __NR_clock_settime: Partial, "sleeps and timers that wait for a time of day keep to the clock as it was" => time::clock_settime(thread, call).await;
     __NR_clock_gettime: Full, "" => time::clock_gettime(thread, call).await;
     __NR_clock_nanosleep: Full, "" => time::clock_nanosleep(thread, call).await;
+    __NR_settimeofday: Partial, "as `clock_settime`" => time::settimeofday(thread, call).await;
     __NR_gettimeofday: Full, "" => time::gettimeofday(thread, call).await;
     __NR_nanosleep: Full, "" => time::nanosleep(thread, call).await;
     __NR_time: Full, "" => time::time(thread, call).await;
@@ -380,9 +383,9 @@ system_calls! {
 
     // Timers that send signals.
     __NR_alarm: Full, "" => Ok(timer::alarm(thread, call));
-    __NR_getitimer: Partial, "`ITIMER_REAL`" => timer::getitimer(thread, call).await;
-    __NR_setitimer: Partial, "`ITIMER_REAL`" => timer::setitimer(thread, call).await;
-    __NR_timer_create: Partial, "no clocks of CPU time" => timer::timer_create(thread, call).await;
+    __NR_getitimer: Full, "" => timer::getitimer(thread, call).await;
+    __NR_setitimer: Full, "" => timer::setitimer(thread, call).await;
+    __NR_timer_create: Partial, "CPU time of the own process and its threads" => timer::timer_create(thread, call).await;
     __NR_timer_delete: Full, "" => timer::timer_delete(thread, call);
     __NR_timer_getoverrun: Full, "" => timer::timer_getoverrun(thread, call);
     __NR_timer_gettime: Full, "" => timer::timer_gettime(thread, call).await;

@@ -1,13 +1,12 @@
-//! Threads: end, identity, scheduling.
+//! Threads: end and identity.
 
 use core::sync::atomic::Ordering;
 
 use abi::Errno;
-use linux_raw_sys::general as linux;
 
 use super::{Call, Error, Outcome, Result, capability};
 use crate::process::rseq::SIZE;
-use crate::process::{ExitStatus, Thread, family};
+use crate::process::{ExitStatus, Thread};
 use crate::signal::{Signal, SignalSet};
 
 pub(super) fn set_tid_address(thread: &Thread, call: &Call) -> usize {
@@ -23,78 +22,6 @@ pub(super) fn exit(thread: &Thread, call: &Call) -> usize {
 pub(super) fn exit_group(thread: &Thread, call: &Call) -> usize {
     thread.process.end(ExitStatus::Code(call.int(0) as u8));
     0
-}
-
-/// A thread by the number that scheduling calls take: 0 is the caller.
-fn check_target(thread: &Thread, tid: i32) -> Result<()> {
-    match tid {
-        0 => Ok(()),
-        tid if tid < 0 => Err(Errno::INVAL.into()),
-        tid if thread.process.thread(tid).is_some() || family::find_thread(tid).is_some() => Ok(()),
-        _ => Err(Errno::SRCH.into()),
-    }
-}
-
-pub(super) async fn sched_getaffinity(thread: &Thread, call: &Call) -> Result {
-    check_target(thread, call.int(0))?;
-    let size = call.unsigned(1) as usize;
-    if size < 8 || !size.is_multiple_of(8) {
-        return Err(Errno::INVAL.into());
-    }
-    let mask = (1_u64 << hal::cpu::count()) - 1;
-    thread.memory.write(call.word(2), &mask).await?;
-    Ok(8)
-}
-
-pub(super) async fn sched_setaffinity(thread: &Thread, call: &Call) -> Result {
-    check_target(thread, call.int(0))?;
-    let mut mask = [0; 8];
-    let size = (call.unsigned(1) as usize).min(mask.len());
-    thread.memory.read_bytes(call.word(2), &mut mask[..size]).await?;
-    let running = (1_u64 << hal::cpu::count()) - 1;
-    if u64::from_ne_bytes(mask) & running == 0 {
-        Err(Errno::INVAL.into())
-    } else {
-        Ok(0)
-    }
-}
-
-pub(super) async fn sched_getparam(thread: &Thread, call: &Call) -> Result {
-    check_target(thread, call.int(0))?;
-    thread.memory.write(call.word(1), &0_i32).await?;
-    Ok(0)
-}
-
-pub(super) fn sched_setscheduler(thread: &Thread, call: &Call) -> Result {
-    check_target(thread, call.int(0))?;
-    match call.unsigned(1) {
-        linux::SCHED_NORMAL | linux::SCHED_BATCH | linux::SCHED_IDLE => Ok(0),
-        linux::SCHED_FIFO | linux::SCHED_RR => Err(Errno::PERM.into()),
-        _ => Err(Errno::INVAL.into()),
-    }
-}
-
-pub(super) fn sched_getscheduler(thread: &Thread, call: &Call) -> Result {
-    check_target(thread, call.int(0))?;
-    Ok(linux::SCHED_NORMAL as usize)
-}
-
-pub(super) fn sched_priority(call: &Call, real_time: usize) -> Result {
-    match call.unsigned(0) {
-        linux::SCHED_NORMAL | linux::SCHED_BATCH | linux::SCHED_IDLE | linux::SCHED_DEADLINE => Ok(0),
-        linux::SCHED_FIFO | linux::SCHED_RR => Ok(real_time),
-        _ => Err(Errno::INVAL.into()),
-    }
-}
-
-pub(super) async fn getcpu(thread: &Thread, call: &Call) -> Result {
-    if call.word(0) != 0 {
-        thread.memory.write(call.word(0), &(hal::cpu::current() as u32)).await?;
-    }
-    if call.word(1) != 0 {
-        thread.memory.write(call.word(1), &0_u32).await?;
-    }
-    Ok(0)
 }
 
 /// `rseq(address, length, flags, signature)`
@@ -208,11 +135,6 @@ pub(super) async fn prctl(thread: &Thread, call: &Call) -> Result {
         operation::PR_SET_VMA => Ok(0),
         _ => capability::control(thread, call).unwrap_or(Err(Errno::INVAL.into())),
     }
-}
-
-pub(super) async fn sched_yield() -> usize {
-    task::yield_now().await;
-    0
 }
 
 /// A signal mask for the time of one call, which the next delivery takes back.

@@ -1,10 +1,12 @@
 //! Clocks and sleeping.
 
+use alloc::sync::Arc;
+
 use abi::{Errno, Timespec, Timeval};
 use linux_raw_sys::general as linux;
 
 use super::{Call, Error, Result, Stop};
-use crate::process::Thread;
+use crate::process::{Capability, Thread};
 
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
@@ -15,8 +17,34 @@ pub fn monotonic_of_realtime(realtime: u64) -> u64 {
     u64::try_from(i128::from(realtime) + offset).unwrap_or(0)
 }
 
+/// A clock of CPU time that is named by a number (`clock_getcpuclockid(3)`).
+pub(super) enum CpuClock {
+    /// Of the calling process.
+    Process,
+    /// Of one of its threads.
+    Thread(Arc<Thread>),
+}
+
+impl CpuClock {
+    /// From `~number << 3`, and in the low bits 4 for a thread, 0 to 2 for which time.
+    pub(super) fn parse(thread: &Thread, clock: i32) -> Result<Self> {
+        if clock >= 0 || clock & 3 == 3 {
+            return Err(Errno::INVAL.into());
+        }
+        let number = !(clock >> 3);
+        let process = &thread.process;
+        if clock & 4 != 0 {
+            let tid = if number == 0 { thread.tid } else { number };
+            Ok(Self::Thread(process.thread(tid).ok_or(Errno::INVAL)?))
+        } else if number == 0 || number == process.pid {
+            Ok(Self::Process)
+        } else {
+            Err(Errno::INVAL.into())
+        }
+    }
+}
+
 fn read_clock(thread: &Thread, clock: i32) -> Result<u64> {
-    use core::sync::atomic::Ordering::Relaxed;
     const REALTIME: i32 = linux::CLOCK_REALTIME as i32;
     const MONOTONIC: i32 = linux::CLOCK_MONOTONIC as i32;
     const PROCESS: i32 = linux::CLOCK_PROCESS_CPUTIME_ID as i32;
@@ -28,39 +56,56 @@ fn read_clock(thread: &Thread, clock: i32) -> Result<u64> {
     const REALTIME_ALARM: i32 = linux::CLOCK_REALTIME_ALARM as i32;
     const BOOT_ALARM: i32 = linux::CLOCK_BOOTTIME_ALARM as i32;
     const TAI: i32 = linux::CLOCK_TAI as i32;
-    let times = |thread: &Thread| {
-        let (user, system) = thread.cpu_times();
-        user + system
-    };
+    let sum = |(user, system)| user + system;
     Ok(match clock {
         REALTIME | REALTIME_COARSE | TAI | REALTIME_ALARM => hal::time::realtime(),
         MONOTONIC | MONOTONIC_RAW | MONOTONIC_COARSE | BOOT | BOOT_ALARM => hal::time::monotonic(),
-        THREAD => times(thread),
-        PROCESS => {
-            let (user, system) = thread.process.cpu_times();
-            user + system
-        }
-        // Clocks of processes and threads by number: `~number << 3`, and in the low bits 4 for a thread, 0 to 2 for which time.
-        clock if clock < 0 && clock & 7 != 3 && clock & 3 != 3 => {
-            let number = !(clock >> 3);
-            if clock & 4 != 0 {
-                let tid = if number == 0 { thread.tid } else { number };
-                let target = thread.process.thread(tid).ok_or(Errno::INVAL)?;
-                target.user_time.load(Relaxed) + target.system_time.load(Relaxed)
-            } else if number == 0 || number == thread.process.pid {
-                let (user, system) = thread.process.cpu_times();
-                user + system
-            } else {
-                return Err(Errno::INVAL.into());
-            }
-        }
-        _ => return Err(Errno::INVAL.into()),
+        THREAD => sum(thread.cpu_time.get()),
+        PROCESS => sum(thread.process.cpu_times()),
+        clock => match CpuClock::parse(thread, clock)? {
+            CpuClock::Process => sum(thread.process.cpu_times()),
+            CpuClock::Thread(target) => sum(target.cpu_time.get()),
+        },
     })
 }
 
 pub(super) async fn clock_gettime(thread: &Thread, call: &Call) -> Result {
     let now = Timespec::from_nanoseconds(read_clock(thread, call.int(0))?);
     thread.memory.write(call.word(1), &now).await?;
+    Ok(0)
+}
+
+pub(super) async fn clock_settime(thread: &Thread, call: &Call) -> Result {
+    let clock = call.int(0);
+    // What can be read and not set is refused as what is no clock at all, but for those of CPU time.
+    let sets = clock == linux::CLOCK_REALTIME as i32;
+    if !sets && CpuClock::parse(thread, clock).is_err() {
+        return Err(Errno::INVAL.into());
+    }
+    let now = thread.memory.read::<Timespec>(call.word(1)).await?.to_nanoseconds()?;
+    if !sets {
+        return Err(Errno::PERM.into());
+    }
+    set_realtime(thread, now)
+}
+
+pub(super) async fn settimeofday(thread: &Thread, call: &Call) -> Result {
+    // The time zone has no effect, as on Linux where the hardware's clock is in UTC.
+    match call.word(0) {
+        0 if thread.process.can(Capability::SYS_TIME) => Ok(0),
+        0 => Err(Errno::PERM.into()),
+        address => {
+            let now = thread.memory.read::<Timeval>(address).await?.to_nanoseconds()?;
+            set_realtime(thread, now)
+        }
+    }
+}
+
+fn set_realtime(thread: &Thread, now: u64) -> Result {
+    if !thread.process.can(Capability::SYS_TIME) {
+        return Err(Errno::PERM.into());
+    }
+    hal::time::set_realtime(now);
     Ok(0)
 }
 

@@ -1,12 +1,18 @@
 //! Timers that send signals.
 
+use alloc::sync::Arc;
+
 use abi::{Errno, IntervalTimer, Timespec, Timeval};
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use super::time::CpuClock;
 use super::{Call, Result, monotonic_of_realtime};
-use crate::process::{Notification, Setting, Thread};
+use crate::process::{Clock, Interval, Notification, Setting, Thread, Timer};
 use crate::signal::{Info, Signal};
+
+/// Nanoseconds of the smallest time that `struct itimerval` holds.
+const MICROSECOND: u64 = 1000;
 
 /// `struct itimerval`
 #[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable)]
@@ -20,7 +26,8 @@ impl IntervalValue {
     fn new(setting: Setting) -> Self {
         Self {
             interval: Timeval::from_nanoseconds(setting.interval),
-            value: Timeval::from_nanoseconds(setting.value),
+            // A timer that is armed shows more than nothing.
+            value: Timeval::from_nanoseconds(setting.value.next_multiple_of(MICROSECOND)),
         }
     }
 }
@@ -39,31 +46,33 @@ fn after(duration: u64) -> Option<u64> {
 pub(super) fn alarm(thread: &Thread, call: &Call) -> usize {
     const SECOND: u64 = 1_000_000_000;
     let deadline = after(u64::from(call.unsigned(0)) * SECOND);
-    let old = thread.process.timers.real_interval().set(&thread.process, deadline, 0);
+    let old = thread
+        .process
+        .timers
+        .interval(Interval::Real)
+        .set(&thread.process, deadline, 0);
     old.value.div_ceil(SECOND) as usize
 }
 
-fn check_kind(kind: u32) -> Result<()> {
-    match kind {
-        linux::ITIMER_REAL => Ok(()),
-        // Time is not accounted finely enough to count the CPU's.
-        linux::ITIMER_VIRTUAL | linux::ITIMER_PROF => Err(Errno::OPNOTSUPP.into()),
-        _ => Err(Errno::INVAL.into()),
-    }
+fn interval(thread: &Thread, kind: u32) -> Result<Arc<Timer>> {
+    let interval = match kind {
+        linux::ITIMER_REAL => Interval::Real,
+        linux::ITIMER_VIRTUAL => Interval::Virtual,
+        linux::ITIMER_PROF => Interval::Profile,
+        _ => return Err(Errno::INVAL.into()),
+    };
+    Ok(thread.process.timers.interval(interval))
 }
 
 pub(super) async fn setitimer(thread: &Thread, call: &Call) -> Result {
-    check_kind(call.unsigned(0))?;
+    let timer = interval(thread, call.unsigned(0))?;
     let new = match call.word(1) {
         0 => IntervalValue::default(),
         address => thread.memory.read::<IntervalValue>(address).await?,
     };
     let (value, interval) = (new.value.to_nanoseconds()?, new.interval.to_nanoseconds()?);
-    let old = thread
-        .process
-        .timers
-        .real_interval()
-        .set(&thread.process, after(value), interval);
+    let deadline = (value > 0).then(|| timer.clock.now(&thread.process).saturating_add(value));
+    let old = timer.set(&thread.process, deadline, interval);
     if call.word(2) != 0 {
         thread.memory.write(call.word(2), &IntervalValue::new(old)).await?;
     }
@@ -71,8 +80,8 @@ pub(super) async fn setitimer(thread: &Thread, call: &Call) -> Result {
 }
 
 pub(super) async fn getitimer(thread: &Thread, call: &Call) -> Result {
-    check_kind(call.unsigned(0))?;
-    let now = IntervalValue::new(thread.process.timers.real_interval().get());
+    let timer = interval(thread, call.unsigned(0))?;
+    let now = IntervalValue::new(timer.get(&thread.process));
     thread.memory.write(call.word(1), &now).await?;
     Ok(0)
 }
@@ -89,11 +98,17 @@ struct Event {
 }
 
 pub(super) async fn timer_create(thread: &Thread, call: &Call) -> Result {
-    let realtime = match call.unsigned(0) {
-        linux::CLOCK_REALTIME | linux::CLOCK_TAI | linux::CLOCK_REALTIME_ALARM => true,
-        linux::CLOCK_MONOTONIC | linux::CLOCK_BOOTTIME | linux::CLOCK_BOOTTIME_ALARM => false,
-        linux::CLOCK_PROCESS_CPUTIME_ID | linux::CLOCK_THREAD_CPUTIME_ID => return Err(Errno::OPNOTSUPP.into()),
-        _ => return Err(Errno::INVAL.into()),
+    let clock = match call.unsigned(0) {
+        linux::CLOCK_REALTIME | linux::CLOCK_TAI | linux::CLOCK_REALTIME_ALARM => Clock::Passing { realtime: true },
+        linux::CLOCK_MONOTONIC | linux::CLOCK_BOOTTIME | linux::CLOCK_BOOTTIME_ALARM => {
+            Clock::Passing { realtime: false }
+        }
+        linux::CLOCK_PROCESS_CPUTIME_ID => Clock::Process,
+        linux::CLOCK_THREAD_CPUTIME_ID => Clock::Thread(thread.tid),
+        _ => match CpuClock::parse(thread, call.int(0))? {
+            CpuClock::Process => Clock::Process,
+            CpuClock::Thread(target) => Clock::Thread(target.tid),
+        },
     };
     let event = match call.word(1) {
         0 => None,
@@ -122,7 +137,7 @@ pub(super) async fn timer_create(thread: &Thread, call: &Call) -> Result {
             _ => return Err(Errno::INVAL.into()),
         }),
     };
-    let id = thread.process.timers.create(realtime, |id| {
+    let id = thread.process.timers.create(clock, |id| {
         notification.unwrap_or(Notification::Signal {
             signal: Signal::ALRM,
             code,
@@ -143,11 +158,11 @@ pub(super) async fn timer_settime(thread: &Thread, call: &Call) -> Result {
     let timer = thread.process.timers.get(u64::from(call.unsigned(0)))?;
     let new = thread.memory.read::<IntervalTimer>(call.word(2)).await?;
     let (value, interval) = (new.value.to_nanoseconds()?, new.interval.to_nanoseconds()?);
-    let deadline = match () {
-        () if value == 0 => None,
-        () if call.unsigned(1) & linux::TIMER_ABSTIME == 0 => after(value),
-        () if timer.realtime => Some(monotonic_of_realtime(value)),
-        () => Some(value),
+    let deadline = match timer.clock {
+        _ if value == 0 => None,
+        clock if call.unsigned(1) & linux::TIMER_ABSTIME == 0 => Some(clock.now(&thread.process).saturating_add(value)),
+        Clock::Passing { realtime: true } => Some(monotonic_of_realtime(value)),
+        _ => Some(value),
     };
     let old = timer.set(&thread.process, deadline, interval);
     if call.word(3) != 0 {
@@ -158,7 +173,10 @@ pub(super) async fn timer_settime(thread: &Thread, call: &Call) -> Result {
 
 pub(super) async fn timer_gettime(thread: &Thread, call: &Call) -> Result {
     let timer = thread.process.timers.get(u64::from(call.unsigned(0)))?;
-    thread.memory.write(call.word(1), &record(timer.get())).await?;
+    thread
+        .memory
+        .write(call.word(1), &record(timer.get(&thread.process)))
+        .await?;
     Ok(0)
 }
 

@@ -82,6 +82,9 @@ pub(crate) fn realtime_nanoseconds() -> u64 {
         .map_or(0, |since| since.as_nanos() as u64)
 }
 
+/// The host's clock is not the tests' to set.
+pub(crate) fn set_realtime_nanoseconds(_now: u64) {}
+
 /// Copies bytes that must not overlap.
 ///
 /// # Safety

@@ -10,6 +10,7 @@ pub(crate) use refine::refine as refine_clock;
 use super::features::{Features, features};
 use super::instructions::{cpuid_count, in8, out8, time_stamp};
 use super::{apic, vdso};
+use crate::sync::SpinLock;
 
 /// Nanoseconds for each 2^32 ticks of the counter.
 static MULTIPLIER: AtomicU64 = AtomicU64::new(0);
@@ -18,8 +19,10 @@ static BASE_STAMP: AtomicU64 = AtomicU64::new(0);
 static BASE_TIME: AtomicU64 = AtomicU64::new(0);
 /// Odd while the three above change.
 static SEQUENCE: AtomicU64 = AtomicU64::new(0);
-/// The wall clock at boot, nanoseconds since 1970.
+/// The wall clock at boot, nanoseconds since 1970; wraps when it is set to less time than has passed.
 static BOOT_TIME: AtomicU64 = AtomicU64::new(0);
+/// Held by who changes the clocks.
+static CHANGE: SpinLock<()> = SpinLock::new(());
 
 const SECOND: u64 = 1_000_000_000;
 /// How long the counter is measured where nobody tells its frequency.
@@ -59,7 +62,14 @@ fn scale(ticks: u64, multiplier: u64) -> u64 {
 }
 
 pub(crate) fn realtime_nanoseconds() -> u64 {
-    BOOT_TIME.load(Ordering::Relaxed) + monotonic_nanoseconds()
+    BOOT_TIME.load(Ordering::Relaxed).wrapping_add(monotonic_nanoseconds())
+}
+
+/// Sets the wall clock.
+pub(crate) fn set_realtime_nanoseconds(now: u64) {
+    let _guard = CHANGE.lock();
+    BOOT_TIME.store(now.wrapping_sub(monotonic_nanoseconds()), Ordering::Relaxed);
+    publish();
 }
 
 /// What the time stamp counter shows at a time of the monotonic clock.
@@ -71,16 +81,22 @@ pub(super) fn time_stamp_at(nanoseconds: u64) -> u64 {
 
 /// Lets the clock go on from a moment at another speed.
 fn set(base_stamp: u64, base_time: u64, multiplier: u64) {
+    let _guard = CHANGE.lock();
     SEQUENCE.fetch_add(1, Ordering::AcqRel);
     fence(Ordering::Release);
     BASE_STAMP.store(base_stamp, Ordering::Relaxed);
     BASE_TIME.store(base_time, Ordering::Relaxed);
     MULTIPLIER.store(multiplier, Ordering::Relaxed);
     SEQUENCE.fetch_add(1, Ordering::AcqRel);
+    publish();
+}
+
+/// Tells user mode of a change.
+fn publish() {
     vdso::publish(vdso::Clock {
-        base_stamp,
-        base_time,
-        multiplier,
+        base_stamp: BASE_STAMP.load(Ordering::Relaxed),
+        base_time: BASE_TIME.load(Ordering::Relaxed),
+        multiplier: MULTIPLIER.load(Ordering::Relaxed),
         realtime_offset: BOOT_TIME.load(Ordering::Relaxed),
     });
 }
