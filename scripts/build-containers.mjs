@@ -2,7 +2,7 @@
 import { appendFileSync, copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { containers, packageSets } from "../test/guests/containers/containers.mjs";
+import * as tests from "../test/guests/containers/containers.mjs";
 import { installInto } from "./lib/install.mjs";
 import { packLayer, unpackPackages, writeLayout } from "./lib/oci-image.mjs";
 import { guestContainers, inRoot } from "./lib/paths.mjs";
@@ -34,8 +34,7 @@ function runInside(tree, command) {
 }
 
 /** The layer of a set of packages, whose archive is kept beside the images that link it. */
-async function packageLayer(name) {
-  const set = packageSets[name];
+async function packageLayer(name, set) {
   const folder = path.join(guestContainers, `.packages-${name}`);
   const print = fingerprint(how, [set]);
   const [archive, record] = ["layer.tar", "layer.json"].map((file) => path.join(folder, file));
@@ -55,9 +54,7 @@ async function packageLayer(name) {
   return { ...JSON.parse(readFileSync(record, "utf8")), file: archive };
 }
 
-async function buildContainer(name, base) {
-  const { config } = containers[name];
-  const files = inRoot("test/guests/containers", name);
+async function buildContainer(name, config, files, base) {
   const folder = path.join(guestContainers, name);
   const stamp = path.join(guestContainers, `.${name}.stamp`);
   const print = fingerprint([...how, files], [base.digest, config]);
@@ -74,14 +71,21 @@ async function buildContainer(name, base) {
   writeStamp(stamp, print);
 }
 
-/** Builds what is out of date. */
-export async function buildContainers(names = Object.keys(containers)) {
+/**
+ * Builds what is out of date.
+ * @param definitions The packages and containers, and the folder with a folder of files for each container.
+ */
+export async function buildContainers({ packageSets, containers, files } = tests) {
   mkdirSync(guestContainers, { recursive: true });
+  const names = Object.keys(containers);
   const sets = [...new Set(names.map((name) => containers[name].packages))];
   await Promise.all(
     sets.map(async (set) => {
-      const base = await packageLayer(set);
-      for (const name of names) if (containers[name].packages === set) await buildContainer(name, base);
+      const base = await packageLayer(set, packageSets[set]);
+      for (const name of names) {
+        const { packages, config } = containers[name];
+        if (packages === set) await buildContainer(name, config, path.join(files, name), base);
+      }
     }),
   );
 }

@@ -1,6 +1,6 @@
 // Installs what a command of this project needs and is not there yet. Takes a fraction of a second when nothing is missing.
 //
-//   node scripts/setup.mjs [start|test|bench]
+//   node scripts/setup.mjs [start|test|bench|suites]
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { main, VisibleError } from "./lib/terminal.mjs";
@@ -35,11 +35,12 @@ const needs = {
   start: [guests, exampleImage, buildScripts],
   test: [guests, exampleImage, buildScripts, guestPrograms, guestContainers, judges, clients, disks],
   bench: [guests, exampleImage, buildScripts, guestPrograms, benchmark],
+  suites: [guests, exampleImage, buildScripts, guestPrograms, guestContainers, benchmark],
 };
 
 /**
  * Makes ready for a command.
- * @param {"start" | "test" | "bench"} command
+ * @param {"start" | "test" | "bench" | "suites"} command
  * @returns The Rust toolchain, and the environment in which `pulumi` is on PATH.
  */
 export async function setup(command) {
@@ -50,8 +51,8 @@ export async function setup(command) {
   for (const { why, packages } of needs[command]) await aptInstall(packages, why);
   await nodeModules();
   const toolchain = await rust({ lint: command === "test" });
-  // The benchmark deploys nothing.
-  const env = command === "bench" ? process.env : pulumiEnvironment(await pulumi());
+  // Neither the benchmark nor the suites deploy anything.
+  const env = command === "bench" || command === "suites" ? process.env : pulumiEnvironment(await pulumi());
   if (command === "test") env.PATH = [await fakeGcsServer(), env.PATH].join(path.delimiter);
   return { rust: toolchain, env };
 }

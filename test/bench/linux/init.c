@@ -101,6 +101,10 @@ static void mount_root(void) {
     mount_or_die("dev", "dev", "devtmpfs", 0, NULL);
     mount_or_die("proc", "proc", "proc", 0, NULL);
     mount_or_die("sys", "sys", "sysfs", 0, NULL);
+    mkdir("dev/pts", 0755);
+    mount_or_die("devpts", "dev/pts", "devpts", 0, "newinstance,ptmxmode=0666");
+    mkdir("dev/shm", 01777);
+    mount_or_die("shm", "dev/shm", "tmpfs", 0, "mode=1777");
     if (chroot(".") < 0)
         die("chroot");
 }

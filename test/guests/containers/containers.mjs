@@ -10,6 +10,9 @@
  * @property {string[][]} [commands] Commands that the scripts would run, or an image's own description.
  */
 
+/** Where each container's own files are. */
+export const files = import.meta.dirname;
+
 /** The archive of a layer has no times that compiled modules could be compared by. */
 const compilePython = [
   ...["/usr/bin/python3", "-m", "compileall", "-q", "-x", "lib2to3/tests", "--invalidation-mode", "unchecked-hash"],

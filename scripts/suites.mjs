@@ -1,0 +1,26 @@
+// `npm run suites`: the test suites of others, in a guest of this kernel and in one of Debian's on the same virtual machine.
+//
+//   npm run suites -- SUITE [MODULE…]     SUITE is cpython; without modules, all of them, and test/suites/README.md is written anew
+import { debianKernel } from "../test/bench/linux/kernel.mjs";
+import { suites } from "../test/suites/suites.mjs";
+import { build } from "./build.mjs";
+import { buildContainers } from "./build-containers.mjs";
+import { inRoot } from "./lib/paths.mjs";
+import { run } from "./lib/process.mjs";
+import { main, VisibleError } from "./lib/terminal.mjs";
+import { setup } from "./setup.mjs";
+
+await main(async () => {
+  const [name, ...modules] = process.argv.slice(2);
+  if (!(name in suites))
+    throw new VisibleError(
+      `Name a suite: \`npm run suites -- SUITE [MODULE…]\`. There is: ${Object.keys(suites).join(", ")}.`,
+    );
+  const { rust } = await setup("suites");
+  await build(rust);
+  await buildContainers(suites[name].definitions);
+  const kernel = JSON.stringify(await debianKernel());
+  // Root makes a network namespace as it is, anybody else in a user namespace.
+  const namespace = process.getuid() === 0 ? ["--net"] : ["--net", "--user", "--map-root-user"];
+  await run("unshare", [...namespace, process.execPath, inRoot("test/suites/main.mjs"), kernel, name, ...modules]);
+});

@@ -1,0 +1,76 @@
+// CPython's own test suite, from Debian's packages.
+import { inRoot } from "../../../scripts/lib/paths.mjs";
+
+export const title = "CPython 3.11";
+
+/** Name of the container below. */
+export const container = "cpython";
+
+/** The container with it: see test/guests/containers. */
+export const definitions = {
+  packageSets: {
+    cpython: {
+      packages: [
+        ...["coreutils", "dash", "netbase", "openssl", "python3", "libpython3.11-testsuite", "tzdata"],
+        // test_ssl and test_httplib want names of hosts that the system knows.
+        "ca-certificates",
+      ],
+      users: ["tester"],
+      folders: ["var/lib/tester"],
+      commands: [
+        [
+          ...["/usr/bin/python3", "-m", "compileall", "-q", "-x", "lib2to3/tests|bad_coding|badsyntax"],
+          ...["--invalidation-mode", "unchecked-hash", "/usr/lib/python3.11"],
+        ],
+      ],
+    },
+  },
+  containers: {
+    cpython: {
+      packages: "cpython",
+      config: {
+        Entrypoint: ["python3", "/driver.py"],
+        Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/tmp"],
+        WorkingDir: "/tmp",
+        User: "tester",
+      },
+    },
+  },
+  files: inRoot("test/suites/images"),
+};
+
+/** Seconds that a module may take in a guest. */
+export const limit = 1200;
+
+/** What has to do with the operating system. */
+export const modules = [
+  ...["test_asyncio", "test_concurrent_futures", "test_epoll", "test_eintr", "test_fcntl", "test_file", "test_fileio"],
+  ...[
+    "test_fork1",
+    "test_getpass",
+    "test_glob",
+    "test_grp",
+    "test_httplib",
+    "test_httpservers",
+    "test_io",
+    "test_ioctl",
+  ],
+  ...["test_largefile", "test_mailbox", "test_mmap", "test_multiprocessing_fork", "test_multiprocessing_forkserver"],
+  ...["test_multiprocessing_spawn", "test_openpty", "test_os", "test_pathlib", "test_pipes", "test_poll", "test_posix"],
+  ...["test_posixpath", "test_pty", "test_pwd", "test_queue", "test_resource", "test_select", "test_selectors"],
+  ...["test_shutil", "test_signal", "test_socket", "test_socketserver", "test_sqlite3", "test_ssl", "test_stat"],
+  ...["test_subprocess", "test_tempfile", "test_termios", "test_thread", "test_threading", "test_threadsignals"],
+  ...["test_time", "test_tty", "test_wait3", "test_wait4", "test_zipfile"],
+];
+
+/** Why tests that pass on Linux do not here: the beginning of their names → the reason. */
+export const exceptions = {
+  "test.test_socket.BasicUDPLITE": "UDP-Lite is not served: Linux drops it too, with 6.14.",
+  "test.test_socket.Recvmsg": "As above.",
+  "test.test_socket.Sendmsg": "As above.",
+  "test.test_socket.UDPLITE": "As above.",
+  "test.test_pty": "There are no pseudo-terminals.",
+  "test.test_openpty": "There are no pseudo-terminals.",
+  "test.test_os.FDInheritanceTests.test_openpty": "There are no pseudo-terminals.",
+  "test.test_fcntl.TestFcntl.test_fcntl_64_bit": "`F_NOTIFY`, which inotify has replaced.",
+};
