@@ -26,6 +26,19 @@ fn gve_sends_frames_as_they_are() {
 }
 
 #[test]
+fn gve_is_told_of_what_was_sent_only_out_of_order() {
+    for rig in Rig::every() {
+        let is_in_order = rig.device.format() == Some(Format::GqiQpl);
+        for round in 0..3 {
+            assert!(rig.send_plain(&udp(10)));
+            // The device may hold completions back until it may interrupt, out of order.
+            assert_eq!(rig.device.deliver() == 0, is_in_order, "round {round}");
+        }
+        rig.device.assert_obeyed();
+    }
+}
+
+#[test]
 fn gve_completes_checksums() {
     for rig in Rig::every() {
         for length in [0, 1, 18, 500, 1418, 1418, 7] {
@@ -207,14 +220,14 @@ fn gve_hears_of_frames_that_come_as_it_stops_looking() {
             rig.device.deliver();
             assert_eq!(rig.calls(), 2 * round + 1);
             rig.device.receive_at_doorbell(0, &second);
-            let received = rig.received();
-            assert_eq!(received[0], (first, true));
+            let mut received = rig.received();
             // It comes at once, or it is called once more.
             rig.device.deliver();
-            let rest = rig.received();
-            assert_eq!([&received[1..], &rest].concat(), [(second, true)]);
-            let calls = rig.calls();
-            assert!(calls <= 2 * round + 2, "called for nothing");
+            if rig.calls() > 2 * round + 1 {
+                received.extend(rig.received());
+            }
+            assert_eq!(received, [(first, true), (second, true)]);
+            assert!(rig.calls() <= 2 * round + 2, "called for nothing");
             rig.calls.store(2 * round + 2, Ordering::Relaxed);
         }
         rig.device.assert_obeyed();

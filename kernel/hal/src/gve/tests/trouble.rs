@@ -159,13 +159,11 @@ fn gve_resets_a_device_that_completes_what_it_was_not_given() {
         rig.device.deliver();
         rig.recovers();
     }
-    // A packet that was missed does not leave without being put in again.
+    // A packet that was missed does not leave without being put in again. The first one has the first tag.
     rig.device.fail_sent(&[CompletionFault::Miss]);
     assert!(rig.send_plain(&udp(10)));
-    for tag in 0..124 {
-        rig.device.complete(0, PACKET, tag);
-    }
     rig.sent();
+    rig.device.complete(0, PACKET, 0);
     rig.recovers();
 }
 
