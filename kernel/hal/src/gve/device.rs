@@ -58,7 +58,8 @@ pub(super) struct Abilities {
 }
 
 impl Abilities {
-    fn of(description: Description) -> Result<Self, Failure> {
+    /// Of a device that says this of itself.
+    pub(super) fn of(description: Description) -> Result<Self, Failure> {
         if description.mtu < LEAST_MTU {
             return Err("takes no packets of the size that IPv4 asks for".into());
         }
