@@ -31,6 +31,8 @@ pub mod firmware;
 pub mod fw_cfg;
 pub mod gve;
 pub mod interrupt;
+#[cfg(any(test, target_os = "none"))]
+mod kvm_clock;
 pub mod mem;
 pub mod network;
 pub mod nvme;

@@ -1,5 +1,6 @@
 //! Time from the time stamp counter.
 
+mod kvm;
 mod refine;
 
 use core::sync::atomic::{AtomicU64, Ordering, fence};
@@ -104,23 +105,28 @@ fn publish() {
 /// Finds the counter's frequency and the time of day.
 pub(super) fn initialize() {
     let start = time_stamp();
-    let ticks_per_second = told_frequency();
+    let kvm = kvm::ask();
+    let told = kvm
+        .as_ref()
+        .map(|told| u128::from(told.clock.speed()))
+        .or_else(|| told_frequency().map(|frequency| (u128::from(SECOND) << 32) / u128::from(frequency)));
     apic::start_counting();
     let (first_count, first_stamp) = sample(apic::ticks);
     let (ticks, nanoseconds) = measure();
     let (last_count, last_stamp) = sample(apic::ticks);
-    let multiplier = match ticks_per_second {
-        Some(frequency) => (u128::from(SECOND) << 32) / u128::from(frequency),
-        None => (u128::from(nanoseconds) << 32) / u128::from(ticks.max(1)),
-    };
+    let multiplier = told.unwrap_or_else(|| (u128::from(nanoseconds) << 32) / u128::from(ticks.max(1)));
     apic::end_counting(
         last_count - first_count,
         scale(last_stamp - first_stamp, multiplier as u64),
     );
-    BOOT_TIME.store(real_time_clock() * SECOND, Ordering::Relaxed);
+    let boot_time = match kvm {
+        Some(told) => told.began + told.clock.at(start),
+        None => real_time_clock() * SECOND,
+    };
+    BOOT_TIME.store(boot_time, Ordering::Relaxed);
     vdso::initialize();
     set(start, 0, multiplier as u64);
-    if ticks_per_second.is_none() {
+    if told.is_none() {
         refine::start();
     }
 }
