@@ -2,6 +2,7 @@
 
 mod garbage;
 mod start;
+mod storm;
 mod traffic;
 mod trouble;
 
