@@ -92,7 +92,7 @@ test("a stack's life on Google Cloud", async () => {
   expect(first.outputs["url"]).toBe("http://203.0.113.7:80");
   expect(objects()).toEqual([`images/${String(first.outputs["object"])}`]);
   expect(first.outputs["object"]).toMatch(new RegExp(`/${String(first.outputs["digest"]).slice(7)}\\.tar\\.gz$`));
-  expect(plugin.all(IMAGE)).toMatchObject([{ guestOsFeatures: [{ type: "UEFI_COMPATIBLE" }] }]);
+  expect(plugin.all(IMAGE)).toMatchObject([{ guestOsFeatures: [{ type: "UEFI_COMPATIBLE" }, { type: "GVNIC" }] }]);
   expect(plugin.all(INSTANCE)).toMatchObject([
     {
       metadata: { "user-data": '{"process":{"env":["GREETING=hello"]}}' },
@@ -129,6 +129,17 @@ test("a stack's life on Google Cloud", async () => {
   expect(objects()).toEqual([]);
   expect(plugin.resources.size).toBe(0);
   expect(storage.unfinished).toBe(0);
+});
+
+test("a machine with gVNIC and Hyperdisks alone gets them", async () => {
+  stack.program = web({ target: { machineType: "n4-standard-2" } });
+  await stack.up();
+  expect(plugin.all(INSTANCE)).toMatchObject([
+    {
+      bootDisk: { initializeParams: { type: "hyperdisk-balanced", size: 4 } },
+      networkInterfaces: [{ nicType: "GVNIC" }],
+    },
+  ]);
 });
 
 describe("behind our back", () => {
@@ -228,9 +239,9 @@ describe("what goes wrong is told in one sentence:", () => {
       'The machine type "t2a-standard-1" does not fit the image: the series t2a has Arm processors',
     ],
     [
-      "a machine type with gVNIC alone",
-      { target: { machineType: "c3-standard-4" } },
-      'The machine type "c3-standard-4" does not fit the image: the series c3 has gVNIC as its only network card',
+      "a bare machine",
+      { target: { machineType: "c3-standard-192-metal" } },
+      'The machine type "c3-standard-192-metal" does not fit the image: it is a bare machine',
     ],
     [
       "a machine type that is not in the zone",

@@ -8,6 +8,7 @@ import {
   Image,
   instancePermissions,
   metadata,
+  nicType,
   target,
   uploadPermissions,
   type Instance as GcpInstance,
@@ -26,7 +27,7 @@ beforeEach(async () => {
     {
       "pulumi-nodejs:dynamic/unikernel:Image": { digest: DIGEST, architecture: "x86_64" },
       [OBJECT]: { object: "web-1/abab.tar.gz", url: URL, size: 1, name: "web-1" },
-      "gcp:compute/image:Image": { selfLink: "https://compute/image" },
+      "gcp:compute/image:Image": { selfLink: "https://compute/image", diskSizeGb: 1 },
       "gcp:compute/instance:Instance": {
         networkInterfaces: [{ networkIp: "10.0.0.7", accessConfigs: [{ natIp: "203.0.113.7" }] }],
       },
@@ -62,8 +63,8 @@ describe("an image of Compute Engine", () => {
     expect(made?.inputs).toEqual({
       description: `unikernel ${DIGEST}`,
       rawDisk: { source: URL },
-      // Neither GVNIC nor VIRTIO_SCSI_MULTIQUEUE: the kernel has no driver for one and one queue for the other.
-      guestOsFeatures: [{ type: "UEFI_COMPATIBLE" }],
+      // Not VIRTIO_SCSI_MULTIQUEUE: the kernel has one queue for it.
+      guestOsFeatures: [{ type: "UEFI_COMPATIBLE" }, { type: "GVNIC" }],
       labels: { team: "shop" },
       licenses: ["https://x"],
     });
@@ -144,14 +145,9 @@ describe("a machine type", () => {
     ],
     ["c4a-standard-1", {}, /^the series c4a has Arm processors/],
     ["n4a-standard-1", {}, /^the series n4a has Arm processors/],
-    [
-      "c3-standard-4",
-      {},
-      /^the series c3 has gVNIC as its only network card, which the image has no driver for; it has one for virtio\./,
-    ],
-    ["c4-highcpu-2", {}, /^the series c4 has gVNIC/],
-    ["n4-custom-2-4096", {}, /^the series n4 has gVNIC/],
-    ["z3-highmem-88", {}, /^the series z3 has gVNIC/],
+    ["c3-standard-4", {}, undefined],
+    ["n4-custom-2-4096", {}, undefined],
+    ["z3-highmem-88", {}, undefined],
     ["c3-standard-192-metal", {}, /^it is a bare machine, whose network card \(IDPF\)/],
     ["e2-micro", { memory: 2 ** 31 }, /^it has 1024 MiB of memory, and 2048 MiB are asked for/],
     ["e2-micro", { cpus: 4 }, /^it has 2 processors, and 4 are asked for/],
@@ -159,6 +155,20 @@ describe("a machine type", () => {
     const found = misfit(name, { ...demands, ...change }, facts);
     if (reason === undefined) expect(found).toBeUndefined();
     else expect(found).toMatch(reason);
+  });
+
+  test.each([
+    ["e2-micro", "VIRTIO_NET"],
+    ["f1-micro", "VIRTIO_NET"],
+    ["custom-1-1024", "VIRTIO_NET"],
+    ["n2d-standard-2", "VIRTIO_NET"],
+    ["zones/europe-west3-a/machineTypes/g2-standard-4", "VIRTIO_NET"],
+    ["zones/europe-west3-a/machineTypes/c3-standard-4", "GVNIC"],
+    ["n4-custom-2-4096", "GVNIC"],
+    ["h4d-standard-192", "GVNIC"],
+    ["t2a-standard-1", "GVNIC"],
+  ])("%s has a network card of the kind %s", async (machineType, kind) => {
+    expect(await value(nicType(machineType))).toBe(kind);
   });
 
   test("is asked for where the zone is known; a custom one says itself what it has", async () => {
@@ -218,6 +228,21 @@ describe("an instance with a target", () => {
       targetTags: tags,
     });
     expect(program.registered.some(({ type }) => type.endsWith("unikernel:Instance"))).toBe(false);
+  });
+
+  test("has the network card and the boot disk that its machine type has", async () => {
+    const asked = async (machineType: string): Promise<object> => {
+      const { instance } = web({ target: { machineType } });
+      const [disk, interfaces] = await Promise.all([value(instance.bootDisk), value(instance.networkInterfaces)]);
+      return { nicType: interfaces[0]?.nicType, ...disk.initializeParams };
+    };
+    program.outputs["gcp:compute/instance:Instance"] = {};
+    const image = "https://compute/image";
+    expect(await asked("c3-standard-4")).toEqual({ nicType: "GVNIC", image });
+    const hyperdisk = { nicType: "GVNIC", image, type: "hyperdisk-balanced" };
+    expect(await asked("n4-standard-2")).toEqual({ ...hyperdisk, size: 4 });
+    program.outputs["gcp:compute/image:Image"] = { selfLink: image, diskSizeGb: 7 };
+    expect(await asked("c4d-highcpu-2")).toEqual({ ...hyperdisk, size: 7 });
   });
 
   test("keeps a secret in its metadata a secret", async () => {

@@ -88,8 +88,8 @@ export class Image extends pulumi.ComponentResource {
           // No `name`: Pulumi gives each replacement another, as Compute Engine wants it.
           description: pulumi.interpolate`unikernel ${this.digest}`,
           rawDisk: { source: this.object.url },
-          // What is true of the kernel: it has one queue for a disk on virtio-scsi, and no driver for gVNIC.
-          guestOsFeatures: [{ type: "UEFI_COMPATIBLE" }],
+          // What is true of the kernel, which has one queue for a disk on virtio-scsi.
+          guestOsFeatures: [{ type: "UEFI_COMPATIBLE" }, { type: "GVNIC" }],
           ...given("family", args.family),
           ...given("labels", args.labels),
           ...given("licenses", args.licenses),
@@ -106,8 +106,8 @@ export class Image extends pulumi.ComponentResource {
   }
 
   /**
-   * The machine type, once it is known that the image can run on it: its processor and its network card, and with a zone its memory
-   * and its number of processors. Otherwise the preview fails with the reason.
+   * The machine type, once it is known that the image can run on it: its processor, and with a zone its memory and its number of
+   * processors. Otherwise the preview fails with the reason. {@link nicType} says which network card to ask for with it.
    */
   fitting(machineType: pulumi.Input<string>, least: pulumi.Input<Size> = {}, place?: Place): pulumi.Output<string> {
     const demands = pulumi

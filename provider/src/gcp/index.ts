@@ -7,5 +7,6 @@ export { DiskObject, type DiskObjectArgs, type GcpCredentials } from "../hosts/d
 export type { Transform } from "../cloud/transform.js";
 export { Image, type ImageArgs } from "./image.js";
 export { Instance, target, type TargetArgs } from "./instance.js";
+export { nicType, type NicType } from "./machine-type.js";
 export { metadata, type MetadataArgs } from "./metadata.js";
 export { instancePermissions, uploadPermissions, type Permissions } from "./permissions.js";

@@ -7,11 +7,12 @@ import { askedSize } from "../cloud/size.js";
 import { transformed, type Transform } from "../cloud/transform.js";
 import type { Instance as AnyInstance, Target, TargetInstanceArgs } from "../hosts/target.js";
 import { Image, type ImageArgs } from "./image.js";
+import { bootDiskOf, nicType } from "./machine-type.js";
 import { metadata } from "./metadata.js";
 
 /** What kind of instance, and where. */
 export type TargetArgs = {
-  /** Such as `e2-micro`. It must be of the first or second generation. */
+  /** Such as `e2-micro`. Its series must have processors that the image is for. */
   machineType: pulumi.Input<string>;
   /** Such as `europe-west3-a`. Default: the provider's. */
   zone?: pulumi.Input<string>;
@@ -87,17 +88,29 @@ export class Instance extends pulumi.ComponentResource implements AnyInstance {
     const tag = tagOf(name);
     this.firewalls = this.#openFirewall(name, args, { network, tag, ports });
 
+    const machineType = this.gceImage.fitting(args.machineType, askedSize(args.instance), place);
+    const disk = machineType.apply(bootDiskOf);
+    const imageSize = this.gceImage.image.diskSizeGb;
+    const size = disk.apply((disk): pulumi.Output<number | undefined> =>
+      disk === undefined ? pulumi.output(undefined) : imageSize.apply((size) => Math.max(size, disk.least)),
+    );
     this.instance = new gcp.compute.Instance(
       ...transformed<gcp.compute.InstanceArgs>(
         transform.instance,
         name,
         {
-          machineType: this.gceImage.fitting(args.machineType, askedSize(args.instance), place),
-          bootDisk: { initializeParams: { image: this.gceImage.selfLink } },
+          machineType,
+          bootDisk: {
+            initializeParams: {
+              image: this.gceImage.selfLink,
+              type: disk.apply((disk) => disk?.type),
+              size,
+            },
+          },
           networkInterfaces: [
             {
               ...(subnetwork === undefined ? { network } : { subnetwork }),
-              nicType: "VIRTIO_NET",
+              nicType: nicType(machineType),
               ...(publicAddress && { accessConfigs: [{}] }),
             },
           ],

@@ -15,8 +15,7 @@ export interface Place {
 }
 
 /**
- * A machine type that is known to fit. Compute Engine does not say of its types which processor and which network card they have; that is
- * known here by their series. With a zone it is asked for their memory and processors, in a preview, too.
+ * A machine type that is known to fit. Compute Engine does not say of its types which processor they have; that is known here by their series. With a zone it is asked for their memory and processors, in a preview, too.
  *
  * @throws {pulumi.RunError} (by the output) when it does not fit; the message says why.
  */
@@ -56,28 +55,31 @@ export interface MachineTypeFacts {
 
 /** Series whose processors are Arm's: Ampere's Altra, Google's Axion, NVIDIA's Grace. */
 const ARM = new Set(["t2a", "c4a", "n4a", "a4x"]);
+/** The kinds of network card that there is a driver for. */
+export type NicType = "GVNIC" | "VIRTIO_NET";
+
 /**
- * Series that have no other network card than gVNIC.
+ * The network card to ask for with a machine type: virtio where the series has it, and gVNIC where it has no other, which is from the third
+ * generation on and with Arm processors.
  *
- * @see https://cloud.google.com/compute/docs/machine-resource
+ * @see https://cloud.google.com/compute/docs/networking/using-gvnic
  */
-const ONLY_GVNIC = new Set([
-  "c3",
-  "c3d",
-  "c4",
-  "c4d",
-  "n4",
-  "n4d",
-  "h3",
-  "h4d",
-  "m3",
-  "m4",
-  "x4",
-  "z3",
-  "a3",
-  "a4",
-  "g4",
-]);
+export function nicType(machineType: pulumi.Input<string>): pulumi.Output<NicType> {
+  return pulumi.output(machineType).apply((type) => {
+    const series = seriesOf(shortName(type));
+    return generationOf(series) >= 3 || ARM.has(series) ? "GVNIC" : "VIRTIO_NET";
+  });
+}
+
+/**
+ * The boot disk to ask for with a machine type, and its least size in GiB; undefined where any does. From the fourth generation on there are
+ * Hyperdisks alone.
+ *
+ * @see https://cloud.google.com/compute/docs/disks/hyperdisks
+ */
+export function bootDiskOf(machineType: string): { type: string; least: number } | undefined {
+  return generationOf(seriesOf(shortName(machineType))) >= 4 ? { type: "hyperdisk-balanced", least: 4 } : undefined;
+}
 
 /** Why an image cannot run on a machine type, as the end of a sentence; undefined when it can. What is not known is no reason. */
 export function misfit(name: string, demands: Demands, facts: MachineTypeFacts | undefined): string | undefined {
@@ -87,9 +89,6 @@ export function misfit(name: string, demands: Demands, facts: MachineTypeFacts |
   }
   if (name.includes("-metal")) {
     return "it is a bare machine, whose network card (IDPF) the image has no driver for. Choose a type of a virtual machine, such as e2-small.";
-  }
-  if (ONLY_GVNIC.has(series)) {
-    return `the series ${series} has gVNIC as its only network card, which the image has no driver for; it has one for virtio. Choose a type of the first or second generation, such as e2-small or n2d-standard-2.`;
   }
   if (facts === undefined) return undefined;
   return tooSmall({ memoryMib: facts.memoryMb, cpus: facts.guestCpus }, demands);
@@ -104,6 +103,11 @@ function shortName(machineType: string): string {
 function seriesOf(name: string): string {
   const [series = ""] = name.toLowerCase().split("-");
   return series === "custom" ? "n1" : series;
+}
+
+/** 2 of `n2d`. */
+function generationOf(series: string): number {
+  return Number(/^[a-z]+(\d+)/.exec(series)?.[1] ?? 1);
 }
 
 /** Compute Engine lists no custom types; their names say what they have. */

@@ -8,10 +8,39 @@ const LABEL = /^[\p{Ll}0-9_-]{0,63}$/u;
 const FEATURES = ["UEFI_COMPATIBLE", "VIRTIO_SCSI_MULTIQUEUE", "GVNIC", "MULTI_IP_SUBNET", "SEV_CAPABLE"];
 const GIB = 2 ** 30;
 
+interface DiskParams {
+  image: string;
+  type?: string;
+  size?: number;
+}
+
+/**
+ * Network cards and disks of a machine of the first generations, and of the fourth: that has gVNIC alone, for images that say that they
+ * have a driver for it, and Hyperdisks of 4 GiB and more.
+ */
+function checkDevices(
+  machineType: string,
+  { type = "pd-standard", size, image }: Omit<DiskParams, "image"> & { image: Properties },
+  [card]: { nicType?: string }[],
+): void {
+  const isNew = machineType.startsWith("n4");
+  const features = (image["guestOsFeatures"] ?? []) as { type: string }[];
+  const hasGvnic = features.some((feature) => feature.type === "GVNIC");
+  if (card?.nicType === "GVNIC" ? !hasGvnic : isNew)
+    throw new Error(`googleapi: Error 400: NIC type ${String(card?.nicType)} is not supported for ${machineType}`);
+  if (type.startsWith("hyperdisk-") !== isNew)
+    throw new Error(`googleapi: Error 400: ${type} disk type cannot be used by ${machineType} machine type`);
+  if (isNew && Number(size ?? image["diskSizeGb"]) < 4)
+    throw new Error("googleapi: Error 400: Disk size cannot be smaller than 4 GB");
+}
+
 /** A strict stand-in for the plugin of `@pulumi/gcp`, whose Compute Engine imports what is in the storage service. */
 export class GcpPlugin extends StandInPlugin {
   /** By name: what `getMachineTypes` tells. */
-  readonly machineTypes: Record<string, Properties> = { "e2-micro": { memoryMb: 1024, guestCpus: 2 } };
+  readonly machineTypes: Record<string, Properties> = {
+    "e2-micro": { memoryMb: 1024, guestCpus: 2 },
+    "n4-standard-2": { memoryMb: 8192, guestCpus: 2 },
+  };
   /** The archives that images were made of, by the images' ids: they outlive the objects. */
   readonly archives = new Map<string, Buffer>();
   protected readonly version = "9.37.0";
@@ -72,9 +101,10 @@ export class GcpPlugin extends StandInPlugin {
         if (zone === undefined) throw new Error("googleapi: Error 400: the zone is missing");
         if (this.machineTypes[machineType as string] === undefined)
           throw new Error(`googleapi: Error 404: machineTypes/${String(machineType)} was not found`);
-        const { image } = (bootDisk as { initializeParams: { image: string } }).initializeParams;
-        if (!this.all("gcp:compute/image:Image").some(({ selfLink }) => selfLink === image))
-          throw new Error(`googleapi: Error 404: The resource '${image}' was not found`);
+        const { image, ...disk } = (bootDisk as { initializeParams: DiskParams }).initializeParams;
+        const found = this.all("gcp:compute/image:Image").find(({ selfLink }) => selfLink === image);
+        if (found === undefined) throw new Error(`googleapi: Error 404: The resource '${image}' was not found`);
+        checkDevices(machineType as string, { ...disk, image: found }, networkInterfaces as { nicType?: string }[]);
         for (const [key, value] of Object.entries((metadata ?? {}) as Record<string, string>))
           if (!/^[a-zA-Z0-9_-]{1,127}$/.test(key) || Buffer.byteLength(value) > 256 * 1024)
             throw new Error(`googleapi: Error 400: Invalid value for field 'metadata.${key}'`);
