@@ -245,6 +245,38 @@ static void moves(void) {
   VALUE(peek(start + 2 * PAGE));
 }
 
+static char *place(void *address, size_t size, int flags) {
+  return mmap(address, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+}
+
+// Low addresses, which compilers reach by 32 bits; and huge pages, of which there are none.
+static void places(void) {
+  const size_t size = 8 << 20;
+  const uintptr_t first = 1ul << 30, end = 1ul << 31;
+  char *low = place(NULL, size, MAP_32BIT), *other = place(NULL, size, MAP_32BIT);
+  VALUE((uintptr_t)low >= first && (uintptr_t)low + size <= end);
+  VALUE((uintptr_t)other >= first && (uintptr_t)other + size <= end);
+  VALUE(low + size <= other || other + size <= low);
+  VALUE(poke(low + size - 1, 1));
+  VALUE(munmap(low + PAGE, size - PAGE));
+  VALUE(place(low + 3 * PAGE, PAGE, MAP_32BIT) == low + 3 * PAGE);
+  VALUE((uintptr_t)place(low, PAGE, MAP_32BIT) < end);
+  VALUE((uintptr_t)place((void *)(end - PAGE), 2 * PAGE, MAP_32BIT) < end);
+  VALUE((uintptr_t)place(NULL, PAGE, 0) > end);
+  SHOW(place(NULL, end - first, MAP_32BIT));
+  char *many = place(NULL, 300ul << 20, MAP_32BIT), *more = place(NULL, 300ul << 20, MAP_32BIT);
+  VALUE((uintptr_t)many < end && (uintptr_t)more < end);
+  SHOW(place(NULL, 600ul << 20, MAP_32BIT));
+
+  SHOW(place(NULL, 2 << 20, MAP_HUGETLB));
+  SHOW(place(NULL, PAGE, MAP_HUGETLB | MAP_32BIT));
+  SHOW(place(NULL, 2 << 20, MAP_HUGETLB | 21 << MAP_HUGE_SHIFT));
+  SHOW(place(NULL, 2 << 20, MAP_HUGETLB | 20 << MAP_HUGE_SHIFT));
+  SHOW(place((void *)(first + PAGE), 2 << 20, MAP_HUGETLB | MAP_FIXED));
+  int file = open("file", O_RDWR);
+  SHOW(mmap(NULL, PAGE, PROT_READ, MAP_SHARED | MAP_HUGETLB, file, 0));
+}
+
 int main(void) {
   setbuf(stdout, NULL);
   enter_scratch();
@@ -256,5 +288,6 @@ int main(void) {
   locks();
   limits();
   moves();
+  places();
   return 0;
 }

@@ -36,6 +36,8 @@ pub struct AddressSpace {
 pub enum Place {
     /// At this address if free, else anywhere; 0 for anywhere.
     Hint(usize),
+    /// Below 2 GiB (`MAP_32BIT`): at this address if free, else anywhere there.
+    Low(usize),
     /// Here, in place of what is there (`MAP_FIXED`).
     Fixed(usize),
     /// Here, if nothing is there (`MAP_FIXED_NOREPLACE`).
@@ -105,6 +107,7 @@ impl AddressSpace {
         let mut inner = self.inner.lock();
         let start = match place {
             Place::Hint(hint) => inner.find(hint, length, &self.layout).ok_or(Errno::NOMEM)?,
+            Place::Low(hint) => inner.find_low(hint, length, &self.layout).ok_or(Errno::NOMEM)?,
             Place::Fixed(start) | Place::FixedNoReplace(start) => {
                 let end = checked_end(start, length).ok_or(Errno::NOMEM)?;
                 if start < MIN_ADDRESS {

@@ -17,6 +17,9 @@ pub(super) const MIN_ADDRESS: usize = 0x10000;
 /// Free pages between a stack and the mapping below it.
 pub(super) const STACK_GAP: usize = 256 * PAGE_SIZE;
 
+/// Mappings that ask for low addresses (`MAP_32BIT`) end here at the most, so that code reaches them by signed 32-bit addresses.
+const LOW_END: usize = 0x8000_0000;
+
 /// What lies where.
 pub(super) struct Areas {
     pub(super) areas: BTreeMap<usize, Area>,
@@ -142,6 +145,25 @@ impl Areas {
         }
         // Above the base, below the stack, as a last resort.
         self.find_below(USER_END, length)
+    }
+
+    /// The start of a free range at low addresses: at `hint` if that is free, else as low as possible.
+    pub(super) fn find_low(&self, hint: usize, length: usize, layout: &Layout) -> Option<usize> {
+        let end_of = |start: usize| start.checked_add(length).filter(|&end| end <= LOW_END);
+        let hint = page_align_up(hint)?;
+        if hint >= MIN_ADDRESS && end_of(hint).is_some_and(|end| !self.overlaps(hint..end)) {
+            return Some(hint);
+        }
+        let mut start = layout.low_base;
+        let below = self.areas.range(..start).next_back();
+        start = below.map_or(start, |(_, area)| area.end.max(start));
+        for (&next, area) in self.areas.range(start..LOW_END) {
+            if end_of(start)? <= next {
+                break;
+            }
+            start = area.end;
+        }
+        end_of(start).map(|_| start)
     }
 
     fn find_below(&self, top: usize, length: usize) -> Option<usize> {

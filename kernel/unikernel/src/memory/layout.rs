@@ -1,4 +1,5 @@
-//! Address space layout randomisation, in pages: 28 bits for mappings and programs as on Linux, 24 for the stack (Linux: 22), 13 for the heap.
+//! Address space layout randomisation, in pages: 28 bits for mappings and programs as on Linux, 24 for the stack (Linux: 22), 13 for the
+//! heap and for mappings at low addresses.
 
 use hal::mem::PAGE_SIZE;
 
@@ -9,6 +10,8 @@ use hal::user::USER_END;
 const STACK_BITS: u32 = 24;
 /// Bytes kept free between the highest mapping and the top of the stack: the stack's limit and its random offset fit in.
 const STACK_ROOM: usize = 128 << 20;
+/// Where mappings at low addresses begin at the least, as on Linux.
+const LOW_BASE: usize = 0x4000_0000;
 /// Where position-independent programs go at the least.
 const PROGRAM_BASE: usize = 0x5555_5555_4000;
 
@@ -17,6 +20,8 @@ const PROGRAM_BASE: usize = 0x5555_5555_4000;
 pub struct Layout {
     /// The highest end of a mapping whose place the kernel chooses.
     pub mmap_base: usize,
+    /// The lowest start of a mapping that asks for low addresses.
+    pub low_base: usize,
     /// The end of the stack.
     pub stack_top: usize,
     /// Where a position-independent program is loaded.
@@ -32,6 +37,7 @@ impl Layout {
         let stack_top = USER_END - pages(STACK_BITS) - PAGE_SIZE;
         Self {
             mmap_base: USER_END - (PAGE_SIZE << STACK_BITS) - STACK_ROOM - pages(28),
+            low_base: LOW_BASE + pages(13),
             stack_top,
             program_base: PROGRAM_BASE + pages(28),
             break_gap: pages(13),
@@ -49,6 +55,7 @@ mod tests {
             let layout = Layout::random();
             for place in [
                 layout.mmap_base,
+                layout.low_base,
                 layout.stack_top,
                 layout.program_base,
                 layout.break_gap,

@@ -32,10 +32,14 @@ pub(super) async fn mmap(thread: &Thread, call: &Call) -> Result {
     let place = match () {
         () if flags & linux::MAP_FIXED_NOREPLACE != 0 => Place::FixedNoReplace(address),
         () if flags & linux::MAP_FIXED != 0 => Place::Fixed(address),
+        () if flags & linux::MAP_32BIT != 0 => Place::Low(address & !(PAGE_SIZE - 1)),
         () => Place::Hint(address & !(PAGE_SIZE - 1)),
     };
-    if !matches!(place, Place::Hint(_)) && !address.is_multiple_of(PAGE_SIZE) {
+    if matches!(place, Place::Fixed(_) | Place::FixedNoReplace(_)) && !address.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::INVAL.into());
+    }
+    if flags & linux::MAP_HUGETLB != 0 {
+        return Err(refuse_huge_pages(place, flags).into());
     }
     let aligned = page_align_up(length).ok_or(Errno::NOMEM)?;
     let replaced = match place {
@@ -74,6 +78,21 @@ pub(super) async fn mmap(thread: &Thread, call: &Call) -> Result {
         populate(thread, start, length).await;
     }
     Ok(start)
+}
+
+/// How Linux refuses a mapping of huge pages when there are none.
+fn refuse_huge_pages(place: Place, flags: u32) -> Errno {
+    const SIZE_BITS: u32 = 0x3f;
+    let size = match flags >> linux::MAP_HUGE_SHIFT & SIZE_BITS {
+        0 | 21 => 1 << 21,
+        30 => 1 << 30,
+        _ => return Errno::INVAL,
+    };
+    match place {
+        _ if flags & linux::MAP_ANONYMOUS == 0 => Errno::INVAL,
+        Place::Fixed(start) | Place::FixedNoReplace(start) if !start.is_multiple_of(size) => Errno::INVAL,
+        _ => Errno::NOMEM,
+    }
 }
 
 /// What the limits of the process allow.
