@@ -27,6 +27,8 @@ pub(super) struct Regular {
     unwritten: BTreeSet<u64>,
     /// Bytes that show the lower file where there is no own page: its size, or a whole number of pages after a cut.
     lower_size: u64,
+    /// Own pages that hide pages of the lower file. Counted as they come: programs ask for the status of large files often.
+    hiding: u64,
     pub(super) seals: Seals,
     /// Whether the content was made or changed at run time.
     written: bool,
@@ -50,6 +52,7 @@ impl Regular {
             pages: BTreeMap::new(),
             unwritten: BTreeSet::new(),
             lower_size,
+            hiding: 0,
             seals: Seals::SEAL,
             written: false,
             held: None,
@@ -66,9 +69,14 @@ impl Regular {
 
     /// The size, and 512-byte blocks.
     pub(super) fn size_and_blocks(&self) -> (u64, u64) {
-        let lower = self.lower_pages();
-        let pages = lower + self.pages.range(lower..).count() as u64;
+        let pages = self.lower_pages() + self.own_pages() - self.hiding;
         (self.size, pages * (PAGE / 512))
+    }
+
+    /// Puts a page where there was no own one.
+    fn insert(&mut self, index: u64, frame: Frame) {
+        self.pages.insert(index, frame);
+        self.hiding += u64::from(index < self.lower_pages());
     }
 
     pub(super) fn seek_data(&self, offset: u64, hole: bool) -> core::result::Result<u64, Errno> {
@@ -206,7 +214,7 @@ impl Node {
             return Ok(frame.clone());
         }
         let frame = self.new_page(regular, index)?;
-        regular.pages.insert(index, frame.clone());
+        regular.insert(index, frame.clone());
         Ok(frame)
     }
 
@@ -273,7 +281,7 @@ impl Node {
                 Ok((frame, length, count)) => {
                     regular.unwritten.remove(&index);
                     if is_new {
-                        regular.pages.insert(index, frame);
+                        regular.insert(index, frame);
                         if index < regular.lower_pages() {
                             replaced.push(index);
                         }
@@ -329,6 +337,7 @@ impl Node {
                 self.own_page(regular, size / PAGE)?;
             }
             regular.lower_size = size - size % PAGE;
+            regular.hiding = regular.pages.range(..size / PAGE).count() as u64;
         }
         regular.size = size;
         let gone = regular.pages.split_off(&size.div_ceil(PAGE));

@@ -127,6 +127,30 @@ fn a_write_to_a_file_of_the_image_copies_one_page() {
     assert_eq!((own_pages(&again), again.status().unwrap().inode), (1, number));
 }
 
+#[test]
+fn blocks_count_each_page_once() {
+    const PAGE: u64 = PAGE_SIZE as u64;
+    let (disk, _, file) = overlay();
+    let write = |page: u64| {
+        disk.wait(|| file.write(page * PAGE, &mut BytesSource::new(b"x")))
+            .map(drop)
+    };
+    let pages = |after: &str, result: file::Result<()>| {
+        result.unwrap_or_else(|error| panic!("{after}: {error:?}"));
+        file.status().unwrap().blocks * 512 / PAGE
+    };
+    assert_eq!(pages("nothing", Ok(())), 20);
+    assert_eq!(pages("a write over the image", write(3)), 20);
+    assert_eq!(pages("another to the same page", write(3)), 20);
+    assert_eq!(pages("a write behind a hole", write(25)), 21);
+    assert_eq!(pages("its removal", file.allocate(3, 25 * PAGE, PAGE)), 20);
+    // The page that is cut becomes the file's own.
+    assert_eq!(pages("a cut", disk.wait(|| file.truncate(5 * PAGE + 1))), 6);
+    assert_eq!(pages("a write over what is left", write(2)), 6);
+    assert_eq!(pages("a write where the image's page was", write(7)), 7);
+    assert_eq!(pages("a cut to nothing", file.truncate(0)), 0);
+}
+
 /// What [`crate::set_unmap`] was called with; other tests make calls too.
 static UNMAPPED: Mutex<Vec<(usize, u64, u64)>> = Mutex::new(Vec::new());
 
