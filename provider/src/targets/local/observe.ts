@@ -27,9 +27,11 @@ export async function observeInstance(id: string, stateDir: string): Promise<Obs
     return { state: "missing" };
   }
   const record = await readRecord(paths.record);
+  // In this order: once QEMU is gone, the guest's last event is there to be read.
+  const qemu = await qemuProcess(paths.pid);
   const events = await new StatusReader(paths.status).read();
   const ending = endingOf(events);
-  if (ending === undefined && (await qemuProcess(paths.pid)) !== undefined) {
+  if (ending === undefined && qemu !== undefined) {
     const ready =
       events.length > 0 && (record?.ports ?? []).every((port) => events.some((event) => listensOn(event, port)));
     return { state: "running", ready, record };
