@@ -54,14 +54,15 @@ async function packageLayer(name, set) {
   return { ...JSON.parse(readFileSync(record, "utf8")), file: archive };
 }
 
-async function buildContainer(name, config, files, base) {
+async function buildContainer(name, { config, build }, files, base) {
   const folder = path.join(guestContainers, name);
   const stamp = path.join(guestContainers, `.${name}.stamp`);
-  const print = fingerprint([...how, files], [base.digest, config]);
+  const print = fingerprint([...how, files], [base.digest, config, build]);
   if (isCurrent(stamp, print, [folder])) return;
   await installInto(folder, async (partial) => {
     const tree = path.join(partial, "tree");
     cpSync(files, tree, { recursive: true });
+    if (build) await run(build[0], build.slice(1), { cwd: path.join(tree, config.WorkingDir), quiet: true });
     // The umask of whoever runs this is no part of the image.
     await run("chmod", ["-R", "u=rwX,go=rX", tree]);
     const layer = await packLayer(tree, `${tree}.tar`);
@@ -83,8 +84,8 @@ export async function buildContainers({ packageSets, containers, files } = tests
     sets.map(async (set) => {
       const base = await packageLayer(set, packageSets[set]);
       for (const name of names) {
-        const { packages, config } = containers[name];
-        if (packages === set) await buildContainer(name, config, path.join(files, name), base);
+        const container = containers[name];
+        if (container.packages === set) await buildContainer(name, container, path.join(files, name), base);
       }
     }),
   );

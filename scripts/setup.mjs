@@ -19,7 +19,11 @@ const exampleImage = {
 };
 const buildScripts = { why: "the kernel's build scripts are linked with it", packages: ["gcc", "libc6-dev"] };
 const guestPrograms = { why: "test guests are compiled with it", packages: ["musl-tools"] };
-const guestContainers = { why: "test containers are set up with it", packages: ["proot"] };
+const guestContainers = {
+  why: "test containers are set up with it",
+  // The container's own Java cannot compile for it: PRoot does not know statx.
+  packages: ["proot", "openjdk-17-jre-headless"],
+};
 const judges = {
   why: "the tests compare with it",
   packages: ["erofs-utils", "docker-registry", "apache2-utils", "skopeo", "umoci", "openssl"],

@@ -31,13 +31,13 @@ export async function unpackPackages(packages, tree) {
 }
 
 /**
- * Packs `tree` into the archive `file`: names in order, times and owners fixed.
+ * Packs `tree` into the archive `file`: names in order, times and owners fixed. The time is not 0, which PHP's opcache takes for none.
  * @returns {Promise<Layer>}
  */
 export async function packLayer(tree, file, { compress = false } = {}) {
   const mediaType = "application/vnd.oci.image.layer.v1.tar";
   await run("tar", [
-    ...["--create", "--format=gnu", "--sort=name", "--mtime=@0", "--numeric-owner", "--owner=0", "--group=0"],
+    ...["--create", "--format=gnu", "--sort=name", "--mtime=@1", "--numeric-owner", "--owner=0", "--group=0"],
     ...["--file", file, "--directory", tree, "."],
   ]);
   const diffId = await sha256(file);

@@ -51,6 +51,8 @@ export interface GuestOptions {
   cpus?: number;
   /** Of the instance, not of the image. */
   env?: Record<string, string>;
+  /** The command line of the instance, in place of the image's. */
+  args?: string[];
   machine?: InstanceSpec["machine"];
   /** The TCP ports that can be reached, the first of them over HTTP by `fetch`. */
   ports?: number[];
@@ -90,7 +92,7 @@ export class Guest {
           protocol: "tcp",
           hostAddress: "127.0.0.1",
         })),
-        config: { process: { env } },
+        config: { process: { env, ...(options.args && { args: options.args }) } },
         machine: options.machine ?? "q35",
       },
       host.options({ startTimeoutMs: 60_000 }),

@@ -30,6 +30,22 @@ echo "host all all all scram-sha-256" >> data/pg_hba.conf
 sed -i "s/^#listen_addresses = .*/listen_addresses = '*'/" data/postgresql.conf
 `;
 
+/** PHP's settings, and its extensions in the order of their priorities, for the command line and for FPM. */
+const setUpPhp = `
+cd /etc/php/8.2
+cp /usr/lib/php/8.2/php.ini-production.cli cli/php.ini
+cp /usr/lib/php/8.2/php.ini-production fpm/php.ini
+for file in /usr/share/php8.2-*/*/*.ini; do
+    cp "$file" mods-available
+    name=$(basename "$file" .ini)
+    priority=$(sed -n "s/^; priority=//p" "$file")
+    for server in cli fpm; do
+        ln -s "/etc/php/8.2/mods-available/$name.ini" "$server/conf.d/$priority-$name.ini"
+    done
+done
+ln -s php8.2 /usr/bin/php
+`;
+
 /** @type {Record<string, Packages>} */
 export const packageSets = {
   servers: {
@@ -43,6 +59,11 @@ export const packageSets = {
   ruby: { packages: ["coreutils", "dash", "puma", "ruby", "ruby-sinatra", "ruby-sqlite3"] },
   python: { packages: ["coreutils", "gunicorn", "python3", "python3-flask"], commands: [compilePython] },
   node: { packages: ["coreutils", "dash", "nodejs"] },
+  php: {
+    packages: ["coreutils", "dash", "nginx", "php8.2-cli", "php8.2-fpm", "php8.2-sqlite3", "sed"],
+    commands: [["/bin/sh", "-ec", setUpPhp]],
+  },
+  java: { packages: ["coreutils", "dash", "openjdk-17-jre-headless"] },
   postgres: {
     packages: ["bash", "coreutils", "dash", "findutils", "postgresql-15", "sed", "util-linux"],
     users: ["postgres"],
@@ -57,10 +78,18 @@ const redisOptions = [
   ...["--appendonly", "yes", "--enable-debug-command", "yes"],
 ];
 
+/** Debian's JRE has the compiler, as a module. */
+const JAVA_HOME = "/usr/lib/jvm/java-17-openjdk-amd64";
+const compileJava = [
+  ...[`${JAVA_HOME}/bin/java`, "--module", "jdk.compiler/com.sun.tools.javac.Main"],
+  ...["-Xlint:all", "-Werror", "Application.java"],
+];
+
 /**
  * @typedef {object} Container
  * @property {string} packages Name of the set.
  * @property {object} config How it is run, as the OCI image specification has it.
+ * @property {string[]} [build] A command that makes of its files, in the working directory, what is run.
  */
 
 /** Name, and folder with its files → container. @type {Record<string, Container>} */
@@ -79,5 +108,16 @@ export const containers = {
     config: { Cmd: ["gunicorn", "--config", "gunicorn.conf.py", "app:app"], WorkingDir: "/app", User: "www-data" },
   },
   node: { packages: "node", config: { Cmd: ["node", "server.js"], WorkingDir: "/app", User: "www-data" } },
+  java: {
+    packages: "java",
+    build: compileJava,
+    config: {
+      Cmd: ["java", "Application"],
+      Env: [`JAVA_HOME=${JAVA_HOME}`, `PATH=${JAVA_HOME}/bin:/usr/bin:/bin`],
+      WorkingDir: "/app",
+      User: "www-data",
+    },
+  },
+  php: { packages: "php", config: { Entrypoint: ["/docker-entrypoint.sh"], Cmd: ["nginx", "-g", "daemon off;"] } },
   postgres: { packages: "postgres", config: { Entrypoint: ["/docker-entrypoint.sh"], Cmd: ["postgres"] } },
 };
