@@ -4,7 +4,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-use super::device::{Abilities, Device, Parts};
+use super::abilities::Abilities;
+use super::device::{Device, Parts};
 use super::failure::Failure;
 use super::receiver::Receiver;
 use super::register::{self, Reason};

@@ -1,7 +1,7 @@
 //! Descriptors of queues out of order (`gve_desc_dqo.h`): little-endian.
 
 use super::offload::Offload;
-use super::ring::Words;
+use super::transmit_ring::Words;
 
 /// Bytes of a transmit completion, of a buffer to receive into, and of its completion.
 pub(super) const TRANSMIT_COMPLETION: usize = 8;

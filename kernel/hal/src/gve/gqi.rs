@@ -1,7 +1,7 @@
 //! Descriptors of queues in order (`gve_desc.h`): big-endian.
 
 use super::offload::Offload;
-use super::ring::Words;
+use super::transmit_ring::Words;
 
 const ETHERNET_HEADER: u32 = 14;
 const L4_CHECKSUM: u32 = 1 << 0;

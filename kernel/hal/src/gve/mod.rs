@@ -7,6 +7,7 @@
 //! Queues come in formats, of which the device offers some: in order with buffers in registered pages (GQI-QPL), out of order with buffers
 //! anywhere (DQO-RDA) or in registered pages (DQO-QPL). One queue of each direction, because all interrupts of devices go to the first CPU.
 
+mod abilities;
 mod admin;
 mod card;
 mod command;
@@ -17,10 +18,11 @@ mod failure;
 mod gqi;
 mod host;
 mod offload;
+mod receive_rings;
 mod receiver;
 mod register;
-mod ring;
 mod sender;
+mod transmit_ring;
 
 #[cfg(test)]
 mod model;

@@ -4,12 +4,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-use super::device::{Abilities, PageList, Queue};
+use super::abilities::Abilities;
+use super::device::{PageList, Queue};
 use super::dqo::{self, Sent};
 use super::gqi;
 use super::offload::Offload;
 use super::register::Reason;
-use super::ring::Ring;
+use super::transmit_ring::Ring;
 use crate::dma::Shared;
 use crate::network::{Outgoing, Pages, Store, queue_size};
 use crate::time;

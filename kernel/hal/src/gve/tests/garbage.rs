@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::dma::Shared;
+use crate::gve::abilities::Abilities;
 use crate::gve::description::{Description, Format};
-use crate::gve::device::{Abilities, Queue};
+use crate::gve::device::Queue;
 use crate::gve::receiver::Receiver;
 use crate::gve::register::{Doorbell, Line};
 use crate::gve::sender::Sender;
@@ -98,9 +99,9 @@ fn gve_survives_garbage_instead_of_received_packets() {
         for _ in 0..500 {
             receiver.begin(queue(format));
             let length = if format == Format::GqiQpl { 64 } else { 32 };
-            numbers.scribble(&receiver.completions, 128 * length);
+            numbers.scribble(&receiver.rings.completions, 128 * length);
             for place in (0..16).filter(|_| !numbers.next().is_multiple_of(4)) {
-                make_plausible(format, &receiver.completions, place, length);
+                make_plausible(format, &receiver.rings.completions, place, length);
             }
             let mut held = Vec::new();
             while let Some(packet) = receiver.take() {
