@@ -64,6 +64,7 @@ export const packageSets = {
     commands: [["/bin/sh", "-ec", setUpPhp]],
   },
   java: { packages: ["coreutils", "dash", "openjdk-17-jre-headless"] },
+  erlang: { packages: ["coreutils", "dash", "erlang-base"] },
   postgres: {
     packages: ["bash", "coreutils", "dash", "findutils", "postgresql-15", "sed", "util-linux"],
     users: ["postgres"],
@@ -119,5 +120,9 @@ export const containers = {
     },
   },
   php: { packages: "php", config: { Entrypoint: ["/docker-entrypoint.sh"], Cmd: ["nginx", "-g", "daemon off;"] } },
+  erlang: {
+    packages: "erlang",
+    config: { Cmd: ["escript", "server.escript"], WorkingDir: "/app", User: "www-data" },
+  },
   postgres: { packages: "postgres", config: { Entrypoint: ["/docker-entrypoint.sh"], Cmd: ["postgres"] } },
 };
