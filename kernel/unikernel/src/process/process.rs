@@ -359,7 +359,8 @@ impl Process {
             return false;
         }
         let threads = self.threads();
-        if let Some(thread) = threads.iter().find(|thread| !thread.blocked().contains(signal)) {
+        let takes = |thread: &&Arc<Thread>| !thread.blocked().contains(signal) || thread.awaits(signal);
+        if let Some(thread) = threads.iter().find(takes) {
             thread.interrupt();
         }
         self.arrivals.notify();
