@@ -240,9 +240,9 @@ impl Config {
             .find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='))
     }
 
-    /// The limits that the application starts with. Names that Linux does not know are ignored.
-    pub fn limits(&self) -> Limits {
-        let mut limits = Limits::default();
+    /// The limits that the application starts with on a machine with `memory` bytes. Names that Linux does not know are ignored.
+    pub fn limits(&self, memory: u64) -> Limits {
+        let mut limits = Limits::of_memory(memory);
         for limit in self.process.rlimits.iter().flatten() {
             if let Some(resource) = Resource::from_name(&limit.kind) {
                 let hard = limit.hard.min(resource.most());
@@ -334,11 +334,11 @@ mod tests {
     #[test]
     fn limits_are_taken_by_name() {
         let text = br#"{"process":{"rlimits":[{"type":"RLIMIT_NOFILE","soft":64,"hard":128},{"type":"RLIMIT_X","soft":1,"hard":1}]}}"#;
-        let limit = Config::parse(text).unwrap().limits().get(Resource::OpenFiles);
+        let limit = Config::parse(text).unwrap().limits(1 << 30).get(Resource::OpenFiles);
         assert_eq!((limit.soft, limit.hard), (64, 128));
         // What container runtimes set where the host allows it.
         let text = br#"{"process":{"rlimits":[{"type":"RLIMIT_NOFILE","soft":1073741816,"hard":1073741816}]}}"#;
-        let limit = Config::parse(text).unwrap().limits().get(Resource::OpenFiles);
+        let limit = Config::parse(text).unwrap().limits(1 << 30).get(Resource::OpenFiles);
         assert_eq!((limit.soft, limit.hard), (1 << 20, 1 << 20));
     }
 }

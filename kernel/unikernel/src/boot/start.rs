@@ -130,7 +130,7 @@ async fn launch(bundle: &Arc<dyn Inode>, config: &Config) -> Result<(), String> 
         memory,
         paths,
         credentials.clone(),
-        config.limits(),
+        config.limits((hal::mem::usage().total * hal::mem::PAGE_SIZE) as u64),
     ));
 
     // As root, whoever the application is.

@@ -5,6 +5,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Descriptors that a process may have at the most (`fs.nr_open`).
 const MOST_FILES: u64 = 1 << 20;
+/// Descriptors that a process may have unless it asks for more.
+const USUAL_FILES: u64 = 65536;
+/// Bytes of memory for each file that may be open, by Linux's rule for `fs.file-max`: a tenth of memory holds files of 1 KiB.
+const MEMORY_FOR_FILE: u64 = 10 << 10;
 
 /// A soft and a hard limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -87,22 +91,23 @@ impl Resource {
 #[derive(Clone, Debug)]
 pub struct Limits([Limit; 16]);
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// The limits of a machine with `memory` bytes. Servers raise the soft limit of open files to the hard one and make tables of that size
+    /// (`HAProxy` 64 bytes for each), so it is what can be of use.
+    pub fn of_memory(memory: u64) -> Self {
         let mut limits = [Limit::NONE; 16];
         let mut set = |resource: Resource, soft, hard| limits[resource as usize] = Limit { soft, hard };
         set(Resource::Stack, crate::memory::STACK_LIMIT as u64, Limit::INFINITY);
         set(Resource::Core, 0, Limit::INFINITY);
-        set(Resource::OpenFiles, 65536, MOST_FILES);
+        let files = (memory / MEMORY_FOR_FILE).clamp(USUAL_FILES, MOST_FILES);
+        set(Resource::OpenFiles, USUAL_FILES, files);
         set(Resource::LockedMemory, 8 << 20, 8 << 20);
         set(Resource::MessageQueues, 819_200, 819_200);
         set(Resource::Nice, 0, 0);
         set(Resource::RealTimePriority, 0, 0);
         Self(limits)
     }
-}
 
-impl Limits {
     /// The limit of a resource.
     pub fn get(&self, resource: Resource) -> Limit {
         self.0[resource as usize]
@@ -132,5 +137,19 @@ impl Limits {
         }
         *current = limit;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hard_limit_of_open_files_grows_with_memory() {
+        let files = |memory| Limits::of_memory(memory).get(Resource::OpenFiles);
+        let limit = |hard| Limit { soft: 65536, hard };
+        assert_eq!(files(16 << 20), limit(65536));
+        assert_eq!(files(1 << 30), limit(104_857));
+        assert_eq!(files(1 << 40), limit(1 << 20));
     }
 }
