@@ -58,6 +58,7 @@ const guests = {
   written: shows("protection", "written", "-static"),
   mounts: shows("mounts", "mounts", "-static"),
   input: shows("input", "input", "-static"),
+  stop: shows("stop", "stop", "-static"),
   exhaust: shows("memory", "exhaust", "-static"),
   pages: shows("memory", "pages", "-static"),
   ...Object.fromEntries(

@@ -45,9 +45,9 @@ ${IMAGE_OPTIONS}
 
 ARG… are arguments for the application. They replace the container's own; for a folder they are the whole command line.
 
-^C, SIGTERM and SIGHUP (a terminal that is closed) ask the application to end: it gets SIGTERM. A second one ends the
-machine at once. Lines of the kernel go to standard error, the application's to standard output. No stream is a terminal
-for the application; what is typed with -i is sent line by line, and ^D ends it.
+^C, SIGTERM and SIGHUP (a terminal that is closed) ask the application to end: it gets the container's stop signal, or
+SIGTERM. A second one ends the machine at once. Lines of the kernel go to standard error, the application's to standard
+output. No stream is a terminal for the application; what is typed with -i is sent line by line, and ^D ends it.
 
 Exit status: the application's own (128 plus the number of the signal that ended it); 125 when it could not be built or
 started; 2 when the command line is wrong.

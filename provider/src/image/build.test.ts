@@ -200,6 +200,10 @@ describe("an image", () => {
     });
     expect(image.config.annotations?.["org.opencontainers.image.stopSignal"]).toBe("SIGINT");
     expect(image.exposedPorts).toEqual(["80/tcp"]);
+    writeLayout(join(context.baseDir, "odd"), { layers, config: { ...config, StopSignal: "SIGSTOPPED" } });
+    await expect(buildImage({ source: { container: "./odd" } }, context)).rejects.toThrow(
+      'The image\'s stop signal "SIGSTOPPED" is not a signal of Linux.',
+    );
     expect((await buildImage({ source, args: ["x"] }, context)).command).toEqual(["/app", "x"]);
     expect((await buildImage({ source, command: ["/app", "y"] }, context)).command).toEqual(["/app", "y"]);
     const changed = await buildImage({ source, env: { A: "2" }, user: "6:7", workingDir: "/" }, context);

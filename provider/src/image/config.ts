@@ -1,6 +1,7 @@
 import { VisibleError } from "./errors.js";
 import type { RuntimeConfig } from "./runtime-config.js";
 import type { RootFileSystem } from "./sources/source.js";
+import { checkStopSignal } from "./stop-signal.js";
 import type { ImageSpec } from "./types.js";
 import { tmpfsMount } from "./tmpfs.js";
 import { lookUpUser } from "./user.js";
@@ -24,6 +25,7 @@ export function runtimeConfig(spec: ImageSpec, { tree, defaults }: RootFileSyste
     ...defaults.annotations,
     ...(spec.allowExecWritten === undefined ? {} : { [ALLOW_EXEC_WRITTEN]: String(spec.allowExecWritten) }),
   };
+  checkStopSignal(annotations);
   return {
     ociVersion: OCI_VERSION,
     process: {

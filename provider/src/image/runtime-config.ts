@@ -16,7 +16,8 @@ export interface RuntimeConfig {
   /**
    * Facts about the image, by the names of the OCI image specification (`org.opencontainers.image.…`), and what the kernel is told:
    * `org.pulumi.unikernel.allow-exec-written` is `true` when files that are written at run time may be executed or mapped as code,
-   * `org.pulumi.unikernel.attach-input` when the console is the application's standard input, which is empty otherwise.
+   * `org.pulumi.unikernel.attach-input` when the console is the application's standard input, which is empty otherwise;
+   * `org.opencontainers.image.stopSignal` names the signal by which the application is asked to end, `SIGTERM` unless given.
    */
   annotations?: { [name: string]: string };
 }

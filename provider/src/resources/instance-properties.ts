@@ -49,7 +49,7 @@ export interface InstanceFileContent {
 export interface Timeouts {
   /** Until every port answers. Default: `"60 s"`. */
   start?: string | number;
-  /** Until the application has ended after SIGTERM; then it is ended by force. Default: `"10 s"`. */
+  /** Until the application has ended after its image's stop signal (SIGTERM unless the container says otherwise); then it is ended by force. Default: `"10 s"`. */
   stop?: string | number;
 }
 

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
 import * as http from "node:http";
 import * as https from "node:https";
 import { buffer } from "node:stream/consumers";
@@ -63,11 +64,21 @@ describe("nginx, with a master, workers and a shell script that sets them up", (
     expect(guest.console()).not.toMatch(/^unikernel: /m);
   });
 
-  test("ends at the power button", async () => {
+  test("answers what it has begun when its stop signal, SIGQUIT, asks it to end", async () => {
     const guest = await Guest.container(machine, "nginx", { env: { PORT: "8080", GREETING: "good day" } });
-    expect(await guest.text("/")).toContain("good day");
+    const upload = http.request(`http://127.0.0.1:${guest.port(8080)}/upload/late`, {
+      method: "PUT",
+      headers: { "content-length": 4, expect: "100-continue" },
+    });
+    const answer = once(upload, "response");
+    upload.flushHeaders();
+    await once(upload, "continue");
     await guest.powerDown();
+    // The workers have closed their listening sockets, and the one with the request goes on.
+    await expect.poll(() => guest.fetch("/").catch(() => "refused")).toBe("refused");
+    upload.end("late");
 
+    expect(((await answer) as [http.IncomingMessage])[0].statusCode).toBe(201);
     expect(await guest.end()).toMatchObject({ exitCode: 0 });
   });
 });

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 
 use crate::process::{Limit, Limits, Resource};
+use crate::signal::Signal;
 
 /// `config.json` of an image, or what an instance changes of it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -221,6 +222,18 @@ impl Config {
         self.switch("org.pulumi.unikernel.attach-input")
     }
 
+    /// What asks the application to end: the image's `StopSignal`, as the OCI image specification has it converted.
+    pub fn stop_signal(&self) -> Result<Signal, String> {
+        match self.annotations.get("org.opencontainers.image.stopSignal") {
+            None => Ok(Signal::TERM),
+            Some(text) => Signal::parse(text).ok_or_else(|| {
+                alloc::format!(
+                    "the image's stop signal \"{text}\" is none; set one such as \"SIGQUIT\" where it is built"
+                )
+            }),
+        }
+    }
+
     /// The value of an annotation that is `true` or `false`; off without it.
     fn switch(&self, name: &str) -> Result<bool, String> {
         match self.annotations.get(name).map(String::as_str) {
@@ -329,6 +342,21 @@ mod tests {
         assert_eq!(with(r#"{"org.pulumi.unikernel.allow-exec-written":"true"}"#), Ok(true));
         let sentence = with(r#"{"org.pulumi.unikernel.allow-exec-written":"yes"}"#).unwrap_err();
         assert!(sentence.contains("allow-exec-written") && sentence.contains("yes"));
+    }
+
+    #[test]
+    fn the_image_names_the_signal_that_ends_the_application() {
+        let with = |annotations: &str| {
+            let text = alloc::format!(r#"{{"annotations":{annotations}}}"#);
+            Config::parse(text.as_bytes()).unwrap().stop_signal()
+        };
+        assert_eq!(with("{}"), Ok(Signal::TERM));
+        assert_eq!(
+            with(r#"{"org.opencontainers.image.stopSignal":"SIGQUIT"}"#),
+            Ok(Signal::QUIT)
+        );
+        let sentence = with(r#"{"org.opencontainers.image.stopSignal":"SIGSTOPPED"}"#).unwrap_err();
+        assert!(sentence.contains("SIGSTOPPED"));
     }
 
     #[test]

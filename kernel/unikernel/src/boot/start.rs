@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use abi::{Errno, OpenFlags};
 use file::{BytesSink, OpenFile};
@@ -41,11 +42,15 @@ pub fn start(boot: &Boot) {
     task::spawn(run(devices));
 }
 
-/// The power button: the application gets `SIGTERM`, whose default action ends it though it is the first process.
+/// The number of the signal by which the application is asked to end.
+static STOP_SIGNAL: AtomicU8 = AtomicU8::new(Signal::TERM.number());
+
+/// The power button: the application gets its stop signal, whose default action ends it though it is the first process.
 fn terminate() {
+    let signal = Signal::new(STOP_SIGNAL.load(Ordering::Relaxed).into()).unwrap_or(Signal::TERM);
     match crate::process::first() {
         Some(process) => {
-            process.send(Signal::TERM, Info::kernel(Signal::TERM));
+            process.send(signal, Info::kernel(signal));
         }
         None => hal::power::exit(128 + Signal::TERM.number()),
     }
@@ -116,6 +121,7 @@ async fn read_config(bundle: &Arc<dyn Inode>) -> Config {
 async fn launch(bundle: &Arc<dyn Inode>, config: &Config) -> Result<(), String> {
     let paths = Arc::new(Paths::new(files::root(bundle, config).await?));
     crate::system::set_exec_written(config.allows_exec_written()?);
+    STOP_SIGNAL.store(config.stop_signal()?.number(), Ordering::Relaxed);
     let process = &config.process;
     let arguments = process.args.clone().unwrap_or_default();
     let Some(command) = arguments.first().filter(|command| !command.is_empty()) else {

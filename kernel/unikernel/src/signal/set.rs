@@ -31,6 +31,35 @@ signals! {
 impl Signal {
     /// The highest number.
     pub const MAX: u8 = 64;
+    /// The first real-time signal that C libraries leave to programs, their `SIGRTMIN`.
+    const C_REAL_TIME: i32 = 34;
+
+    /// From the text that stands for it in an image's `StopSignal`: a number, or a name in upper or lower case with or without `SIG`, where `RTMIN`
+    /// and `RTMAX` are those of the C library and `RTMIN+3` and `RTMAX-3` count from them.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(number) = text.parse() {
+            return Self::new(number).ok();
+        }
+        let text = text.to_ascii_uppercase();
+        let name = text.strip_prefix("SIG").unwrap_or(&text);
+        let (base, offset) = match name.find(['+', '-']) {
+            Some(at) => (&name[..at], name[at..].parse().ok()?),
+            None => (name, 0),
+        };
+        match base {
+            "RTMIN" if offset >= 0 => Self::new(Self::C_REAL_TIME.checked_add(offset)?).ok(),
+            "RTMAX" if offset <= 0 => Self::new(i32::from(Self::MAX).checked_add(offset)?)
+                .ok()
+                .filter(|signal| i32::from(signal.0) >= Self::C_REAL_TIME),
+            _ if offset != 0 || name.len() != base.len() => None,
+            "CLD" => Some(Self::CHLD),
+            "IOT" => Some(Self::ABRT),
+            "POLL" => Some(Self::IO),
+            name => (1..Self::C_REAL_TIME as u8)
+                .map(Self)
+                .find(|signal| signal.name().and_then(|own| own.strip_prefix("SIG")) == Some(name)),
+        }
+    }
 
     /// From a number of the application's.
     pub fn new(number: i32) -> Result<Self, Errno> {
@@ -147,5 +176,46 @@ impl SignalSet {
             self.0
         };
         (bits != 0).then(|| Signal(bits.trailing_zeros() as u8 + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_name_signals_in_several_ways() {
+        let number = |text| Signal::parse(text).map(Signal::number);
+        for text in ["SIGQUIT", "QUIT", "sigquit", "3"] {
+            assert_eq!(number(text), Some(3), "{text}");
+        }
+        assert_eq!(number("SIGSYS"), Some(31));
+        assert_eq!(number("SIGCLD"), Some(17));
+        assert_eq!(number("SIGRTMIN"), Some(34));
+        assert_eq!(number("RTMIN+3"), Some(37));
+        assert_eq!(number("SIGRTMAX-14"), Some(50));
+        assert_eq!(number("64"), Some(64));
+    }
+
+    #[test]
+    fn what_names_no_signal_is_told_from_what_does() {
+        for text in [
+            "",
+            "0",
+            "65",
+            "-1",
+            "SIG",
+            "SIGFOO",
+            "QUIT+1",
+            "QUIT+0",
+            "RTMIN-1",
+            "RTMIN+31",
+            "RTMAX-31",
+            "RTMAX+1",
+            "RTMIN+",
+            "RTMIN+99999999999",
+        ] {
+            assert_eq!(Signal::parse(text), None, "{text}");
+        }
     }
 }

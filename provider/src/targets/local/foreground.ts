@@ -34,7 +34,7 @@ export interface ForegroundOptions {
 export interface Foreground {
   /** Settles when the guest has ended. */
   ended: Promise<Ending>;
-  /** Asks the application to end, as SIGTERM does. */
+  /** Asks the application to end, by its image's stop signal. */
   powerdown(): Promise<void>;
   /** Ends the machine at once. */
   kill(): void;

@@ -9,7 +9,7 @@ import { QmpClient } from "./qmp.js";
 /** What stopping needs to know. */
 export interface StopOptions {
   stateDir: string;
-  /** How long the application may take after SIGTERM, in milliseconds. */
+  /** How long the application may take after its image's stop signal, in milliseconds. */
   stopTimeoutMs: number;
   signal?: AbortSignal | undefined;
 }

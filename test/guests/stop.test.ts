@@ -1,0 +1,34 @@
+import { readFileSync } from "node:fs";
+import * as path from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { tar, writeLayout } from "../../provider/src/image/testing/oci.js";
+import { Cli } from "../support/cli.js";
+import { guestProgram } from "../support/guest.js";
+import { Machine } from "../support/machine.js";
+
+let machine: Machine;
+beforeEach(() => {
+  machine = new Machine();
+});
+afterEach(() => machine.dispose());
+
+describe("the stop signal of a container", () => {
+  test.each([
+    [undefined, 15],
+    ["SIGQUIT", 3],
+    ["usr1", 10],
+    ["28", 28],
+    ["SIGRTMIN+3", 37],
+  ])("%s is what the application gets when `unikernel run` is asked to end", async (StopSignal, number) => {
+    const layers = [await tar([{ name: "stop", content: readFileSync(guestProgram("stop")), mode: 0o755 }])];
+    writeLayout(path.join(machine.folder, "image"), { layers, config: { Entrypoint: ["/stop"], StopSignal } });
+    const cli = new Cli(machine, ["run", "image", "-m", "16MiB"]);
+    await expect.poll(() => cli.stdout).toBe("waiting\n");
+    cli.child.kill("SIGTERM");
+
+    expect(await cli.finished).toMatchObject({
+      code: 7,
+      stdout: `waiting\nsignal ${number}, of the kernel, from process 0\n`,
+    });
+  });
+});
