@@ -28,7 +28,10 @@ const judges = {
   why: "the tests compare with it",
   packages: ["erofs-utils", "docker-registry", "apache2-utils", "skopeo", "umoci", "openssl"],
 };
-const clients = { why: "the tests use servers in guests with it", packages: ["postgresql-client", "redis-tools"] };
+const clients = {
+  why: "the tests use servers in guests with it",
+  packages: ["libmemcached-tools", "postgresql-client", "redis-tools"],
+};
 const disks = {
   why: "the tests check and boot disks with it",
   packages: ["ovmf", "qemu-utils", "gdisk", "fdisk", "parted", "dosfstools", "mtools", "genisoimage"],

@@ -46,6 +46,8 @@ const imageCache = path.join(root, "test/guests/build/images");
 
 /** What differs from a guest with 64 MiB and one CPU, of which port 8080 can be reached. */
 export interface GuestOptions {
+  /** What it is called on this machine, `guest` unless given. One that has ended under this name leaves its host ports to the next. */
+  name?: string;
   /** In MiB. */
   memory?: number;
   cpus?: number;
@@ -62,6 +64,7 @@ export interface GuestOptions {
 export class Guest {
   private constructor(
     private readonly host: Machine,
+    private readonly name: string,
     private readonly ports: Map<number, number>,
     private readonly url: string,
   ) {}
@@ -80,9 +83,10 @@ export class Guest {
   ): Promise<Guest> {
     const built = await buildImage(image, { baseDir: root, cacheDir });
     const env = Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`);
+    const name = options.name ?? "guest";
     const { ports } = await startInstance(
       {
-        id: "guest",
+        id: name,
         image: built,
         memory: (options.memory ?? 64) * MIB,
         cpus: options.cpus ?? 1,
@@ -99,6 +103,7 @@ export class Guest {
     );
     return new Guest(
       host,
+      name,
       new Map(ports.map(({ guest, host }) => [guest, host])),
       `http://127.0.0.1:${ports[0]?.host}`,
     );
@@ -151,12 +156,15 @@ export class Guest {
     return results;
   }
 
-  /** Presses the power button: the application gets SIGTERM. */
+  /** Presses the power button: the application gets its image's stop signal. */
   async powerDown(): Promise<void> {
-    const { folder } = instancePaths(this.host.stateDir, "guest");
+    const { folder } = instancePaths(this.host.stateDir, this.name);
     const qmp = await QmpClient.connect(qmpSocketPath(folder));
     try {
-      await qmp.execute("system_powerdown");
+      await qmp.execute("system_powerdown").catch((error: NodeJS.ErrnoException) => {
+        // A guest that ends at once takes QEMU and its answer with it.
+        if (error.code !== "ECONNRESET" && !error.message.includes("closed")) throw error;
+      });
     } finally {
       qmp.close();
     }
@@ -165,17 +173,17 @@ export class Guest {
   /** Resolves when the guest has ended. */
   async end(): Promise<Observation> {
     for (;;) {
-      const observation = await observeInstance("guest", this.host.stateDir);
+      const observation = await observeInstance(this.name, this.host.stateDir);
       if (observation.state !== "running") return observation;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
 
   console(): string {
-    return readFileSync(path.join(this.host.stateDir, "instances/guest/console.log"), "utf8");
+    return readFileSync(path.join(this.host.stateDir, "instances", this.name, "console.log"), "utf8");
   }
 
   async stop(): Promise<void> {
-    await removeInstance("guest", this.host.options());
+    await removeInstance(this.name, this.host.options());
   }
 }

@@ -56,6 +56,11 @@ export const packageSets = {
     users: ["redis"],
     folders: ["var/lib/redis", "var/log/redis"],
   },
+  network: {
+    packages: ["coreutils", "dash", "haproxy", "memcached", "socat"],
+    users: ["haproxy", "memcache"],
+    folders: ["run/haproxy", "var/lib/haproxy"],
+  },
   ruby: { packages: ["coreutils", "dash", "puma", "ruby", "ruby-sinatra", "ruby-sqlite3"] },
   python: { packages: ["coreutils", "gunicorn", "python3", "python3-flask"], commands: [compilePython] },
   node: { packages: ["coreutils", "dash", "nodejs"] },
@@ -103,6 +108,15 @@ export const containers = {
     packages: "servers",
     config: { Entrypoint: ["/docker-entrypoint.sh"], Cmd: ["redis-server", "/etc/redis/redis.conf", ...redisOptions] },
   },
+  memcached: {
+    packages: "network",
+    config: {
+      Entrypoint: ["/docker-entrypoint.sh"],
+      Cmd: ["--memory-limit=8", "--threads=4"],
+      User: "memcache",
+    },
+  },
+  haproxy: { packages: "network", config: { Cmd: ["haproxy", "-W", "-db", "-f", "/etc/haproxy"] } },
   puma: { packages: "ruby", config: { Cmd: ["puma", "--config", "puma.rb"], WorkingDir: "/app", User: "www-data" } },
   gunicorn: {
     packages: "python",
