@@ -280,13 +280,15 @@ impl Buffer {
             if wanted == 0 {
                 break;
             }
+            let packet = first.packet;
             let count = match sink.write_frame(&first.frame, first.offset, wanted) {
+                // A packet is taken whole, once all the memory is there.
+                Ok(count) if packet && count < wanted => return Err(no_room(sink)),
                 Ok(count) => count,
                 Err(fault) if done == 0 => return Err(fault.into()),
                 Err(_) => break,
             };
             done += count;
-            let packet = first.packet;
             let dropped = if packet { first.length } else { count };
             first.skip(dropped);
             self.bytes -= dropped;
@@ -366,6 +368,14 @@ impl Buffer {
             self.bytes += segment.length;
             self.segments.push_back(segment);
         }
+    }
+}
+
+/// Why a sink took less than it said it has room for.
+fn no_room(sink: &mut dyn Sink) -> Error {
+    match sink.write(&[0]) {
+        Err(fault) => fault.into(),
+        Ok(_) => Errno::FAULT.into(),
     }
 }
 

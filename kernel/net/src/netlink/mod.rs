@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use file::{Error, Readiness, Sink, Source};
+use file::{Error, Readiness, Sink, Source, put_record};
 use hal::sync::SpinLock;
 use task::WaitQueue;
 
@@ -126,9 +126,7 @@ impl Socket for NetlinkSocket {
         let reply = state.replies.front().ok_or(Error::WouldBlock)?;
         let whole = reply.len();
         let room = sink.remaining().min(whole);
-        if room > 0 && sink.write(&reply[..room])? < room {
-            return Err(Errno::FAULT.into());
-        }
+        put_record(sink, &reply[..room])?;
         if !flags.contains(MessageFlags::PEEK) {
             state.replies.pop_front();
         }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::net::IpAddr;
 
-use file::{Error, Readiness, Sink, Source};
+use file::{Error, Readiness, Sink, Source, put_record};
 use hal::sync::SpinLock;
 use task::WaitQueue;
 
@@ -313,23 +313,12 @@ impl Socket for UdpSocket {
         };
         let whole = arrived.payload.len();
         let room = sink.remaining().min(whole);
-        let taken = if room == 0 {
-            Ok(0)
-        } else {
-            sink.write(&arrived.payload[..room])
-        };
-        match taken {
-            Ok(taken) if taken == room => {}
+        if let Err(fault) = put_record(sink, &arrived.payload[..room]) {
             // User memory that is not there yet: the datagram waits for the next try.
-            Ok(_) | Err(_) => {
-                if !peek {
-                    flow.put_back(arrived);
-                }
-                return match taken {
-                    Err(fault) => Err(fault.into()),
-                    Ok(_) => Err(Errno::FAULT.into()),
-                };
+            if !peek {
+                flow.put_back(arrived);
             }
+            return Err(fault.into());
         }
         let mut result = Received {
             length: if flags.contains(MessageFlags::TRUNC) {

@@ -8,7 +8,7 @@ use core::any::Any;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use abi::Errno;
-use file::{Error, Readiness, Sink, Source};
+use file::{Error, Readiness, Sink, Source, put_record};
 use task::WaitQueue;
 
 use super::Namespace;
@@ -269,14 +269,7 @@ impl UnixSocket {
         };
         let whole = packet.bytes.len();
         let room = sink.remaining().min(whole);
-        let count = if room == 0 {
-            0
-        } else {
-            sink.write(&packet.bytes[..room])?
-        };
-        if count < room {
-            return Err(Errno::FAULT.into());
-        }
+        put_record(sink, &packet.bytes[..room])?;
         result.length = if flags.contains(MessageFlags::TRUNC) {
             whole
         } else {

@@ -28,6 +28,7 @@ pub struct UserBuffers<'a> {
     /// Bytes of the first segment that are done.
     done: usize,
     remaining: usize,
+    fault: Option<Fault>,
 }
 
 impl<'a> UserBuffers<'a> {
@@ -37,7 +38,13 @@ impl<'a> UserBuffers<'a> {
             segments,
             done: 0,
             remaining: segments.iter().map(|segment| segment.length).sum(),
+            fault: None,
         }
+    }
+
+    /// What the last transfer stopped at, when it was memory and not for want of room or bytes.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault
     }
 
     /// Runs `copy` on contiguous parts until `wanted` bytes are done or one fails; gives the number done, or the fault when it is none.
@@ -48,6 +55,7 @@ impl<'a> UserBuffers<'a> {
         mut copy: impl FnMut(usize, usize, usize) -> Result<(), usize>,
     ) -> Result<usize, Fault> {
         let mut total = 0;
+        self.fault = None;
         while total < wanted {
             let Some(segment) = self.segments.first() else { break };
             let part = (segment.length - self.done).min(wanted - total);
@@ -59,13 +67,15 @@ impl<'a> UserBuffers<'a> {
             total += copied;
             self.remaining -= copied;
             self.done += copied;
-            if failed && total == 0 {
-                return Err(Fault {
+            if failed {
+                let fault = Fault {
                     address: address + copied,
                     write,
-                });
-            }
-            if failed {
+                };
+                self.fault = Some(fault);
+                if total == 0 {
+                    return Err(fault);
+                }
                 break;
             }
             if self.done == segment.length {

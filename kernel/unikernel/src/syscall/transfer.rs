@@ -60,27 +60,31 @@ async fn read_segments(
     file: &OpenFile,
     segments: &mut [Segment],
     place: Place,
-    waiting: Waiting,
+    mut waiting: Waiting,
 ) -> Result {
     let total: usize = segments.iter().map(|segment| segment.length).sum();
     check_end(place, total)?;
     let mut done = 0;
     loop {
+        let mut fault = None;
         let result = retry(thread, &**file.file(), waiting, || {
             let mut sink = UserBuffers::new(segments);
-            match place {
+            let read = match place {
                 Place::Offset(offset) => file.read_at(offset + done as u64, &mut sink),
                 Place::Position | Place::End => file.read(&mut sink),
-            }
+            };
+            fault = sink.fault();
+            read
         })
         .await;
         match result {
             Ok(count) => {
                 done += count;
-                // Streams give what they have; files are read on to the end.
-                if count == 0 || done == total || !file.is_seekable() {
+                // Streams give what they have, which may be more than memory let them; files are read on to the end.
+                if count == 0 || done == total || !(file.is_seekable() || fault.is_some()) {
                     return Ok(done);
                 }
+                waiting.nonblocking |= !file.is_seekable();
                 advance(segments, count);
             }
             Err(_) if done > 0 => return Ok(done),

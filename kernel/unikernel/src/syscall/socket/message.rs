@@ -142,7 +142,8 @@ pub(crate) async fn sendmmsg(thread: &Thread, call: &Call) -> Result {
     Ok(count)
 }
 
-/// Receives into segments; with `MSG_WAITALL` a stream until they are full, its end or an error.
+/// Receives into segments; with `MSG_WAITALL` a stream until they are full, its end or an error. Without it, a stream gives all that has arrived, though
+/// memory that was not there may have stopped the copy: who reads less than was asked for takes it that there is no more.
 async fn receive(
     thread: &Thread,
     file: &OpenFile,
@@ -152,18 +153,43 @@ async fn receive(
 ) -> Result<ReceivedMessage> {
     let socket = as_socket(file)?;
     let total: usize = segments.iter().map(|segment| segment.length).sum();
+    let mut fault = None;
     let mut first = retry(thread, socket, waiting, || {
-        socket.receive(&mut UserBuffers::new(segments), flags)
+        let mut sink = UserBuffers::new(segments);
+        let received = socket.receive(&mut sink, flags);
+        fault = sink.fault();
+        received
     })
     .await?;
-    let whole = flags.contains(MessageFlags::WAITALL)
-        && !flags.contains(MessageFlags::PEEK)
-        && socket.socket_type() == SocketType::Stream;
+    if socket.socket_type() != SocketType::Stream {
+        return Ok(first);
+    }
+    if flags.contains(MessageFlags::PEEK) {
+        while let Some(missing) = fault.take()
+            && thread.memory.fault_in(missing).await.is_ok()
+        {
+            let mut sink = UserBuffers::new(segments);
+            match socket.receive(&mut sink, flags) {
+                Ok(again) => first = again,
+                Err(_) => break,
+            }
+            fault = sink.fault();
+        }
+        return Ok(first);
+    }
+    let whole = flags.contains(MessageFlags::WAITALL);
     let mut last = first.length;
-    while whole && first.length < total && last > 0 && first.control.is_empty() {
+    while (whole || fault.is_some()) && first.length < total && last > 0 && first.control.is_empty() {
         advance(segments, last);
+        let waiting = Waiting {
+            nonblocking: waiting.nonblocking || !whole,
+            ..waiting
+        };
         let result = retry(thread, socket, waiting, || {
-            socket.receive(&mut UserBuffers::new(segments), flags)
+            let mut sink = UserBuffers::new(segments);
+            let received = socket.receive(&mut sink, flags);
+            fault = sink.fault();
+            received
         })
         .await;
         match result {
