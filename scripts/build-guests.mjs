@@ -7,6 +7,7 @@ import { run } from "./lib/process.mjs";
 import { fingerprint, isCurrent, writeStamp } from "./lib/stamp.mjs";
 import { main, step } from "./lib/terminal.mjs";
 import { go } from "./tools/go.mjs";
+import { rust } from "./tools/rust.mjs";
 
 const cFlags = ["-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror"];
 const c = (compiler, folder, ...flags) => ({
@@ -36,6 +37,18 @@ const shows = (folder, name, ...flags) => ({
   ],
 });
 
+/** Its crates come from crates.io; Cargo puts the program where nothing else is. */
+const rustServer = {
+  sources: ["rust-server"],
+  command: async (output) => {
+    const { cargo, env } = await rust();
+    const folder = path.join(guestsBuild, ".rust-server");
+    const options = ["--release", "--locked", "--manifest-path", "rust-server/Cargo.toml", "--target-dir", folder];
+    await run(cargo, ["build", ...options], { cwd: inRoot("test", "guests"), quiet: true, env });
+    return ["cp", [path.join(folder, "release", "rust-server"), output]];
+  },
+};
+
 /** Name of the binary → how it is made. */
 const guests = {
   "c-server": c("gcc", "c-server", "-static"),
@@ -51,6 +64,14 @@ const guests = {
       ["build", "-C", "go-server", "-trimpath", "-ldflags=-s -w", "-o", output, "."],
     ],
     env: { CGO_ENABLED: "0", GOFLAGS: "" },
+  },
+  "rust-server": rustServer,
+  "cpp-server": {
+    sources: ["cpp-server/server.cpp"],
+    command: (output) => [
+      "g++",
+      ["-std=c++20", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", output, "cpp-server/server.cpp"],
+    ],
   },
   names: shows("names", "names", "-lresolv"),
   layout: shows("protection", "layout", "-static-pie"),

@@ -2,6 +2,7 @@
 //
 //	GET /          the greeting ($GREETING, "Hello from Go" without one)
 //	GET /runtime   Go's version, GOMAXPROCS and the number of goroutines, as JSON
+//	GET /goroutines/N  what N goroutines make of channels, locks, timers and the collector together, as JSON
 //	GET /allocate/N  allocates and drops N MiB in pieces, then answers how often the collector ran
 //
 // Listens on $PORT (8080 without one).
@@ -61,6 +62,16 @@ func main() {
 		runtime.KeepAlive(kept)
 		runtime.ReadMemStats(&after)
 		fmt.Fprintln(w, after.NumGC-before.NumGC)
+	})
+
+	http.HandleFunc("/goroutines/", func(w http.ResponseWriter, r *http.Request) {
+		count, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/goroutines/"))
+		if err != nil || count < 1 {
+			http.Error(w, "want /goroutines/N", http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(goroutines(count))
 	})
 
 	log.Printf("go-server: listening on port %s", port)
