@@ -6,8 +6,18 @@ use file::Fault;
 use crate::memory::AddressSpace;
 use hal::user;
 
+/// No page that could be brought in makes a word out of an address that is not aligned.
+fn check_aligned(address: usize) -> Result<(), Errno> {
+    if address.is_multiple_of(size_of::<u32>()) {
+        Ok(())
+    } else {
+        Err(Errno::INVAL)
+    }
+}
+
 /// Reads the word. The page is brought in.
 pub async fn load(memory: &AddressSpace, address: usize) -> Result<u32, Errno> {
+    check_aligned(address)?;
     loop {
         match user::load_u32(address) {
             Ok(value) => return Ok(value),
@@ -18,6 +28,7 @@ pub async fn load(memory: &AddressSpace, address: usize) -> Result<u32, Errno> {
 
 /// Stores `new` if the word is `current`; the word as it was.
 pub async fn compare_exchange(memory: &AddressSpace, address: usize, current: u32, new: u32) -> Result<u32, Errno> {
+    check_aligned(address)?;
     loop {
         match user::compare_exchange_u32(address, current, new) {
             Ok(Ok(value) | Err(value)) => return Ok(value),
