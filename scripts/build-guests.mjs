@@ -9,6 +9,9 @@ import { main, step } from "./lib/terminal.mjs";
 import { go } from "./tools/go.mjs";
 import { rust } from "./tools/rust.mjs";
 
+/** The C files in a folder of `test/guests`. */
+const filesOf = (folder) => readdirSync(inRoot("test", "guests", folder)).filter((file) => file.endsWith(".c"));
+
 const cFlags = ["-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror"];
 const c = (compiler, folder, ...flags) => ({
   sources: [`${folder}/server.c`],
@@ -49,6 +52,19 @@ const rustServer = {
   },
 };
 
+/** The fuzzer. Its threads have no thread-local storage, where a stack protector would look for its mark. */
+const fuzzer = {
+  sources: ["fuzz"],
+  command: (output) => [
+    "gcc",
+    [
+      ...cFlags,
+      ...["-Wno-missing-field-initializers", "-fno-stack-protector", "-static", "-pthread", "-o", output],
+      ...filesOf("fuzz").map((file) => `fuzz/${file}`),
+    ],
+  ],
+};
+
 /** Name of the binary → how it is made. */
 const guests = {
   "c-server": c("gcc", "c-server", "-static"),
@@ -78,13 +94,13 @@ const guests = {
   protection: shows("protection", "protection", "-static"),
   written: shows("protection", "written", "-static"),
   mounts: shows("mounts", "mounts", "-static"),
+  fuzz: fuzzer,
   input: shows("input", "input", "-static"),
   stop: shows("stop", "stop", "-static"),
   exhaust: shows("memory", "exhaust", "-static"),
   pages: shows("memory", "pages", "-static"),
   ...Object.fromEntries(
-    readdirSync(inRoot("test", "guests", "conformance"))
-      .filter((file) => file.endsWith(".c"))
+    filesOf("conformance")
       .map((file) => path.basename(file, ".c"))
       .map((name) => [`conformance-${name}`, conformance(name)]),
   ),

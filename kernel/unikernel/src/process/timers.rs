@@ -18,6 +18,10 @@ use crate::signal::{Info, Signal};
 /// Timers that a process may have.
 const LIMIT: usize = 4096;
 
+/// Nanoseconds that a timer lets pass between two expirations that it sends: those in between count as overruns, so that no interval, however
+/// short, keeps a CPU busy with it.
+const SHORTEST_INTERVAL: u64 = 100_000;
+
 /// What a timer counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
@@ -271,6 +275,15 @@ impl Process {
     }
 }
 
+impl Drop for Timers {
+    /// What waits for the timers of a process ends with it, however far away the next expiration is.
+    fn drop(&mut self) {
+        for timer in self.all.lock().values() {
+            timer.stop();
+        }
+    }
+}
+
 impl Timer {
     fn new(id: u64, clock: Clock, notification: Notification) -> Arc<Self> {
         Arc::new(Self {
@@ -330,18 +343,24 @@ impl Timer {
     }
 
     async fn run(self: Arc<Self>, process: Weak<Process>) {
+        let mut rested = 0;
         loop {
             let ticket = self.changed.ticket();
-            let deadline = {
+            let (deadline, interval) = {
                 let mut state = self.state.lock();
                 if state.deleted || state.deadline.is_none() {
                     state.running = false;
                     return;
                 }
-                state.deadline.unwrap_or(u64::MAX)
+                (state.deadline.unwrap_or(u64::MAX), state.interval)
+            };
+            let earliest = if (1..SHORTEST_INTERVAL).contains(&interval) {
+                rested
+            } else {
+                0
             };
             let mut changed = pin!(self.changed.wait(ticket));
-            let mut sleep = pin!(task::sleep_until(deadline));
+            let mut sleep = pin!(task::sleep_until(deadline.max(earliest)));
             let expired = poll_fn(|context| {
                 if changed.as_mut().poll(context).is_ready() {
                     return Poll::Ready(false);
@@ -352,6 +371,7 @@ impl Timer {
             if expired {
                 let Some(process) = process.upgrade() else { return };
                 self.expire(&process, deadline, hal::time::monotonic());
+                rested = hal::time::monotonic() + SHORTEST_INTERVAL;
             }
         }
     }
@@ -377,7 +397,7 @@ impl Timer {
                 0 => None,
                 interval => {
                     missed = (now - deadline) / interval;
-                    Some(deadline + (missed + 1) * interval)
+                    Some(deadline.saturating_add((missed + 1).saturating_mul(interval)))
                 }
             };
             state.overruns = u32::try_from(missed).unwrap_or(u32::MAX);
