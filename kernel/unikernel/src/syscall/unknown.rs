@@ -8,10 +8,23 @@ use hal::sync::SpinLock;
 
 use super::Result;
 
+/// How many numbers that have no name are reported: there are more than memory and console can take.
+const MOST_NUMBERS: usize = 16;
+
 /// `ENOSYS`, and one line on the console for each call.
 pub(super) fn report(number: usize) -> Result {
-    let name = u32::try_from(number).ok().and_then(abi::system_call_name);
-    report_once(&name.map_or_else(|| alloc::format!("number {number}"), String::from));
+    static NUMBERS: SpinLock<BTreeSet<usize>> = SpinLock::new(BTreeSet::new());
+    match u32::try_from(number).ok().and_then(abi::system_call_name) {
+        Some(name) => report_once(name),
+        None => {
+            let mut numbers = NUMBERS.lock();
+            let is_new = numbers.len() < MOST_NUMBERS && numbers.insert(number);
+            drop(numbers);
+            if is_new {
+                say_missing(&alloc::format!("number {number}"));
+            }
+        }
+    }
     Err(Errno::NOSYS.into())
 }
 
@@ -19,8 +32,12 @@ pub(super) fn report(number: usize) -> Result {
 pub(super) fn report_once(name: &str) {
     static REPORTED: SpinLock<BTreeSet<String>> = SpinLock::new(BTreeSet::new());
     if REPORTED.lock().insert(String::from(name)) {
-        crate::system::say(&alloc::format!(
-            "the application uses the system call {name}, which this kernel does not have"
-        ));
+        say_missing(name);
     }
+}
+
+fn say_missing(name: &str) {
+    crate::system::say(&alloc::format!(
+        "the application uses the system call {name}, which this kernel does not have"
+    ));
 }
