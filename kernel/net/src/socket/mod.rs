@@ -248,6 +248,10 @@ impl SocketFile {
         self.socket.as_any().downcast_ref()
     }
 
+    pub(crate) fn unix_end(&self) -> Option<&Arc<unix::End>> {
+        self.unix().map(UnixSocket::end)
+    }
+
     fn generic(&self) -> Generic {
         *self.generic.lock()
     }

@@ -9,6 +9,7 @@ use file::OpenFile;
 use hal::sync::SpinLock;
 use task::WaitQueue;
 
+use super::flight::{self, Flight};
 use crate::Chunk;
 use crate::socket::{Address, Credentials, SocketType};
 
@@ -39,6 +40,8 @@ pub(super) struct State {
     pub(super) peer_credentials: Option<Credentials>,
     pub(super) inbox: VecDeque<Packet>,
     pub(super) bytes: usize,
+    /// Descriptors in `inbox`.
+    pub(super) holding: usize,
     /// Nothing more will be read, as this side or the other has it.
     pub(super) read_shut: bool,
     pub(super) peer_done: bool,
@@ -80,6 +83,7 @@ impl End {
                 peer_credentials: None,
                 inbox: VecDeque::new(),
                 bytes: 0,
+                holding: 0,
                 read_shut: false,
                 peer_done: false,
                 write_shut: false,
@@ -163,6 +167,7 @@ impl End {
     /// Queues a message of `sender` at this end.
     pub(super) fn deliver(&self, packet: Packet, limit: usize, sender: &Weak<End>) -> Delivery {
         {
+            let flight = (!packet.rights.is_empty()).then(Flight::lock);
             let mut state = self.state.lock();
             if state.closed || state.read_shut {
                 return Delivery::Failed(match self.kind {
@@ -178,17 +183,19 @@ impl End {
             if !Self::has_room(&mut state, self.kind, packet.bytes.len(), limit, sender) {
                 return Delivery::Full;
             }
-            self.queue(&mut state, packet);
+            state.bytes += packet.bytes.len();
+            match flight {
+                Some(mut flight) => flight.enter(&self.this, &mut state, packet),
+                None => self.queue(&mut state, packet),
+            }
         }
         self.wait_queue.notify();
         Delivery::Done
     }
 
-    /// Appends to the queue; small pieces of a stream share a buffer.
+    /// Appends a message without descriptors to the queue; small pieces of a stream share a buffer.
     fn queue(&self, state: &mut State, packet: Packet) {
-        state.bytes += packet.bytes.len();
         if self.is_stream()
-            && packet.rights.is_empty()
             && let Some(last) = state.inbox.back_mut()
             && last.rights.is_empty()
             && last.credentials == packet.credentials
@@ -229,12 +236,15 @@ impl End {
     /// The socket is gone.
     pub(super) fn close(&self) {
         let (role, unread) = {
-            let mut state = self.state.lock();
+            let (flight, mut state) = flight::lock_to_take(self);
             if state.closed {
                 return;
             }
             state.closed = true;
-            let inbox = core::mem::take(&mut state.inbox);
+            let inbox = match flight {
+                Some(mut flight) => flight.take_all(&self.this, &mut state),
+                None => core::mem::take(&mut state.inbox),
+            };
             state.bytes = 0;
             (core::mem::replace(&mut state.role, Role::Idle), inbox)
         };
@@ -257,7 +267,6 @@ impl End {
         }
         self.wake_blocked();
         self.wait_queue.notify();
-        // Descriptors in it close outside of any lock.
-        drop(unread);
+        flight::bury(unread);
     }
 }

@@ -1,9 +1,9 @@
 //! Unix sockets (`unix(7)`).
 //!
-//! Each socket owns an [`End`]; connected ends know each other weakly. Locks of two ends are never held at once. A descriptor of a
-//! socket that waits in its own queue keeps it alive until its peer goes: there is no collector as on Linux.
+//! Each socket owns an [`End`]; connected ends know each other weakly. Locks of two ends are never held at once.
 
 mod end;
+mod flight;
 mod socket;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use task::WaitQueue;
 
 use super::Namespace;
 use super::end::{DEFAULT_CAPACITY, Delivery, End, Packet, Role};
+use super::flight;
 use crate::Chunk;
 use crate::socket::{
     Address, Control, Credentials, Destination, Generic, Message, MessageFlags, Received, Shutdown, Socket, SocketType,
@@ -62,6 +63,10 @@ impl UnixSocket {
 
     fn limit(&self) -> usize {
         self.capacity.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn end(&self) -> &Arc<End> {
+        &self.end
     }
 
     fn this(&self) -> &Weak<End> {
@@ -213,7 +218,7 @@ impl UnixSocket {
         peek: bool,
         result: &mut Received,
     ) -> Result<Option<Credentials>, Error> {
-        let mut state = self.end.state.lock();
+        let (mut flight, mut state) = flight::lock_to_take(&self.end);
         let mut sender: Option<Credentials> = None;
         let mut index = 0;
         while sink.remaining() > 0 {
@@ -236,19 +241,22 @@ impl UnixSocket {
             } else {
                 core::mem::take(&mut packet.rights)
             };
-            let had_rights = !rights.is_empty();
-            if had_rights {
-                result.control.push(Control::Rights(rights));
-            }
             let whole = count == packet.bytes.len();
             if peek {
                 index += 1;
             } else {
                 packet.bytes.advance(count);
                 state.bytes -= count;
+                if let Some(flight) = &mut flight {
+                    flight.left(self.this(), &mut state, rights.len());
+                }
                 if whole {
                     state.inbox.pop_front();
                 }
+            }
+            let had_rights = !rights.is_empty();
+            if had_rights {
+                result.control.push(Control::Rights(rights));
             }
             if had_rights || !whole {
                 break;
@@ -263,7 +271,7 @@ impl UnixSocket {
         flags: MessageFlags,
         result: &mut Received,
     ) -> Result<Option<Credentials>, Error> {
-        let mut state = self.end.state.lock();
+        let (mut flight, mut state) = flight::lock_to_take(&self.end);
         let Some(packet) = state.inbox.front_mut() else {
             return Ok(None);
         };
@@ -284,8 +292,12 @@ impl UnixSocket {
         let packet = if flags.contains(MessageFlags::PEEK) {
             packet.clone()
         } else {
+            let packet = state.inbox.pop_front().ok_or(Error::WouldBlock)?;
             state.bytes -= whole;
-            state.inbox.pop_front().ok_or(Error::WouldBlock)?
+            if let Some(flight) = &mut flight {
+                flight.left(self.this(), &mut state, packet.rights.len());
+            }
+            packet
         };
         if !packet.rights.is_empty() {
             result.control.push(Control::Rights(packet.rights));
@@ -451,6 +463,7 @@ impl Socket for UnixSocket {
         if packet.rights.len() > MOST_RIGHTS {
             return Err(Errno::INVAL.into());
         }
+        flight::check_room(packet.rights.len())?;
         if let Some(errno) = self.end.state.lock().error.take() {
             return Err(errno.into());
         }
@@ -554,6 +567,7 @@ impl Socket for UnixSocket {
             self.namespace.release(&name, &self.end);
         }
         self.end.close();
+        flight::closed();
     }
 }
 

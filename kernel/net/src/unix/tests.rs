@@ -10,7 +10,7 @@ use crate::socket::{
 use crate::{Configuration, Environment, Event, Stack};
 
 const UNIX: u32 = 1;
-const STREAM: u32 = 1;
+pub(super) const STREAM: u32 = 1;
 const DATAGRAM: u32 = 2;
 const SEQPACKET: u32 = 5;
 
@@ -24,20 +24,20 @@ impl Environment for Nowhere {
     fn event(&self, _event: Event<'_>) {}
 }
 
-struct World {
+pub(super) struct World {
     stack: Arc<Stack>,
     namespace: Arc<Namespace>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             stack: Stack::new(Arc::new(Nowhere), None, Configuration::default()),
             namespace: Namespace::new(),
         }
     }
 
-    fn socket(&self, kind: u32, process: u32) -> Arc<SocketFile> {
+    pub(super) fn socket(&self, kind: u32, process: u32) -> Arc<SocketFile> {
         let credentials = Credentials {
             process,
             uid: 1000,
@@ -46,7 +46,7 @@ impl World {
         SocketFile::new(&self.stack, &self.namespace, credentials, UNIX, kind, 0).expect("such sockets exist")
     }
 
-    fn pair(&self, kind: u32) -> (Arc<SocketFile>, Arc<SocketFile>) {
+    pub(super) fn pair(&self, kind: u32) -> (Arc<SocketFile>, Arc<SocketFile>) {
         SocketFile::pair(&self.stack, &self.namespace, Credentials::default(), UNIX, kind, 0).expect("such pairs exist")
     }
 }
@@ -55,7 +55,7 @@ fn send(socket: &SocketFile, bytes: &[u8]) -> file::Result<usize> {
     socket.send(&mut BytesSource::new(bytes), &Message::default())
 }
 
-fn receive(socket: &SocketFile, room: usize, flags: MessageFlags) -> file::Result<(Vec<u8>, Received)> {
+pub(super) fn receive(socket: &SocketFile, room: usize, flags: MessageFlags) -> file::Result<(Vec<u8>, Received)> {
     let mut bytes = vec![0; room];
     let mut sink = BytesSink::new(&mut bytes);
     let received = socket.receive(&mut sink, flags)?;
@@ -64,7 +64,7 @@ fn receive(socket: &SocketFile, room: usize, flags: MessageFlags) -> file::Resul
     Ok((bytes, received))
 }
 
-fn bytes(socket: &SocketFile, room: usize) -> Vec<u8> {
+pub(super) fn bytes(socket: &SocketFile, room: usize) -> Vec<u8> {
     receive(socket, room, MessageFlags::empty())
         .expect("something is there")
         .0
