@@ -5,6 +5,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
+use abi::Errno;
+use file::Result;
 use hal::sync::SpinLock;
 
 use super::provider::System;
@@ -29,6 +31,7 @@ pub(super) fn fill(folder: Folder, system: &Arc<dyn System>) -> Folder {
                 .text("swappiness", "0\n")
                 .text("vfs_cache_pressure", "100\n")
                 .text("zone_reclaim_mode", "0\n")
+                .writable("drop_caches", |_| Ok(()), drop_caches)
         })
         .folder("fs", |folder| {
             folder
@@ -45,6 +48,24 @@ pub(super) fn fill(folder: Folder, system: &Arc<dyn System>) -> Folder {
                 .folder("inotify", inotify)
         })
         .folder("net", network)
+}
+
+/// Gives back what is in memory only because it may be used again: pages of files (1), names and what they lead to (2), or both (3).
+fn drop_caches(bytes: &[u8]) -> Result<()> {
+    const PAGES: u8 = 1;
+    const NAMES: u8 = 2;
+    let text = core::str::from_utf8(bytes.trim_ascii()).ok();
+    let what = text
+        .and_then(|text| text.parse::<u8>().ok())
+        .filter(|what| (PAGES..=PAGES | NAMES).contains(what))
+        .ok_or(Errno::INVAL)?;
+    if what & NAMES != 0 {
+        crate::vfs::shrink_dentries(usize::MAX);
+    }
+    if what & PAGES != 0 {
+        crate::reclaim(usize::MAX);
+    }
+    Ok(())
 }
 
 fn kernel(folder: Folder, system: &Arc<dyn System>) -> Folder {
