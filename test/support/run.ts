@@ -15,6 +15,8 @@ export interface RunOptions {
   config?: InstanceSpec["config"];
   /** What comes in on the console. */
   input?: Readable;
+  /** Milliseconds after which the machine is ended if it has not ended by itself. */
+  limitMs?: number;
 }
 
 /** What an application has said, and how it ended. */
@@ -44,7 +46,9 @@ export async function runImage(machine: Machine, spec: ImageSpec, options: RunOp
     },
     { cacheDir: machine.cacheDir, output, ...(options.input && { input: options.input }) },
   );
+  const limit = options.limitMs === undefined ? undefined : setTimeout(() => guest.kill(), options.limitMs);
   const { code, reason } = await guest.ended;
+  clearTimeout(limit);
   output.end();
   const all = (await printed).split(/\r?\n/);
   return {

@@ -1,0 +1,93 @@
+// What the machine has in use: after a round, as much as before it.
+#include "supervisor.h"
+#include <ctype.h>
+#include <dirent.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/shm.h>
+#include <time.h>
+#include <unistd.h>
+
+static long entries(const char *folder, bool numbers) {
+  DIR *open = opendir(folder);
+  long count = 0;
+  for (struct dirent *entry; open && (entry = readdir(open));) count += !numbers || isdigit((unsigned char)*entry->d_name);
+  if (open) closedir(open);
+  return count;
+}
+
+// Connections that have ended and wait for late packets are there for a minute by TCP's rules.
+static bool is_ended(const char *table, const char *line) {
+  unsigned state;
+  if (strncmp(table, "/proc/net/tcp", 13) != 0 || sscanf(line, "%*s %*s %*s %x", &state) != 1) return false;
+  enum { FIN_WAIT_1 = 4, FIN_WAIT_2, TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING = 11 };
+  return state == FIN_WAIT_1 || state == FIN_WAIT_2 || state == TIME_WAIT || state == LAST_ACK || state == CLOSING;
+}
+
+// Counts sockets, and shows them when asked to.
+static long sockets(bool show) {
+  static const char *const tables[] = {"/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6", "/proc/net/unix"};
+  long count = 0;
+  for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+    char line[512];
+    FILE *file = fopen(tables[i], "r");
+    if (!file) continue;
+    bool heading = true;
+    while (fgets(line, sizeof line, file)) {
+      if (heading) {
+        heading = false;
+        continue;
+      }
+      if (is_ended(tables[i], line)) continue;
+      count++;
+      if (show) printf("%s: %s", tables[i], line);
+    }
+    fclose(file);
+  }
+  return count;
+}
+
+void show_sockets(void) { sockets(true); }
+
+static long first_number(const char *path, const char *format) {
+  char line[512];
+  long number = -1;
+  FILE *file = fopen(path, "r");
+  while (file && fgets(line, sizeof line, file))
+    if (sscanf(line, format, &number) == 1) break;
+  if (file) fclose(file);
+  return number;
+}
+
+void measure(struct machine *now) {
+  *now = (struct machine){
+      .processes = entries("/proc", true),
+      .descriptors = entries("/proc/self/fd", false),
+      .sockets = sockets(false),
+      .files = first_number("/proc/sys/fs/file-nr", "%ld"),
+      .available = first_number("/proc/meminfo", "MemAvailable: %ld"),
+      .kernel = first_number("/proc/meminfo", "Slab: %ld"),
+  };
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place) {
+  (void)status, (void)kind;
+  if (place->level > 0 && remove(path)) complain("%s cannot be removed: %m", path);
+  return 0;
+}
+
+void clean(void) {
+  FILE *caches = fopen("/proc/sys/vm/drop_caches", "w");
+  if (!caches || fputs("3\n", caches) < 0 || fclose(caches)) complain("caches cannot be dropped: %m");
+  static const char *const folders[] = {"/work", "/tmp", "/dev/shm"};
+  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) nftw(folders[i], remove_one, 16, FTW_DEPTH | FTW_PHYS);
+  struct shmid_ds segment;
+  struct shm_info all;
+  int last = shmctl(0, SHM_INFO, (void *)&all);
+  for (int i = 0; i <= last; i++) {
+    int id = shmctl(i, SHM_STAT, &segment);
+    if (id >= 0) shmctl(id, IPC_RMID, NULL);
+  }
+}

@@ -1,0 +1,21 @@
+// The process that starts workers and looks after the machine.
+#pragma once
+#include "fuzz.h"
+
+enum {
+  SECONDS_TO_BE_SANE = 20,
+  SECONDS_TO_DIE = 30,    // after SIGKILL
+  SECONDS_TO_BE_WHOLE = 90, // after the last process has ended
+};
+
+// What is in use; memory in KiB.
+struct machine {
+  long processes, descriptors, sockets, files, available, kernel;
+};
+void measure(struct machine *now);
+void show_sockets(void);
+// Removes what workers leave behind by right: files and System V's segments.
+void clean(void);
+bool is_sane(void);
+// Says what is wrong; false.
+__attribute__((format(printf, 1, 2))) bool complain(const char *format, ...);
