@@ -93,6 +93,7 @@ const guests = {
   layout: shows("protection", "layout", "-static-pie"),
   protection: shows("protection", "protection", "-static"),
   written: shows("protection", "written", "-static"),
+  operations: shows("operations", "operations", "-static"),
   mounts: shows("mounts", "mounts", "-static"),
   fuzz: fuzzer,
   input: shows("input", "input", "-static"),

@@ -9,6 +9,7 @@ const { buildImage, inspectDisk } = require("../../provider/dist/image/index.js"
 export const applications = {
   c: { title: "static C server", spec: { source: { binary: "test/guests/build/c-server" } } },
   go: { title: "static Go server", spec: { source: { binary: "test/guests/build/go-server" } } },
+  operations: { title: "what a kernel is asked for", spec: { source: { binary: "test/guests/build/operations" } } },
   ruby: {
     title: "Ruby + Puma + Sinatra",
     spec: { source: { container: "./examples/ruby-container/image" }, env: { RACK_ENV: "production" } },

@@ -6,6 +6,7 @@ import { handOver } from "./rows/handover.mjs";
 import { leastMemory } from "./rows/memory.mjs";
 import { bootDiskOverhead, overhead } from "./rows/size.mjs";
 import { writeTime } from "./rows/formats.mjs";
+import { operationCosts } from "./rows/operations.mjs";
 import { requestsPerSecond } from "./rows/throughput.mjs";
 import { bytesSent, uploadRate } from "./rows/upload.mjs";
 
@@ -76,6 +77,16 @@ const size = (application) => [
     measure: async (_systems, { folder }) => ({ here: await bootDiskOverhead(application, folder) }),
   },
 ];
+const operationNames = ["getpid", "futex wake-up", "pipe round trip", "page fault", "fork + exit", "thread create"];
+const costs = shared((systems, bench) => operationCosts(systems, bench));
+const operation = (name) =>
+  compare(
+    `operations:${name.replaceAll(/\W+/g, "-")}`,
+    `instructions, ${name}`,
+    "",
+    { ratio: 0.5 },
+    async (systems, bench) => (await costs(systems, bench)).map((system) => ({ value: system.get(name) })),
+  );
 const buildTime = shared((rounds) => buildTimes(rounds));
 const build = (which, title, atMost) => ({
   name: `build:${which}`,
@@ -131,6 +142,7 @@ export const rows = [
   ...requests("ruby"),
   ...size("c"),
   ...size("ruby"),
+  ...operationNames.map(operation),
   build("cold", "image of the Ruby container, nothing cached", 2),
   build("warm", "the same, unchanged", 0.1),
   upload("first", "sent to AWS the first time beyond the files, Ruby", "MiB", 2),

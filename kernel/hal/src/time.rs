@@ -8,6 +8,17 @@ pub fn monotonic() -> u64 {
     arch::monotonic_nanoseconds()
 }
 
+/// A counter that is cheaper to read than a clock.
+#[inline]
+pub fn ticks() -> u64 {
+    arch::ticks()
+}
+
+/// Nanoseconds that a number of ticks take, as far as is known now.
+pub fn of_ticks(ticks: u64) -> u64 {
+    arch::nanoseconds_of_ticks(ticks)
+}
+
 /// Time since 1970-01-01 00:00 UTC, as far as the machine knows it.
 pub fn realtime() -> u64 {
     arch::realtime_nanoseconds()

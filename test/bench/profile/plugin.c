@@ -5,6 +5,8 @@
 //   -plugin PLUGIN,mode=between,start=HEX,end=HEX,out=FILE
 //                                         instructions from the last time that code which begins with these bytes was entered until the
 //                                         first time that the other was, written to the file as soon as it is known
+//   -plugin PLUGIN,mode=marks,start=HEX,out=FILE
+//                                         instructions so far whenever code which begins with these bytes is entered, a line each
 //
 // In the first two modes, at the end of QEMU it writes lines of "ADDRESS AMOUNT"; in place of an address `idle`, and `translation`. For one CPU.
 #include <inttypes.h>
@@ -77,7 +79,7 @@ struct mark {
 
 static struct mark start_mark, end_mark;
 static uint64_t executed_instructions, at_start;
-static int between, started;
+static int between, marks, started;
 
 static void parse_mark(const char *hex, struct mark *mark) {
     while (mark->size < sizeof mark->bytes && sscanf(hex, "%2hhx", &mark->bytes[mark->size]) == 1) {
@@ -115,6 +117,23 @@ static void entered_end(unsigned cpu, void *unused) {
     }
     fprintf(file, "%" PRIu64 "\n", executed_instructions - at_start);
     fclose(file);
+}
+
+static void entered_mark(unsigned cpu, void *unused) {
+    (void)cpu, (void)unused;
+    FILE *file = fopen(out, "a");
+    if (!file) {
+        perror(out);
+        return;
+    }
+    fprintf(file, "%" PRIu64 "\n", executed_instructions);
+    fclose(file);
+}
+
+static void translated_marks(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
+    (void)id;
+    if (begins_with(tb, &start_mark)) qemu_plugin_register_vcpu_tb_exec_cb(tb, entered_mark, QEMU_PLUGIN_CB_NO_REGS, NULL);
+    qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64, &executed_instructions, qemu_plugin_tb_n_insns(tb));
 }
 
 static void translated_between(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
@@ -155,6 +174,7 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
     for (int i = 0; i < argc; i++) {
         if (!strcmp(argv[i], "mode=count")) counts = 1;
         if (!strcmp(argv[i], "mode=between")) between = 1;
+        if (!strcmp(argv[i], "mode=marks")) marks = 1;
         if (!strncmp(argv[i], "start=", 6)) parse_mark(argv[i] + 6, &start_mark);
         if (!strncmp(argv[i], "end=", 4)) parse_mark(argv[i] + 4, &end_mark);
         if (!strncmp(argv[i], "out=", 4)) out = strdup(argv[i] + 4);
@@ -169,6 +189,14 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
             return 1;
         }
         qemu_plugin_register_vcpu_tb_trans_cb(id, translated_between);
+        return 0;
+    }
+    if (marks) {
+        if (!start_mark.size) {
+            fputs("The plugin wants start=HEX.\n", stderr);
+            return 1;
+        }
+        qemu_plugin_register_vcpu_tb_trans_cb(id, translated_marks);
         return 0;
     }
     qemu_plugin_register_vcpu_tb_trans_cb(id, translated);

@@ -103,20 +103,8 @@ impl UserContext {
     pub fn run(&mut self, table: &PageTable) -> Trap {
         table.activate();
         self.state.load();
-        if self.registers.rip >= KERNEL_START {
-            return Trap::PageFault {
-                address: self.registers.rip,
-                write: false,
-                execute: true,
-                present: false,
-            };
-        }
         if self.registers.rip >= USER_END {
-            // The CPU would fault on the way out, in the kernel.
-            return Trap::Exception {
-                vector: GENERAL_PROTECTION,
-                error: 0,
-            };
+            return Self::refuse(self.registers.rip);
         }
         arch::enter(&mut self.registers);
         match self.registers.vector {
@@ -137,6 +125,24 @@ impl UserContext {
             vector => {
                 arch::note_interrupt(vector);
                 Trap::Interrupt
+            }
+        }
+    }
+
+    /// What the CPU would say of a place that no program runs at; on the way out it would say so in the kernel.
+    #[cold]
+    fn refuse(place: usize) -> Trap {
+        if place >= KERNEL_START {
+            Trap::PageFault {
+                address: place,
+                write: false,
+                execute: true,
+                present: false,
+            }
+        } else {
+            Trap::Exception {
+                vector: GENERAL_PROTECTION,
+                error: 0,
             }
         }
     }

@@ -2,16 +2,16 @@
 
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// The time of one thread, in nanoseconds of the monotonic clock. The CPU that the thread runs on writes it, all read it.
+/// The time of one thread. The CPU that the thread runs on writes it, all read it.
 #[derive(Default)]
 pub struct CpuTime {
-    /// Of the turns that are over.
+    /// Nanoseconds of the turns that are over.
     total: AtomicU64,
-    /// The part of it, and of the turn that goes on, in user mode.
-    user: AtomicU64,
     /// When the turn that goes on began; 0 while there is none.
     turn_since: AtomicU64,
-    /// Since when the thread is in user mode; 0 while it is not.
+    /// In user mode, in ticks: both are looked at with each system call.
+    user: AtomicU64,
+    /// Since when the thread is in user mode, in ticks; 0 while it is not.
     user_since: AtomicU64,
     /// Odd while the others change, so that no reader sees time go backwards.
     sequence: AtomicU64,
@@ -23,38 +23,42 @@ impl CpuTime {
         self.turn_since.store(hal::time::monotonic(), Ordering::Relaxed);
     }
 
-    /// The CPU leaves the thread. Returns how long that took.
+    /// The CPU leaves the thread. Returns how long that took, in nanoseconds.
     pub(super) fn end_turn(&self) -> u64 {
-        self.end(&self.turn_since, &self.total)
+        self.end(&self.turn_since, &self.total, hal::time::monotonic())
     }
 
     /// The thread goes to user mode.
+    #[inline]
     pub(super) fn enter_user(&self) {
-        self.user_since.store(hal::time::monotonic(), Ordering::Relaxed);
+        self.user_since.store(hal::time::ticks(), Ordering::Relaxed);
     }
 
     /// The thread is back in the kernel.
+    #[inline]
     pub(super) fn leave_user(&self) {
-        self.end(&self.user_since, &self.user);
+        self.end(&self.user_since, &self.user, hal::time::ticks());
     }
 
     /// Nanoseconds in user mode and in the kernel until now.
     pub fn get(&self) -> (u64, u64) {
         loop {
             let sequence = self.sequence.load(Ordering::Acquire);
-            let now = hal::time::monotonic();
-            let total = until(now, &self.turn_since, &self.total);
-            let user = until(now, &self.user_since, &self.user).min(total);
+            let total = until(hal::time::monotonic(), &self.turn_since, &self.total);
+            let user = until(hal::time::ticks(), &self.user_since, &self.user);
             fence(Ordering::Acquire);
             if sequence & 1 == 0 && sequence == self.sequence.load(Ordering::Relaxed) {
+                let user = hal::time::of_ticks(user).min(total);
                 return (user, total - user);
             }
             core::hint::spin_loop();
         }
     }
 
-    fn end(&self, since: &AtomicU64, sum: &AtomicU64) -> u64 {
-        let passed = hal::time::monotonic() - since.load(Ordering::Relaxed);
+    #[inline]
+    fn end(&self, since: &AtomicU64, sum: &AtomicU64, now: u64) -> u64 {
+        // Another CPU's counter may be a little behind.
+        let passed = now.saturating_sub(since.load(Ordering::Relaxed));
         let sequence = self.sequence.load(Ordering::Relaxed);
         self.sequence.store(sequence + 1, Ordering::Relaxed);
         fence(Ordering::Release);

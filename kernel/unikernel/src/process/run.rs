@@ -93,7 +93,16 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
         }
         crate::scheduler::prepare_user_mode(cpu_time_left);
         thread.cpu_time.enter_user();
-        let trap = context.run(thread.memory.table());
+        let trap = loop {
+            let trap = context.run(thread.memory.table());
+            match trap {
+                Trap::SystemCall => match syscall::quick(thread, context.system_call().0) {
+                    Some(value) => context.set_return_value(value as isize),
+                    None => break trap,
+                },
+                _ => break trap,
+            }
+        };
         thread.cpu_time.leave_user();
         amid = !matches!(trap, Trap::SystemCall);
         match trap {

@@ -48,6 +48,6 @@ pub use describe::describe;
 pub use error::{Error, Outcome, RegisterChange, Restart, Result};
 pub use shortage::check as check_memory;
 pub use system::RELEASE;
-pub use table::{Entry, SYSTEM_CALLS, Support, dispatch};
+pub use table::{Entry, SYSTEM_CALLS, Support, dispatch, quick};
 pub use time::monotonic_of_realtime;
 pub use wait::{Stop, Waiting, retry, retry_ready};

@@ -42,9 +42,19 @@ pub struct Entry {
 
 /// Builds `dispatch` and `SYSTEM_CALLS` from rows `constant: support, "note" => result;`, where a result may await.
 macro_rules! system_calls {
-    (|$thread:ident, $call:ident| $($number:ident: $support:ident, $note:literal => $result:expr;)*) => {
+    (
+        |$thread:ident, $call:ident|
+        quick { $($quick:ident => $value:expr;)* }
+        $($number:ident: $support:ident, $note:literal => $result:expr;)*
+    ) => {
         /// The calls that are served, in the order of their rows.
         pub static SYSTEM_CALLS: &[Entry] = &[
+            $(Entry {
+                number: linux_raw_sys::general::$quick,
+                name: stringify!($quick).split_at(5).1,
+                support: Support::Full,
+                note: "",
+            },)*
             $(Entry {
                 number: linux_raw_sys::general::$number,
                 // The constant's name without its leading `__NR_`.
@@ -54,7 +64,17 @@ macro_rules! system_calls {
             },)*
         ];
 
-        /// Serves a call; `ENOSYS` for one that is not in the table.
+        /// Serves a call that only looks at its thread, without what surrounds the others: it neither waits nor fails, and changes nothing that
+        /// the way to user mode looks at.
+        #[inline]
+        pub fn quick($thread: &Thread, number: usize) -> Option<usize> {
+            match number as u32 {
+                $(linux_raw_sys::general::$quick => Some($value),)*
+                _ => None,
+            }
+        }
+
+        /// Serves another call; `ENOSYS` for one that is not in the table.
         pub async fn dispatch($thread: &Arc<Thread>, $call: &Call) -> Result {
             match $call.number as u32 {
                 $(linux_raw_sys::general::$number => $result,)*
@@ -67,6 +87,16 @@ macro_rules! system_calls {
 // Rows are grouped by the file that serves them, and sorted by name within it.
 system_calls! {
     |thread, call|
+
+    quick {
+        __NR_getegid => identity::get(thread, Of::Group, true);
+        __NR_geteuid => identity::get(thread, Of::User, true);
+        __NR_getgid => identity::get(thread, Of::Group, false);
+        __NR_getpid => thread.process.pid as usize;
+        __NR_getppid => thread.process.kinship.parent() as usize;
+        __NR_gettid => thread.tid as usize;
+        __NR_getuid => identity::get(thread, Of::User, false);
+    }
 
     // Descriptors.
     __NR_close: Full, "" => descriptor::close(thread, call);
@@ -107,13 +137,9 @@ system_calls! {
     // Users and groups.
     __NR_capget: Full, "" => capability::capget(thread, call).await;
     __NR_capset: Full, "" => capability::capset(thread, call).await;
-    __NR_getegid: Full, "" => Ok(identity::get(thread, Of::Group, true));
-    __NR_geteuid: Full, "" => Ok(identity::get(thread, Of::User, true));
-    __NR_getgid: Full, "" => Ok(identity::get(thread, Of::Group, false));
     __NR_getgroups: Full, "" => identity::getgroups(thread, call).await;
     __NR_getresgid: Full, "" => identity::get_all(thread, Of::Group, call).await;
     __NR_getresuid: Full, "" => identity::get_all(thread, Of::User, call).await;
-    __NR_getuid: Full, "" => Ok(identity::get(thread, Of::User, false));
     __NR_setfsgid: Full, "" => Ok(identity::set_file_system(thread, Of::Group, call));
     __NR_setfsuid: Full, "" => Ok(identity::set_file_system(thread, Of::User, call));
     __NR_setgid: Partial, "for all threads of the process" => identity::set_id(thread, Of::Group, call);
@@ -330,7 +356,6 @@ system_calls! {
     __NR_fork: Full, "" => clone::fork(thread).await;
     __NR_getpgid: Full, "" => group::getpgid(thread, call.int(0));
     __NR_getpgrp: Full, "" => group::getpgid(thread, 0);
-    __NR_getppid: Full, "" => Ok(thread.process.kinship.parent() as usize);
     __NR_getsid: Full, "" => group::getsid(thread, call.int(0));
     __NR_setpgid: Full, "" => group::setpgid(thread, call);
     __NR_setsid: Full, "" => group::setsid(thread);
@@ -345,8 +370,6 @@ system_calls! {
     __NR_exit: Full, "" => Ok(thread::exit(thread, call));
     __NR_exit_group: Full, "" => Ok(thread::exit_group(thread, call));
     __NR_getcpu: Full, "" => scheduling::getcpu(thread, call).await;
-    __NR_getpid: Full, "" => Ok(thread.process.pid as usize);
-    __NR_gettid: Full, "" => Ok(thread.tid as usize);
     __NR_prctl: Partial, "names; other settings are taken without effect" => thread::prctl(thread, call).await;
     __NR_rseq: Full, "" => thread::rseq(thread, call).await;
     __NR_sched_get_priority_max: Full, "" => scheduling::sched_priority(call, 99);

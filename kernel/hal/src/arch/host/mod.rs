@@ -76,6 +76,14 @@ pub(crate) fn monotonic_nanoseconds() -> u64 {
     START.get_or_init(Instant::now).elapsed().as_nanos() as u64 + CLOCK_OFFSET.load(Ordering::Relaxed)
 }
 
+pub(crate) fn ticks() -> u64 {
+    monotonic_nanoseconds()
+}
+
+pub(crate) fn nanoseconds_of_ticks(ticks: u64) -> u64 {
+    ticks
+}
+
 pub(crate) fn realtime_nanoseconds() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

@@ -62,6 +62,15 @@ fn scale(ticks: u64, multiplier: u64) -> u64 {
     ((u128::from(ticks) * u128::from(multiplier)) >> 32) as u64
 }
 
+#[inline]
+pub(crate) fn ticks() -> u64 {
+    time_stamp()
+}
+
+pub(crate) fn nanoseconds_of_ticks(ticks: u64) -> u64 {
+    scale(ticks, MULTIPLIER.load(Ordering::Relaxed))
+}
+
 pub(crate) fn realtime_nanoseconds() -> u64 {
     BOOT_TIME.load(Ordering::Relaxed).wrapping_add(monotonic_nanoseconds())
 }

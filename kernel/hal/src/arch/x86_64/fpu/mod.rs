@@ -32,6 +32,8 @@ const MXCSR_MASK: u32 = 0xffff;
 static COMPONENTS: AtomicU64 = AtomicU64::new(0);
 /// Bytes of the save area.
 static SIZE: AtomicUsize = AtomicUsize::new(LEGACY_SIZE);
+/// Where the trailer is behind it: with each system call it is looked at.
+static TRAILER_OFFSET: AtomicUsize = AtomicUsize::new(LEGACY_SIZE);
 
 /// Enables the state components on this CPU.
 pub(super) fn initialize() {
@@ -51,7 +53,9 @@ pub(super) fn initialize() {
     }
     COMPONENTS.store(components, Ordering::Relaxed);
     // With the components enabled, EBX is the size of the standard format.
-    SIZE.store(cpuid_count(0xd, 0).ebx as usize, Ordering::Relaxed);
+    let size = cpuid_count(0xd, 0).ebx as usize;
+    SIZE.store(size, Ordering::Relaxed);
+    TRAILER_OFFSET.store(size.next_multiple_of(64), Ordering::Relaxed);
 }
 
 /// Bytes of a thread's FPU state.
@@ -87,7 +91,7 @@ unsafe impl Send for State {}
 unsafe impl Sync for State {}
 
 fn trailer_offset() -> usize {
-    state_size().next_multiple_of(64)
+    TRAILER_OFFSET.load(Ordering::Relaxed)
 }
 
 fn layout() -> Layout {

@@ -1,0 +1,115 @@
+// What applications ask of a kernel, one thing after the other, so that a benchmark can count the instructions of each.
+//
+// For each it prints "@operation NAME COUNT", and enters mark() before and after it has done it COUNT times.
+#include "../conformance/show.h"
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+void mark(void);
+// The benchmark knows it by its first bytes.
+__asm__(".globl mark\n"
+        "mark: movl $0x6b72616d, %eax\n"
+        "movl $0x6f697461, %ecx\n"
+        "ret\n");
+
+// Does something `count` times, beforehand a tenth as often for what only the first time costs.
+static void measure(const char *name, long count, void (*run)(long)) {
+  run(count / 10);
+  printf("@operation %s %ld\n", name, count);
+  mark();
+  run(count);
+  mark();
+}
+
+static void get_pid(long count) {
+  for (long i = 0; i < count; i++)
+    syscall(SYS_getpid);
+}
+
+static uint32_t turn;
+
+static void pass_turn(uint32_t from, uint32_t to, long count) {
+  for (long i = 0; i < count; i++) {
+    while (__atomic_load_n(&turn, __ATOMIC_ACQUIRE) != from)
+      syscall(SYS_futex, &turn, FUTEX_WAIT_PRIVATE, to, NULL, NULL, 0);
+    __atomic_store_n(&turn, to, __ATOMIC_RELEASE);
+    syscall(SYS_futex, &turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  }
+}
+
+static void *other_turns(void *count) {
+  pass_turn(1, 0, (long)count);
+  return NULL;
+}
+
+// Each is one thread that wakes another and falls asleep.
+static void futex_wake_ups(long count) {
+  pthread_t other;
+  turn = 0;
+  pthread_create(&other, NULL, other_turns, (void *)(count / 2));
+  pass_turn(0, 1, count / 2);
+  pthread_join(other, NULL);
+}
+
+// A byte to another process and back.
+static void pipe_round_trips(long count) {
+  int there[2], back[2];
+  char byte = 0;
+  pipe(there), pipe(back);
+  pid_t child = fork();
+  if (child == 0) {
+    close(there[1]);
+    while (read(there[0], &byte, 1) == 1)
+      write(back[1], &byte, 1);
+    _exit(0);
+  }
+  close(there[0]);
+  for (long i = 0; i < count; i++) {
+    write(there[1], &byte, 1);
+    read(back[0], &byte, 1);
+  }
+  close(there[1]), close(back[0]), close(back[1]);
+  waitpid(child, NULL, 0);
+}
+
+// The first touch of a page of anonymous memory.
+static void page_faults(long count) {
+  volatile char *memory = mmap(NULL, count * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  madvise((void *)memory, count * 4096, MADV_NOHUGEPAGE);
+  for (long i = 0; i < count; i++)
+    memory[i * 4096] = 1;
+  munmap((void *)memory, count * 4096);
+}
+
+static void forks(long count) {
+  for (long i = 0; i < count; i++) {
+    pid_t child = fork();
+    if (child == 0)
+      _exit(0);
+    waitpid(child, NULL, 0);
+  }
+}
+
+static void *nothing(void *argument) { return argument; }
+
+static void threads(long count) {
+  for (long i = 0; i < count; i++) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, nothing, NULL);
+    pthread_join(thread, NULL);
+  }
+}
+
+int main(void) {
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  measure("getpid", 10000, get_pid);
+  measure("futex wake-up", 2000, futex_wake_ups);
+  measure("pipe round trip", 1000, pipe_round_trips);
+  measure("page fault", 4000, page_faults);
+  measure("fork + exit", 100, forks);
+  measure("thread create", 500, threads);
+  puts("@end");
+  pause();
+}
