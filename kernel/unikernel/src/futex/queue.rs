@@ -28,11 +28,60 @@ struct Entry {
     waiter: Arc<Waiter>,
 }
 
-/// The waiting side of an entry.
-struct Waiter {
+/// The waiting side of an entry: each thread has one, for it waits in one place at a time.
+pub struct Waiter {
     woken: AtomicBool,
     /// Where the entry is; a requeue moves it.
     bucket: AtomicUsize,
+}
+
+impl Waiter {
+    /// One that does not wait.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            woken: AtomicBool::new(true),
+            bucket: AtomicUsize::new(0),
+        })
+    }
+
+    fn begin(&self, key: Key) {
+        self.bucket.store(key.bucket(), Ordering::Relaxed);
+        self.woken.store(false, Ordering::Release);
+    }
+}
+
+/// Tasks to be woken when no lock is held. Most often there is one.
+#[derive(Default)]
+struct Wakers {
+    first: Option<Waker>,
+    others: Vec<Waker>,
+}
+
+impl Wakers {
+    fn add(&mut self, entry: Entry) {
+        entry.waiter.woken.store(true, Ordering::Release);
+        if self.first.is_none() {
+            self.first = Some(entry.waker);
+        } else {
+            self.others.push(entry.waker);
+        }
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    /// Wakes them, and returns how many there were.
+    fn wake(self) -> usize {
+        let count = self.len();
+        if let Some(first) = self.first {
+            first.wake();
+        }
+        for other in self.others {
+            other.wake();
+        }
+        count
+    }
 }
 
 impl Key {
@@ -47,15 +96,15 @@ impl Key {
 }
 
 /// Leaves the queue when the wait ends, however it ends.
-struct Place(Arc<Waiter>);
+struct Place<'a>(&'a Arc<Waiter>);
 
-impl Drop for Place {
+impl Drop for Place<'_> {
     fn drop(&mut self) {
         while !self.0.woken.load(Ordering::Acquire) {
             let bucket = self.0.bucket.load(Ordering::Acquire);
             let mut queue = QUEUES[bucket].lock();
             let before = queue.len();
-            queue.retain(|entry| !Arc::ptr_eq(&entry.waiter, &self.0));
+            queue.retain(|entry| !Arc::ptr_eq(&entry.waiter, self.0));
             if queue.len() != before {
                 return;
             }
@@ -72,13 +121,11 @@ pub async fn wait<E>(
     deadline: Option<u64>,
     mut check: impl FnMut() -> Result<(), E>,
 ) -> Result<Result<(), Stop>, E> {
-    let waiter = Arc::new(Waiter {
-        woken: AtomicBool::new(false),
-        bucket: AtomicUsize::new(key.bucket()),
-    });
+    let waiter = &thread.futex_waiter;
     poll_fn(|context| {
         let mut queue = QUEUES[key.bucket()].lock();
         Poll::Ready(check().map(|()| {
+            waiter.begin(key);
             queue.push(Entry {
                 key,
                 bits,
@@ -105,23 +152,25 @@ pub async fn wait<E>(
 
 /// Wakes up to `count` waiters whose bits meet `bits`, and returns how many.
 pub fn wake(key: Key, count: usize, bits: u32) -> usize {
-    let mut wakers = Vec::new();
+    let mut wakers = Wakers::default();
     {
         let mut queue = QUEUES[key.bucket()].lock();
         let mut index = 0;
         while index < queue.len() && wakers.len() < count {
             if queue[index].key == key && queue[index].bits & bits != 0 {
-                let entry = queue.remove(index);
-                entry.waiter.woken.store(true, Ordering::Release);
-                wakers.push(entry.waker);
+                // Often there is no other.
+                let entry = if index + 1 == queue.len() {
+                    queue.swap_remove(index)
+                } else {
+                    queue.remove(index)
+                };
+                wakers.add(entry);
             } else {
                 index += 1;
             }
         }
     }
-    let count = wakers.len();
-    wakers.into_iter().for_each(Waker::wake);
-    count
+    wakers.wake()
 }
 
 /// Wakes up to `wake_count` waiters of a futex and lets up to `move_count` others wait for another one instead, if `check` agrees while
@@ -134,7 +183,7 @@ pub fn requeue<E>(
     check: impl FnOnce() -> Result<(), E>,
 ) -> Result<(usize, usize), E> {
     let (first, second) = (from.bucket().min(to.bucket()), from.bucket().max(to.bucket()));
-    let mut wakers = Vec::new();
+    let mut wakers = Wakers::default();
     let mut moved = 0;
     {
         // In the order of their numbers, so that two requeues do not wait for each other.
@@ -151,9 +200,7 @@ pub fn requeue<E>(
             if entry.key != from {
                 index += 1;
             } else if wakers.len() < wake_count {
-                let entry = source.remove(index);
-                entry.waiter.woken.store(true, Ordering::Release);
-                wakers.push(entry.waker);
+                wakers.add(source.remove(index));
             } else if moved < move_count {
                 moved += 1;
                 if from == to {
@@ -172,9 +219,7 @@ pub fn requeue<E>(
             }
         }
     }
-    let woken = wakers.len();
-    wakers.into_iter().for_each(Waker::wake);
-    Ok((woken, moved))
+    Ok((wakers.wake(), moved))
 }
 
 #[cfg(test)]
@@ -183,10 +228,8 @@ mod tests {
     use core::task::Context;
 
     fn enqueue(key: Key, bits: u32) -> Arc<Waiter> {
-        let waiter = Arc::new(Waiter {
-            woken: AtomicBool::new(false),
-            bucket: AtomicUsize::new(key.bucket()),
-        });
+        let waiter = Waiter::new();
+        waiter.begin(key);
         QUEUES[key.bucket()].lock().push(Entry {
             key,
             bits,
@@ -226,7 +269,7 @@ mod tests {
         let waiter = enqueue(key, ANY_BITS);
         let target = Key::new(5, 1 << 20);
         requeue::<()>(key, target, 0, 1, || Ok(())).unwrap();
-        drop(Place(waiter));
+        drop(Place(&waiter));
         assert_eq!(wake(target, 9, ANY_BITS), 0);
     }
 

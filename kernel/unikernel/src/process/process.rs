@@ -288,6 +288,12 @@ impl Process {
         Ok(())
     }
 
+    /// Whether its threads have to look if they end: the process ends, or runs another program.
+    #[inline]
+    pub(super) fn is_changing(&self) -> bool {
+        self.ending.load(Ordering::Acquire) | self.executing.load(Ordering::Acquire) as u64 != 0
+    }
+
     /// Whether another thread than `tid` runs `execve(2)`, so that `tid` has to end.
     pub(super) fn is_replaced(&self, tid: i32) -> bool {
         let executing = self.executing.load(Ordering::Acquire);

@@ -156,11 +156,11 @@ async fn system_call(thread: &Arc<Thread>, context: &mut UserContext) -> Option<
         arguments,
         stack_pointer: context.stack_pointer(),
     };
-    let served = async {
-        syscall::check_memory(&call)?;
-        syscall::dispatch(thread, &call).await
+    let result = match syscall::check_memory(&call) {
+        Ok(()) => parked(context, pin!(syscall::dispatch(thread, &call))).await,
+        Err(error) => Err(error),
     };
-    match parked(context, pin!(served)).await {
+    match result {
         Ok(value) => context.set_return_value(value as isize),
         Err(Error::Errno(errno)) => context.set_return_value(errno.to_return_value()),
         Err(Error::Interrupted(restart)) => return Some(InterruptedCall { number, restart }),

@@ -10,6 +10,7 @@ use task::Task;
 use super::Process;
 use super::cpu_time::CpuTime;
 use super::rseq::Sequences;
+use crate::futex::Waiter;
 use crate::memory::AddressSpace;
 use crate::signal::{Info, Pending, Signal, SignalSet};
 
@@ -81,6 +82,8 @@ pub struct Thread {
     pub clear_tid: AtomicUsize,
     /// Head of the list of robust futexes.
     pub robust_list: AtomicUsize,
+    /// Its place in the queue of a futex.
+    pub futex_waiter: Arc<Waiter>,
     /// Restartable sequences.
     pub rseq: Sequences,
     /// Name, up to 15 bytes (`PR_SET_NAME`).
@@ -114,6 +117,7 @@ impl Thread {
             fault: SpinLock::default(),
             clear_tid: AtomicUsize::new(0),
             robust_list: AtomicUsize::new(0),
+            futex_waiter: Waiter::new(),
             rseq: Sequences::default(),
             name: SpinLock::new([0; 16]),
             cpu_time: CpuTime::default(),
@@ -156,7 +160,14 @@ impl Thread {
     }
 
     /// Whether a signal is to be delivered or the process ends: waits end then.
+    #[inline]
     pub fn is_interrupted(&self) -> bool {
+        let pending = self.pending.set().with(self.process.pending.set());
+        // Asked with each system call, and seldom so.
+        (!pending.is_empty() || self.process.is_changing()) && self.has_interruption()
+    }
+
+    fn has_interruption(&self) -> bool {
         let pending = self.pending.set().with(self.process.pending.set());
         let blocked = self
             .blocked()
@@ -244,10 +255,11 @@ impl Thread {
     }
 
     /// Whether the thread or its process ends.
+    #[inline]
     pub fn is_leaving(&self) -> bool {
         self.exiting.load(Ordering::Acquire) != 0
-            || self.process.exit_status().is_some()
-            || self.process.is_replaced(self.tid)
+            || self.process.is_changing()
+                && (self.process.exit_status().is_some() || self.process.is_replaced(self.tid))
     }
 
     /// Notes a fault for the frame of its signal.
