@@ -326,6 +326,36 @@ static void executions(void) {
   close(closed);
 }
 
+// A descriptor that is closed by an execution tells that the new program is there: so Java starts processes.
+static void announcements(void) {
+  enum { ROUNDS = 50 };
+  static const char expected[] = "program\0stay";
+  int told = 0;
+  for (int round = 0; round < ROUNDS; round++) {
+    int ends[2];
+    char byte, path[32], text[64] = "";
+    pipe2(ends, O_CLOEXEC);
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+      // Others take their time to be closed after it.
+      for (int others = 0; others < 500; others++)
+        fcntl(ends[0], F_DUPFD_CLOEXEC, 0);
+      execl("/proc/self/exe", "program", "stay", NULL);
+      _exit(127);
+    }
+    close(ends[1]);
+    read(ends[0], &byte, 1);
+    sprintf(path, "/proc/%d/cmdline", child);
+    int file = open(path, O_RDONLY);
+    told += read(file, text, sizeof text) == sizeof expected && !memcmp(text, expected, sizeof expected);
+    close(file), close(ends[0]);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+  }
+  VALUE(told);
+}
+
 static void *spin(void *flag) {
   while (!*(volatile int *)flag)
     ;
@@ -400,6 +430,8 @@ static void locks(void) {
 int main(int argc, char **argv) {
   if (argc > 2)
     return run_again(argc, argv);
+  if (argc > 1)
+    return pause();
   VALUE(getppid() != getpid());
   ends();
   memory();
@@ -408,6 +440,7 @@ int main(int argc, char **argv) {
   groups();
   locks();
   executions();
+  announcements();
   // Limits.
   struct rlimit limit = {0, 0};
   IN_CHILD("a user with too many", {

@@ -93,9 +93,6 @@ async fn execute(
 
     // From here on there is no way back: the other threads end.
     process.end_other_threads(thread).await?;
-    for file in process.files.remove_close_on_exec() {
-        process.note_closed(&file);
-    }
     process.update_credentials(|own| own.capabilities.execute(own.users()));
     process.actions.reset_handlers();
     process.timers.clear();
@@ -106,6 +103,10 @@ async fn execute(
     *process.program.lock() = prepared.program;
     while let Some((signal, info)) = thread.pending.take(crate::signal::SignalSet::from_bits(!0)) {
         successor.pending.push(signal, info);
+    }
+    // Last: who sees a descriptor closed by it finds the new program.
+    for file in process.files.remove_close_on_exec() {
+        process.note_closed(&file);
     }
     process.kinship.note_execution();
     start_thread(successor, prepared.context, None);
