@@ -28,10 +28,8 @@ mod tests;
 
 use alloc::sync::Arc;
 
-use crate::bus::{Function, Messages};
-use crate::console;
-use crate::network::Card;
-use crate::sync::SpinLock;
+use crate::bus::Function;
+use crate::network::{self, Card, Handlers};
 
 use card::Ena;
 use device::Parts;
@@ -59,14 +57,7 @@ pub(crate) fn is_known(vendor: u16, device: u16) -> bool {
 
 /// Starts a card. `None` when it does not work, and a line on the console says so.
 pub fn start(found: &Found) -> Option<Arc<dyn Card>> {
-    let name = alloc::format!("ena {}", found.0);
-    match start_function(&name, found.0) {
-        Ok(card) => Some(card),
-        Err(failure) => {
-            console::note(format_args!("network card {name} {failure}; it is left out"));
-            None
-        }
-    }
+    network::start("ena", found.0, start_function)
 }
 
 fn start_function(name: &str, function: Function) -> Result<Arc<dyn Card>, Failure> {
@@ -77,28 +68,17 @@ fn start_function(name: &str, function: Function) -> Result<Arc<dyn Card>, Failu
     let registers = length.and_then(|length| function.map(REGISTERS, 0, length));
     let length = function.length(MEMORY).map(|length| length.min(MOST_MEMORY));
     let memory = length.and_then(|length| function.map(MEMORY, 0, length));
-    let mut messages = Messages::of(function).ok_or("has no message interrupts")?;
-    let place: Arc<SpinLock<Option<Arc<Ena>>>> = Arc::new(SpinLock::new(None));
-    let mut message = |handle: fn(&Ena)| {
-        let place = place.clone();
-        let handler = move || {
-            let card = place.lock().clone();
-            if let Some(card) = card {
-                handle(&card);
-            }
-        };
-        messages.add(Arc::new(handler)).ok_or("finds too few interrupts")
-    };
+    let mut handlers = Handlers::<Ena>::of(function)?;
     // The first is of the admin and event queues.
-    message(Ena::hear)?;
+    handlers.add(Ena::hear)?;
     let parts = Parts {
         registers: registers.ok_or("has no registers")?,
         memory,
         address: function.address(),
         is_readless: function.revision() & NO_READLESS == 0,
-        message: message(Ena::notice)?,
+        message: handlers.add(Ena::notice)?,
     };
     let card = Ena::start(name.into(), parts)?;
-    *place.lock() = Some(card.clone());
+    handlers.serve(card.clone());
     Ok(card)
 }

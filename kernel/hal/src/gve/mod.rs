@@ -31,10 +31,8 @@ mod tests;
 
 use alloc::sync::Arc;
 
-use crate::bus::{Function, Messages};
-use crate::console;
-use crate::network::Card;
-use crate::sync::SpinLock;
+use crate::bus::Function;
+use crate::network::{self, Card, Handlers};
 
 use card::Gve;
 use device::Parts;
@@ -59,14 +57,7 @@ pub(crate) fn is_known(vendor: u16, device: u16) -> bool {
 
 /// Starts a card. `None` when it does not work, and a line on the console says so.
 pub fn start(found: &Found) -> Option<Arc<dyn Card>> {
-    let name = alloc::format!("gve {}", found.0);
-    match start_function(&name, found.0) {
-        Ok(card) => Some(card),
-        Err(failure) => {
-            console::note(format_args!("network card {name} {failure}; it is left out"));
-            None
-        }
-    }
+    network::start("gve", found.0, start_function)
 }
 
 fn start_function(name: &str, function: Function) -> Result<Arc<dyn Card>, Failure> {
@@ -77,22 +68,11 @@ fn start_function(name: &str, function: Function) -> Result<Arc<dyn Card>, Failu
     let registers = length.and_then(|length| function.map(REGISTERS, 0, length));
     let length = function.length(DOORBELLS).map(|length| length.min(MOST_DOORBELLS));
     let doorbells = length.and_then(|length| function.map(DOORBELLS, 0, length));
-    let mut messages = Messages::of(function).ok_or("has no message interrupts")?;
-    let place: Arc<SpinLock<Option<Arc<Gve>>>> = Arc::new(SpinLock::new(None));
-    let mut message = |handle: fn(&Gve)| {
-        let place = place.clone();
-        let handler = move || {
-            let card = place.lock().clone();
-            if let Some(card) = card {
-                handle(&card);
-            }
-        };
-        messages.add(Arc::new(handler)).ok_or("finds too few interrupts")
-    };
+    let mut handlers = Handlers::<Gve>::of(function)?;
     // Those of the notification blocks, and behind them the one of management.
-    let first = message(Gve::notice_sent)?;
-    message(Gve::notice)?;
-    message(Gve::hear)?;
+    let first = handlers.add(Gve::notice_sent)?;
+    handlers.add(Gve::notice)?;
+    handlers.add(Gve::hear)?;
     let parts = Parts {
         registers: registers.ok_or("has no registers")?,
         doorbells: doorbells.ok_or("has no doorbells")?,
@@ -100,6 +80,6 @@ fn start_function(name: &str, function: Function) -> Result<Arc<dyn Card>, Failu
         message: first,
     };
     let card = Gve::start(name.into(), parts)?;
-    *place.lock() = Some(card.clone());
+    handlers.serve(card.clone());
     Ok(card)
 }

@@ -4,6 +4,7 @@
 pub(crate) mod model;
 mod pages;
 mod received;
+mod starting;
 
 use alloc::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::mem::{self, PAGE_SIZE};
 
 pub(crate) use pages::{Pages, Store};
 pub(crate) use received::{Packet, Part};
+pub(crate) use starting::{Handlers, start};
 
 /// Where the card completes a checksum.
 #[derive(Clone, Copy, Debug)]
