@@ -1,12 +1,11 @@
 // `npm run suites`: the test suites of others, in a guest of this kernel and in one of Debian's on the same virtual machine.
 //
 //   npm run suites -- SUITE [MODULE…]     SUITE is cpython; without modules, all of them, and test/suites/README.md is written anew
-import { debianKernel } from "../test/bench/linux/kernel.mjs";
 import { suites } from "../test/suites/suites.mjs";
 import { build } from "./build.mjs";
 import { buildContainers } from "./build-containers.mjs";
+import { runBesideLinux } from "./lib/beside-linux.mjs";
 import { inRoot } from "./lib/paths.mjs";
-import { run } from "./lib/process.mjs";
 import { main, VisibleError } from "./lib/terminal.mjs";
 import { setup } from "./setup.mjs";
 
@@ -19,8 +18,5 @@ await main(async () => {
   const { rust } = await setup("suites");
   await build(rust);
   await buildContainers(suites[name].definitions);
-  const kernel = JSON.stringify(await debianKernel());
-  // Root makes a network namespace as it is, anybody else in a user namespace.
-  const namespace = process.getuid() === 0 ? ["--net"] : ["--net", "--user", "--map-root-user"];
-  await run("unshare", [...namespace, process.execPath, inRoot("test/suites/main.mjs"), kernel, name, ...modules]);
+  await runBesideLinux(inRoot("test/suites/main.mjs"), [name, ...modules]);
 });

@@ -1,20 +1,12 @@
 // Measures the kernel beside Debian's. Runs inside a network namespace of its own; `npm run bench` makes it.
 //
 //   main.mjs KERNEL [ROW…]    KERNEL is Debian's, as JSON
-import { createRequire } from "node:module";
-import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { inRoot } from "../../scripts/lib/paths.mjs";
 import { duration, main, VisibleError } from "../../scripts/lib/terminal.mjs";
-import { setUpNetwork } from "./network.mjs";
+import { preparePlace } from "./place.mjs";
 import { report } from "./report.mjs";
 import { rows } from "./rows.mjs";
-import { linux, unikernel } from "./systems.mjs";
-
-const require = createRequire(import.meta.url);
-const { findQemu } = require("../../provider/dist/targets/local/qemu.js");
-const { probeAccelerator } = require("../../provider/dist/targets/local/accelerator.js");
 
 const rounds = 5;
 
@@ -27,14 +19,8 @@ await main(async () => {
       `There is no row "${names.join(" ")}". There is: ${rows.map(({ name }) => name).join(", ")}.`,
     );
 
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "unikernel-bench-"));
-  process.once("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
-  const guestFolder = path.join(folder, "guest");
-  fs.mkdirSync(guestFolder);
-  setUpNetwork(folder);
-  const { accelerator } = await probeAccelerator(await findQemu("x86_64"), folder);
-  const bench = { accelerator, rounds, folder: guestFolder };
-  const systems = [unikernel(), linux(JSON.parse(kernel), folder)];
+  const { accelerator, folder, systems } = await preparePlace("bench", kernel);
+  const bench = { accelerator, rounds, folder };
 
   const results = [];
   for (const { name, title, unit, target, measure } of chosen) {

@@ -1,0 +1,26 @@
+// Where guests of both systems are run: a folder, a network, the accelerator that there is.
+import { createRequire } from "node:module";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { setUpNetwork } from "./network.mjs";
+import { linux, unikernel } from "./systems.mjs";
+
+const require = createRequire(import.meta.url);
+const { findQemu } = require("../../provider/dist/targets/local/qemu.js");
+const { probeAccelerator } = require("../../provider/dist/targets/local/accelerator.js");
+
+/**
+ * Makes it, for as long as this process runs. Call it in a fresh network namespace.
+ * @param {string} name Of the folder.
+ * @param {string} kernel Debian's, as JSON.
+ */
+export async function preparePlace(name, kernel) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), `unikernel-${name}-`));
+  process.once("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
+  const guestFolder = path.join(folder, "guest");
+  fs.mkdirSync(guestFolder);
+  setUpNetwork(folder);
+  const { accelerator } = await probeAccelerator(await findQemu("x86_64"), folder);
+  return { accelerator, folder: guestFolder, systems: [unikernel(), linux(JSON.parse(kernel), folder)] };
+}
