@@ -1,8 +1,7 @@
-import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
 import * as path from "node:path";
 import { expect, test } from "vitest";
-import { guestProgram } from "../support/guest.js";
+import { guestProgram, onLinux } from "../support/guest.js";
 import { withMachine } from "../support/machine.js";
 import { runImage } from "../support/run.js";
 
@@ -23,16 +22,14 @@ const isRoot = process.getuid?.() === 0;
 test.each(cases.filter(({ name }) => isRoot || !asRoot.has(name)))(
   "$name: the same binary prints the same on Linux and in a guest, $cpus CPU",
   async ({ name, cpus }) => {
-    const program = guestProgram(`conformance-${name}`);
-    const onLinux = execFileSync(program, { encoding: "utf8" }).split("\n");
-
     await withMachine(async (machine) => {
+      const expected = onLinux(machine, `conformance-${name}`).split("\n");
       const directory = path.join(machine.folder, "root");
       mkdirSync(path.join(directory, "tmp"), { recursive: true });
-      copyFileSync(program, path.join(directory, "program"));
+      copyFileSync(guestProgram(`conformance-${name}`), path.join(directory, "program"));
       const { lines } = await runImage(machine, { source: { directory, command: ["/program"] } }, { cpus });
 
-      expect(lines).toEqual(onLinux);
+      expect(lines).toEqual(expected);
     });
   },
 );

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync } from "node:fs";
 import * as path from "node:path";
 import { buildImage, type ImageSpec } from "../../provider/src/image/index.js";
 import {
@@ -19,6 +19,15 @@ const MIB = 1 << 20;
 /** Path of a program of `test/guests`, compiled by `npm run build:guests`. */
 export function guestProgram(name: string): string {
   return path.join(root, "test/guests/build", name);
+}
+
+/** What a program of `test/guests` prints on Linux. What it leaves in its folder for temporary files goes with the machine. */
+export function onLinux(machine: Machine, program: string): string {
+  const folder = path.join(machine.folder, "linux");
+  mkdirSync(folder);
+  // Some programs give up being root, and look at their files by path.
+  chmodSync(machine.folder, 0o755);
+  return execFileSync(guestProgram(program), { encoding: "utf8", env: { ...process.env, TMPDIR: folder } });
 }
 
 /** The example's container image, an OCI layout folder. */

@@ -282,8 +282,7 @@ static void lengths(int file, int sockets[2]) {
 
 int main(void) {
   setbuf(stdout, NULL);
-  char folder[] = "/tmp/attacks-XXXXXX";
-  if (!mkdtemp(folder) || chdir(folder)) return 1;
+  enter_scratch();
   int file = WORKS(open("file", O_RDWR | O_CREAT, 0600));
   WORKS(ftruncate(file, 1000));
   int sockets[2];

@@ -40,9 +40,11 @@
     result_;                                                                                                           \
   })
 
-// A fresh working directory.
+// A fresh working directory, in $TMPDIR or `/tmp`; who runs the program removes it.
 static inline void enter_scratch(void) {
-  static char template[] = "/tmp/conformance-XXXXXX";
+  static char template[256];
+  const char *folder = getenv("TMPDIR");
+  snprintf(template, sizeof template, "%s/conformance-XXXXXX", folder ? folder : "/tmp");
   if (!mkdtemp(template) || chdir(template)) {
     perror(template);
     exit(1);

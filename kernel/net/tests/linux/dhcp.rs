@@ -9,7 +9,6 @@ struct Server(Child);
 
 impl Server {
     fn start(options: &[&str]) -> Self {
-        let leases = std::env::temp_dir().join(format!("net-test-leases-{}", std::process::id()));
         let child = Command::new("dnsmasq")
             .args([
                 "--keep-in-foreground",
@@ -25,8 +24,7 @@ impl Server {
                 "--no-ping",
                 "--user=root",
             ])
-            .arg(format!("--dhcp-leasefile={}", leases.display()))
-            .arg("--pid-file=")
+            .args(["--leasefile-ro", "--pid-file="])
             .args(options)
             .stderr(Stdio::inherit())
             .spawn()
