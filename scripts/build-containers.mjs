@@ -1,5 +1,14 @@
 // Makes the container images that the tests boot (test/guests/containers/) in test/guests/build/containers/.
-import { appendFileSync, copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import * as tests from "../test/guests/containers/containers.mjs";
@@ -57,11 +66,12 @@ async function packageLayer(name, set) {
 async function buildContainer(name, { config, build }, files, base) {
   const folder = path.join(guestContainers, name);
   const stamp = path.join(guestContainers, `.${name}.stamp`);
-  const print = fingerprint([...how, files], [base.digest, config, build]);
+  const print = fingerprint([...how, ...(existsSync(files) ? [files] : [])], [base.digest, config, build]);
   if (isCurrent(stamp, print, [folder])) return;
   await installInto(folder, async (partial) => {
     const tree = path.join(partial, "tree");
-    cpSync(files, tree, { recursive: true });
+    if (existsSync(files)) cpSync(files, tree, { recursive: true });
+    else mkdirSync(tree);
     if (build) await run(build[0], build.slice(1), { cwd: path.join(tree, config.WorkingDir), quiet: true });
     // The umask of whoever runs this is no part of the image.
     await run("chmod", ["-R", "u=rwX,go=rX", tree]);

@@ -1,6 +1,6 @@
 // `npm run suites`: the test suites of others, in a guest of this kernel and in one of Debian's on the same virtual machine.
 //
-//   npm run suites -- SUITE [MODULE…]     SUITE is cpython; without modules, all of them, and test/suites/README.md is written anew
+//   npm run suites -- SUITE [MODULE…]     without modules, all of them; test/suites/SUITE/RESULTS.md is written when all have been run
 import { suites } from "../test/suites/suites.mjs";
 import { build } from "./build.mjs";
 import { buildContainers } from "./build-containers.mjs";

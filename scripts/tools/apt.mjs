@@ -1,4 +1,6 @@
 // Debian's and Ubuntu's packages.
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { run, capture, which } from "../lib/process.mjs";
 import { step, VisibleError } from "../lib/terminal.mjs";
 
@@ -40,6 +42,29 @@ export async function aptInstall(packages, why) {
     await refreshLists();
     await aptGet("install", "--yes", "--no-install-recommends", ...missing);
   });
+}
+
+/**
+ * Downloads a package's upstream source from the archives that this machine's packages come from, and leaves the machine's own lists alone.
+ * @returns The path of the archive, in `folder`.
+ */
+export async function fetchSource(name, folder) {
+  const state = path.join(folder, "apt");
+  mkdirSync(path.join(state, "lists/partial"), { recursive: true });
+  const format = "deb-src $(REPO_URI) $(SUITE) $(COMPONENT)";
+  const sources = capture("apt-get", ["indextargets", "--format", format, "Created-By: Packages"]) ?? "";
+  writeFileSync(path.join(state, "sources.list"), `${[...new Set(sources.split("\n"))].join("\n")}\n`);
+  const options = Object.entries({
+    "Dir::Etc::sourcelist": path.join(state, "sources.list"),
+    "Dir::Etc::sourceparts": "-",
+    "Dir::State::lists": path.join(state, "lists"),
+    "Dir::Cache": state,
+  }).flatMap(([key, value]) => ["-o", `${key}=${value}`]);
+  await run("apt-get", [...options, "update"], { quiet: true });
+  await run("apt-get", [...options, "source", "--download-only", name], { quiet: true, cwd: folder });
+  const archive = readdirSync(folder).find((file) => file.includes(".orig.tar."));
+  if (!archive) throw new VisibleError(`Debian's source package ${name} has no upstream archive.`);
+  return path.join(folder, archive);
 }
 
 const isRoot = process.getuid?.() === 0;

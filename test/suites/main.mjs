@@ -4,13 +4,14 @@
 import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { guestContainers, inRoot } from "../../scripts/lib/paths.mjs";
+import { guestContainers } from "../../scripts/lib/paths.mjs";
 import { duration, main } from "../../scripts/lib/terminal.mjs";
 import { applications } from "../bench/applications.mjs";
 import { Guest } from "../bench/guest.mjs";
 import { preparePlace } from "../bench/place.mjs";
-import { differences, parseOutcomes } from "./outcomes.mjs";
+import { differences, readOutcomes } from "./outcomes.mjs";
 import { writeReport } from "./report.mjs";
+import { loadResults, saveResults } from "./results.mjs";
 import { suites } from "./suites.mjs";
 
 /** MiB of each guest. */
@@ -19,13 +20,15 @@ const memory = 1024;
 const grace = 120;
 
 /** @returns {Promise<import("./outcomes.mjs").Outcomes>} */
-async function runModule(system, application, limit, options) {
-  const guest = new Guest(await system.boot(application), options);
+async function runModule(system, module, { limit, read }, options) {
+  const guest = new Guest(await system.boot(module), options);
   const deadline = performance.now() + (limit + grace) * 1000;
   while (!guest.hasEnded && performance.now() < deadline) await Promise.race([guest.ended, sleep(1000)]);
+  const isLate = !guest.hasEnded;
   await guest.stop();
-  const outcomes = parseOutcomes(fs.readFileSync(guest.console, "utf8"));
-  if (outcomes.passed.length === 0 && outcomes.trouble?.startsWith("the guest")) console.error(guest.lastWords());
+  const outcomes = readOutcomes(fs.readFileSync(guest.console, "utf8"), (line) => read(line, module));
+  if (isLate && outcomes.trouble) outcomes.trouble = "it takes too long";
+  else if (outcomes.passed.length === 0 && outcomes.trouble) console.error(guest.lastWords());
   return outcomes;
 }
 
@@ -37,24 +40,21 @@ await main(async () => {
     folder,
     systems: [here, linux],
   } = await preparePlace("suites", kernel);
-  const results = {};
   for (const module of chosen.length > 0 ? chosen : suite.modules) {
     const source = { container: path.join(guestContainers, suite.container) };
-    const args = [String(suite.limit), module];
-    applications[module] = { title: module, spec: { source, args, allowExecWritten: true } };
+    applications[module] = { title: module, spec: { source, args: suite.args(module), allowExecWritten: true } };
     const began = performance.now();
     const result = {};
     for (const [key, system] of Object.entries({ here, linux }))
-      result[key] = await runModule(system, module, suite.limit, { memory, accelerator, folder });
-    results[module] = result;
-    const differ = differences(result.linux, result.here);
+      result[key] = await runModule(system, module, suite, { memory, accelerator, folder });
+    saveResults(name, { ...loadResults(name), [module]: result });
     const count = ({ passed, trouble }) => `${passed.length}${trouble ? ` (${trouble})` : ""}`;
     console.log(
       `${module}: ${count(result.here)} of Linux's ${count(result.linux)} in ${duration(performance.now() - began)}`,
     );
-    for (const test of differ) console.log(`  ${test}`);
+    for (const test of differences(result)) console.log(`  ${test}`);
   }
-  if (chosen.length === 0) await writeReport(inRoot("test/suites/README.md"), suite, results, linux.title);
+  await writeReport(name, suite, linux.title);
   // The DHCP server's pipe would keep the process alive.
   process.exit();
 });

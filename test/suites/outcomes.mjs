@@ -1,21 +1,26 @@
-// What a suite's driver prints, and what two systems differ in.
+// What became of the tests of a module on a system, and what two systems differ in.
 
 /**
- * What became of the tests of a module: names of those that passed and failed, and why it went no further, if so.
+ * Names of tests that passed and failed, and why it went no further, if so.
  * @typedef {{ passed: string[], failed: string[], trouble?: string }} Outcomes
  */
 
-/** @returns {Outcomes} From a guest's console. */
-export function parseOutcomes(console) {
+/**
+ * Takes from a guest's console what its lines say.
+ * @param {string} console
+ * @param {(line: string) => ["passed" | "failed", string] | ["trouble", string] | ["end"] | undefined} read What a line says.
+ * @returns {Outcomes}
+ */
+export function readOutcomes(console, read) {
   const [passed, failed] = [new Set(), new Set()];
-  let trouble = "the guest ended in the middle of it";
+  const untold = "the guest ended in the middle of it";
+  let trouble = untold;
   for (const line of console.split(/\r?\n/)) {
-    const [, what, rest] = /^@(\w+) ?(.*)$/.exec(line) ?? [];
-    if (what === "passed") passed.add(rest);
-    else if (what === "failed") failed.add(rest);
-    else if (what === "broken") trouble = rest;
-    else if (what === "timeout") trouble = "it takes too long";
-    else if (what === "end" && trouble.startsWith("the guest")) trouble = undefined;
+    const [what, value] = read(line) ?? [];
+    if (what === "passed") passed.add(value);
+    else if (what === "failed") failed.add(value);
+    else if (what === "trouble") trouble = value;
+    else if (what === "end" && trouble === untold) trouble = undefined;
   }
   // With subtests a test may fail more than once, and pass in the rest.
   for (const name of failed) passed.delete(name);
@@ -23,7 +28,7 @@ export function parseOutcomes(console) {
 }
 
 /** What passes on Linux and not here. */
-export function differences(linux, here) {
+export function differences({ linux, here }) {
   const passed = new Set(here.passed);
   return linux.passed.filter((name) => !passed.has(name));
 }

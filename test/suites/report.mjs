@@ -1,7 +1,9 @@
 // The table of what passes, as a document.
 import fs from "node:fs";
 import prettier from "prettier";
+import { inRoot } from "../../scripts/lib/paths.mjs";
 import { differences } from "./outcomes.mjs";
+import { loadResults } from "./results.mjs";
 
 const percent = (part, whole) => `${((100 * part) / whole).toFixed(1)} %`;
 
@@ -10,25 +12,27 @@ function reasonOf(test, exceptions) {
   return beginning === undefined ? "not looked at yet" : exceptions[beginning];
 }
 
-/** Writes the document anew. */
-export async function writeReport(file, suite, results, linux) {
-  const modules = Object.entries(results).filter(([, { linux }]) => linux.passed.length > 0);
-  const both = ({ linux, here }) => linux.passed.length - differences(linux, here).length;
-  const sum = (of) => modules.reduce((total, [, result]) => total + of(result), 0);
-  const [whole, part] = [sum(({ linux }) => linux.passed.length), sum(both)];
-  const rows = modules.map(([name, result]) => {
-    const note = [
-      result.here.trouble && `here ${result.here.trouble}`,
-      result.linux.trouble && `on Linux ${result.linux.trouble}`,
-    ];
-    return `| ${name} | ${result.linux.passed.length} | ${both(result)} | ${note.filter(Boolean).join("; ")} |`;
+/** Writes a suite's document anew, once there are results of all its modules. */
+export async function writeReport(name, suite, linux) {
+  const results = loadResults(name);
+  const missing = suite.modules.filter((module) => !(module in results));
+  if (missing.length > 0) {
+    console.log(`No report yet: there are no results of ${missing.join(", ")}.`);
+    return;
+  }
+  const modules = suite.modules.filter((module) => results[module].linux.passed.length > 0);
+  const both = (module) => results[module].linux.passed.length - differences(results[module]).length;
+  const sum = (of) => modules.reduce((total, module) => total + of(module), 0);
+  const [whole, part] = [sum((module) => results[module].linux.passed.length), sum(both)];
+  const rows = modules.map((module) => {
+    const { here, linux } = results[module];
+    const notes = [here.trouble && `here ${here.trouble}`, linux.trouble && `on Linux ${linux.trouble}`];
+    return `| ${module} | ${linux.passed.length} | ${both(module)} | ${notes.filter(Boolean).join("; ")} |`;
   });
-  const missing = modules.flatMap(([, { linux, here }]) => differences(linux, here));
-  const text = `# The suites of others
+  const differ = modules.flatMap((module) => differences(results[module]));
+  const text = `# ${suite.title}
 
-Written by \`npm run suites -- ${suite.container}\`: each module in a guest of ${linux} and in one of this kernel, on the same virtual machine.
-
-## ${suite.title}
+Written by \`npm run suites -- ${name}\`: each module in a guest of ${linux} and in one of this kernel, on the same virtual machine.
 
 ${part} of the ${whole} tests that pass on Linux pass here: ${percent(part, whole)}.
 
@@ -38,8 +42,9 @@ ${rows.join("\n")}
 
 What passes on Linux and not here:
 
-${missing.map((test) => `- \`${test}\`: ${reasonOf(test, suite.exceptions)}`).join("\n")}
+${differ.map((test) => `- \`${test}\`: ${reasonOf(test, suite.exceptions)}`).join("\n")}
 `;
+  const file = inRoot("test/suites", name, "RESULTS.md");
   const options = await prettier.resolveConfig(file);
   fs.writeFileSync(file, await prettier.format(text, { ...options, filepath: file }));
 }

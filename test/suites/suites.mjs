@@ -1,5 +1,8 @@
 // The suites that there are.
 import * as cpython from "./cpython/suite.mjs";
+import * as go from "./go/suite.mjs";
+import * as redis from "./redis/suite.mjs";
+import * as stressNg from "./stress-ng/suite.mjs";
 
 /**
  * A test suite of others.
@@ -7,10 +10,13 @@ import * as cpython from "./cpython/suite.mjs";
  * @property {string} title
  * @property {object} definitions Its container, as `buildContainers` takes it.
  * @property {string} container The container's name.
+ * @property {(module: string) => string[]} args The container's arguments that run a module.
+ * @property {(line: string, module: string) => ReturnType<Parameters<typeof import("./outcomes.mjs").readOutcomes>[1]>} read
+ *   What a line on the console says.
  * @property {number} limit Seconds that a module may take.
  * @property {string[]} modules
  * @property {Record<string, string>} exceptions Why tests that pass on Linux do not here: the beginning of their names → the reason.
  */
 
 /** @type {Record<string, Suite>} */
-export const suites = { cpython };
+export const suites = { cpython, go, redis, "stress-ng": stressNg };

@@ -46,6 +46,27 @@ done
 ln -s php8.2 /usr/bin/php
 `;
 
+/** An application as Rails' own generators make it, with the gems that Debian has. */
+const makeRailsApplication = `
+cd /srv
+export HOME=/tmp LANG=C.UTF-8 RAILS_ENV=production
+rails new blog --database=sqlite3 --minimal --skip-git --skip-bundle --skip-bootsnap
+cd blog
+cat > Gemfile <<EOF
+source "https://rubygems.org"
+gem "bcrypt"
+gem "puma"
+gem "rails"
+gem "sass-rails"
+gem "sqlite3"
+EOF
+bundle install --local
+bin/rails generate scaffold Article title:string body:text
+bin/rails generate scaffold User name:string:uniq password:digest
+bin/rails db:migrate
+SECRET_KEY_BASE=1 bin/rails assets:precompile
+`;
+
 /** @type {Record<string, Packages>} */
 export const packageSets = {
   servers: {
@@ -62,6 +83,14 @@ export const packageSets = {
     folders: ["run/haproxy", "var/lib/haproxy"],
   },
   ruby: { packages: ["coreutils", "dash", "puma", "ruby", "ruby-sinatra", "ruby-sqlite3"] },
+  rails: {
+    packages: [
+      ...["bundler", "coreutils", "dash", "puma", "ruby", "ruby-bcrypt", "ruby-rails", "ruby-sass-rails"],
+      ...["ruby-sqlite3", "tzdata"],
+    ],
+    folders: ["srv"],
+    commands: [["/bin/sh", "-ec", makeRailsApplication]],
+  },
   python: { packages: ["coreutils", "gunicorn", "python3", "python3-flask"], commands: [compilePython] },
   node: { packages: ["coreutils", "dash", "nodejs"] },
   php: {
@@ -118,6 +147,17 @@ export const containers = {
   },
   haproxy: { packages: "network", config: { Cmd: ["haproxy", "-W", "-db", "-f", "/etc/haproxy"] } },
   puma: { packages: "ruby", config: { Cmd: ["puma", "--config", "puma.rb"], WorkingDir: "/app", User: "www-data" } },
+  rails: {
+    packages: "rails",
+    config: {
+      Cmd: ["bundle", "exec", "puma", "--config", "config/puma.rb", "--workers", "2", "--preload"],
+      Env: [
+        ...["PATH=/usr/bin:/bin", "LANG=C.UTF-8", "RAILS_ENV=production", "PORT=8080"],
+        ...["RAILS_LOG_TO_STDOUT=1", "RAILS_SERVE_STATIC_FILES=1"],
+      ],
+      WorkingDir: "/srv/blog",
+    },
+  },
   gunicorn: {
     packages: "python",
     config: { Cmd: ["gunicorn", "--config", "gunicorn.conf.py", "app:app"], WorkingDir: "/app", User: "www-data" },

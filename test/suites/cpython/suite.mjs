@@ -6,6 +6,18 @@ export const title = "CPython 3.11";
 /** Name of the container below. */
 export const container = "cpython";
 
+/** The arguments of a container that runs a module. */
+export const args = (module) => [String(limit), module];
+
+/** What a line of the driver says. */
+export function read(line) {
+  const [, what, rest] = /^@(\w+) ?(.*)$/.exec(line) ?? [];
+  if (what === "passed" || what === "failed") return [what, rest];
+  if (what === "broken") return ["trouble", rest];
+  if (what === "timeout") return ["trouble", "it takes too long"];
+  if (what === "end") return ["end"];
+}
+
 /** The container with it: see test/guests/containers. */
 export const definitions = {
   packageSets: {

@@ -1,0 +1,21 @@
+// Compiles the tests of packages of Go's standard library into the working directory, with the files that they read.
+//
+//   compile.mjs PACKAGE…
+import { cpSync, mkdirSync } from "node:fs";
+import path from "node:path";
+import { capture, run } from "../../../scripts/lib/process.mjs";
+import { main } from "../../../scripts/lib/terminal.mjs";
+import { go } from "../../../scripts/tools/go.mjs";
+
+await main(async () => {
+  const program = await go();
+  const goroot = capture(program, ["env", "GOROOT"]);
+  for (const name of process.argv.slice(2)) {
+    const output = path.resolve("tests", `${name}.test`);
+    mkdirSync(path.dirname(output), { recursive: true });
+    // Without debugging information, which nothing here reads.
+    await run(program, ["test", "-c", "-ldflags=-s -w", "-o", output, name], { cwd: path.join(goroot, "src") });
+    cpSync(path.join(goroot, "src", name), path.resolve("src", name), { recursive: true });
+  }
+  cpSync(path.join(goroot, "VERSION"), "VERSION");
+});
