@@ -48,6 +48,11 @@ const files = {
         inputs: jsonSchema("resources/instance-properties.ts", "InstanceInputs"),
         outputs: jsonSchema("resources/instance-properties.ts", "InstanceOutputs"),
       },
+      "aws:DiskObject": {
+        description: "An object of S3 that holds an image's disk as AWS imports it.",
+        inputs: jsonSchema("resources/aws/object-properties.ts", "ObjectInputs"),
+        outputs: jsonSchema("resources/aws/object-properties.ts", "ObjectOutputs"),
+      },
       "aws:Snapshot": {
         description: "An EBS snapshot that holds an image's disk.",
         inputs: jsonSchema("resources/aws/snapshot-properties.ts", "SnapshotInputs"),

@@ -63,7 +63,7 @@ function web(change: { instance?: object; image?: object } = {}): () => Promise<
       target: ukaws.target({ instanceType: "t3.nano", image: { connection: { endpoints }, ...change.image } }),
       ...change.instance,
     });
-    return { url: instance.url, digest: image.digest, snapshot: instance.ami.snapshot.snapshotId };
+    return { url: instance.url, digest: image.digest, snapshot: instance.ami.snapshotId };
   };
 }
 

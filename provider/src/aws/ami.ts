@@ -3,10 +3,25 @@ import * as pulumi from "@pulumi/pulumi";
 import { given } from "../cloud/given.js";
 import type { Size } from "../cloud/size.js";
 import { transformed, type Transform } from "../cloud/transform.js";
-import { Snapshot, type AwsCredentials, type SnapshotArgs } from "../hosts/dynamic/aws-snapshot.js";
+import type { DiskObject, DiskObjectArgs } from "../hosts/dynamic/aws-object.js";
+import type { AwsCredentials, Snapshot, SnapshotArgs } from "../hosts/dynamic/aws-snapshot.js";
 import { digestOf, type Image } from "../hosts/dynamic/image.js";
-import type { AssumedRole, ServiceEndpoints } from "../resources/aws/snapshot-properties.js";
+import type { AssumedRole, ServiceEndpoints } from "../resources/aws/connection-properties.js";
 import { fittingInstanceType, type Demands } from "./instance-type.js";
+import { importedSnapshot, writtenSnapshot } from "./root-snapshot.js";
+
+/** How a disk comes to AWS by way of S3. */
+export interface ImportArgs {
+  /** The bucket that the disk is uploaded to, or its name. It must exist, in the region that the image is for. */
+  bucket: aws.s3.Bucket | pulumi.Input<string>;
+  /**
+   * Whether the uploaded object stays in the bucket, as part of the stack, once the snapshot has been made of it. If not, it is removed
+   * then, and uploaded again should the snapshot have to be made again. Default: `true`.
+   */
+  keepObject?: boolean;
+  /** Name of the role by which AWS reads the bucket; `importRole` says what it must allow. Default: `vmimport`. */
+  roleName?: pulumi.Input<string>;
+}
 
 /** What to make of an image, and for whom. */
 export interface AmiArgs {
@@ -44,6 +59,12 @@ export interface AmiArgs {
   /** When it is no longer shown to others: an RFC 3339 time. */
   deprecationTime?: pulumi.Input<string>;
   /**
+   * Lets the disk take the way of an object of S3 and AWS's import (`aws.ebs.SnapshotImport`), for accounts or regions without the EBS
+   * direct APIs. The whole disk is sent each time, compressed. Needs `@aws-sdk/client-s3` beside this package. Default: the EBS direct APIs,
+   * by which only the blocks that have changed are sent.
+   */
+  import?: ImportArgs;
+  /**
    * How the upload finds the account, where it is not the way of the `aws` provider that this component has: its `profile` and keys
    * are taken over by themselves, its `assumeRoles` and `endpoints` cannot be.
    */
@@ -56,6 +77,8 @@ export interface AmiArgs {
   /** Changes what the underlying resources are made with. */
   transform?: {
     snapshot?: Transform<SnapshotArgs>;
+    object?: Transform<DiskObjectArgs>;
+    snapshotImport?: Transform<aws.ebs.SnapshotImportArgs>;
     ami?: Transform<aws.ec2.AmiArgs>;
     copy?: Transform<aws.ec2.AmiCopyArgs>;
     launchPermission?: Transform<aws.ec2.AmiLaunchPermissionArgs>;
@@ -83,7 +106,14 @@ export class Ami extends pulumi.ComponentResource {
   readonly region: pulumi.Output<string>;
   /** The digest of the image that it was made of. */
   readonly digest: pulumi.Output<string>;
-  readonly snapshot: Snapshot;
+  /** Id of the snapshot that root volumes are made of. */
+  readonly snapshotId: pulumi.Output<string>;
+  /** The snapshot, unless it was imported. */
+  readonly snapshot: Snapshot | undefined;
+  /** What the snapshot was imported from, if it was. */
+  readonly object: DiskObject | undefined;
+  /** The snapshot, if it was imported. */
+  readonly snapshotImport: aws.ebs.SnapshotImport | undefined;
   readonly ami: aws.ec2.Ami;
   readonly copies: { [region: string]: aws.ec2.AmiCopy };
 
@@ -100,25 +130,12 @@ export class Ami extends pulumi.ComponentResource {
     this.#demands = architecture.apply((architecture) => ({ architecture, bootMode, tpm }));
     const description = pulumi.interpolate`unikernel ${this.digest}`;
 
-    this.snapshot = new Snapshot(
-      ...transformed<SnapshotArgs>(
-        transform.snapshot,
-        name,
-        {
-          image: this.digest,
-          region: this.region,
-          ...given("volumeSize", args.volumeSize),
-          ...given("encrypted", args.encrypted),
-          ...given("kmsKeyArn", args.kmsKeyArn),
-          ...given("tags", tags),
-          ...given("profile", args.connection?.profile ?? provider?.profile),
-          ...given("credentials", args.connection?.credentials ?? credentialsOf(provider)),
-          ...given("assumeRole", args.connection?.assumeRole),
-          ...given("endpoints", args.connection?.endpoints),
-        },
-        parent,
-      ),
-    );
+    const making = { name, args, digest: this.digest, region: this.region, provider, parent };
+    const root = args.import === undefined ? writtenSnapshot(making) : importedSnapshot(making, args.import);
+    this.snapshotId = root.id;
+    this.snapshot = root.snapshot;
+    this.object = root.object;
+    this.snapshotImport = root.snapshotImport;
     this.ami = new aws.ec2.Ami(
       ...transformed<aws.ec2.AmiArgs>(
         transform.ami,
@@ -136,8 +153,8 @@ export class Ami extends pulumi.ComponentResource {
           ebsBlockDevices: [
             {
               deviceName: ROOT_DEVICE,
-              snapshotId: this.snapshot.snapshotId,
-              volumeSize: this.snapshot.volumeSize,
+              snapshotId: root.id,
+              volumeSize: root.volumeSize,
               volumeType: args.volumeType ?? "gp3",
               deleteOnTermination: true,
             },
@@ -217,16 +234,6 @@ export class Ami extends pulumi.ComponentResource {
 function architectureOf(image: AmiArgs["image"]): pulumi.Output<string> {
   const given = pulumi.CustomResource.isInstance(image) && "architecture" in image ? image.architecture : "x86_64";
   return pulumi.output(given);
-}
-
-/** The keys of a provider that was given some. */
-function credentialsOf(provider: aws.Provider | undefined): pulumi.Output<AwsCredentials | undefined> | undefined {
-  if (provider === undefined) return undefined;
-  const { accessKey, secretKey, token } = provider;
-  return pulumi.all([accessKey, secretKey, token]).apply(([accessKeyId, secretAccessKey, sessionToken]) => {
-    if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
-    return { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) };
-  });
 }
 
 function lastPart(arn: string): string {

@@ -4,7 +4,17 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MockedProgram, value } from "../cloud/testing/program.js";
 import { Image } from "../hosts/dynamic/image.js";
 import { Instance } from "../hosts/instance.js";
-import { Ami, target, uploadPolicy, userData, userDataBase64, type Instance as AwsInstance } from "./index.js";
+import {
+  Ami,
+  importPolicy,
+  importRole,
+  target,
+  uploadPolicy,
+  userData,
+  userDataBase64,
+  type Instance as AwsInstance,
+  type PolicyDocument,
+} from "./index.js";
 import { misfit, type Demands, type InstanceTypeFacts } from "./instance-type.js";
 import { renderUserData } from "./user-data.js";
 
@@ -29,6 +39,8 @@ beforeEach(async () => {
     {
       "pulumi-nodejs:dynamic/unikernel:Image": { digest: DIGEST, architecture: "x86_64" },
       "pulumi-nodejs:dynamic/unikernel/aws:Snapshot": { snapshotId: "snap-1", volumeSize: 1, blocks: "" },
+      "pulumi-nodejs:dynamic/unikernel/aws:DiskObject": { key: "web-1/abab.vmdk", size: 1, name: "web-1" },
+      "aws:ebs/snapshotImport:SnapshotImport": { volumeSize: 3 },
       "aws:ec2/instance:Instance": { publicIp: "203.0.113.7", privateIp: "10.0.0.7" },
     },
     {
@@ -71,6 +83,54 @@ describe("an AMI", () => {
       tags: { team: "shop" },
       virtualizationType: "hvm",
     });
+  });
+
+  test("may be imported from a bucket, the real one or its name", async () => {
+    const bucket = new aws.s3.Bucket("staging", { bucket: "images" });
+    const kmsKeyArn = "arn:aws:kms:eu-central-1:1:key/1";
+    const ami = new Ami("web", {
+      image: image(),
+      import: { bucket, roleName: "importer" },
+      kmsKeyArn,
+      tags: { a: "b" },
+    });
+    expect(await value(ami.snapshotId)).toBe("web-id");
+
+    const [object] = await program.resources("pulumi-nodejs:dynamic/unikernel/aws:DiskObject");
+    expect(object?.inputs).toMatchObject({ image: DIGEST, region: "eu-central-1", bucket: "images" });
+    expect(object?.inputs).not.toHaveProperty("keep");
+    expect(object?.inputs["__provider"]).toBe(
+      'exports.handler = () => require("pulumi-unikernel/dynamic/aws-object");',
+    );
+    const [imported] = await program.resources("aws:ebs/snapshotImport:SnapshotImport");
+    expect(imported?.inputs).toEqual({
+      description: `unikernel ${DIGEST}`,
+      diskContainer: { format: "VMDK", userBucket: { s3Bucket: "images", s3Key: "web-1/abab.vmdk" } },
+      encrypted: true,
+      kmsKeyId: kmsKeyArn,
+      region: "eu-central-1",
+      roleName: "importer",
+      tags: { Name: "web", a: "b", "unikernel:image": DIGEST },
+    });
+    const [registration] = await program.resources("aws:ec2/ami:Ami");
+    expect(registration?.inputs["ebsBlockDevices"]).toMatchObject([{ snapshotId: "web-id", volumeSize: 3 }]);
+    await program.resources("pulumi-nodejs:dynamic/unikernel/aws:Snapshot", 0);
+    expect(ami.snapshot).toBeUndefined();
+  });
+
+  test("that is imported has a larger volume when asked, and can be transformed", async () => {
+    new Ami("web", {
+      image: image(),
+      import: { bucket: "images", keepObject: false },
+      volumeSize: 8,
+      transform: { object: { name: "mine" }, snapshotImport: { storageTier: "standard" } },
+    });
+    const [object] = await program.resources("pulumi-nodejs:dynamic/unikernel/aws:DiskObject");
+    expect(object?.inputs).toMatchObject({ name: "mine", keep: false });
+    const [imported] = await program.resources("aws:ebs/snapshotImport:SnapshotImport");
+    expect(imported?.inputs).toMatchObject({ storageTier: "standard" });
+    const [registration] = await program.resources("aws:ec2/ami:Ami");
+    expect(registration?.inputs["ebsBlockDevices"]).toMatchObject([{ volumeSize: 8 }]);
   });
 
   test("with a TPM boots by UEFI", async () => {
@@ -271,22 +331,48 @@ describe("user data", () => {
   });
 });
 
-describe("the policy", () => {
-  test("lets nobody delete snapshots that this package did not make", () => {
-    const { Statement: statements } = uploadPolicy({ region: "eu-central-1" });
-    const deleting = statements.filter(({ Action }) => Action.includes("ec2:DeleteSnapshot"));
+describe("the policies", () => {
+  const bucket = "my-images";
+  const both: [string, PolicyDocument][] = [
+    ["of an upload", uploadPolicy({ region: "eu-central-1" })],
+    ["of an import", importPolicy({ region: "eu-central-1", bucket })],
+  ];
+
+  test.each(both)("%s lets nobody delete snapshots that this package did not make", (_whose, { Statement }) => {
+    const deleting = Statement.filter(({ Action }) => Action.includes("ec2:DeleteSnapshot"));
     expect(deleting).toHaveLength(1);
     expect(deleting[0]).toMatchObject({
       Resource: "arn:aws:ec2:eu-central-1::snapshot/*",
       Condition: { Null: { "aws:ResourceTag/unikernel:image": "false" } },
     });
-    expect(statements.flatMap(({ Action }) => Action).some((action) => action.includes("*"))).toBe(false);
+    expect(Statement.flatMap(({ Action }) => Action).some((action) => action.includes("*"))).toBe(false);
   });
 
-  test("has the key's permissions only where a key is named", () => {
-    expect(JSON.stringify(uploadPolicy())).not.toContain("kms:");
-    expect(JSON.stringify(uploadPolicy({ kmsKeyArn: "arn:aws:kms:eu-central-1:1:key/1" }))).toContain(
-      "kms:CreateGrant",
-    );
+  test("have the key's permissions only where a key is named", () => {
+    const kmsKeyArn = "arn:aws:kms:eu-central-1:1:key/1";
+    for (const policyOf of [uploadPolicy, (args: object) => importRole({ bucket, ...args }).policy]) {
+      expect(JSON.stringify(policyOf({}))).not.toContain("kms:");
+      expect(JSON.stringify(policyOf({ kmsKeyArn }))).toContain("kms:CreateGrant");
+    }
+  });
+
+  test("of an import reach into one bucket, and AWS's import alone takes on its role", () => {
+    const { assumeRolePolicy, policy } = importRole({ bucket });
+    for (const { Statement } of [importPolicy({ bucket }), policy]) {
+      const inS3 = Statement.filter(({ Action }) => Action.some((action) => action.startsWith("s3:")));
+      expect(inS3.length).toBeGreaterThan(0);
+      for (const { Resource, Action } of inS3) {
+        expect(Action.every((action) => action.startsWith("s3:"))).toBe(true);
+        for (const arn of [Resource].flat()) expect(arn).toMatch(/^arn:aws:s3:::my-images(\/\*)?$/);
+      }
+    }
+    expect(assumeRolePolicy.Statement).toEqual([
+      {
+        Effect: "Allow",
+        Principal: { Service: "vmie.amazonaws.com" },
+        Action: "sts:AssumeRole",
+        Condition: { StringEquals: { "sts:ExternalId": "vmimport" } },
+      },
+    ]);
   });
 });

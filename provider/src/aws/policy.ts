@@ -13,6 +13,17 @@ export interface PolicyDocument {
   Statement: PolicyStatement[];
 }
 
+/** Who may take on a role of IAM. */
+export interface TrustPolicyDocument {
+  Version: "2012-10-17";
+  Statement: {
+    Effect: "Allow";
+    Principal: { Service: string };
+    Action: "sts:AssumeRole";
+    Condition: { StringEquals: { [key: string]: string } };
+  }[];
+}
+
 export interface UploadPolicyArgs {
   /** Region to allow. Default: all. */
   region?: string;
@@ -31,9 +42,7 @@ export interface UploadPolicyArgs {
  * ```
  */
 export function uploadPolicy({ region = "*", kmsKeyArn, partition = "aws" }: UploadPolicyArgs = {}): PolicyDocument {
-  const snapshots = `arn:${partition}:ec2:${region}::snapshot/*`;
-  const images = `arn:${partition}:ec2:${region}::image/*`;
-  const made = { Null: { "aws:ResourceTag/unikernel:image": "false" } };
+  const { snapshots, images } = resourcesOf(partition, region);
   return {
     Version: "2012-10-17",
     Statement: [
@@ -49,38 +58,11 @@ export function uploadPolicy({ region = "*", kmsKeyArn, partition = "aws" }: Upl
         Effect: "Allow",
         Action: ["ebs:CompleteSnapshot", "ebs:PutSnapshotBlock", "ec2:DeleteSnapshot"],
         Resource: snapshots,
-        Condition: made,
+        Condition: MADE_HERE,
       },
-      {
-        Sid: "TagSnapshotsAndImages",
-        Effect: "Allow",
-        Action: ["ec2:CreateTags", "ec2:DeleteTags"],
-        Resource: [snapshots, images],
-      },
-      {
-        Sid: "RegisterImages",
-        Effect: "Allow",
-        Action: [
-          "ec2:DeregisterImage",
-          "ec2:DisableImageDeprecation",
-          "ec2:EnableImageDeprecation",
-          "ec2:ModifyImageAttribute",
-          "ec2:RegisterImage",
-        ],
-        Resource: [snapshots, images],
-      },
-      {
-        // AWS has no narrower form of these.
-        Sid: "Look",
-        Effect: "Allow",
-        Action: [
-          "ec2:DescribeImageAttribute",
-          "ec2:DescribeImages",
-          "ec2:DescribeInstanceTypes",
-          "ec2:DescribeSnapshots",
-        ],
-        Resource: "*",
-      },
+      tagging("TagSnapshotsAndImages", [snapshots, images]),
+      registering([snapshots, images]),
+      looking(),
       ...(kmsKeyArn === undefined
         ? []
         : [
@@ -99,5 +81,177 @@ export function uploadPolicy({ region = "*", kmsKeyArn, partition = "aws" }: Upl
             },
           ]),
     ],
+  };
+}
+
+export interface ImportPolicyArgs extends Omit<UploadPolicyArgs, "kmsKeyArn"> {
+  /** Name of the bucket that disks are uploaded to. */
+  bucket: string;
+}
+
+/**
+ * The least that an identity must be allowed to do for `Ami` with `import` to work: upload disks to the bucket and remove them, let AWS import
+ * them, delete the snapshots that this package made, and register, deregister and read images.
+ *
+ * ```ts
+ * new aws.iam.Policy("import", { policy: JSON.stringify(ukaws.importPolicy({ bucket: "my-images" })) });
+ * ```
+ */
+export function importPolicy({ bucket, region = "*", partition = "aws" }: ImportPolicyArgs): PolicyDocument {
+  const { snapshots, images, imports } = resourcesOf(partition, region);
+  const arn = `arn:${partition}:s3:::${bucket}`;
+  return {
+    Version: "2012-10-17",
+    Statement: [
+      {
+        Sid: "UploadDisks",
+        Effect: "Allow",
+        // AWS asks whoever imports for `GetObject` and `GetBucketLocation`.
+        Action: [
+          "s3:AbortMultipartUpload",
+          "s3:DeleteObject",
+          "s3:GetObject",
+          "s3:ListMultipartUploadParts",
+          "s3:PutObject",
+        ],
+        Resource: `${arn}/*`,
+      },
+      { Sid: "FindDisks", Effect: "Allow", Action: ["s3:GetBucketLocation", "s3:ListBucket"], Resource: arn },
+      { Sid: "ImportSnapshots", Effect: "Allow", Action: ["ec2:ImportSnapshot"], Resource: [imports, snapshots] },
+      {
+        Sid: "DeleteSnapshots",
+        Effect: "Allow",
+        Action: ["ec2:DeleteSnapshot"],
+        Resource: snapshots,
+        Condition: MADE_HERE,
+      },
+      tagging("TagImportsSnapshotsAndImages", [imports, snapshots, images]),
+      registering([snapshots, images]),
+      looking("ec2:DescribeImportSnapshotTasks"),
+    ],
+  };
+}
+
+/** What makes the role by which AWS reads a bucket from which it imports. */
+export interface ImportRole {
+  /** Who may take it on: AWS's import, and nobody else. */
+  assumeRolePolicy: TrustPolicyDocument;
+  /** What it allows. */
+  policy: PolicyDocument;
+}
+
+/**
+ * The least that the role of AWS's import must allow. AWS documents it for imports of all kinds, and does not say what of it one of a
+ * snapshot could do without.
+ *
+ * ```ts
+ * const { assumeRolePolicy, policy } = ukaws.importRole({ bucket: "my-images" });
+ * new aws.iam.Role("vmimport", {
+ *   name: "vmimport",
+ *   assumeRolePolicy: JSON.stringify(assumeRolePolicy),
+ *   inlinePolicies: [{ name: "import", policy: JSON.stringify(policy) }],
+ * });
+ * ```
+ *
+ * @see https://docs.aws.amazon.com/vm-import/latest/userguide/required-permissions.html#vmimport-role
+ */
+export function importRole({
+  bucket,
+  kmsKeyArn,
+  partition = "aws",
+}: Pick<ImportPolicyArgs & UploadPolicyArgs, "bucket" | "kmsKeyArn" | "partition">): ImportRole {
+  const arn = `arn:${partition}:s3:::${bucket}`;
+  return {
+    assumeRolePolicy: {
+      Version: "2012-10-17",
+      Statement: [
+        {
+          Effect: "Allow",
+          Principal: { Service: "vmie.amazonaws.com" },
+          Action: "sts:AssumeRole",
+          Condition: { StringEquals: { "sts:ExternalId": "vmimport" } },
+        },
+      ],
+    },
+    policy: {
+      Version: "2012-10-17",
+      Statement: [
+        {
+          Sid: "ReadDisks",
+          Effect: "Allow",
+          Action: ["s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket"],
+          Resource: [arn, `${arn}/*`],
+        },
+        {
+          Sid: "MakeSnapshots",
+          Effect: "Allow",
+          Action: ["ec2:CopySnapshot", "ec2:Describe*", "ec2:ModifySnapshotAttribute", "ec2:RegisterImage"],
+          Resource: "*",
+        },
+        ...(kmsKeyArn === undefined
+          ? []
+          : [
+              {
+                Sid: "Encrypt",
+                Effect: "Allow" as const,
+                Action: [
+                  "kms:CreateGrant",
+                  "kms:Decrypt",
+                  "kms:DescribeKey",
+                  "kms:Encrypt",
+                  "kms:GenerateDataKey*",
+                  "kms:ReEncrypt*",
+                ],
+                Resource: kmsKeyArn,
+              },
+            ]),
+      ],
+    },
+  };
+}
+
+/** Holds for snapshots that this package made. */
+const MADE_HERE = { Null: { "aws:ResourceTag/unikernel:image": "false" } };
+
+function resourcesOf(partition: string, region: string): Record<"snapshots" | "images" | "imports", string> {
+  return {
+    snapshots: `arn:${partition}:ec2:${region}::snapshot/*`,
+    images: `arn:${partition}:ec2:${region}::image/*`,
+    imports: `arn:${partition}:ec2:${region}:*:import-snapshot-task/*`,
+  };
+}
+
+function tagging(Sid: string, Resource: string[]): PolicyStatement {
+  return { Sid, Effect: "Allow", Action: ["ec2:CreateTags", "ec2:DeleteTags"], Resource };
+}
+
+function registering(Resource: string[]): PolicyStatement {
+  return {
+    Sid: "RegisterImages",
+    Effect: "Allow",
+    Action: [
+      "ec2:DeregisterImage",
+      "ec2:DisableImageDeprecation",
+      "ec2:EnableImageDeprecation",
+      "ec2:ModifyImageAttribute",
+      "ec2:RegisterImage",
+    ],
+    Resource,
+  };
+}
+
+/** AWS has no narrower form of these. */
+function looking(...more: string[]): PolicyStatement {
+  return {
+    Sid: "Look",
+    Effect: "Allow",
+    Action: [
+      "ec2:DescribeImageAttribute",
+      "ec2:DescribeImages",
+      "ec2:DescribeInstanceTypes",
+      "ec2:DescribeSnapshots",
+      ...more,
+    ],
+    Resource: "*",
   };
 }

@@ -2,11 +2,12 @@ import * as gcp from "@pulumi/gcp";
 import * as pulumi from "@pulumi/pulumi";
 import { given } from "../cloud/given.js";
 import type { Size } from "../cloud/size.js";
+import { whileStaged } from "../cloud/staging.js";
 import { transformed, type Transform } from "../cloud/transform.js";
 import { DiskObject, type DiskObjectArgs, type GcpCredentials } from "../hosts/dynamic/gcp-object.js";
 import { digestOf, type Image as AnyImage } from "../hosts/dynamic/image.js";
+import { ensureObject, removeObject, type CheckedObject } from "../resources/gcp/object.js";
 import { fittingMachineType, type Demands, type Place } from "./machine-type.js";
-import { whileMakingAnImage } from "./staging.js";
 
 /** What to make of an image, and where. */
 export interface ImageArgs {
@@ -79,7 +80,7 @@ export class Image extends pulumi.ComponentResource {
 
     const object = transformed<DiskObjectArgs>(transform.object, name, this.#objectArgs(args), parent);
     this.object = new DiskObject(...object);
-    const staging = keepObject ? {} : { hooks: whileMakingAnImage(this.object, object[1]) };
+    const staging = keepObject ? {} : { hooks: this.#staging(object[1]) };
     this.image = new gcp.compute.Image(
       ...transformed<gcp.compute.ImageArgs>(
         transform.image,
@@ -114,6 +115,14 @@ export class Image extends pulumi.ComponentResource {
       .all([this.#architecture, least])
       .apply(([architecture, least]): Demands => ({ architecture, ...least }));
     return fittingMachineType(machineType, demands, place, this);
+  }
+
+  #staging({ credentials, image, ...rest }: DiskObjectArgs): pulumi.ResourceHookBinding {
+    const inputs = pulumi.output({ ...rest, image: digestOf(image), name: this.object.name });
+    return whileStaged(this.object, inputs as pulumi.Output<CheckedObject>, credentials, {
+      ensure: ensureObject,
+      remove: removeObject,
+    });
   }
 
   #objectArgs({ bucket, connection = {}, keepObject = true }: ImageArgs): DiskObjectArgs {

@@ -29,3 +29,8 @@ export function reportUpload<P>(
     status(line(`${mebibytes.toFixed(1)} MiB sent, ${rate.toFixed(1)} MiB/s`));
   };
 }
+
+/** The end of a line about an upload that goes on where another ended. */
+export function sentBefore(bytes: number): string {
+  return bytes === 0 ? "" : `, ${(bytes / 2 ** 20).toFixed(1)} MiB had been sent before`;
+}

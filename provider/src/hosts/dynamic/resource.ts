@@ -9,6 +9,7 @@ export type Inputs<T> = T extends object ? { [K in keyof T]: pulumi.Input<Inputs
 const HANDLERS = {
   "unikernel:index:Image": "image",
   "unikernel:index:Instance": "instance",
+  "unikernel:aws:DiskObject": "aws-object",
   "unikernel:aws:Snapshot": "aws-snapshot",
   "unikernel:gcp:DiskObject": "gcp-object",
 };

@@ -11,8 +11,6 @@ import {
   uploadSnapshot,
   waitUntilCompleted,
   type Connection,
-  type ConnectionSettings,
-  type Credentials,
   type ParentSnapshot,
   type UploadProgress,
 } from "../../targets/aws/index.js";
@@ -23,6 +21,7 @@ import { checkTexts, IMAGE_FORM, NAME_FORM } from "../text.js";
 import { reportUpload } from "../upload-report.js";
 import { validateInputs } from "../validate.js";
 import { sameData } from "../values.js";
+import { REGION_FORM, settingsOf } from "./settings.js";
 import type { SnapshotInputs, SnapshotOutputs } from "./snapshot-properties.js";
 
 export const SNAPSHOT_TOKEN = "unikernel:aws:Snapshot";
@@ -184,25 +183,6 @@ async function withConnection<T>(
   }
 }
 
-/** What the program says, then what the stack's configuration says; the rest is found where AWS's own tools find it. */
-function settingsOf(inputs: CheckedSnapshot, context: Context): ConnectionSettings {
-  const { region, profile, assumeRole, endpoints } = inputs;
-  return {
-    region: region ?? context.config("aws:region"),
-    profile: profile ?? context.config("aws:profile"),
-    credentials: (context.credentials as Credentials | undefined) ?? configuredCredentials(context),
-    assumeRole,
-    endpoints,
-  };
-}
-
-function configuredCredentials({ config }: Context): Credentials | undefined {
-  const [accessKeyId, secretAccessKey] = [config("aws:accessKey"), config("aws:secretKey")];
-  if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
-  const sessionToken = config("aws:token");
-  return { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) };
-}
-
 /** The file in which an upload that was interrupted is found again. */
 function journalOf({ name }: CheckedSnapshot): string {
   return path.join(defaultCacheDir(), "uploads", `${name}.jsonl`);
@@ -213,7 +193,7 @@ function checkSnapshot(inputs: Record<string, unknown>): CheckFailure[] {
   const failures = checkTexts(inputs, {
     image: IMAGE_FORM,
     name: NAME_FORM,
-    region: [/^[a-z]{2,}(-[a-z]+)+-\d+$/, "a region of AWS, such as eu-central-1"],
+    region: REGION_FORM,
     kmsKeyArn: [/^arn:[^:]+:kms:[^:]+:\d+:/, "the ARN of a KMS key (arn:aws:kms:…)"],
   });
   const { volumeSize, tags, encrypted, kmsKeyArn } = inputs;

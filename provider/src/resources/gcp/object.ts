@@ -1,5 +1,5 @@
 import * as path from "node:path";
-import { defaultCacheDir, encodeDisk, openBootDiskFor, type BootDisk } from "../../image/index.js";
+import { defaultCacheDir } from "../../image/index.js";
 import {
   connect,
   deleteObject,
@@ -11,10 +11,11 @@ import {
   type UploadProgress,
 } from "../../targets/gcp/index.js";
 import { cachedImage } from "../cached-image.js";
+import { withEncodedDisk } from "../encoded-disk.js";
 import { automaticName } from "../instance-name.js";
 import type { CheckFailure, Context, ResourceDefinition } from "../resource.js";
 import { checkTexts, IMAGE_FORM, NAME_FORM } from "../text.js";
-import { reportUpload } from "../upload-report.js";
+import { reportUpload, sentBefore } from "../upload-report.js";
 import { validateInputs } from "../validate.js";
 import { sameData } from "../values.js";
 import type { ObjectInputs, ObjectOutputs } from "./object-properties.js";
@@ -85,10 +86,9 @@ export const objectResource: ResourceDefinition<CheckedObject, ObjectState> = {
 export async function ensureObject(inputs: CheckedObject, context: ObjectContext): Promise<StoredObject> {
   const image = await cachedImage(inputs.image);
   const connection = await open(inputs, context);
-  const disk = await openBootDiskFor(image, "gce-tar");
-  try {
-    return await uploadObject(
-      () => bytesOf(disk),
+  return withEncodedDisk(image, "gce-tar", (open) =>
+    uploadObject(
+      open,
       connection,
       {
         ...nameOf(inputs),
@@ -99,24 +99,18 @@ export async function ensureObject(inputs: CheckedObject, context: ObjectContext
       {
         journal: path.join(defaultCacheDir(), "uploads", `${inputs.name}.gcp.json`),
         signal: context.signal,
-        progress: reportUpload(context, ({ sent, skipped }: UploadProgress) => {
-          const before = skipped === 0 ? "" : `, ${(skipped / 2 ** 20).toFixed(1)} MiB had been sent before`;
-          return { sent, line: (sent) => `uploading to Google Cloud: ${sent}${before}` };
-        }),
+        progress: reportUpload(context, ({ sent, skipped }: UploadProgress) => ({
+          sent,
+          line: (sent) => `uploading to Google Cloud: ${sent}${sentBefore(skipped)}`,
+        })),
       },
-    );
-  } finally {
-    await disk.close();
-  }
+    ),
+  );
 }
 
 /** Sees that the object is not in its bucket. */
 export async function removeObject(inputs: CheckedObject, context: ObjectContext): Promise<void> {
   await deleteObject(await open(inputs, context), nameOf(inputs), context.signal);
-}
-
-async function* bytesOf(disk: BootDisk): AsyncGenerator<Buffer> {
-  for await (const { data } of encodeDisk(disk, "gce-tar")) yield data;
 }
 
 function nameOf({ bucket, name, image }: CheckedObject): { bucket: string; name: string } {

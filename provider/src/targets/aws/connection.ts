@@ -1,7 +1,9 @@
 import type * as ebsSdk from "@aws-sdk/client-ebs";
 import type * as ec2Sdk from "@aws-sdk/client-ec2";
+import type * as s3Sdk from "@aws-sdk/client-s3";
 import type * as providers from "@aws-sdk/credential-providers";
 import { VisibleError } from "../../image/index.js";
+import { loadSdk } from "./sdk.js";
 
 /** Keys of an AWS account, when they are not left to where AWS's own tools look for them. */
 export interface Credentials {
@@ -25,7 +27,9 @@ export interface ConnectionSettings {
   credentials?: Credentials | undefined;
   assumeRole?: AssumedRole | undefined;
   /** URLs to use in the place of AWS's own. */
-  endpoints?: { ebs?: string | undefined; ec2?: string | undefined; sts?: string | undefined } | undefined;
+  endpoints?:
+    | { ebs?: string | undefined; ec2?: string | undefined; s3?: string | undefined; sts?: string | undefined }
+    | undefined;
 }
 
 /** The services that a snapshot takes. */
@@ -36,52 +40,34 @@ export interface Connection {
   close(): void;
 }
 
+/** The service that keeps objects. */
+export interface StorageConnection {
+  readonly region: string;
+  readonly s3: s3Sdk.S3;
+  close(): void;
+}
+
 /** Requests to EBS in flight at once; AWS takes 1,000 blocks a second for an account, and a round trip some 50 ms or more. */
 export const REQUESTS_IN_FLIGHT = 64;
+/** Parts of an object that are sent at once. */
+export const PARTS_IN_FLIGHT = 4;
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 
 /**
- * Opens a connection. Nothing is sent yet.
+ * Opens a connection to EBS and EC2. Nothing is sent yet.
  *
  * @throws {VisibleError} when AWS's SDK is not installed, or no region is given anywhere.
  */
 export async function connect(settings: ConnectionSettings): Promise<Connection> {
-  const sdk = loadSdk();
-  const common = {
-    ...(settings.region !== undefined && { region: settings.region }),
-    ...(settings.profile !== undefined && { profile: settings.profile }),
-    ...credentialsOf(settings, sdk.providers),
-    // `retry` has its own: the SDK's gives up on the whole account's behalf when a few dozen requests fail at once.
-    maxAttempts: 1,
-  };
-  const requestHandler = (maxSockets: number): object => ({
-    connectionTimeout: CONNECT_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    httpAgent: { keepAlive: true, maxSockets },
-    httpsAgent: { keepAlive: true, maxSockets },
-  });
-  const { ebs: ebsEndpoint, ec2: ec2Endpoint } = settings.endpoints ?? {};
-  const ebs = new sdk.ebs.EBS({
-    ...common,
-    ...(ebsEndpoint !== undefined && { endpoint: ebsEndpoint }),
-    requestHandler: requestHandler(REQUESTS_IN_FLIGHT),
-  });
+  const { EBS } = loadSdk<typeof ebsSdk>("@aws-sdk/client-ebs");
+  const { EC2 } = loadSdk<typeof ec2Sdk>("@aws-sdk/client-ec2");
+  const ebs = new EBS(clientOptions(settings, "ebs", REQUESTS_IN_FLIGHT));
   signByChecksum(ebs);
-  const ec2 = new sdk.ec2.EC2({
-    ...common,
-    ...(ec2Endpoint !== undefined && { endpoint: ec2Endpoint }),
-    requestHandler: requestHandler(4),
-  });
-  const region = await ebs.config.region().catch(() => undefined);
-  if (!region) {
-    throw new VisibleError(
-      "No AWS region is given. Set one with `pulumi config set aws:region`, AWS_REGION, or the profile's `region`.",
-    );
-  }
+  const ec2 = new EC2(clientOptions(settings, "ec2", 4));
   return {
-    region,
+    region: await regionOf(ebs),
     ebs,
     ec2,
     close() {
@@ -91,25 +77,75 @@ export async function connect(settings: ConnectionSettings): Promise<Connection>
   };
 }
 
-/** Lets the signature of a block go by the SHA-256 that its checksum is: the SDK would compute it a second time. */
-function signByChecksum(ebs: ebsSdk.EBS): void {
-  ebs.middlewareStack.add(
+/**
+ * Opens a connection to S3. Nothing is sent yet.
+ *
+ * @throws {VisibleError} as {@link connect}.
+ */
+export async function connectStorage(settings: ConnectionSettings): Promise<StorageConnection> {
+  const { S3 } = loadSdk<typeof s3Sdk>("@aws-sdk/client-s3");
+  const s3 = new S3({
+    ...clientOptions(settings, "s3", PARTS_IN_FLIGHT),
+    // Names of buckets are no hosts below an endpoint that is not AWS's own.
+    forcePathStyle: settings.endpoints?.s3 !== undefined,
+    // Parts bring the SHA-256 that their uploader keeps; other requests need nothing.
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+  });
+  signByChecksum(s3 as never);
+  return { region: await regionOf(s3), s3, close: () => s3.destroy() };
+}
+
+type Service = "ebs" | "ec2" | "s3";
+
+/** What the clients of all services have in common. */
+function clientOptions(settings: ConnectionSettings, service: Service, maxSockets: number) {
+  const endpoint = settings.endpoints?.[service];
+  return {
+    ...(settings.region !== undefined && { region: settings.region }),
+    ...(settings.profile !== undefined && { profile: settings.profile }),
+    ...credentialsOf(settings),
+    ...(endpoint !== undefined && { endpoint }),
+    // `retry` has its own: the SDK's gives up on the whole account's behalf when a few dozen requests fail at once.
+    maxAttempts: 1,
+    requestHandler: {
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      httpAgent: { keepAlive: true, maxSockets },
+      httpsAgent: { keepAlive: true, maxSockets },
+    },
+  };
+}
+
+async function regionOf(client: { config: { region: () => Promise<string> } }): Promise<string> {
+  const region = await client.config.region().catch(() => undefined);
+  if (region) return region;
+  throw new VisibleError(
+    "No AWS region is given. Set one with `pulumi config set aws:region`, AWS_REGION, or the profile's `region`.",
+  );
+}
+
+/** Lets the signature of a block, or of a part of an object, go by the SHA-256 that its checksum is: the SDK would compute it a second time. */
+function signByChecksum({ middlewareStack }: { middlewareStack: Pick<ebsSdk.EBS["middlewareStack"], "add"> }): void {
+  middlewareStack.add(
     (next) => (args) => {
       const { headers } = args.request as { headers: Record<string, string> };
-      const checksum = headers["x-amz-checksum"];
-      if ("BlockData" in args.input && checksum !== undefined)
-        headers["x-amz-content-sha256"] = Buffer.from(checksum, "base64").toString("hex");
+      const checksum =
+        "BlockData" in args.input
+          ? headers["x-amz-checksum"]
+          : "Body" in args.input && headers["x-amz-checksum-sha256"];
+      if (checksum) headers["x-amz-content-sha256"] = Buffer.from(checksum, "base64").toString("hex");
       return next(args);
     },
     { step: "build", name: "signByChecksum" },
   );
 }
 
-function credentialsOf(
-  { region, profile, credentials, assumeRole, endpoints }: ConnectionSettings,
-  { fromTemporaryCredentials }: typeof providers,
-): { credentials?: Credentials | ReturnType<typeof fromTemporaryCredentials> } {
+function credentialsOf({ region, profile, credentials, assumeRole, endpoints }: ConnectionSettings): {
+  credentials?: Credentials | ReturnType<typeof providers.fromTemporaryCredentials>;
+} {
   if (assumeRole === undefined) return credentials === undefined ? {} : { credentials };
+  const { fromTemporaryCredentials } = loadSdk<typeof providers>("@aws-sdk/credential-providers");
   const { roleArn, externalId, sessionName } = assumeRole;
   return {
     credentials: fromTemporaryCredentials({
@@ -126,28 +162,4 @@ function credentialsOf(
       },
     }),
   };
-}
-
-interface Sdk {
-  ebs: typeof ebsSdk;
-  ec2: typeof ec2Sdk;
-  providers: typeof providers;
-}
-
-/** Loaded when it is first needed: whoever stays at home does not have it. */
-function loadSdk(): Sdk {
-  try {
-    /* eslint-disable @typescript-eslint/no-require-imports */
-    return {
-      ebs: require("@aws-sdk/client-ebs") as Sdk["ebs"],
-      ec2: require("@aws-sdk/client-ec2") as Sdk["ec2"],
-      providers: require("@aws-sdk/credential-providers") as Sdk["providers"],
-    };
-    /* eslint-enable @typescript-eslint/no-require-imports */
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== "MODULE_NOT_FOUND") throw error;
-    throw new VisibleError(
-      "AWS's SDK is not installed, which the upload to AWS goes through. Run: npm install @pulumi/aws @aws-sdk/client-ebs @aws-sdk/client-ec2 @aws-sdk/credential-providers",
-    );
-  }
 }

@@ -7,6 +7,8 @@ export interface Request {
   /** The permission that it takes: `ebs:PutSnapshotBlock`. */
   action: string;
   region: string;
+  /** The bucket that it was asked of, if it was asked of S3. */
+  bucket?: string;
 }
 
 /** The sentence for a failed request to AWS. What nobody at a terminal can do anything about comes back as it is. */
@@ -16,10 +18,11 @@ export function explain(error: unknown, request: Request): unknown {
   return reason === undefined ? error : new VisibleError(reason, { cause: error });
 }
 
-function reasonOf(error: unknown, { action, region }: Request): string | undefined {
+function reasonOf(error: unknown, request: Request): string | undefined {
+  const { action, region, bucket } = request;
   const name = nameOf(error);
   const message = messageOf(error);
-  const operation = `${action} in ${region}`;
+  const operation = bucket === undefined ? `${action} in ${region}` : `${action} on the bucket "${bucket}"`;
   if (/^(Credentials|Token)ProviderError$/.test(name)) return noCredentials(message);
   if (EXPIRED.has(name)) {
     return `The AWS credentials have expired (${operation}). Sign in again, for example with \`aws sso login\`, and run the update again.`;
@@ -30,7 +33,11 @@ function reasonOf(error: unknown, { action, region }: Request): string | undefin
   if (WRONG_KEYS.has(name)) {
     return `AWS does not know these credentials, or their secret key is wrong (${operation}): ${message}`;
   }
-  if (DENIED.has(name)) return denied(error, message, { action, region });
+  if (DENIED.has(name)) return denied(error, message, request);
+  if (name === "NoSuchBucket")
+    return `There is no bucket "${bucket}". Make one in ${region}, for example with \`new aws.s3.Bucket\`, or correct the name.`;
+  if (ELSEWHERE.has(name))
+    return `The bucket "${bucket}" is not in ${region}, and AWS imports from a bucket of the same region only. Make one there.`;
   if (name === "OptInRequired" || name === "SubscriptionRequiredException") {
     return `The account has not turned on the region ${region}, or has not signed up for EC2 (${action}): ${message}`;
   }
@@ -55,12 +62,15 @@ function reasonOf(error: unknown, { action, region }: Request): string | undefin
 const EXPIRED = new Set(["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"]);
 const WRONG_KEYS = new Set([
   "AuthFailure",
+  "InvalidAccessKeyId",
   "InvalidClientTokenId",
   "InvalidSignatureException",
   "SignatureDoesNotMatch",
   "UnrecognizedClientException",
 ]);
 const DENIED = new Set(["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"]);
+/** What S3 says when a bucket is in another region. */
+const ELSEWHERE = new Set(["AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"]);
 const QUOTA = new Set([
   "ConcurrentLimitExceededException",
   "ConcurrentSnapshotLimitExceeded",
@@ -75,14 +85,17 @@ function noCredentials(message: string): string {
   return `There are no AWS credentials. Set AWS_PROFILE, sign in with \`aws sso login\`, or run \`pulumi config set aws:profile\`. (${message})`;
 }
 
-function denied(error: unknown, message: string, { action, region }: Request): string {
+function denied(error: unknown, message: string, { action, region, bucket }: Request): string {
   // The message names the action that AWS missed, which need not be the one that was asked for: a key's, for example.
   const [, named] = /perform: ([a-z0-9-]+:[A-Za-z]+)/.exec(message) ?? [];
   const { Reason: reason } = error as { Reason?: string };
+  const policy = bucket === undefined ? "uploadPolicy" : "importPolicy";
   if (reason === "DEPENDENCY_ACCESS_DENIED" || named?.startsWith("kms:")) {
-    return `AWS denied the use of the KMS key that encrypts the snapshot (${action} in ${region}): the permission ${named ?? "kms:GenerateDataKeyWithoutPlaintext, kms:CreateGrant or kms:DescribeKey"} is missing. \`uploadPolicy\` of pulumi-unikernel/aws has all that are needed.`;
+    const what = bucket === undefined ? "snapshot" : `objects of the bucket "${bucket}"`;
+    return `AWS denied the use of the KMS key that encrypts the ${what} (${action} in ${region}): the permission ${named ?? "kms:GenerateDataKeyWithoutPlaintext, kms:CreateGrant or kms:DescribeKey"} is missing. \`${policy}\` of pulumi-unikernel/aws has all that are needed.`;
   }
-  return `AWS denied the request: the permission ${named ?? action} is missing (in ${region}). \`uploadPolicy\` of pulumi-unikernel/aws has all that are needed.`;
+  const where = bucket === undefined ? `is missing (in ${region})` : `on the bucket "${bucket}" is missing`;
+  return `AWS denied the request: the permission ${named ?? action} ${where}. \`${policy}\` of pulumi-unikernel/aws has all that are needed.`;
 }
 
 function hostOf(error: unknown): string {

@@ -1,5 +1,13 @@
 /** The way of a disk to AWS. Knows nothing of Pulumi. */
-export { connect, type AssumedRole, type Connection, type ConnectionSettings, type Credentials } from "./connection.js";
+export {
+  connect,
+  connectStorage,
+  type AssumedRole,
+  type Connection,
+  type ConnectionSettings,
+  type Credentials,
+  type StorageConnection,
+} from "./connection.js";
 export { BlockDigests, GIB } from "./ebs/blocks.js";
 export {
   changeTags,
@@ -17,3 +25,5 @@ export {
   type UploadProgress,
   type UploadRequest,
 } from "./ebs/upload.js";
+export { deleteObject, objectSize, type ObjectName } from "./s3/objects.js";
+export { uploadObject, type ObjectProgress, type ObjectUpload, type ObjectUploadOptions } from "./s3/upload.js";

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import * as path from "node:path";
 import { VisibleError } from "../../image/index.js";
+import { partsOf, type Part } from "../parts.js";
 import { retry } from "../retry.js";
 import type { Connection } from "./connection.js";
 import { explain, isTransient, StorageError } from "./errors.js";
@@ -105,7 +106,7 @@ async function sendAll(
     const digest = createHash("md5");
     let object = "object" in arrived ? arrived.object : undefined;
     let sent = 0;
-    for await (const part of partsOf(open())) {
+    for await (const part of partsOf(open(), PART_SIZE)) {
       digest.update(part.data);
       const end = part.start + part.data.length;
       if (object !== undefined || (end <= from && part.total === undefined)) continue;
@@ -128,13 +129,6 @@ async function sendAll(
     await forget(journal);
     return undefined;
   }
-}
-
-interface Part {
-  start: number;
-  data: Buffer;
-  /** Of the last part: how many bytes there are in all. */
-  total: number | undefined;
 }
 
 /** Sends a part from a byte of it on until the service has all of it, whatever it loses on the way. */
@@ -166,24 +160,6 @@ async function sendWhole(
     if (next >= end && total === undefined) return undefined;
     if (next === before) throw new Error(`Cloud Storage takes no more than ${next} bytes of the upload.`);
   }
-}
-
-/** Cuts a stream into parts of one size, the last one excepted. */
-async function* partsOf(stream: AsyncIterable<Buffer>): AsyncGenerator<Part> {
-  let pieces: Buffer[] = [];
-  let [start, length] = [0, 0];
-  for await (const piece of stream) {
-    pieces.push(piece);
-    length += piece.length;
-    // More than a part is kept until it is clear that it is not the last.
-    while (length > PART_SIZE) {
-      const all = Buffer.concat(pieces);
-      yield { start, data: all.subarray(0, PART_SIZE), total: undefined };
-      pieces = [all.subarray(PART_SIZE)];
-      [start, length] = [start + PART_SIZE, length - PART_SIZE];
-    }
-  }
-  yield { start, data: Buffer.concat(pieces), total: start + length };
 }
 
 function own(found: StoredObject, { bucket, name, digest }: UploadRequest): StoredObject {

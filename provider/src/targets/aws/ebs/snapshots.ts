@@ -3,6 +3,7 @@ import type { DescribeSnapshotsCommandOutput, Snapshot } from "@aws-sdk/client-e
 import { VisibleError } from "../../../image/index.js";
 import type { Connection } from "../connection.js";
 import { explain } from "../errors.js";
+import { abort } from "../request.js";
 import { messageOf, nameOf, retry } from "../../retry.js";
 import { isTransient } from "../transient.js";
 
@@ -139,9 +140,4 @@ export async function changeTags(
 
 function isMissing(error: unknown): boolean {
   return ["InvalidSnapshot.NotFound", "InvalidSnapshotID.Malformed"].includes(nameOf(error));
-}
-
-/** What the SDK takes with each request to end it early. */
-export function abort(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
-  return signal === undefined ? {} : { abortSignal: signal };
 }

@@ -10,6 +10,7 @@ import type { StartSnapshotCommandInput } from "@aws-sdk/client-ebs";
 import { VisibleError } from "../../../image/index.js";
 import { REQUESTS_IN_FLIGHT, type Connection } from "../connection.js";
 import { explain } from "../errors.js";
+import { abort } from "../request.js";
 import { messageOf, nameOf, retry } from "../../retry.js";
 import { isTransient } from "../transient.js";
 import {
@@ -24,7 +25,7 @@ import {
   type BlockSource,
 } from "./blocks.js";
 import { UploadJournal, type Unfinished } from "./journal.js";
-import { abort, deleteSnapshot, describeSnapshot } from "./snapshots.js";
+import { deleteSnapshot, describeSnapshot } from "./snapshots.js";
 
 /** AWS cancels a snapshot that nothing has been written to for so long. */
 const ABANDONED_MINUTES = 60;

@@ -1,0 +1,18 @@
+import { VisibleError } from "../../image/index.js";
+
+/**
+ * A package of AWS's SDK, loaded when it is first needed: whoever stays at home does not have it.
+ *
+ * @throws {VisibleError} when it is not installed.
+ */
+export function loadSdk<Package>(name: `@aws-sdk/${string}`): Package {
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    return require(name) as Package;
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "MODULE_NOT_FOUND") throw error;
+    throw new VisibleError(
+      `The package ${name} of AWS's SDK is not installed, which the upload to AWS goes through. Run: npm install @pulumi/aws @aws-sdk/client-ebs @aws-sdk/client-ec2 @aws-sdk/credential-providers${name.endsWith("s3") ? ` ${name}` : ""}`,
+    );
+  }
+}
