@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import { main, VisibleError } from "./lib/terminal.mjs";
 import { aptInstall } from "./tools/apt.mjs";
 import { fakeGcsServer } from "./tools/fake-gcs-server.mjs";
+import { moto } from "./tools/moto.mjs";
 import { nodeModules } from "./tools/node-modules.mjs";
 import { pulumi } from "./tools/pulumi.mjs";
 import { rust } from "./tools/rust.mjs";
@@ -26,7 +27,7 @@ const guestContainers = {
 };
 const judges = {
   why: "the tests compare with it",
-  packages: ["erofs-utils", "docker-registry", "apache2-utils", "skopeo", "umoci", "openssl"],
+  packages: ["erofs-utils", "docker-registry", "apache2-utils", "skopeo", "umoci", "openssl", "python3-venv"],
 };
 const clients = {
   why: "the tests use servers in guests with it",
@@ -60,7 +61,7 @@ export async function setup(command) {
   const toolchain = await rust({ lint: command === "test" });
   // Neither the benchmark nor the suites deploy anything.
   const env = command === "bench" || command === "suites" ? process.env : pulumiEnvironment(await pulumi());
-  if (command === "test") env.PATH = [await fakeGcsServer(), env.PATH].join(path.delimiter);
+  if (command === "test") env.PATH = [await fakeGcsServer(), await moto(), env.PATH].join(path.delimiter);
   return { rust: toolchain, env };
 }
 
