@@ -10,7 +10,7 @@ use std::time::Instant;
 use file::{BytesSink, BytesSource};
 use net::{
     Address, Capabilities, Configuration, Credentials, Destination, Device, Environment, Event, InterfaceAddress,
-    Message, MessageFlags, Received, SocketFile, Stack, Transmit, UnixNamespace,
+    Message, MessageFlags, Offloads, Received, SocketFile, Stack, Transmit, UnixNamespace,
 };
 
 struct RealTime;
@@ -41,9 +41,13 @@ impl Device for Port {
         1500
     }
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            transmit_checksum: true,
+        let offloads = Offloads {
+            checksum: true,
             segmentation: 0,
+        };
+        Capabilities {
+            ipv4: offloads,
+            ipv6: offloads,
         }
     }
     fn receive(&self, handler: &mut dyn FnMut(Received<'_>)) -> bool {

@@ -1,6 +1,7 @@
 //! What the stack asks of a network card.
 
 use alloc::sync::Arc;
+use core::net::IpAddr;
 
 use crate::Chunk;
 
@@ -31,13 +32,32 @@ pub trait Device: Send + Sync {
     fn flush(&self);
 }
 
-/// What a device does by itself.
+/// What a device does by itself, for packets of each version.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Capabilities {
+    /// For IPv4.
+    pub ipv4: Offloads,
+    /// For IPv6 without extension headers.
+    pub ipv6: Offloads,
+}
+
+impl Capabilities {
+    /// What it does for packets from `source`.
+    pub(crate) fn offloads(&self, source: IpAddr) -> Offloads {
+        match source {
+            IpAddr::V4(_) => self.ipv4,
+            IpAddr::V6(_) => self.ipv6,
+        }
+    }
+}
+
+/// What a device does by itself for packets of one version.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offloads {
     /// It completes the checksum of TCP and UDP, from the sum of the pseudo-header in its place (`VIRTIO_NET_F_CSUM`).
-    pub transmit_checksum: bool,
-    /// The most bytes after the Ethernet header that it cuts into TCP segments (`VIRTIO_NET_F_HOST_TSO4`) of [`LEAST_SEGMENT`] or more; 0 when it
-    /// does not.
+    pub checksum: bool,
+    /// The most bytes after the Ethernet header that it cuts into TCP segments (`VIRTIO_NET_F_HOST_TSO4`, `VIRTIO_NET_F_HOST_TSO6`) of
+    /// [`LEAST_SEGMENT`] or more; 0 when it does not.
     pub segmentation: usize,
 }
 

@@ -1,6 +1,6 @@
 //! What the stack asks of the kernel.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{Endpoint, InterfaceAddress};
 
@@ -28,7 +28,7 @@ pub enum Protocol {
 /// Something that the kernel may want to know.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// The network has an address, at first or changed.
+    /// The network has an IPv4 address, at first or changed.
     Configured {
         /// The address and the length of its prefix.
         address: InterfaceAddress,
@@ -41,6 +41,17 @@ pub enum Event<'a> {
         /// The host's name as the network gives it.
         hostname: Option<&'a str>,
     },
+    /// An IPv6 address that others can reach came into use.
+    ConfiguredIpv6 {
+        /// The address and the length of its prefix.
+        address: InterfaceAddress,
+        /// The default router.
+        gateway: Option<Ipv6Addr>,
+    },
+    /// The name servers of IPv6 are these now, in the order in which they were told.
+    NameServersIpv6(&'a [Ipv6Addr]),
+    /// Somebody else on the link has this address, which was to become ours.
+    Duplicate(Ipv6Addr),
     /// The lease ended and no server renewed it: the address is gone.
     Unconfigured,
     /// A socket listens on a port that did not listen before, or is bound for datagrams.

@@ -1,4 +1,4 @@
-//! The network: Ethernet, ARP, IPv4, ICMP, DHCP, TCP, UDP, and the sockets above them (inet, Unix, netlink).
+//! The network: Ethernet, ARP, IPv4, IPv6, Neighbor Discovery, ICMP, DHCP, TCP, UDP, and the sockets above them (inet, Unix, netlink).
 //!
 //! Packet formats come from [`smoltcp::wire`]. Its socket layer is left out: it has no accept backlog, fixed buffers for each socket, one
 //! set of sockets that is walked on each poll, no SACK on the sending side and no offloads, while this kernel wants tens of thousands of
@@ -26,6 +26,7 @@ mod dhcp;
 mod environment;
 mod header;
 mod ip;
+mod ndp;
 mod netlink;
 mod random;
 mod socket;
@@ -37,7 +38,7 @@ mod udp;
 mod unix;
 
 pub use chunk::Chunk;
-pub use device::{Capabilities, Device, LEAST_SEGMENT, Offload, Received, Transmit};
+pub use device::{Capabilities, Device, LEAST_SEGMENT, Offload, Offloads, Received, Transmit};
 pub use environment::{Environment, Event, Protocol};
 pub use ip::{Endpoint, InterfaceAddress, Prefix};
 pub use socket::{

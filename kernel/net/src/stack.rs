@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::future::Future;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::pin::pin;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use core::task::Poll;
@@ -13,14 +13,15 @@ use task::WaitQueue;
 
 use crate::environment::{Environment, Event};
 use crate::ip::{
-    Early, IcmpLimiter, Interface, InterfaceAddress, LOOPBACK_MTU, Loopback, Neighbours, PathMtu, Reassembler, Routes,
+    Early, IcmpLimiter, Interface, InterfaceAddress, LOOPBACK_MTU, Loopback, Neighbours, OwnAddress, PathMtu,
+    Reassembler, Route, Routes,
 };
 use crate::random::Secret;
 use crate::socket::Ports;
 use crate::tcp::Tcp;
 use crate::traffic::Traffic;
 use crate::udp::Udp;
-use crate::{Capabilities, Device, Transmit, dhcp};
+use crate::{Capabilities, Device, Transmit, dhcp, ndp};
 
 /// Frames and loopback packets taken at a time before others get their turn.
 const BATCH: usize = 256;
@@ -34,8 +35,10 @@ pub struct Configuration {
     pub hostname: Option<String>,
     /// Bytes of memory that buffers of all sockets may take; a quarter of the machine's is a good share.
     pub buffer_memory: usize,
-    /// An address instead of DHCP: with its default router.
+    /// An IPv4 address instead of DHCP: with its default router.
     pub address: Option<(InterfaceAddress, Option<IpAddr>)>,
+    /// Whether the card speaks IPv6, with addresses as its routers say.
+    pub ipv6: bool,
 }
 
 impl Default for Configuration {
@@ -44,6 +47,7 @@ impl Default for Configuration {
             hostname: None,
             buffer_memory: 16 << 20,
             address: None,
+            ipv6: true,
         }
     }
 }
@@ -55,6 +59,8 @@ pub struct Stack {
     pub(crate) device_capabilities: Capabilities,
     pub(crate) mac: [u8; 6],
     pub(crate) mtu: AtomicUsize,
+    /// Routers may name another for IPv6.
+    pub(crate) mtu_ipv6: AtomicUsize,
     pub(crate) secret: Secret,
     pub(crate) routes: SpinLock<Routes>,
     /// Changes with `routes`, so that ways can be remembered.
@@ -74,6 +80,7 @@ pub struct Stack {
     pub(crate) tcp: Tcp,
     pub(crate) udp: Udp,
     pub(crate) dhcp: SpinLock<dhcp::Client>,
+    pub(crate) ndp: SpinLock<ndp::Host>,
     /// Something was given to the device since the last flush.
     transmitted: AtomicBool,
     attention: WaitQueue,
@@ -95,15 +102,19 @@ impl Stack {
         let mtu = device.as_ref().map_or(LOOPBACK_MTU, |device| device.mtu());
         let mac = device.as_ref().map_or([0; 6], |device| device.mac());
         let use_dhcp = device.is_some() && configuration.address.is_none();
+        let use_ipv6 = device.is_some() && configuration.ipv6;
         let mut capabilities = device
             .as_ref()
             .map_or_else(Capabilities::default, |device| device.capabilities());
         // One segment does not take a small machine's memory.
-        capabilities.segmentation = capabilities.segmentation.min(configuration.buffer_memory / 64);
+        for offloads in [&mut capabilities.ipv4, &mut capabilities.ipv6] {
+            offloads.segmentation = offloads.segmentation.min(configuration.buffer_memory / 64);
+        }
         let stack = Arc::new(Self {
             device_capabilities: capabilities,
             mac,
             mtu: AtomicUsize::new(mtu),
+            mtu_ipv6: AtomicUsize::new(mtu),
             routes: SpinLock::new(Routes::default()),
             routes_generation: AtomicU32::new(1),
             own_ipv4: AtomicU32::new(0),
@@ -120,10 +131,11 @@ impl Stack {
             tcp: Tcp::new(configuration.buffer_memory),
             udp: Udp::new(),
             dhcp: SpinLock::new(dhcp::Client::new(use_dhcp, configuration.hostname, mac, &secret, now)),
+            ndp: SpinLock::new(ndp::Host::new(use_ipv6, mac, now)),
             transmitted: AtomicBool::new(false),
             attention: WaitQueue::new(),
             planned: AtomicU64::new(0),
-            wake: AtomicU64::new(if use_dhcp { now } else { NEVER }),
+            wake: AtomicU64::new(if use_dhcp || use_ipv6 { now } else { NEVER }),
             environment,
             device,
             secret,
@@ -136,6 +148,7 @@ impl Stack {
                 }
             }));
         }
+        ndp::publish(&stack);
         if let Some((address, gateway)) = configuration.address {
             stack.configure(address, gateway, None, &[], None, None);
         }
@@ -198,18 +211,27 @@ impl Stack {
     }
 
     fn run_slow_timers(&self, now: u64) {
+        dhcp::run_timer(self, now);
+        ndp::run_timer(self, now);
+        // After an address has settled, which neighbours are then asked from.
         if let Some(next) = self.expire_neighbours(now) {
             self.wake_at(next);
         }
         self.reassembler.lock().expire(now);
-        dhcp::run_timer(self, now);
     }
 
     fn expire_neighbours(&self, now: u64) -> Option<u64> {
         self.neighbours.expire(
             now,
-            |address| self.arp_request(address),
-            |_, frame| self.neighbour_lost(&frame),
+            |address, known| self.ask_neighbour(address, known),
+            |address, frames| {
+                if let IpAddr::V6(address) = address {
+                    ndp::lost(self, address);
+                }
+                for frame in &frames {
+                    self.neighbour_lost(frame);
+                }
+            },
         )
     }
 
@@ -311,6 +333,21 @@ impl Stack {
         }
     }
 
+    /// The longest packet that the device takes.
+    pub(crate) fn device_mtu(&self) -> usize {
+        self.device.as_ref().map_or(LOOPBACK_MTU, |device| device.mtu())
+    }
+
+    /// The first IPv6 address of the Ethernet interface that others can reach beyond the link.
+    pub fn own_ipv6(&self) -> Option<Ipv6Addr> {
+        let routes = self.routes.lock();
+        let mut usable = routes.addresses().iter().filter(|own| own.is_usable());
+        usable.find_map(|own| match own.at.address {
+            IpAddr::V6(address) if !address.is_unicast_link_local() => Some(address),
+            _ => None,
+        })
+    }
+
     /// Sets the IPv4 address, its default router and the MTU, and tells the kernel.
     pub(crate) fn configure(
         &self,
@@ -321,14 +358,9 @@ impl Stack {
         domain: Option<&str>,
         hostname: Option<&str>,
     ) {
-        let mut routes = alloc::vec::Vec::new();
-        if let Some(gateway) = gateway {
-            routes.push(crate::ip::Route {
-                prefix: crate::ip::Prefix::new(crate::ip::unspecified_like(gateway), 0),
-                gateway,
-            });
-        }
-        self.set_routes(&[address], &routes);
+        let mut routes = alloc::vec::Vec::from([Route::to_neighbours(address.prefix())]);
+        routes.extend(gateway.map(Route::default_through));
+        self.set_ipv4(&[OwnAddress::permanent(address)], &routes);
         if let (Some(mtu), Some(device)) = (mtu, &self.device) {
             self.mtu.store(
                 usize::from(mtu.max(PathMtu::LEAST)).min(device.mtu()),
@@ -352,18 +384,23 @@ impl Stack {
 
     /// Takes the IPv4 address away.
     pub(crate) fn unconfigure(&self) {
-        self.set_routes(&[], &[]);
-        self.neighbours.clear();
+        self.set_ipv4(&[], &[]);
+        self.neighbours.clear(true);
         self.event(Event::Unconfigured);
     }
 
-    fn set_routes(&self, addresses: &[InterfaceAddress], via: &[crate::ip::Route]) {
-        self.routes.lock().replace(true, addresses, via);
-        let own = addresses.iter().find_map(|address| match address.address {
+    fn set_ipv4(&self, addresses: &[OwnAddress], routes: &[Route]) {
+        self.replace_routes(true, addresses, routes);
+        let own = addresses.iter().find_map(|own| match own.at.address {
             IpAddr::V4(address) => Some(address.to_bits()),
             IpAddr::V6(_) => None,
         });
         self.own_ipv4.store(own.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Sets the addresses and routes of a family.
+    pub(crate) fn replace_routes(&self, ipv4: bool, addresses: &[OwnAddress], routes: &[Route]) {
+        self.routes.lock().replace(ipv4, addresses, routes);
         self.routes_generation.fetch_add(1, Ordering::Relaxed);
     }
 

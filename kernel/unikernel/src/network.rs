@@ -4,14 +4,16 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hal::sync::SpinLock;
-use net::{Configuration, Device, Environment, Event, Protocol, Stack, UnixNamespace};
+use net::{Configuration, Device, Environment, Event, InterfaceAddress, Protocol, Stack, UnixNamespace};
 use task::WaitQueue;
 
 /// How long a call that needs an address waits for one, in nanoseconds.
 const PATIENCE: u64 = 5_000_000_000;
+/// How long it waits for one of IPv4 when there is one of IPv6 already.
+const PATIENCE_BESIDE_IPV6: u64 = 1_000_000_000;
 
 /// The one network.
 pub struct Network {
@@ -30,13 +32,16 @@ pub(crate) static CONFIGURED: WaitQueue = WaitQueue::new();
 static WAIT_UNTIL: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
 
 struct Resolver {
+    /// Those that DHCP names come before those that routers advertise.
     servers: Vec<Ipv4Addr>,
+    servers_ipv6: Vec<Ipv6Addr>,
     domain: Option<String>,
 }
 
 impl Resolver {
     const EMPTY: Self = Self {
         servers: Vec::new(),
+        servers_ipv6: Vec::new(),
         domain: None,
     };
 }
@@ -66,6 +71,7 @@ impl Network {
             hostname: String::from_utf8(crate::system::host_name()).ok(),
             buffer_memory,
             address: None,
+            ipv6: true,
         };
         Self {
             stack: Stack::new(Arc::new(Kernel), device, configuration),
@@ -74,18 +80,37 @@ impl Network {
     }
 
     /// Waits until the network has an address, or it is clear that it gets none soon. What needs one waits here, so that the application
-    /// starts before DHCP has answered.
+    /// starts before DHCP has answered. With an address of IPv6, IPv4 is waited for a little while only.
     pub async fn configured(&self) {
-        use core::sync::atomic::Ordering;
+        self.wait_until(|| {
+            let is_late = hal::time::monotonic() >= deadline(PATIENCE_BESIDE_IPV6);
+            self.stack.own_ipv4().is_some() || (is_late && self.stack.own_ipv6().is_some())
+        })
+        .await;
+    }
+
+    /// Waits until the network has an address of either version, or it is clear that it gets none soon.
+    pub async fn configured_for_ipv6(&self) {
+        self.wait_until(|| self.stack.own_ipv4().is_some() || self.stack.own_ipv6().is_some())
+            .await;
+    }
+
+    async fn wait_until(&self, is_done: impl Fn() -> bool) {
         use core::task::Poll;
-        let deadline = WAIT_UNTIL.load(Ordering::Relaxed);
-        while self.stack.own_ipv4().is_none() && hal::time::monotonic() < deadline {
+        while !is_done() && hal::time::monotonic() < deadline(PATIENCE) {
             let ticket = CONFIGURED.ticket();
-            if self.stack.own_ipv4().is_some() {
+            if is_done() {
                 break;
             }
+            // The time at which less is enough is looked at, too.
+            let early = deadline(PATIENCE_BESIDE_IPV6);
+            let until = if hal::time::monotonic() < early {
+                early
+            } else {
+                deadline(PATIENCE)
+            };
             let mut changed = core::pin::pin!(CONFIGURED.wait(ticket));
-            let mut sleep = core::pin::pin!(task::sleep_until(deadline));
+            let mut sleep = core::pin::pin!(task::sleep_until(until));
             core::future::poll_fn(|context| {
                 let changed = changed.as_mut().poll(context).is_ready();
                 if changed || sleep.as_mut().poll(context).is_ready() {
@@ -99,18 +124,28 @@ impl Network {
     }
 }
 
+/// The end of a wait, if it is to last no longer than `patience` after start-up.
+fn deadline(patience: u64) -> u64 {
+    let latest = WAIT_UNTIL.load(core::sync::atomic::Ordering::Relaxed);
+    (latest + patience).saturating_sub(PATIENCE)
+}
+
 /// `/etc/hosts`: the host's own name leads to the address that others reach it by, and to itself while there is none.
 pub fn hosts_file() -> String {
-    let own = get().stack.own_ipv4();
+    let stack = &get().stack;
+    let own = stack
+        .own_ipv4()
+        .map(IpAddr::V4)
+        .or_else(|| stack.own_ipv6().map(IpAddr::V6));
     hosts(&String::from_utf8_lossy(&crate::system::host_name()), own)
 }
 
-fn hosts(name: &str, own: Option<Ipv4Addr>) -> String {
+fn hosts(name: &str, own: Option<IpAddr>) -> String {
     use core::fmt::Write;
     // `localhost` is IPv4's alone, so that who listens on it and who connects to it mean the same.
     let mut text = String::from("127.0.0.1\tlocalhost\n::1\tip6-localhost ip6-loopback\n");
     if name != "localhost" {
-        let own = own.unwrap_or(Ipv4Addr::new(127, 0, 1, 1));
+        let own = own.unwrap_or(Ipv4Addr::new(127, 0, 1, 1).into());
         let _ = writeln!(text, "{own}\t{name}");
     }
     text
@@ -127,8 +162,14 @@ fn resolver_text(resolver: &Resolver) -> String {
     if let Some(domain) = &resolver.domain {
         let _ = writeln!(text, "search {domain}");
     }
-    for server in &resolver.servers {
-        let _ = writeln!(text, "nameserver {server}");
+    let servers = resolver.servers.iter().map(|server| IpAddr::V4(*server));
+    for server in servers.chain(resolver.servers_ipv6.iter().map(|server| IpAddr::V6(*server))) {
+        // One on the link is told with the interface.
+        let zone = match server {
+            IpAddr::V6(server) if server.is_unicast_link_local() => "%eth0",
+            _ => "",
+        };
+        let _ = writeln!(text, "nameserver {server}{zone}");
     }
     text
 }
@@ -154,15 +195,22 @@ impl Environment for Kernel {
                 domain,
                 ..
             } => {
-                *RESOLVER.lock() = Resolver {
-                    servers: name_servers.to_vec(),
-                    domain: domain.map(String::from),
-                };
-                let gateway = gateway
-                    .map(|gateway| format!(r#","gateway":"{gateway}""#))
-                    .unwrap_or_default();
-                tell(&format!(r#"{{"event":"network","address":"{address}"{gateway}}}"#));
+                {
+                    let mut resolver = RESOLVER.lock();
+                    resolver.servers = name_servers.to_vec();
+                    resolver.domain = domain.map(String::from);
+                }
+                tell_network(address, gateway);
+            }
+            Event::ConfiguredIpv6 { address, gateway } => tell_network(address, gateway.map(IpAddr::V6)),
+            Event::NameServersIpv6(servers) => {
+                RESOLVER.lock().servers_ipv6 = servers.to_vec();
                 CONFIGURED.notify();
+            }
+            Event::Duplicate(address) => {
+                crate::system::say(&format!(
+                    "another machine on the link has the address {address}, which is not used"
+                ));
             }
             Event::Unconfigured => crate::system::say("the network's lease has ended and no server renews it"),
             Event::Listening { protocol, endpoint } => {
@@ -179,6 +227,14 @@ impl Environment for Kernel {
     }
 }
 
+fn tell_network(address: InterfaceAddress, gateway: Option<IpAddr>) {
+    let gateway = gateway
+        .map(|gateway| format!(r#","gateway":"{gateway}""#))
+        .unwrap_or_default();
+    tell(&format!(r#"{{"event":"network","address":"{address}"{gateway}}}"#));
+    CONFIGURED.notify();
+}
+
 fn tell(line: &str) {
     hal::console::status::write_line(line);
 }
@@ -189,7 +245,7 @@ mod tests {
 
     #[test]
     fn the_host_leads_to_its_address() {
-        let own = Some(Ipv4Addr::new(10, 0, 2, 15));
+        let own = Some(Ipv4Addr::new(10, 0, 2, 15).into());
         assert!(hosts("web", own).ends_with("\n10.0.2.15\tweb\n"));
         assert!(hosts("web", None).ends_with("\n127.0.1.1\tweb\n"));
         assert_eq!(hosts("localhost", own).matches("localhost").count(), 2);
@@ -199,11 +255,14 @@ mod tests {
     fn name_servers_come_in_their_order() {
         let resolver = Resolver {
             servers: [[10, 0, 2, 3], [1, 1, 1, 1]].map(Ipv4Addr::from).to_vec(),
+            servers_ipv6: ["2001:db8::53", "fe80::1"]
+                .map(|server| server.parse().expect("an address"))
+                .to_vec(),
             domain: Some("example.org".into()),
         };
         assert_eq!(
             resolver_text(&resolver),
-            "search example.org\nnameserver 10.0.2.3\nnameserver 1.1.1.1\n"
+            "search example.org\nnameserver 10.0.2.3\nnameserver 1.1.1.1\nnameserver 2001:db8::53\nnameserver fe80::1%eth0\n"
         );
         assert_eq!(resolver_text(&Resolver::EMPTY), "");
     }

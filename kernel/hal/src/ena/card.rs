@@ -13,7 +13,7 @@ use super::receiver::Receiver;
 use super::register::Reason;
 use super::ring;
 use super::sender::Sender;
-use crate::network::{Card, Outgoing};
+use crate::network::{Card, Offloads, Outgoing, Version};
 use crate::sync::SpinLock;
 use crate::{console, time};
 
@@ -240,12 +240,8 @@ impl Card for Ena {
         self.abilities.mtu.into()
     }
 
-    fn completes_checksums(&self) -> bool {
-        self.abilities.offloads.checksums
-    }
-
-    fn most_segmented(&self) -> usize {
-        self.abilities.most_segmented()
+    fn offloads(&self, version: Version) -> Offloads {
+        self.abilities.offloads(version)
     }
 
     fn on_receive(&self, call: Arc<dyn Fn() + Send + Sync>) {

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use crate::dma::Buffer;
-use crate::network::Outgoing;
+use crate::network::{Outgoing, Version};
 
 /// Words of a descriptor of either direction, and of a receive completion.
 pub(super) type Words = [u32; 4];
@@ -25,7 +25,7 @@ const LAST: u32 = 1 << 27;
 const COMPLETION_REQUESTED: u32 = 1 << 28;
 
 const ETHERNET_HEADER: usize = 14;
-const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
+const DONT_FRAGMENT: u32 = 1 << 4;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
@@ -49,15 +49,57 @@ pub(super) struct Meta {
     segment: u16,
 }
 
+/// What a packet's Internet header says.
+struct Internet {
+    /// What a descriptor calls the version, and asks for a checksum of the header itself.
+    number: u32,
+    own_checksum: u32,
+    /// What a descriptor says of it in any case.
+    control: u32,
+    length: usize,
+    protocol: u8,
+    is_later_fragment: bool,
+}
+
+impl Internet {
+    fn of(start: &[u8]) -> Option<Self> {
+        const L3_IPV4: u32 = 8;
+        const L3_IPV6: u32 = 11;
+        const L3_CHECKSUM: u32 = 1 << 13;
+        const IPV6_HEADER: usize = 40;
+        let ip = start.get(ETHERNET_HEADER..)?;
+        match Version::of(start)? {
+            Version::V4 if ip.len() >= 20 => {
+                let fragment = u16::from_be_bytes([ip[6], ip[7]]);
+                Some(Self {
+                    number: L3_IPV4,
+                    own_checksum: L3_CHECKSUM,
+                    control: if fragment & 0x4000 != 0 { DONT_FRAGMENT } else { 0 },
+                    length: usize::from(ip[0] & 0xf) * 4,
+                    protocol: ip[9],
+                    is_later_fragment: fragment & 0x1fff != 0,
+                })
+            }
+            // What has extension headers is neither TCP nor UDP here, and nothing is wanted for it.
+            Version::V6 if ip.len() >= IPV6_HEADER => Some(Self {
+                number: L3_IPV6,
+                own_checksum: 0,
+                control: 0,
+                length: IPV6_HEADER,
+                protocol: ip[6],
+                is_later_fragment: false,
+            }),
+            _ => None,
+        }
+    }
+}
+
 impl Shape {
     /// Of a packet that begins with these bytes, all headers among them. `None` when the device cannot do with it what is wanted.
     pub(super) fn of(outgoing: Outgoing, start: &[u8]) -> Option<Self> {
-        const L3_IPV4: u32 = 8;
-        const DONT_FRAGMENT: u32 = 1 << 4;
         const SEGMENT: u32 = 1 << 7;
         const L4_TCP: u32 = 12 << 8;
         const L4_UDP: u32 = 13 << 8;
-        const L3_CHECKSUM: u32 = 1 << 13;
         const L4_CHECKSUM: u32 = 1 << 14;
         const L4_PARTIAL: u32 = 1 << 17;
         let plain = |control| Self {
@@ -66,45 +108,42 @@ impl Shape {
             header: 0,
         };
         let wants_nothing = outgoing.checksum.is_none() && outgoing.segments.is_none();
-        let Some(ip) = start
-            .get(ETHERNET_HEADER..)
-            .filter(|ip| start[12..14] == ETHERTYPE_IPV4 && ip.len() >= 20)
-        else {
+        let Some(internet) = Internet::of(start) else {
             return wants_nothing.then(|| plain(DONT_FRAGMENT));
         };
-        let fragment = u16::from_be_bytes([ip[6], ip[7]]);
-        let control = if fragment & 0x4000 != 0 { DONT_FRAGMENT } else { 0 };
-        let ip_length = usize::from(ip[0] & 0xf) * 4;
-        let (l4, l4_length) = match ip[9] {
+        let control = internet.control;
+        let (l4, l4_length) = match internet.protocol {
             TCP => (L4_TCP, 20),
             UDP => (L4_UDP, 8),
             _ => (0, 0),
         };
-        if l4 == 0 || fragment & 0x1fff != 0 || ip.len() < ip_length + l4_length {
+        let l4_start = ETHERNET_HEADER + internet.length;
+        let header = l4_start + l4_length;
+        if l4 == 0 || internet.is_later_fragment || start.len() < header {
             return wants_nothing.then(|| plain(control));
         }
-        let header = ETHERNET_HEADER + ip_length + l4_length;
         if wants_nothing {
             return Some(Self {
                 header,
                 ..plain(control)
             });
         }
-        let tcp_words = if ip[9] == TCP { ip[ip_length + 12] >> 4 } else { 0 };
+        let is_tcp = internet.protocol == TCP;
+        let tcp_words = if is_tcp { start[l4_start + 12] >> 4 } else { 0 };
         let (what, segment) = match outgoing.segments {
             // The device computes all sums of the segments, the pseudo-header's too.
-            Some((_, size)) if ip[9] == TCP => (SEGMENT | L3_CHECKSUM | L4_CHECKSUM, size),
+            Some((_, size)) if is_tcp => (SEGMENT | internet.own_checksum | L4_CHECKSUM, size),
             Some(_) => return None,
             None => (L4_CHECKSUM | L4_PARTIAL, 0),
         };
         let meta = Meta {
             ip_offset: ETHERNET_HEADER as u8,
-            ip_length: ip_length as u8,
+            ip_length: internet.length as u8,
             tcp_words,
             segment,
         };
         Some(Self {
-            control: control | what | L3_IPV4 | l4,
+            control: control | what | internet.number | l4,
             meta: Some(meta),
             header,
         })
@@ -244,7 +283,7 @@ mod tests {
 
     fn packet(protocol: u8, fragment: u16) -> [u8; 60] {
         let mut bytes = [0; 60];
-        bytes[12..14].copy_from_slice(&ETHERTYPE_IPV4);
+        bytes[12] = 8;
         bytes[14] = 0x45;
         bytes[20..22].copy_from_slice(&fragment.to_be_bytes());
         bytes[23] = protocol;

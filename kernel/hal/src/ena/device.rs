@@ -14,6 +14,7 @@ use crate::bus::Registers;
 use crate::dma::Shared;
 use crate::mem::PAGE_SIZE;
 use crate::network::queue_size;
+use crate::network::{self, Version};
 use crate::time;
 
 /// The longest packet that the driver has buffers for, and the shortest that IPv4 asks for.
@@ -44,7 +45,8 @@ pub(super) struct Parts {
 pub(super) struct Abilities {
     pub(super) mac: [u8; 6],
     pub(super) mtu: u16,
-    pub(super) offloads: Offloads,
+    /// For IPv4, and for IPv6.
+    pub(super) offloads: [Offloads; 2],
     pub(super) transmit_depth: u16,
     pub(super) receive_depth: u16,
     /// Bytes of headers: that go into a low-latency queue, or that a descriptor can tell of.
@@ -70,13 +72,19 @@ impl Abilities {
         (1 << self.address_bits) - PAGE_SIZE as u64
     }
 
+    /// What the card does by itself with packets of a version.
+    pub(super) fn offloads(&self, version: Version) -> network::Offloads {
+        let offloads = self.offloads[version as usize];
+        network::Offloads {
+            checksums: offloads.checksums,
+            segmented: if offloads.segments { self.most_segmented() } else { 0 },
+        }
+    }
+
     /// The most bytes after the Ethernet header that can be cut into segments.
-    pub(super) fn most_segmented(&self) -> usize {
+    fn most_segmented(&self) -> usize {
         const LARGEST_PACKET: usize = 65_535;
         const ETHERNET_HEADER: usize = 14;
-        if !self.offloads.segments {
-            return 0;
-        }
         // One descriptor is for metadata.
         let pages = self.transmit_descriptors.min(MOST_DESCRIPTORS).saturating_sub(1);
         (pages * PAGE_SIZE).saturating_sub(ETHERNET_HEADER).min(LARGEST_PACKET)
@@ -86,8 +94,10 @@ impl Abilities {
     pub(super) fn keeps(&self, promised: &Self) -> bool {
         self.mac == promised.mac
             && self.mtu >= promised.mtu
-            && (self.offloads.checksums || !promised.offloads.checksums)
-            && self.most_segmented() >= promised.most_segmented()
+            && [Version::V4, Version::V6].into_iter().all(|version| {
+                let (now, before) = (self.offloads(version), promised.offloads(version));
+                (now.checksums || !before.checksums) && now.segmented >= before.segmented
+            })
             && (self.transmit_depth, self.receive_depth) == (promised.transmit_depth, promised.receive_depth)
             && (self.low_latency, self.header) == (promised.low_latency, promised.header)
             && self.transmit_descriptors == promised.transmit_descriptors
@@ -229,9 +239,10 @@ impl Device {
         }
         let queues = Queues::of(&self.admin.execute(Queues::command(&attributes))?, &attributes)?;
         let offloads = if attributes.has(Feature::StatelessOffloadConfig) {
-            Offloads::of(&self.admin.execute(Command::get(Feature::StatelessOffloadConfig))?)
+            let answer = self.admin.execute(Command::get(Feature::StatelessOffloadConfig))?;
+            [Version::V4, Version::V6].map(|version| Offloads::of(&answer, version))
         } else {
-            Offloads::default()
+            Default::default()
         };
         let is_kept_alive = self.choose_events(&attributes)?;
         let mtu = attributes.most_mtu.min(MOST_MTU);

@@ -2,6 +2,7 @@
 
 use super::command::{Answer, Command, Feature};
 use super::failure::Failure;
+use crate::network::Version;
 
 /// The words of an answer that describe the feature.
 const AT: usize = 2;
@@ -94,7 +95,7 @@ impl Queues {
     }
 }
 
-/// `ena_admin_feature_offload_desc`, as far as it is used: TCP and UDP over IPv4.
+/// `ena_admin_feature_offload_desc`, as far as it is used, for one version of the Internet Protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Offloads {
     /// Completes checksums that hold the sum of the pseudo-header.
@@ -104,14 +105,20 @@ pub(super) struct Offloads {
 }
 
 impl Offloads {
-    pub(super) fn of(answer: &Answer) -> Self {
+    pub(super) fn of(answer: &Answer, version: Version) -> Self {
         const L4_IPV4_CSUM_PART: u32 = 1 << 1;
+        const L4_IPV6_CSUM_PART: u32 = 1 << 3;
         const TSO_IPV4: u32 = 1 << 5;
+        const TSO_IPV6: u32 = 1 << 6;
         let transmit = answer.words[AT];
-        let checksums = transmit & L4_IPV4_CSUM_PART != 0;
+        let (checksum, segmentation) = match version {
+            Version::V4 => (L4_IPV4_CSUM_PART, TSO_IPV4),
+            Version::V6 => (L4_IPV6_CSUM_PART, TSO_IPV6),
+        };
+        let checksums = transmit & checksum != 0;
         Self {
             checksums,
-            segments: checksums && transmit & TSO_IPV4 != 0,
+            segments: checksums && transmit & segmentation != 0,
         }
     }
 }

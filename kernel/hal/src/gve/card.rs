@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::receiver::Receiver;
 use super::register::{self, Reason};
 use super::sender::Sender;
-use crate::network::{Card, Outgoing};
+use crate::network::{Card, Offloads, Outgoing, Version};
 use crate::sync::SpinLock;
 use crate::{console, time};
 
@@ -222,12 +222,11 @@ impl Card for Gve {
         self.abilities.mtu.into()
     }
 
-    fn completes_checksums(&self) -> bool {
-        true
-    }
-
-    fn most_segmented(&self) -> usize {
-        self.abilities.most_segmented()
+    fn offloads(&self, _version: Version) -> Offloads {
+        Offloads {
+            checksums: true,
+            segmented: self.abilities.most_segmented(),
+        }
     }
 
     fn on_receive(&self, call: Arc<dyn Fn() + Send + Sync>) {

@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(plain[2], 0xac);
         let summed = Offload {
             checksum: Some((34, 16)),
-            segments: None,
+            ..Offload::default()
         };
         assert_eq!(buffer(summed, 0, 4096, 0)[2..], [0x4c, 4096 << 16]);
         assert_eq!(segmentation(54, 1448, 65_521), [65_467, 0x05a8 | 54 << 16, 0x25, 0]);

@@ -7,6 +7,8 @@ const ETHERNET_HEADER: u32 = 14;
 const L4_CHECKSUM: u32 = 1 << 0;
 const TSO: u32 = 0x1 << 4;
 const SEGMENT: u32 = 0x2 << 4;
+/// Of a packet of IPv6 that is cut (`GVE_TXSF_IPV6`).
+const SEGMENT_OF_IPV6: u32 = 1 << 1;
 
 /// The first descriptor of a packet (`gve_tx_pkt_desc`): of so many, with so many bytes in all and `length` of them at an address.
 pub(super) fn packet(offload: Offload, count: usize, total: usize, length: usize, address: u64) -> Words {
@@ -29,7 +31,8 @@ pub(super) fn segment(offload: Offload, length: usize, address: u64) -> Words {
         Some((_, size)) => (ETHERNET_HEADER / 2, size),
         None => (0, 0),
     };
-    big_endian(SEGMENT << 24 | l3 << 16, u32::from(size) << 16 | length as u32, address)
+    let kind = SEGMENT | if offload.is_cut_ipv6 { SEGMENT_OF_IPV6 } else { 0 };
+    big_endian(kind << 24 | l3 << 16, u32::from(size) << 16 | length as u32, address)
 }
 
 fn big_endian(first: u32, second: u32, address: u64) -> Words {
@@ -50,7 +53,7 @@ pub(super) struct Received {
     pub(super) length: usize,
     pub(super) is_last: bool,
     pub(super) has_failed: bool,
-    /// The sum of all behind the Ethernet header, of TCP and UDP over IPv4 that is no fragment.
+    /// The sum of all behind the Ethernet header, of TCP and UDP that is no fragment.
     pub(super) sum: Option<u16>,
 }
 
@@ -69,13 +72,14 @@ impl Received {
     pub(super) fn decode(word: u32, checksum: u32) -> Self {
         const FRAGMENT: u32 = 1 << 6;
         const IPV4: u32 = 1 << 7;
+        const IPV6: u32 = 1 << 8;
         const TCP: u32 = 1 << 9;
         const UDP: u32 = 1 << 10;
         const ERROR: u32 = 1 << 11;
         const CONTINUES: u32 = 1 << 13;
         let word = u32::from_be(word);
         let sum = u32::from_be(checksum) as u16;
-        let is_known = word & (FRAGMENT | IPV4) == IPV4 && word & (TCP | UDP) != 0;
+        let is_known = word & FRAGMENT == 0 && word & (IPV4 | IPV6) != 0 && word & (TCP | UDP) != 0;
         Self {
             length: (word >> 16) as usize,
             is_last: word & CONTINUES == 0,
@@ -95,13 +99,14 @@ mod tests {
         assert_eq!(plain, [0x0000_0001, 0x003c_003c, 1, 0x2000]);
         let summed = Offload {
             checksum: Some((34, 6)),
-            segments: None,
+            ..Offload::default()
         };
         assert_eq!(u32::from_be(packet(summed, 2, 0, 0, 0)[0]), 0x0103_1102);
         assert_eq!(segment(summed, 100, 0).map(u32::from_be), [0x2000_0000, 100, 0, 0]);
         let cut = Offload {
             checksum: Some((34, 16)),
             segments: Some((54, 1448)),
+            ..Offload::default()
         };
         assert_eq!(u32::from_be(packet(cut, 18, 65_535, 54, 0)[0]), 0x1108_1112);
         assert_eq!(
@@ -127,7 +132,8 @@ mod tests {
         assert_eq!(decode(tcp, 0).sum, None, "not computed");
         assert_eq!(decode(tcp | 1 << 6, 1).sum, None, "a fragment");
         assert_eq!(decode(1 << 7, 1).sum, None, "neither TCP nor UDP");
-        assert_eq!(decode(1 << 8 | 1 << 9, 1).sum, None, "IPv6");
+        assert_eq!(decode(1 << 8 | 1 << 9, 1).sum, Some(1), "IPv6");
+        assert_eq!(decode(1 << 9, 1).sum, None, "over neither");
         assert!(decode(1 << 11, 0).has_failed);
         assert!(!decode(1 << 13, 0).is_last);
     }

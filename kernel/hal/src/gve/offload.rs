@@ -1,11 +1,20 @@
 //! What the device has to do with a packet to send, and the checksum that it begins with.
 
+use core::ops::Range;
+
 use super::description::Format;
-use crate::network::{Outgoing, Pages};
+use crate::network::{Outgoing, Pages, Version};
 
 const ETHERNET_HEADER: usize = 14;
-const ADDRESSES: core::ops::Range<usize> = ETHERNET_HEADER + 12..ETHERNET_HEADER + 20;
 const TCP: u32 = 6;
+
+/// Where the addresses of a packet are in its frame.
+fn addresses(version: Version) -> Range<usize> {
+    match version {
+        Version::V4 => ETHERNET_HEADER + 12..ETHERNET_HEADER + 20,
+        Version::V6 => ETHERNET_HEADER + 8..ETHERNET_HEADER + 40,
+    }
+}
 
 /// What the device has to do with a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,10 +23,12 @@ pub(super) struct Offload {
     pub(super) checksum: Option<(u16, u16)>,
     /// Cut what is behind so many bytes of headers into segments of so many.
     pub(super) segments: Option<(u16, u16)>,
+    /// What is cut is a packet of IPv6.
+    pub(super) is_cut_ipv6: bool,
 }
 
 impl Offload {
-    /// Of a packet of TCP or UDP over IPv4 whose headers are in the first page. `None` when the device cannot do what is wanted.
+    /// Of a packet of TCP or UDP whose headers are in the first page. `None` when the device cannot do what is wanted.
     pub(super) fn of(outgoing: Outgoing, pages: &mut Pages, format: Format) -> Option<Self> {
         /// The largest header, and the smallest segment.
         const MOST_HEADER: usize = 255;
@@ -30,8 +41,12 @@ impl Offload {
         if !in_words(checksum.start) || !in_words(checksum.offset) || place + 2 > pages.start().len() {
             return None;
         }
+        let mut is_cut_ipv6 = false;
         if let Some((header, size)) = outgoing.segments {
-            let headers = ADDRESSES.end..pages.start().len().min(MOST_HEADER + 1);
+            let version = Version::of(pages.first.bytes())?;
+            is_cut_ipv6 = version == Version::V6;
+            let addresses = addresses(version);
+            let headers = addresses.end..pages.start().len().min(MOST_HEADER + 1);
             if !headers.contains(&header.into()) || place + 2 > header.into() || size < LEAST_SEGMENT {
                 return None;
             }
@@ -42,21 +57,26 @@ impl Offload {
                 0
             };
             let bytes = pages.first.bytes_mut();
-            let sum = pseudo_header(&bytes[ADDRESSES], TCP, length);
+            let sum = pseudo_header(&bytes[addresses], TCP, length);
             bytes[place..place + 2].copy_from_slice(&sum.to_be_bytes());
         }
         Some(Self {
             checksum: Some((checksum.start, checksum.offset)),
             segments: outgoing.segments,
+            is_cut_ipv6,
         })
     }
 }
 
 /// The sum of a pseudo-header (RFC 9293 section 3.1), from the two addresses.
 fn pseudo_header(addresses: &[u8], protocol: u32, length: usize) -> u16 {
-    let words = addresses.as_chunks::<2>().0;
-    let sum: u32 = words.iter().map(|&word| u32::from(u16::from_be_bytes(word))).sum();
-    fold(sum + protocol + length as u32)
+    fold(words(addresses) + protocol + length as u32)
+}
+
+/// The sum of words of 16 bits.
+fn words(bytes: &[u8]) -> u32 {
+    let words = bytes.as_chunks::<2>().0;
+    words.iter().map(|&word| u32::from(u16::from_be_bytes(word))).sum()
 }
 
 /// The one's complement sum of 16 bits (RFC 1071).
@@ -67,30 +87,43 @@ fn fold(mut sum: u32) -> u16 {
     sum as u16
 }
 
-/// Whether the checksum of a received frame of TCP or UDP over IPv4 is right, from the sum of all that is behind its Ethernet header. A header of
-/// IPv4 that is right adds nothing to it, and one that is wrong is found out later.
+/// Whether the checksum of a received frame of TCP or UDP is right, from the sum of all that is behind its Ethernet header. False when that
+/// cannot be told.
 pub(super) fn is_right(frame: &[u8], sum: u16) -> bool {
-    let Some(ip) = frame.get(ETHERNET_HEADER..).filter(|ip| ip.len() >= 20) else {
+    const IPV6_HEADER: usize = 40;
+    let version = Version::of(frame);
+    let ip = frame.get(ETHERNET_HEADER..).unwrap_or_default();
+    let word = |at: usize| usize::from(u16::from_be_bytes([ip[at], ip[at + 1]]));
+    let (sum, protocol, length) = match version {
+        // A header of IPv4 that is right adds nothing to the sum, and one that is wrong is found out later.
+        Some(Version::V4) if ip.len() >= 20 => {
+            let header = usize::from(ip[0] & 0xf) * 4;
+            (u32::from(sum), ip[9], word(2).checked_sub(header))
+        }
+        Some(Version::V6) if ip.len() >= IPV6_HEADER => {
+            let header = fold(words(&ip[..IPV6_HEADER]));
+            (u32::from(sum) + u32::from(!header), ip[6], Some(word(4)))
+        }
+        _ => return false,
+    };
+    let (Some(version), Some(length)) = (version, length) else {
         return false;
     };
-    let header = usize::from(ip[0] & 0xf) * 4;
-    let total = usize::from(u16::from_be_bytes([ip[2], ip[3]]));
-    let Some(length) = total.checked_sub(header) else {
-        return false;
-    };
-    let pseudo = pseudo_header(&ip[12..20], ip[9].into(), length);
-    fold(u32::from(sum) + u32::from(pseudo)) == 0xffff
+    let pseudo = pseudo_header(&frame[addresses(version)], protocol.into(), length);
+    fold(sum + u32::from(pseudo)) == 0xffff
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::model::{self, samples};
     use crate::network::{Checksum, Store};
 
     const TCP_SUM: Option<Checksum> = Some(Checksum { start: 34, offset: 16 });
 
     fn shaped(outgoing: Outgoing, format: Format, length: usize) -> (Option<Offload>, [u8; 2]) {
         let mut frame = alloc::vec![0; length];
+        frame[12] = 8;
         frame[26..34].copy_from_slice(&[10, 0, 0, 1, 10, 0, 0, 2]);
         let mut pages = Store::up_to(u64::MAX)
             .copy(0, &mut core::iter::once(&frame[..]))
@@ -109,6 +142,7 @@ mod tests {
         let offload = Some(Offload {
             checksum: Some((34, 16)),
             segments: Some((54, 1448)),
+            is_cut_ipv6: false,
         });
         // 0x0a00 + 0x0001 + 0x0a00 + 0x0002 + 6, and 66 + 5000 - 34 - 0x20.
         assert_eq!(shaped(cut, Format::DqoRda, 5000), (offload, 0x1409_u16.to_be_bytes()));
@@ -159,6 +193,17 @@ mod tests {
         assert!(with(Some((34, 25)), None, 60).is_none(), "in the middle of a word");
         assert!(with(Some((34, 26)), None, 60).is_none(), "behind the end");
         assert!(with(Some((512, 0)), None, 5000).is_none(), "too far");
+    }
+
+    #[test]
+    fn gve_sums_of_frames_of_ipv6_are_checked() {
+        for sample in [samples::UDP6, samples::TCP6] {
+            let mut frame = samples::bytes(sample);
+            assert!(is_right(&frame, model::sum(0, &frame[14..])));
+            frame[61] ^= 1;
+            assert!(!is_right(&frame, model::sum(0, &frame[14..])));
+            assert!(!is_right(&frame[..53], 0), "no whole header");
+        }
     }
 
     #[test]

@@ -23,12 +23,41 @@ pub struct Checksum {
     pub offset: u16,
 }
 
-/// What the card has to do with a packet.
+/// A version of the Internet Protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// IPv4.
+    V4,
+    /// IPv6, with no extension headers.
+    V6,
+}
+
+impl Version {
+    /// Of a frame, from its Ethernet header on.
+    pub(crate) fn of(frame: &[u8]) -> Option<Self> {
+        match frame.get(12..14) {
+            Some([0x08, 0x00]) => Some(Self::V4),
+            Some([0x86, 0xdd]) => Some(Self::V6),
+            _ => None,
+        }
+    }
+}
+
+/// What a card does by itself with packets of one version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offloads {
+    /// It completes checksums of TCP and UDP, from the sum of the pseudo-header in their place.
+    pub checksums: bool,
+    /// The most bytes after the Ethernet header that it cuts into TCP segments of 88 bytes or more; 0 when it does not.
+    pub segmented: usize,
+}
+
+/// What the card has to do with a packet; no more than it [offers](Card::offloads).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outgoing {
-    /// Complete a checksum; only where [`Card::completes_checksums`].
+    /// Complete a checksum.
     pub checksum: Option<Checksum>,
-    /// Cut the TCP payload behind so many bytes of headers into segments of so many; no more than [`Card::most_segmented`].
+    /// Cut the TCP payload behind so many bytes of headers into segments of so many.
     pub segments: Option<(u16, u16)>,
 }
 
@@ -40,11 +69,8 @@ pub trait Card: Send + Sync {
     /// The longest packet after the Ethernet header, in bytes.
     fn mtu(&self) -> usize;
 
-    /// Whether it completes checksums of TCP and UDP over IPv4, from the sum of the pseudo-header in their place.
-    fn completes_checksums(&self) -> bool;
-
-    /// The most bytes after the Ethernet header that it cuts into segments of TCP over IPv4, of 88 bytes or more; 0 when it does not.
-    fn most_segmented(&self) -> usize;
+    /// What it does by itself.
+    fn offloads(&self, version: Version) -> Offloads;
 
     /// Sets what to call when packets have come: from [`crate::interrupt::dispatch`], once until [`Card::receive`] has found none.
     fn on_receive(&self, call: Arc<dyn Fn() + Send + Sync>);

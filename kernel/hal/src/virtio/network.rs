@@ -7,7 +7,7 @@ use super::device::{Kind, Notifier, Transport, VirtioDevice};
 use super::queue::{Part, Queue};
 use crate::dma::Buffer;
 use crate::mem::PAGE_SIZE;
-use crate::network::{Card, Outgoing, Store, queue_size};
+use crate::network::{Card, Offloads, Outgoing, Store, Version, queue_size};
 use crate::sync::SpinLock;
 
 /// Features (5.1.3).
@@ -22,6 +22,8 @@ mod feature {
     pub(super) const MAC: u64 = 1 << 5;
     /// The device cuts TCP over IPv4 into segments.
     pub(super) const HOST_TSO4: u64 = 1 << 11;
+    /// The device cuts TCP over IPv6 into segments.
+    pub(super) const HOST_TSO6: u64 = 1 << 12;
 }
 
 /// Bytes of the header before each packet (5.1.6), and of what it was before version 1 (5.1.6.1).
@@ -30,10 +32,11 @@ const LEGACY_HEADER: usize = 10;
 const NEEDS_CHECKSUM: u8 = 1;
 const CHECKSUM_VALID: u8 = 2;
 const SEGMENT_TCP4: u8 = 1;
+const SEGMENT_TCP6: u8 = 4;
 
 /// Bytes of a receive buffer: two to a page hold the largest Ethernet packet each.
 const RECEIVE_BUFFER: usize = PAGE_SIZE / 2;
-/// The most bytes after the Ethernet header that can be cut: the largest IPv4 packet.
+/// The most bytes after the Ethernet header that can be cut: the largest packet of either version.
 const LARGEST_PACKET: usize = 65_535;
 /// Buffers given back to the device before it is told of them.
 const REFILL_BATCH: u32 = 16;
@@ -69,7 +72,8 @@ pub fn start(mut device: VirtioDevice) -> Option<Arc<dyn Card>> {
     if device.kind() != Kind::Network {
         return None;
     }
-    let wanted = feature::CSUM | feature::GUEST_CSUM | feature::MTU | feature::MAC | feature::HOST_TSO4;
+    let wanted = feature::CSUM | feature::GUEST_CSUM | feature::MTU | feature::MAC;
+    let wanted = wanted | feature::HOST_TSO4 | feature::HOST_TSO6;
     let features = device.negotiate(wanted)?;
     let mac = if features & feature::MAC != 0 {
         device.configuration(0)
@@ -129,15 +133,19 @@ impl Card for Network {
         usize::from(self.mtu)
     }
 
-    fn completes_checksums(&self) -> bool {
-        self.features & feature::CSUM != 0
-    }
-
-    fn most_segmented(&self) -> usize {
-        if self.features & feature::HOST_TSO4 != 0 && self.completes_checksums() {
-            LARGEST_PACKET
-        } else {
-            0
+    fn offloads(&self, version: Version) -> Offloads {
+        let checksums = self.features & feature::CSUM != 0;
+        let segments = match version {
+            Version::V4 => feature::HOST_TSO4,
+            Version::V6 => feature::HOST_TSO6,
+        };
+        Offloads {
+            checksums,
+            segmented: if checksums && self.features & segments != 0 {
+                LARGEST_PACKET
+            } else {
+                0
+            },
         }
     }
 
@@ -185,7 +193,8 @@ impl Card for Network {
         let Some(mut pages) = sender.store.copy(self.header, pieces) else {
             return false;
         };
-        encode(outgoing, &mut pages.first.bytes_mut()[..self.header]);
+        let (header, packet) = pages.first.bytes_mut().split_at_mut(self.header);
+        encode(outgoing, Version::of(packet), header);
         if pages.count() > sender.queue.free_descriptors() {
             sender.store.keep(pages);
             return false;
@@ -251,7 +260,7 @@ impl Sender {
 }
 
 /// Writes the header of section 5.1.6.
-fn encode(outgoing: Outgoing, header: &mut [u8]) {
+fn encode(outgoing: Outgoing, version: Option<Version>, header: &mut [u8]) {
     header.fill(0);
     if let Some(checksum) = outgoing.checksum {
         header[0] = NEEDS_CHECKSUM;
@@ -259,7 +268,10 @@ fn encode(outgoing: Outgoing, header: &mut [u8]) {
         header[8..10].copy_from_slice(&checksum.offset.to_le_bytes());
     }
     if let Some((headers, size)) = outgoing.segments {
-        header[1] = SEGMENT_TCP4;
+        header[1] = match version {
+            Some(Version::V6) => SEGMENT_TCP6,
+            _ => SEGMENT_TCP4,
+        };
         header[2..4].copy_from_slice(&headers.to_le_bytes());
         header[4..6].copy_from_slice(&size.to_le_bytes());
     }

@@ -93,6 +93,6 @@ fn send(stack: &Stack, message: &[u8], source: Ipv4Addr, server: Option<Ipv4Addr
     // What is lost is sent again in time.
     let _ = match server {
         Some(_) => stack.send(header, &outgoing, &mut crate::ip::Path::default()),
-        None => stack.send_to_link(header, &outgoing),
+        None => stack.send_on_link(header, &outgoing),
     };
 }

@@ -102,6 +102,26 @@ impl Prefix {
     }
 }
 
+/// The group of all nodes on the link (RFC 4291 section 2.7.1).
+pub(crate) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+/// The group of all routers on the link.
+pub(crate) const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
+
+/// The group that everybody with an address that ends like `address` listens to (RFC 4291 section 2.7.1).
+pub(crate) fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
+    const PREFIX: u128 = 0xff02_0000_0000_0000_0000_0001_ff00_0000;
+    Ipv6Addr::from_bits(PREFIX | (address.to_bits() & 0xff_ffff))
+}
+
+/// The address with the prefix of `network` whose interface identifier is made from a hardware address (RFC 4291 appendix A), which is
+/// Linux's default.
+pub(crate) fn from_hardware(network: Ipv6Addr, mac: [u8; 6]) -> Ipv6Addr {
+    let [first, second, third, rest @ ..] = mac;
+    let [fourth, fifth, sixth] = rest;
+    let identifier = u64::from_be_bytes([first ^ 2, second, third, 0xff, 0xfe, fourth, fifth, sixth]);
+    Ipv6Addr::from_bits((network.to_bits() & !u128::from(u64::MAX)) | u128::from(identifier))
+}
+
 /// `address` with an IPv4-mapped one as the IPv4 address.
 pub(crate) fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
@@ -126,6 +146,22 @@ mod tests {
         assert!(!prefix.contains([10, 0, 3, 0].into()));
         assert!(Prefix::new([1, 2, 3, 4].into(), 0).contains([200, 0, 0, 1].into()));
         assert!(!Prefix::new([1, 2, 3, 4].into(), 0).contains(Ipv6Addr::LOCALHOST.into()));
+    }
+
+    #[test]
+    fn addresses_are_made_from_hardware_addresses() {
+        let address = from_hardware(
+            Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0),
+            [0x52, 0x54, 0, 0x12, 0x34, 0x56],
+        );
+        assert_eq!(
+            address,
+            "fe80::5054:ff:fe12:3456".parse::<Ipv6Addr>().expect("an address")
+        );
+        assert_eq!(
+            solicited_node(address),
+            "ff02::1:ff12:3456".parse::<Ipv6Addr>().expect("an address")
+        );
     }
 
     #[test]

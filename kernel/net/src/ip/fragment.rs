@@ -1,19 +1,22 @@
-//! Reassembly of IPv4 fragments (RFC 791, RFC 815), bounded in number, bytes and time.
+//! Reassembly of fragments (RFC 791, RFC 815, RFC 8200 section 4.5), bounded in number, bytes and time.
 
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
+use core::net::IpAddr;
 
 /// What the fragments of one packet share.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
-    pub(super) source: Ipv4Addr,
-    pub(super) destination: Ipv4Addr,
-    pub(super) ident: u16,
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
+    pub(super) ident: u32,
+    /// Of IPv4 only: IPv6 tells packets apart without it.
     pub(super) protocol: u8,
 }
 
 struct Partial {
     key: Key,
+    /// What the first fragment says that the payload is.
+    protocol: u8,
     /// Parts by offset, without overlaps.
     parts: Vec<(usize, Vec<u8>)>,
     /// Known from the last fragment.
@@ -34,8 +37,16 @@ impl Reassembler {
     const MOST_PACKETS: usize = 16;
     const MOST_BYTES: usize = 256 << 10;
 
-    /// Takes a fragment; gives the packet's payload when it is whole.
-    pub(super) fn add(&mut self, key: Key, offset: usize, more: bool, bytes: &[u8], now: u64) -> Option<Vec<u8>> {
+    /// Takes a fragment; gives the packet's payload, and what its first fragment says that it is, when it is whole.
+    pub(super) fn add(
+        &mut self,
+        key: Key,
+        protocol: u8,
+        offset: usize,
+        more: bool,
+        bytes: &[u8],
+        now: u64,
+    ) -> Option<(u8, Vec<u8>)> {
         self.expire(now);
         if offset + bytes.len() > usize::from(u16::MAX) || (more && !bytes.len().is_multiple_of(8)) || bytes.is_empty()
         {
@@ -49,6 +60,7 @@ impl Reassembler {
             }
             self.partial.push(Partial {
                 key,
+                protocol,
                 parts: Vec::new(),
                 length: None,
                 deadline: now + Self::LIFETIME,
@@ -80,6 +92,9 @@ impl Reassembler {
         if !more {
             partial.length = Some(end);
         }
+        if offset == 0 {
+            partial.protocol = protocol;
+        }
         partial.parts.insert(place, (offset, bytes.to_vec()));
         self.bytes += bytes.len();
         let mut reached = 0;
@@ -95,8 +110,9 @@ impl Reassembler {
                 .iter()
                 .flat_map(|(_, part)| part.iter().copied())
                 .collect();
+            let protocol = partial.protocol;
             self.remove(index);
-            return Some(whole);
+            return Some((protocol, whole));
         }
         while self.bytes > Self::MOST_BYTES {
             self.remove(0);
@@ -120,11 +136,12 @@ impl Reassembler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::net::Ipv4Addr;
     use proptest::prelude::*;
 
     const KEY: Key = Key {
-        source: Ipv4Addr::new(10, 0, 0, 1),
-        destination: Ipv4Addr::new(10, 0, 0, 2),
+        source: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
+        destination: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)),
         ident: 7,
         protocol: 17,
     };
@@ -141,9 +158,11 @@ mod tests {
             let mut whole = None;
             for (offset, part) in fragments {
                 prop_assert!(whole.is_none());
-                whole = reassembler.add(KEY, offset, offset + part.len() < bytes.len(), part, 0);
+                // Only the first fragment says what it is.
+                let protocol = if offset == 0 { 17 } else { 6 };
+                whole = reassembler.add(KEY, protocol, offset, offset + part.len() < bytes.len(), part, 0);
             }
-            prop_assert_eq!(whole, Some(bytes));
+            prop_assert_eq!(whole, Some((17, bytes)));
             prop_assert_eq!(reassembler.bytes, 0);
         }
 
@@ -151,7 +170,7 @@ mod tests {
         fn memory_stays_bounded(fragments: Vec<(u16, u8, bool, u16)>) {
             let mut reassembler = Reassembler::default();
             for (ident, offset, more, length) in fragments {
-                reassembler.add(Key { ident, ..KEY }, usize::from(offset) * 8, more, &vec![0; usize::from(length & !7)], 0);
+                reassembler.add(Key { ident: ident.into(), ..KEY }, 17, usize::from(offset) * 8, more, &vec![0; usize::from(length & !7)], 0);
                 let held: usize = reassembler.partial.iter().flat_map(|partial| &partial.parts).map(|part| part.1.len()).sum();
                 prop_assert_eq!(held, reassembler.bytes);
                 prop_assert!(held <= Reassembler::MOST_BYTES && reassembler.partial.len() <= Reassembler::MOST_PACKETS);
@@ -162,10 +181,10 @@ mod tests {
     #[test]
     fn an_overlap_drops_the_packet_and_time_forgets() {
         let mut reassembler = Reassembler::default();
-        assert_eq!(reassembler.add(KEY, 0, true, &[1; 16], 0), None);
-        assert_eq!(reassembler.add(KEY, 8, false, &[2; 16], 0), None);
+        assert_eq!(reassembler.add(KEY, 17, 0, true, &[1; 16], 0), None);
+        assert_eq!(reassembler.add(KEY, 17, 8, false, &[2; 16], 0), None);
         assert!(reassembler.partial.is_empty());
-        assert_eq!(reassembler.add(KEY, 0, true, &[1; 16], 0), None);
+        assert_eq!(reassembler.add(KEY, 17, 0, true, &[1; 16], 0), None);
         reassembler.expire(Reassembler::LIFETIME);
         assert_eq!(reassembler.bytes, 0);
     }

@@ -1,16 +1,14 @@
 //! Packets on their way in.
 
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 
-use smoltcp::wire::{ArpOperation, EthernetFrame, EthernetProtocol, Ipv4Packet};
+use smoltcp::wire::{EthernetFrame, EthernetProtocol};
 
-use super::fragment::Key;
 use super::loopback::LoopbackPacket;
-use super::neighbour::{self, Action};
 use super::{Endpoint, Interface, protocol};
 use crate::stack::Stack;
-use crate::{Chunk, Offload, Received, Transmit, checksum, dhcp, tcp, udp};
+use crate::{Chunk, Received, dhcp, tcp, udp};
 
 /// The payload of an Internet packet for this machine.
 pub(crate) struct Datagram<'a> {
@@ -30,6 +28,8 @@ pub(crate) struct Datagram<'a> {
     pub(crate) is_loopback: bool,
     /// It was sent to a broadcast or multicast address.
     pub(crate) is_broadcast: bool,
+    /// It came in fragments.
+    pub(crate) is_reassembled: bool,
 }
 
 impl Datagram<'_> {
@@ -76,7 +76,7 @@ pub(crate) struct Early(Vec<(Vec<u8>, bool)>);
 impl Early {
     const MOST_PACKETS: usize = 32;
 
-    fn keep(&mut self, packet: &[u8], checksum_verified: bool) {
+    pub(super) fn keep(&mut self, packet: &[u8], checksum_verified: bool) {
         if self.0.len() < Self::MOST_PACKETS {
             self.0.push((packet.to_vec(), checksum_verified));
         }
@@ -105,101 +105,10 @@ impl Stack {
         let is_group = destination.0[0] & 1 != 0;
         match frame.ethertype() {
             EthernetProtocol::Ipv4 => self.receive_ipv4(frame.payload(), is_group, received.checksum_verified),
+            EthernetProtocol::Ipv6 => self.receive_ipv6(frame.payload(), is_group, received.checksum_verified),
             EthernetProtocol::Arp => self.receive_arp(frame.payload()),
-            _ => {}
+            EthernetProtocol::Unknown(_) => {}
         }
-    }
-
-    fn receive_arp(&self, packet: &[u8]) {
-        let own = self.own_ipv4();
-        let now = self.now();
-        let action = self.neighbours.receive(
-            packet,
-            |address| own == Some(address),
-            now,
-            |frame| {
-                self.transmit(&Transmit {
-                    header: &frame,
-                    payload: &[],
-                    offload: Offload::default(),
-                });
-            },
-        );
-        if let (Action::Reply { mac, address }, Some(own)) = (action, own) {
-            let packet = neighbour::packet(ArpOperation::Reply, (self.mac, own), (mac, address));
-            self.send_arp(mac, &packet);
-        }
-    }
-
-    fn receive_ipv4(&self, bytes: &[u8], is_group: bool, checksum_verified: bool) {
-        let Ok(packet) = Ipv4Packet::new_checked(bytes) else {
-            return;
-        };
-        let header_length = usize::from(packet.header_len());
-        let header = &bytes[..header_length];
-        if packet.version() != 4 || header_length < 20 || checksum::of(header) != [0, 0] {
-            return;
-        }
-        let (source, destination) = (packet.src_addr(), packet.dst_addr());
-        let Some(is_broadcast) = self.accept_ipv4(source, destination, is_group) else {
-            return;
-        };
-        let mut datagram = Datagram {
-            source: IpAddr::V4(source),
-            destination: IpAddr::V4(destination),
-            protocol: packet.next_header().into(),
-            ttl: packet.hop_limit(),
-            tos: packet.dscp() << 2 | packet.ecn(),
-            ip_header: header,
-            bytes: packet.payload(),
-            tail: &[],
-            checksum_verified,
-            is_loopback: false,
-            is_broadcast,
-        };
-        if self.own_ipv4().is_none() && !dhcp::is_for_client(&datagram) {
-            if !is_broadcast {
-                self.early.lock().keep(bytes, checksum_verified);
-            }
-            return;
-        }
-        if packet.more_frags() || packet.frag_offset() != 0 {
-            let key = Key {
-                source,
-                destination,
-                ident: packet.ident(),
-                protocol: datagram.protocol,
-            };
-            // The wire format's accessor counts bytes.
-            let offset = usize::from(packet.frag_offset());
-            let whole = self
-                .reassembler
-                .lock()
-                .add(key, offset, packet.more_frags(), packet.payload(), self.now());
-            if let Some(whole) = whole {
-                datagram.bytes = &whole;
-                datagram.checksum_verified = false;
-                self.receive_datagram(&datagram);
-            }
-            return;
-        }
-        self.receive_datagram(&datagram);
-    }
-
-    /// Whether a packet with these addresses is for us; if so, whether it was for others too.
-    fn accept_ipv4(&self, source: Ipv4Addr, destination: Ipv4Addr, is_group: bool) -> Option<bool> {
-        if source.is_loopback() || source.is_multicast() || source.is_broadcast() || destination.is_loopback() {
-            return None;
-        }
-        let own = self.own_ipv4();
-        if own == Some(destination) && !is_group {
-            return (own != Some(source)).then_some(false);
-        }
-        // Before there is an address, the answer of the DHCP server may come to the one that it offers.
-        if own.is_none() {
-            return Some(is_group);
-        }
-        (destination.is_multicast() || self.routes.lock().is_broadcast(IpAddr::V4(destination))).then_some(true)
     }
 
     /// Takes a packet from the loopback interface.
@@ -216,15 +125,17 @@ impl Stack {
             checksum_verified: true,
             is_loopback: true,
             is_broadcast: false,
+            is_reassembled: false,
         });
     }
 
-    fn receive_datagram(&self, datagram: &Datagram<'_>) {
+    pub(super) fn receive_datagram(&self, datagram: &Datagram<'_>) {
         match datagram.protocol {
             protocol::TCP if !datagram.is_broadcast => tcp::receive(self, datagram),
             protocol::UDP if dhcp::is_for_client(datagram) && dhcp::receive(self, datagram) => {}
             protocol::UDP => udp::receive(self, datagram),
-            protocol::ICMP => self.receive_icmp(datagram),
+            protocol::ICMP if datagram.source.is_ipv4() => self.receive_icmpv4(datagram),
+            protocol::ICMPV6 if datagram.source.is_ipv6() => self.receive_icmpv6(datagram),
             _ => {}
         }
     }

@@ -1,11 +1,10 @@
-//! ARP: the hardware addresses of neighbours (RFC 826, timing after RFC 4861 section 7.3).
+//! The hardware addresses of neighbours, which ARP (RFC 826) and Neighbor Discovery (RFC 4861) tell; timing after RFC 4861 section 7.3.
 
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
+use core::net::IpAddr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use hal::sync::SpinLock;
-use smoltcp::wire::{ArpOperation, ArpPacket, ArpRepr, EthernetAddress};
 
 const SECOND: u64 = 1_000_000_000;
 /// How long an address is used without asking again.
@@ -18,10 +17,10 @@ const MOST_ENTRIES: usize = 512;
 const MOST_PENDING: usize = 8;
 
 struct Entry {
-    address: Ipv4Addr,
+    address: IpAddr,
     mac: Option<[u8; 6]>,
-    /// When the address was last confirmed.
-    confirmed: u64,
+    /// Until when the address counts as confirmed.
+    reachable_until: u64,
     /// When the last request went out, and how many since the last confirmation.
     asked: u64,
     probes: u8,
@@ -29,7 +28,7 @@ struct Entry {
     pending: Vec<Vec<u8>>,
 }
 
-/// The ARP cache.
+/// The cache.
 pub(crate) struct Neighbours {
     entries: SpinLock<Vec<Entry>>,
     /// Changes whenever an address is learned, changed or lost, so that copies of it can be kept elsewhere.
@@ -48,14 +47,16 @@ pub(super) enum Lookup {
     Wait,
 }
 
-/// What came of a received packet or of time.
-pub(super) enum Action {
-    Nothing,
-    /// Answer this neighbour.
-    Reply {
-        mac: [u8; 6],
-        address: Ipv4Addr,
-    },
+/// What a message says of a neighbour's address.
+#[derive(Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) mac: [u8; 6],
+    /// A neighbour that was not known is remembered: it wants something of us.
+    pub(crate) creates: bool,
+    /// The neighbour answered, so both directions work.
+    pub(crate) confirms: bool,
+    /// It counts more than what was known.
+    pub(crate) overrides: bool,
 }
 
 impl Neighbours {
@@ -67,7 +68,7 @@ impl Neighbours {
     }
 
     /// All neighbours, with their hardware addresses as far as they are known.
-    pub(crate) fn known(&self) -> Vec<(Ipv4Addr, Option<[u8; 6]>)> {
+    pub(crate) fn known(&self) -> Vec<(IpAddr, Option<[u8; 6]>)> {
         self.entries
             .lock()
             .iter()
@@ -81,20 +82,20 @@ impl Neighbours {
     }
 
     /// The hardware address of `address`.
-    pub(super) fn lookup(&self, address: Ipv4Addr, now: u64) -> Lookup {
+    pub(super) fn lookup(&self, address: IpAddr, now: u64) -> Lookup {
         let mut entries = self.entries.lock();
         let index = if let Some(index) = entries.iter().position(|entry| entry.address == address) {
             index
         } else {
             if entries.len() >= MOST_ENTRIES
-                && let Some(oldest) = (0..entries.len()).min_by_key(|&index| entries[index].confirmed)
+                && let Some(oldest) = (0..entries.len()).min_by_key(|&index| entries[index].reachable_until)
             {
                 entries.swap_remove(oldest);
             }
             entries.push(Entry {
                 address,
                 mac: None,
-                confirmed: 0,
+                reachable_until: 0,
                 asked: 0,
                 probes: 0,
                 pending: Vec::new(),
@@ -104,7 +105,7 @@ impl Neighbours {
         let entry = &mut entries[index];
         let ask = entry.probes == 0 || now >= entry.asked + RETRANSMIT;
         match entry.mac {
-            Some(mac) if now < entry.confirmed + REACHABLE => Lookup::Known(mac),
+            Some(mac) if now < entry.reachable_until => Lookup::Known(mac),
             Some(mac) => {
                 if ask {
                     entry.asked = now;
@@ -124,7 +125,7 @@ impl Neighbours {
     }
 
     /// Keeps a frame until the address of its neighbour is known; the oldest gives way.
-    pub(super) fn hold(&self, address: Ipv4Addr, frame: Vec<u8>) {
+    pub(super) fn hold(&self, address: IpAddr, frame: Vec<u8>) {
         let mut entries = self.entries.lock();
         if let Some(entry) = entries.iter_mut().find(|entry| entry.address == address) {
             if entry.pending.len() >= MOST_PENDING {
@@ -134,79 +135,67 @@ impl Neighbours {
         }
     }
 
-    /// Takes an ARP packet. Frames that waited for what it tells go to `send`.
-    pub(super) fn receive(
-        &self,
-        packet: &[u8],
-        is_own: impl Fn(Ipv4Addr) -> bool,
-        now: u64,
-        mut send: impl FnMut(Vec<u8>),
-    ) -> Action {
-        let Ok(packet) = ArpPacket::new_checked(packet) else {
-            return Action::Nothing;
+    /// Takes what a message says of `address`. Frames that waited for it go to `send`.
+    pub(crate) fn learn(&self, address: IpAddr, told: Told, now: u64, mut send: impl FnMut(&[u8])) {
+        let is_one = match address {
+            IpAddr::V4(address) => !address.is_broadcast(),
+            IpAddr::V6(_) => true,
         };
-        let Ok(ArpRepr::EthernetIpv4 {
-            operation,
-            source_hardware_addr: EthernetAddress(mac),
-            source_protocol_addr: source,
-            target_protocol_addr: target,
-            ..
-        }) = ArpRepr::parse(&packet)
-        else {
-            return Action::Nothing;
-        };
-        if mac[0] & 1 != 0 || is_own(source) {
-            return Action::Nothing;
+        if !is_one || address.is_unspecified() || address.is_multicast() || told.mac[0] & 1 != 0 {
+            return;
         }
-        let to_us = is_own(target);
-        let pending = self.learn(source, mac, to_us, now);
-        for mut frame in pending {
-            frame[..6].copy_from_slice(&mac);
-            send(frame);
-        }
-        if to_us && operation == ArpOperation::Request {
-            Action::Reply { mac, address: source }
-        } else {
-            Action::Nothing
+        for mut frame in self.update(address, told, now) {
+            frame[..6].copy_from_slice(&told.mac);
+            send(&frame);
         }
     }
 
-    /// Updates a known neighbour, and adds one that speaks to us.
-    fn learn(&self, address: Ipv4Addr, mac: [u8; 6], to_us: bool, now: u64) -> Vec<Vec<u8>> {
-        if address.is_unspecified() || address.is_multicast() || address.is_broadcast() {
-            return Vec::new();
-        }
+    fn update(&self, address: IpAddr, told: Told, now: u64) -> Vec<Vec<u8>> {
+        let Told { mac, confirms, .. } = told;
         let mut entries = self.entries.lock();
-        if let Some(entry) = entries.iter_mut().find(|entry| entry.address == address) {
-            if entry.mac != Some(mac) {
-                entry.mac = Some(mac);
+        let Some(entry) = entries.iter_mut().find(|entry| entry.address == address) else {
+            if told.creates && entries.len() < MOST_ENTRIES {
+                entries.push(Entry {
+                    address,
+                    mac: Some(mac),
+                    reachable_until: if confirms { now + REACHABLE } else { 0 },
+                    asked: 0,
+                    probes: 0,
+                    pending: Vec::new(),
+                });
                 self.generation.fetch_add(1, Ordering::Relaxed);
             }
-            entry.confirmed = now;
-            entry.probes = 0;
-            return core::mem::take(&mut entry.pending);
+            return Vec::new();
+        };
+        if entry.mac.is_some_and(|known| known != mac) && !told.overrides {
+            // Two claim the address: the known one is asked soon whether it still has it (RFC 4861 section 7.2.5).
+            entry.reachable_until = 0;
+            return Vec::new();
         }
-        if to_us && entries.len() < MOST_ENTRIES {
-            entries.push(Entry {
-                address,
-                mac: Some(mac),
-                confirmed: now,
-                asked: 0,
-                probes: 0,
-                pending: Vec::new(),
-            });
+        if entry.mac != Some(mac) {
             self.generation.fetch_add(1, Ordering::Relaxed);
+            *entry = Entry {
+                mac: Some(mac),
+                reachable_until: 0,
+                probes: 0,
+                pending: core::mem::take(&mut entry.pending),
+                ..*entry
+            };
         }
-        Vec::new()
+        if confirms {
+            entry.reachable_until = now + REACHABLE;
+            entry.probes = 0;
+        }
+        core::mem::take(&mut entry.pending)
     }
 
-    /// Asks again for whom frames wait; gives up neighbours that do not answer, with the frames that waited for them. Returns when to
-    /// call again.
+    /// Asks again for whom frames wait, telling the hardware address that was known; gives up neighbours that do not answer, with the frames
+    /// that waited for them. Returns when to call again.
     pub(crate) fn expire(
         &self,
         now: u64,
-        mut ask: impl FnMut(Ipv4Addr),
-        mut give_up: impl FnMut(Ipv4Addr, Vec<u8>),
+        mut ask: impl FnMut(IpAddr, Option<[u8; 6]>),
+        mut give_up: impl FnMut(IpAddr, Vec<Vec<u8>>),
     ) -> Option<u64> {
         let mut next: Option<u64> = None;
         let (mut to_ask, mut lost) = (Vec::new(), Vec::new());
@@ -223,38 +212,104 @@ impl Neighbours {
                 }
                 entry.asked = now;
                 entry.probes += 1;
-                to_ask.push(entry.address);
+                to_ask.push((entry.address, entry.mac));
             }
             let due = entry.asked + RETRANSMIT;
             next = Some(next.map_or(due, |next| next.min(due)));
             true
         });
-        to_ask.into_iter().for_each(&mut ask);
+        for (address, mac) in to_ask {
+            ask(address, mac);
+        }
         for (address, frames) in lost {
-            for frame in frames {
-                give_up(address, frame);
-            }
+            give_up(address, frames);
         }
         next
     }
 
-    /// Forgets everything, when the link or our address changed.
-    pub(crate) fn clear(&self) {
-        self.entries.lock().clear();
+    /// Forgets the neighbours of a family whose address of ours changed.
+    pub(crate) fn clear(&self, ipv4: bool) {
+        self.entries.lock().retain(|entry| entry.address.is_ipv4() != ipv4);
         self.generation.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// An ARP packet of ours.
-pub(super) fn packet(operation: ArpOperation, own: ([u8; 6], Ipv4Addr), target: ([u8; 6], Ipv4Addr)) -> [u8; 28] {
-    let repr = ArpRepr::EthernetIpv4 {
-        operation,
-        source_hardware_addr: EthernetAddress(own.0),
-        source_protocol_addr: own.1,
-        target_hardware_addr: EthernetAddress(target.0),
-        target_protocol_addr: target.1,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESS: IpAddr = IpAddr::V6(core::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
+    const ONE: [u8; 6] = [2, 0, 0, 0, 0, 1];
+    const OTHER: [u8; 6] = [2, 0, 0, 0, 0, 2];
+    const ANSWER: Told = Told {
+        mac: ONE,
+        creates: false,
+        confirms: true,
+        overrides: true,
     };
-    let mut bytes = [0; 28];
-    repr.emit(&mut ArpPacket::new_unchecked(&mut bytes[..]));
-    bytes
+
+    #[test]
+    fn an_answer_sends_what_waited_and_is_asked_again_after_a_while() {
+        let cache = Neighbours::new();
+        let nothing = |_: &[u8]| panic!("nothing waits");
+        cache.learn(ADDRESS, ANSWER, 0, nothing);
+        assert!(
+            matches!(cache.lookup(ADDRESS, 0), Lookup::Ask),
+            "answers to nobody's question are not remembered"
+        );
+        cache.hold(ADDRESS, alloc::vec![0; 14]);
+        assert!(matches!(cache.lookup(ADDRESS, 1), Lookup::Wait));
+        let mut sent = Vec::new();
+        cache.learn(ADDRESS, ANSWER, 2, |frame| sent.push(frame.to_vec()));
+        assert_eq!(sent.len(), 1);
+        assert_eq!(sent[0][..6], ONE);
+        assert!(matches!(cache.lookup(ADDRESS, 3), Lookup::Known(ONE)));
+        assert!(matches!(cache.lookup(ADDRESS, REACHABLE + 2), Lookup::Stale(ONE)));
+        assert!(matches!(cache.lookup(ADDRESS, REACHABLE + 3), Lookup::Known(ONE)));
+        let mut asked = Vec::new();
+        for step in 1..=3 {
+            let now = REACHABLE + 3 + step * RETRANSMIT;
+            cache.expire(
+                now,
+                |_, mac| asked.push(mac),
+                |address, _| assert_eq!((address, step), (ADDRESS, 3)),
+            );
+        }
+        assert_eq!(asked, [Some(ONE); 2], "the neighbour itself is asked");
+        assert!(matches!(cache.lookup(ADDRESS, u64::MAX / 2), Lookup::Ask), "it is gone");
+    }
+
+    #[test]
+    fn a_claim_without_override_changes_nothing_but_doubts() {
+        let cache = Neighbours::new();
+        let asks = Told {
+            creates: true,
+            confirms: false,
+            ..ANSWER
+        };
+        cache.learn(ADDRESS, asks, 0, |_| {});
+        assert!(
+            matches!(cache.lookup(ADDRESS, 1), Lookup::Stale(ONE)),
+            "who only asks is not confirmed"
+        );
+        cache.learn(ADDRESS, ANSWER, 2, |_| {});
+        let claim = Told {
+            mac: OTHER,
+            overrides: false,
+            ..ANSWER
+        };
+        cache.learn(ADDRESS, claim, 3, |_| {});
+        assert!(matches!(cache.lookup(ADDRESS, 4), Lookup::Stale(ONE)));
+        cache.learn(ADDRESS, Told { mac: OTHER, ..ANSWER }, 5, |_| {});
+        assert!(matches!(cache.lookup(ADDRESS, 6), Lookup::Known(OTHER)));
+        let group = Told {
+            mac: [3, 0, 0, 0, 0, 1],
+            ..ANSWER
+        };
+        cache.learn(ADDRESS, group, 7, |_| {});
+        assert!(
+            matches!(cache.lookup(ADDRESS, 8), Lookup::Known(OTHER)),
+            "a group's address is nobody's"
+        );
+    }
 }

@@ -1,10 +1,11 @@
-//! Which way a packet goes: our addresses, networks, the default router, and what is known of path MTUs.
+//! Which way a packet goes: our addresses, networks, and routers.
 
 use abi::Errno;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{InterfaceAddress, LOOPBACK_MTU, Prefix};
+use super::{InterfaceAddress, Prefix, selection};
+use crate::stack::NEVER;
 
 /// An interface, with Linux's usual index as its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,33 +48,102 @@ pub(crate) enum Hop {
     Broadcast,
 }
 
-/// A network that a router leads to.
+/// A network, and the router that leads to it: none when its hosts are neighbours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     pub(crate) prefix: Prefix,
-    pub(crate) gateway: IpAddr,
+    pub(crate) gateway: Option<IpAddr>,
+}
+
+impl Route {
+    /// To everywhere else.
+    pub(crate) fn default_through(gateway: IpAddr) -> Self {
+        Self {
+            prefix: Prefix::new(super::unspecified_like(gateway), 0),
+            gateway: Some(gateway),
+        }
+    }
+
+    /// To a network that we are in.
+    pub(crate) fn to_neighbours(prefix: Prefix) -> Self {
+        Self { prefix, gateway: None }
+    }
+}
+
+bitflags::bitflags! {
+    /// What `ip address` shows of an address (`IFA_F_*` of `linux/if_addr.h`).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct AddressFlags: u8 {
+        /// It is used although it is tentative (RFC 4429).
+        const OPTIMISTIC = 0x04;
+        /// Somebody else has it.
+        const DUPLICATE = 0x08;
+        /// Not to be used for what begins now.
+        const DEPRECATED = 0x20;
+        /// It may still turn out to be somebody else's.
+        const TENTATIVE = 0x40;
+        /// It does not end by itself.
+        const PERMANENT = 0x80;
+    }
+}
+
+/// An address of the Ethernet interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OwnAddress {
+    pub(crate) at: InterfaceAddress,
+    pub(crate) flags: AddressFlags,
+    /// Until when new connections may begin from it, and until when it is ours at all.
+    pub(crate) preferred_until: u64,
+    pub(crate) valid_until: u64,
+}
+
+impl OwnAddress {
+    /// One that does not end by itself.
+    pub(crate) fn permanent(at: InterfaceAddress) -> Self {
+        Self {
+            at,
+            flags: AddressFlags::PERMANENT,
+            preferred_until: NEVER,
+            valid_until: NEVER,
+        }
+    }
+
+    pub(crate) fn is_usable(&self) -> bool {
+        let flags = self.flags;
+        !flags.contains(AddressFlags::DUPLICATE)
+            && (flags.contains(AddressFlags::OPTIMISTIC) || !flags.contains(AddressFlags::TENTATIVE))
+    }
+
+    /// Whether it is still to be found out that nobody else has it.
+    pub(crate) fn is_tentative(&self) -> bool {
+        self.flags.contains(AddressFlags::TENTATIVE)
+    }
+
+    pub(crate) fn is_deprecated(&self) -> bool {
+        self.flags.contains(AddressFlags::DEPRECATED)
+    }
 }
 
 /// Addresses and routes of the machine.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
-    addresses: Vec<InterfaceAddress>,
-    /// Routes through routers, the longest prefix first.
+    addresses: Vec<OwnAddress>,
+    /// The longest prefix first, and of equals the best router.
     routes: Vec<Route>,
 }
 
 impl Routes {
     /// Replaces the addresses and routes of one family by others.
-    pub(crate) fn replace(&mut self, ipv4: bool, addresses: &[InterfaceAddress], routes: &[Route]) {
-        self.addresses.retain(|address| address.address.is_ipv4() != ipv4);
+    pub(crate) fn replace(&mut self, ipv4: bool, addresses: &[OwnAddress], routes: &[Route]) {
+        self.addresses.retain(|own| own.at.address.is_ipv4() != ipv4);
         self.addresses.extend_from_slice(addresses);
-        self.routes.retain(|route| route.gateway.is_ipv4() != ipv4);
+        self.routes.retain(|route| route.prefix.network().is_ipv4() != ipv4);
         self.routes.extend_from_slice(routes);
         self.routes
             .sort_by_key(|route| core::cmp::Reverse(route.prefix.length()));
     }
 
-    pub(crate) fn addresses(&self) -> &[InterfaceAddress] {
+    pub(crate) fn addresses(&self) -> &[OwnAddress] {
         &self.addresses
     }
 
@@ -83,49 +153,66 @@ impl Routes {
 
     /// Whether `address` is this machine's own.
     pub(crate) fn is_local(&self, address: IpAddr) -> bool {
-        address.is_loopback() || self.addresses.iter().any(|own| own.address == address)
+        address.is_loopback()
+            || self
+                .addresses
+                .iter()
+                .any(|own| own.at.address == address && own.is_usable())
+    }
+
+    /// What is known of `address` when it is our own.
+    pub(crate) fn own(&self, address: IpAddr) -> Option<&OwnAddress> {
+        self.addresses.iter().find(|own| own.at.address == address)
     }
 
     /// Whether `address` is a broadcast address of a network that we are in, or of all.
     pub(crate) fn is_broadcast(&self, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(Ipv4Addr::BROADCAST) => true,
-            IpAddr::V4(address) => self.addresses.iter().any(|own| own.broadcast() == Some(address)),
+            IpAddr::V4(address) => self.addresses.iter().any(|own| own.at.broadcast() == Some(address)),
             IpAddr::V6(_) => false,
         }
     }
 
     /// The way to `destination`, and the source address that suits it.
     pub(crate) fn find(&self, destination: IpAddr) -> Result<(Hop, IpAddr), Errno> {
-        if destination.is_loopback() {
-            return Ok((Hop::Loopback, loopback_like(destination)));
-        }
-        if destination.is_unspecified() {
+        if destination.is_loopback() || destination.is_unspecified() {
             return Ok((Hop::Loopback, loopback_like(destination)));
         }
         if self.is_local(destination) {
             return Ok((Hop::Loopback, destination));
         }
-        let source_for = |address: IpAddr| {
-            self.addresses
-                .iter()
-                .filter(|own| own.address.is_ipv4() == address.is_ipv4())
-                .max_by_key(|own| own.prefix().contains(address))
-                .map(|own| own.address)
-                .ok_or(Errno::NETUNREACH)
-        };
         if destination.is_multicast() || self.is_broadcast(destination) {
-            return Ok((Hop::Broadcast, source_for(destination)?));
-        }
-        if let Some(own) = self.addresses.iter().find(|own| own.prefix().contains(destination)) {
-            return Ok((Hop::Neighbour(destination), own.address));
+            return Ok((Hop::Broadcast, self.source(destination, destination)?));
         }
         let route = self
             .routes
             .iter()
             .find(|route| route.prefix.contains(destination))
             .ok_or(Errno::NETUNREACH)?;
-        Ok((Hop::Neighbour(route.gateway), source_for(route.gateway)?))
+        let next = route.gateway.unwrap_or(destination);
+        Ok((Hop::Neighbour(next), self.source(destination, next)?))
+    }
+
+    /// Our address for packets to `neighbour`, whatever the routes say.
+    pub(crate) fn source_to_neighbour(&self, neighbour: IpAddr) -> Result<IpAddr, Errno> {
+        self.source(neighbour, neighbour)
+    }
+
+    /// Our address for packets to `destination`, which go to `next`.
+    fn source(&self, destination: IpAddr, next: IpAddr) -> Result<IpAddr, Errno> {
+        let addresses = self.addresses.iter();
+        match destination {
+            IpAddr::V4(_) => addresses
+                .filter(|own| own.at.address.is_ipv4())
+                .max_by_key(|own| own.at.prefix().contains(next))
+                .map(|own| own.at.address)
+                .ok_or(Errno::NETUNREACH),
+            // Linux finds a way first, and then no address for it.
+            IpAddr::V6(destination) => selection::source_for(addresses, destination)
+                .map(IpAddr::V6)
+                .ok_or(Errno::ADDRNOTAVAIL),
+        }
     }
 }
 
@@ -133,42 +220,6 @@ fn loopback_like(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-    }
-}
-
-/// What routers told of paths that carry less than our link (RFC 1191).
-#[derive(Debug, Default)]
-pub(crate) struct PathMtu(Vec<(IpAddr, u16, u64)>);
-
-impl PathMtu {
-    /// Least MTU that is believed: Linux's `min_pmtu`, against attacks by tiny ones.
-    pub(crate) const LEAST: u16 = 552;
-    const MOST_ENTRIES: usize = 64;
-    /// How long an entry is believed (RFC 1191 section 6.3).
-    const LIFETIME: u64 = 600_000_000_000;
-
-    pub(crate) fn learn(&mut self, destination: IpAddr, mtu: u16, now: u64) {
-        self.0
-            .retain(|&(address, _, expiry)| address != destination && expiry > now);
-        if self.0.len() >= Self::MOST_ENTRIES {
-            self.0.remove(0);
-        }
-        self.0.push((destination, mtu.max(Self::LEAST), now + Self::LIFETIME));
-    }
-
-    pub(crate) fn get(&self, destination: IpAddr, now: u64) -> Option<usize> {
-        self.0
-            .iter()
-            .find(|&&(address, _, expiry)| address == destination && expiry > now)
-            .map(|&(_, mtu, _)| usize::from(mtu))
-    }
-}
-
-/// The MTU of the interface that `hop` leaves by.
-pub(super) fn link_mtu(hop: Hop, ethernet: usize) -> usize {
-    match hop {
-        Hop::Loopback => LOOPBACK_MTU,
-        Hop::Neighbour(_) | Hop::Broadcast => ethernet,
     }
 }
 
@@ -180,19 +231,17 @@ mod tests {
         let mut routes = Routes::default();
         routes.replace(
             true,
-            &[InterfaceAddress {
+            &[OwnAddress::permanent(InterfaceAddress {
                 address: [10, 0, 2, 15].into(),
                 prefix_length: 24,
-            }],
+            })],
             &[
-                Route {
-                    prefix: Prefix::new([0, 0, 0, 0].into(), 0),
-                    gateway: [10, 0, 2, 2].into(),
-                },
+                Route::default_through([10, 0, 2, 2].into()),
                 Route {
                     prefix: Prefix::new([172, 16, 0, 0].into(), 12),
-                    gateway: [10, 0, 2, 3].into(),
+                    gateway: Some([10, 0, 2, 3].into()),
                 },
+                Route::to_neighbours(Prefix::new([10, 0, 2, 0].into(), 24)),
             ],
         );
         routes
@@ -218,13 +267,5 @@ mod tests {
             routes.find([127, 0, 0, 5].into()),
             Ok((Hop::Loopback, [127, 0, 0, 1].into()))
         );
-    }
-
-    #[test]
-    fn a_path_mtu_is_forgotten_in_time_and_never_tiny() {
-        let mut known = PathMtu::default();
-        known.learn([1, 2, 3, 4].into(), 68, 0);
-        assert_eq!(known.get([1, 2, 3, 4].into(), 1), Some(552));
-        assert_eq!(known.get([1, 2, 3, 4].into(), PathMtu::LIFETIME), None);
     }
 }

@@ -5,9 +5,9 @@ use abi::net::{AF_INET, AF_INET6, AF_UNSPEC};
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::ip::{Interface, InterfaceAddress};
+use crate::ip::{Interface, InterfaceAddress, OwnAddress, Route};
 use crate::socket::{Description, interfaces};
-use crate::stack::Stack;
+use crate::stack::{NEVER, Stack};
 
 // Message types and flags of `linux/netlink.h` and `linux/rtnetlink.h`.
 const NLMSG_ERROR: u16 = 2;
@@ -32,19 +32,26 @@ const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_LABEL: u16 = 3;
 const IFA_BROADCAST: u16 = 4;
+const IFA_CACHEINFO: u16 = 6;
+const IFA_FLAGS: u16 = 8;
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
 const RTA_PREFSRC: u16 = 7;
 const RTA_TABLE: u16 = 15;
 // Values of fields.
-const IFA_F_PERMANENT: u8 = 0x80;
 const SCOPE_UNIVERSE: u8 = 0;
+const SCOPE_SITE: u8 = 200;
 const SCOPE_LINK: u8 = 253;
 const SCOPE_HOST: u8 = 254;
 const TABLE_MAIN: u8 = 254;
 const PROTOCOL_KERNEL: u8 = 2;
+const PROTOCOL_ADVERTISEMENT: u8 = 9;
 const PROTOCOL_DHCP: u8 = 16;
+/// Linux's metrics of IPv6 routes to neighbours and through routers.
+const METRIC_NEIGHBOURS: u32 = 256;
+const METRIC_ROUTERS: u32 = 1024;
 const TYPE_UNICAST: u8 = 1;
 const OPERSTATE_UNKNOWN: u8 = 0;
 const OPERSTATE_UP: u8 = 6;
@@ -205,22 +212,16 @@ fn link(found: &Description, request: Request, flags: u16) -> Vec<u8> {
 }
 
 fn addresses(stack: &Stack, request: Request, family: u32) -> Vec<Vec<u8>> {
-    let own = |address: IpAddr, prefix_length| InterfaceAddress { address, prefix_length };
+    let own = |address: IpAddr, prefix_length| OwnAddress::permanent(InterfaceAddress { address, prefix_length });
     let mut all = Vec::from([
         (Interface::Loopback, own(Ipv4Addr::LOCALHOST.into(), 8)),
         (Interface::Loopback, own(Ipv6Addr::LOCALHOST.into(), 128)),
     ]);
-    all.extend(
-        stack
-            .routes
-            .lock()
-            .addresses()
-            .iter()
-            .map(|address| (Interface::Ethernet, *address)),
-    );
-    all.retain(|(_, address)| is_of(family, address.address));
+    let routes = stack.routes.lock();
+    all.extend(routes.addresses().iter().map(|own| (Interface::Ethernet, *own)));
+    all.retain(|(_, own)| is_of(family, own.at.address));
     all.iter()
-        .map(|(interface, address)| address_message(*interface, address, request))
+        .map(|(interface, own)| address_message(*interface, own, request, stack.now()))
         .collect()
 }
 
@@ -247,63 +248,104 @@ fn family_of(address: IpAddr) -> u8 {
     }
 }
 
-fn address_message(interface: Interface, own: &InterfaceAddress, request: Request) -> Vec<u8> {
-    let scope = match (interface, own.address) {
+fn address_message(interface: Interface, own: &OwnAddress, request: Request, now: u64) -> Vec<u8> {
+    let scope = match (interface, own.at.address) {
         (Interface::Loopback, _) => SCOPE_HOST,
         (_, IpAddr::V6(address)) if address.is_unicast_link_local() => SCOPE_LINK,
+        (_, IpAddr::V6(address)) if address.segments()[0] & 0xffc0 == 0xfec0 => SCOPE_SITE,
         _ => SCOPE_UNIVERSE,
     };
-    let bytes = octets(own.address);
+    let bytes = octets(own.at.address);
+    let flags = own.flags.bits();
     let mut writer = Writer::new(request, RTM_NEWADDR, NLM_F_MULTI)
-        .put(&[family_of(own.address), own.prefix_length, IFA_F_PERMANENT, scope])
+        .put(&[family_of(own.at.address), own.at.prefix_length, flags, scope])
         .put(&(interface as u32).to_ne_bytes())
         .attribute(IFA_ADDRESS, &bytes);
-    if own.address.is_ipv4() {
+    if own.at.address.is_ipv4() {
         let mut label = interface.name().as_bytes().to_vec();
         label.push(0);
         writer = writer.attribute(IFA_LOCAL, &bytes).attribute(IFA_LABEL, &label);
-        if let Some(broadcast) = own.broadcast().filter(|_| interface != Interface::Loopback) {
+        if let Some(broadcast) = own.at.broadcast().filter(|_| interface != Interface::Loopback) {
             writer = writer.attribute(IFA_BROADCAST, &broadcast.octets());
         }
     }
-    writer.finish()
+    // `struct ifa_cacheinfo`, without when it was made and changed.
+    let lifetimes = [seconds(own.preferred_until, now), seconds(own.valid_until, now), 0, 0];
+    writer
+        .attribute(IFA_CACHEINFO, lifetimes.map(u32::to_ne_bytes).as_flattened())
+        .attribute(IFA_FLAGS, &u32::from(flags).to_ne_bytes())
+        .finish()
+}
+
+/// Seconds until `time`; the most stand for ever.
+fn seconds(time: u64, now: u64) -> u32 {
+    if time == NEVER {
+        return u32::MAX;
+    }
+    u32::try_from(time.saturating_sub(now) / 1_000_000_000).unwrap_or(u32::MAX - 1)
 }
 
 fn routes(stack: &Stack, request: Request, family: u32) -> Vec<Vec<u8>> {
     let routes = stack.routes.lock();
-    let mut messages = Vec::new();
-    let message = |family: u8, length: u8, protocol: u8, scope: u8| {
-        Writer::new(request, RTM_NEWROUTE, NLM_F_MULTI)
-            .put(&[family, length, 0, 0, TABLE_MAIN, protocol, scope, TYPE_UNICAST])
-            .put(&[0; 4])
-            .attribute(RTA_TABLE, &u32::from(TABLE_MAIN).to_ne_bytes())
+    let of_family = routes
+        .routes()
+        .iter()
+        .filter(|route| is_of(family, route.prefix.network()));
+    // Those with the shortest prefix first, as Linux has it.
+    of_family
+        .rev()
+        .map(|route| route_message(route, routes.addresses(), request))
+        .collect()
+}
+
+fn route_message(route: &Route, addresses: &[OwnAddress], request: Request) -> Vec<u8> {
+    let network = route.prefix.network();
+    let (protocol, scope) = match (route.gateway, network) {
+        (Some(_), IpAddr::V4(_)) => (PROTOCOL_DHCP, SCOPE_UNIVERSE),
+        (Some(_), IpAddr::V6(_)) => (PROTOCOL_ADVERTISEMENT, SCOPE_UNIVERSE),
+        (None, IpAddr::V4(_)) => (PROTOCOL_KERNEL, SCOPE_LINK),
+        (None, IpAddr::V6(_)) => (PROTOCOL_KERNEL, SCOPE_UNIVERSE),
     };
-    let interface = (Interface::Ethernet as u32).to_ne_bytes();
-    for route in routes.routes().iter().filter(|route| is_of(family, route.gateway)) {
-        let mut writer = message(
-            family_of(route.gateway),
-            route.prefix.length(),
-            PROTOCOL_DHCP,
-            SCOPE_UNIVERSE,
-        );
-        if route.prefix.length() > 0 {
-            writer = writer.attribute(RTA_DST, &octets(route.prefix.network()));
+    let length = route.prefix.length();
+    let mut writer = Writer::new(request, RTM_NEWROUTE, NLM_F_MULTI)
+        .put(&[
+            family_of(network),
+            length,
+            0,
+            0,
+            TABLE_MAIN,
+            protocol,
+            scope,
+            TYPE_UNICAST,
+        ])
+        .put(&[0; 4])
+        .attribute(RTA_TABLE, &u32::from(TABLE_MAIN).to_ne_bytes());
+    if length > 0 {
+        writer = writer.attribute(RTA_DST, &octets(network));
+    }
+    if let Some(gateway) = route.gateway {
+        writer = writer.attribute(RTA_GATEWAY, &octets(gateway));
+    }
+    match network {
+        IpAddr::V6(_) => {
+            let metric = if route.gateway.is_some() {
+                METRIC_ROUTERS
+            } else {
+                METRIC_NEIGHBOURS
+            };
+            writer = writer.attribute(RTA_PRIORITY, &metric.to_ne_bytes());
         }
-        messages.push(
-            writer
-                .attribute(RTA_GATEWAY, &octets(route.gateway))
-                .attribute(RTA_OIF, &interface)
-                .finish(),
-        );
+        IpAddr::V4(_) if route.gateway.is_none() => {
+            let own = addresses.iter().find(|own| own.at.prefix() == route.prefix);
+            if let Some(own) = own {
+                writer = writer.attribute(RTA_PREFSRC, &octets(own.at.address));
+            }
+        }
+        IpAddr::V4(_) => {}
     }
-    for own in routes.addresses().iter().filter(|own| is_of(family, own.address)) {
-        let writer = message(family_of(own.address), own.prefix_length, PROTOCOL_KERNEL, SCOPE_LINK)
-            .attribute(RTA_DST, &octets(own.prefix().network()))
-            .attribute(RTA_PREFSRC, &octets(own.address))
-            .attribute(RTA_OIF, &interface);
-        messages.push(writer.finish());
-    }
-    messages
+    writer
+        .attribute(RTA_OIF, &(Interface::Ethernet as u32).to_ne_bytes())
+        .finish()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Domain;
-use crate::ip::{Endpoint, canonical};
+use crate::ip::{Endpoint, Interface, canonical};
 
 /// A socket address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl Address {
             }
             (Domain::Inet6, IpAddr::V4(address)) => Self::Inet6(address.to_ipv6_mapped(), endpoint.port, 0),
             (_, IpAddr::V4(address)) => Self::Inet(address, endpoint.port),
-            (_, IpAddr::V6(address)) => Self::Inet6(address, endpoint.port, 0),
+            (_, IpAddr::V6(address)) => Self::Inet6(address, endpoint.port, scope_of(address)),
         }
     }
 
@@ -138,6 +138,30 @@ impl Address {
             _ => Err(Errno::AFNOSUPPORT),
         }
     }
+
+    /// That an address which means something on one interface only comes with that interface: `EINVAL` when neither it nor the socket,
+    /// bound to `device`, names one; `ENODEV` when it names another.
+    pub(crate) fn check_scope(&self, device: Option<Interface>) -> Result<(), Errno> {
+        match *self {
+            Self::Inet6(address, _, scope) if address.is_unicast_link_local() => match (scope, device) {
+                (0, None) => Err(Errno::INVAL),
+                (0, Some(_)) => Ok(()),
+                (scope, _) if scope == Interface::Ethernet as u32 => Ok(()),
+                _ => Err(Errno::NODEV),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The interface that an address means something on: there is one beside the loopback interface.
+fn scope_of(address: Ipv6Addr) -> u32 {
+    const LINK_LOCAL_GROUP: u8 = 2;
+    let needs_one = match address.octets() {
+        [0xff, scope, ..] => scope & 0xf == LINK_LOCAL_GROUP,
+        _ => address.is_unicast_link_local(),
+    };
+    if needs_one { Interface::Ethernet as u32 } else { 0 }
 }
 
 #[cfg(test)]

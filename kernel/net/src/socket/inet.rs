@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Address, Domain, integer, read_integer};
-use crate::ip::Endpoint;
+use crate::ip::{Endpoint, Interface};
 use crate::stack::Stack;
 
 /// Options of `SOL_IP` and `SOL_IPV6`.
@@ -157,6 +157,7 @@ pub(super) fn bindable(
     domain: Domain,
     address: &Address,
     options: &InetOptions,
+    device: Option<Interface>,
     datagram: bool,
 ) -> Result<Endpoint, Errno> {
     let endpoint = address.endpoint(domain).map_err(|_| match (domain, address) {
@@ -166,6 +167,7 @@ pub(super) fn bindable(
     if options.v6_only && endpoint.address.is_ipv4() {
         return Err(Errno::INVAL);
     }
+    address.check_scope(device)?;
     let address = endpoint.address;
     let routes = stack.routes.lock();
     let is_ours = address.is_unspecified() || routes.is_local(address);

@@ -61,8 +61,8 @@ pub(crate) fn interfaces(stack: &Stack) -> Vec<Description> {
             .lock()
             .addresses()
             .iter()
-            .find_map(|own| match own.address {
-                IpAddr::V4(address) => Some((address, own.prefix_length)),
+            .find_map(|own| match own.at.address {
+                IpAddr::V4(address) => Some((address, own.at.prefix_length)),
                 IpAddr::V6(_) => None,
             });
         all.push(Description {

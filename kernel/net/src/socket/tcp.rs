@@ -99,6 +99,7 @@ impl TcpSocket {
     /// Begins a handshake from an idle socket.
     fn open(&self, inner: &mut Inner, address: &Address, generic: &Generic) -> Result<(), Errno> {
         let remote = inet::remote(self.domain, address, &inner.options)?;
+        address.check_scope(generic.device)?;
         if remote.address.is_multicast() || self.stack.routes.lock().is_broadcast(remote.address) {
             return Err(Errno::NETUNREACH);
         }
@@ -324,7 +325,7 @@ impl Socket for TcpSocket {
         if inner.binding.is_some() || !matches!(inner.role, Role::Idle) {
             return Err(Errno::INVAL);
         }
-        let endpoint = inet::bindable(&self.stack, self.domain, address, &inner.options, false)?;
+        let endpoint = inet::bindable(&self.stack, self.domain, address, &inner.options, generic.device, false)?;
         inner.binding = Some(Binding::new(
             &self.stack,
             Protocol::Tcp,

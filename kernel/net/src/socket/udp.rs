@@ -188,7 +188,7 @@ impl Socket for UdpSocket {
         if inner.flow.is_some() {
             return Err(Errno::INVAL);
         }
-        let endpoint = inet::bindable(&self.stack, self.domain, address, &inner.options, true)?;
+        let endpoint = inet::bindable(&self.stack, self.domain, address, &inner.options, generic.device, true)?;
         let flow = self.bind_to(&mut inner, endpoint, generic)?;
         drop(inner);
         if endpoint.port != 0 {
@@ -214,6 +214,7 @@ impl Socket for UdpSocket {
             return Ok(());
         }
         let remote = inet::remote(self.domain, address, &inner.options)?;
+        address.check_scope(generic.device)?;
         let source = self.stack.source_for(remote.address)?;
         if !generic.broadcast && self.stack.routes.lock().is_broadcast(remote.address) {
             return Err(Errno::ACCES.into());
@@ -238,14 +239,14 @@ impl Socket for UdpSocket {
         if inner.write_shut {
             return Err(Errno::PIPE.into());
         }
-        if length + inner.corked.len() > udp::LARGEST {
-            return Err(Errno::MSGSIZE.into());
-        }
         let flow = self.flow(&mut inner, generic)?;
         if let Some(errno) = flow.take_error() {
             return Err(errno.into());
         }
         let (local, remote) = self.ends(&inner, &flow, message, generic)?;
+        if length + inner.corked.len() > udp::largest(remote.address) {
+            return Err(Errno::MSGSIZE.into());
+        }
         let mut payload = Chunk::filled(length, |bytes| fill(source, bytes))?;
         if message.flags.contains(MessageFlags::MORE) || !inner.corked.is_empty() {
             inner.corked.extend_from_slice(&payload);

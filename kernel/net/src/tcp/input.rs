@@ -3,7 +3,7 @@
 use abi::Errno;
 
 use super::congestion::Phase;
-use super::connection::{Link, Outcome, Retransmit, State, Tcb};
+use super::connection::{Link, Outcome, Retransmit, State, Tcb, headers};
 use super::rtt::{MILLISECOND, SECOND};
 use super::segment::{Flags, Segment};
 use super::sequence::Seq;
@@ -506,9 +506,9 @@ impl Tcb {
         outcome
     }
 
-    /// The path carries only `mtu` bytes (RFC 1191): cut smaller and send again at once.
+    /// The path carries only `mtu` bytes (RFC 1191, RFC 8201): cut smaller and send again at once.
     fn shrink_path(&mut self, link: &Link<'_>, mtu: usize) {
-        if mtu >= self.mss + 40 {
+        if mtu >= self.mss + headers(link.connection.remote) {
             return;
         }
         self.update_mss(link.stack, link.connection.remote);

@@ -176,7 +176,8 @@ impl Tcb {
         let offload = if self.path.is_loopback() {
             0
         } else {
-            link.stack.device_capabilities.segmentation
+            let capabilities = &link.stack.device_capabilities;
+            capabilities.offloads(link.connection.local.address).segmentation
         };
         if offload < 2 * self.mss || self.mss < LEAST_SEGMENT {
             return self.mss;

@@ -219,6 +219,7 @@ mod tests {
             checksum_verified: true,
             is_loopback: false,
             is_broadcast: false,
+            is_reassembled: false,
         }
     }
 

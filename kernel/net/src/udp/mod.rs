@@ -20,8 +20,17 @@ use crate::stack::Stack;
 const HEADER: usize = 8;
 /// Where the checksum stands in the header.
 const CHECKSUM_AT: u16 = 6;
-/// Bytes of the largest datagram that fits into an IPv4 packet.
-pub(crate) const LARGEST: usize = 65507;
+
+/// Bytes of the largest datagram that fits into a packet to `destination`.
+pub(crate) fn largest(destination: IpAddr) -> usize {
+    const IPV4_HEADER: usize = 20;
+    let most = usize::from(u16::MAX) - HEADER;
+    match destination {
+        IpAddr::V4(_) => most - IPV4_HEADER,
+        IpAddr::V6(_) => most,
+    }
+}
+
 /// Bytes that a socket's queue may hold: Linux's `rmem_default`.
 const DEFAULT_CAPACITY: usize = 212_992;
 
@@ -258,7 +267,12 @@ pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>) {
     if length < HEADER || length > datagram.len() || packet.dst_port() == 0 {
         return;
     }
-    if !datagram.checksum_verified && packet.checksum() != 0 {
+    let has_checksum = packet.checksum() != 0;
+    if !has_checksum && datagram.source.is_ipv6() && !datagram.is_loopback {
+        // It may be left out of IPv4 only.
+        return;
+    }
+    if !datagram.checksum_verified && has_checksum {
         let mut sum = Sum::default();
         sum.add_pseudo_header(datagram.source, datagram.destination, protocol::UDP, length);
         sum.add(&datagram.bytes[..length]);
@@ -328,7 +342,7 @@ pub(crate) struct Sending {
 /// Sends a datagram.
 pub(crate) fn send(stack: &Stack, sending: &Sending, payload: &[Chunk], path: &mut Path) -> Result<(), Errno> {
     let length: usize = payload.iter().map(|chunk| chunk.len()).sum();
-    if length > LARGEST {
+    if length > largest(sending.remote.address) {
         return Err(Errno::MSGSIZE);
     }
     let mut header = Header::new();

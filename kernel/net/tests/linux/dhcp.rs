@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::support::Blocking;
 use crate::tap::{Guest, in_namespace, run};
 
-struct Server(Child);
+pub struct Server(Child);
 
 impl Server {
-    fn start(options: &[&str]) -> Self {
+    pub fn start(options: &[&str]) -> Self {
         let child = Command::new("dnsmasq")
             .args([
                 "--keep-in-foreground",
@@ -40,7 +40,7 @@ impl Drop for Server {
     }
 }
 
-fn has_dnsmasq() -> bool {
+pub fn has_dnsmasq() -> bool {
     let is_there = Path::new("/usr/sbin/dnsmasq").exists();
     if !is_there {
         eprintln!("skipped: there is no dnsmasq to lease an address from");

@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod dhcp;
+mod ipv6;
 #[path = "../support/mod.rs"]
 mod support;
 mod tap;

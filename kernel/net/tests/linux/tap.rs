@@ -1,7 +1,7 @@
 //! A TAP device in a network namespace, and a thread that drives a stack on it.
 
 use std::collections::VecDeque;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
@@ -19,6 +19,11 @@ use crate::support::RealEnvironment;
 /// Linux's address on the link, and the stack's.
 pub const LINUX: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 pub const GUEST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
+/// Their IPv6 addresses on the link; the stack's is made of its hardware address.
+pub const LINUX_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+pub const GUEST_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0x00ff, 0xfe00, 0x0077);
+/// Linux's address in the network that the stack's gets addresses of.
+pub const LINUX_GLOBAL: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1);
 const VARIABLE: &str = "NET_TEST_NAMESPACE";
 
 /// Runs `body` in a process of its own in a new network namespace.
@@ -208,7 +213,11 @@ impl Guest {
             .expect("root can make a TAP device");
         device.set_nonblocking(true).expect("a TAP device can be non-blocking");
         run("ip link set lo up");
+        // Addresses of its own would have to be waited for.
+        run("ip link set tap0 addrgenmode none");
         run("ip link set tap0 up");
+        run(&format!("ip -6 address add {LINUX_LINK_LOCAL}/64 dev tap0 nodad"));
+        run(&format!("ip -6 address add {LINUX_GLOBAL}/64 dev tap0 nodad"));
         let tap = Arc::new(Tap {
             device,
             impairment,

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -9,8 +10,10 @@ use net::{
     Capabilities, Configuration, Device, Environment, Event, InterfaceAddress, LEAST_SEGMENT, Received, Stack, Transmit,
 };
 
+use crate::support::{AF_INET, AF_INET6, inet, inet6};
+
 pub const MILLISECOND: u64 = 1_000_000;
-const HEADERS: usize = 14 + 20;
+const ETHERNET_HEADER: usize = 14;
 
 /// A clock that moves when told to.
 pub struct Clock(AtomicU64);
@@ -73,7 +76,10 @@ impl Wire {
         self.frames += 1;
         const FIN: u8 = 1;
         const TCP: u8 = 6;
-        self.fins += u64::from(frame.len() > HEADERS + 13 && frame[23] == TCP && frame[HEADERS + 13] & FIN != 0);
+        let is_fin = Layout::of(&frame).is_some_and(|layout| {
+            layout.protocol == TCP && frame.get(layout.transport + 13).is_some_and(|flags| flags & FIN != 0)
+        });
+        self.fins += u64::from(is_fin);
         if self.happens(self.faults.loss) {
             return;
         }
@@ -182,11 +188,40 @@ fn words(bytes: &[u8]) -> u32 {
     })
 }
 
+/// Where things are in a frame.
+struct Layout {
+    is_ipv6: bool,
+    protocol: u8,
+    transport: usize,
+    addresses: std::ops::Range<usize>,
+}
+
+impl Layout {
+    fn of(frame: &[u8]) -> Option<Self> {
+        match (frame.get(12..14)?, frame.get(ETHERNET_HEADER)? >> 4) {
+            ([0x08, 0x00], 4) => Some(Self {
+                is_ipv6: false,
+                protocol: *frame.get(23)?,
+                transport: ETHERNET_HEADER + 20,
+                addresses: 26..34,
+            }),
+            ([0x86, 0xdd], 6) => Some(Self {
+                is_ipv6: true,
+                protocol: *frame.get(20)?,
+                transport: ETHERNET_HEADER + 40,
+                addresses: 22..54,
+            }),
+            _ => None,
+        }
+    }
+}
+
 /// What a device does that completes checksums: with `afresh`, the pseudo-header has to be summed again for a shorter segment.
 fn complete_checksum(frame: &mut [u8], start: usize, at: usize, afresh: bool) {
     if afresh {
+        let layout = Layout::of(frame).expect("a packet");
         let length = (frame.len() - start) as u32;
-        let pseudo = fold(words(&frame[26..34]) + u32::from(frame[23]) + length);
+        let pseudo = fold(words(&frame[layout.addresses]) + u32::from(layout.protocol) + length);
         frame[start + at..start + at + 2].copy_from_slice(&pseudo.to_be_bytes());
     }
     let checksum = !fold(words(&frame[start..]));
@@ -195,23 +230,30 @@ fn complete_checksum(frame: &mut [u8], start: usize, at: usize, afresh: bool) {
 
 /// What a device does that cuts TCP segments.
 fn segments(frame: &[u8], size: usize) -> Vec<Vec<u8>> {
-    let header = HEADERS + usize::from(frame[HEADERS + 12] >> 4) * 4;
-    let sequence = u32::from_be_bytes(frame[HEADERS + 4..HEADERS + 8].try_into().expect("four bytes"));
+    let Layout { is_ipv6, transport, .. } = Layout::of(frame).expect("a packet");
+    let header = transport + usize::from(frame[transport + 12] >> 4) * 4;
+    let sequence = u32::from_be_bytes(frame[transport + 4..transport + 8].try_into().expect("four bytes"));
     let payload = &frame[header..];
     assert!(payload.len() > size, "nothing to cut");
     let mut out = Vec::new();
     for (index, part) in payload.chunks(size).enumerate() {
         let mut bytes = frame[..header].to_vec();
         bytes.extend_from_slice(part);
-        let length = (bytes.len() - 14) as u16;
-        bytes[16..18].copy_from_slice(&length.to_be_bytes());
-        bytes[24..26].fill(0);
-        let checksum = !fold(words(&bytes[14..34]));
-        bytes[24..26].copy_from_slice(&checksum.to_be_bytes());
-        bytes[HEADERS + 4..HEADERS + 8].copy_from_slice(&sequence.wrapping_add((index * size) as u32).to_be_bytes());
+        if is_ipv6 {
+            let length = (bytes.len() - transport) as u16;
+            bytes[18..20].copy_from_slice(&length.to_be_bytes());
+        } else {
+            let length = (bytes.len() - ETHERNET_HEADER) as u16;
+            bytes[16..18].copy_from_slice(&length.to_be_bytes());
+            bytes[24..26].fill(0);
+            let checksum = !fold(words(&bytes[14..34]));
+            bytes[24..26].copy_from_slice(&checksum.to_be_bytes());
+        }
+        let position = sequence.wrapping_add((index * size) as u32);
+        bytes[transport + 4..transport + 8].copy_from_slice(&position.to_be_bytes());
         if (index + 1) * size < payload.len() {
             // FIN and PSH belong to the last one.
-            bytes[HEADERS + 13] &= !0x09;
+            bytes[transport + 13] &= !0x09;
         }
         out.push(bytes);
     }
@@ -221,6 +263,8 @@ fn segments(frame: &[u8], size: usize) -> Vec<Vec<u8>> {
 /// Two stacks, 10.0.0.1 and 10.0.0.2, and the link between them.
 pub struct World {
     pub stacks: [Arc<Stack>; 2],
+    /// They speak IPv6, too, and [`World::end`] is of that.
+    is_ipv6: bool,
     clock: Arc<Clock>,
     wire: Arc<Mutex<Wire>>,
 }
@@ -229,8 +273,23 @@ pub fn address(number: usize) -> [u8; 4] {
     [10, 0, 0, number as u8 + 1]
 }
 
+/// The link-local address, which is made of the hardware address.
+pub fn link_local(number: usize) -> Ipv6Addr {
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0x00ff, 0xfe00, number as u16 + 1)
+}
+
 impl World {
     pub fn new(seed: u64, faults: Faults, capabilities: Capabilities, buffer_memory: usize) -> Self {
+        Self::speaking(false, seed, faults, capabilities, buffer_memory)
+    }
+
+    pub fn speaking(
+        is_ipv6: bool,
+        seed: u64,
+        faults: Faults,
+        capabilities: Capabilities,
+        buffer_memory: usize,
+    ) -> Self {
         let clock = Arc::new(Clock(AtomicU64::new(1_000 * MILLISECOND)));
         let wire = Arc::new(Mutex::new(Wire {
             flights: BinaryHeap::new(),
@@ -256,11 +315,30 @@ impl World {
             let configuration = Configuration {
                 address: Some((own, None)),
                 buffer_memory,
+                ipv6: is_ipv6,
                 ..Configuration::default()
             };
             Stack::new(clock.clone(), Some(device), configuration)
         });
-        Self { stacks, clock, wire }
+        Self {
+            stacks,
+            is_ipv6,
+            clock,
+            wire,
+        }
+    }
+
+    pub fn domain(&self) -> u32 {
+        if self.is_ipv6 { AF_INET6 } else { AF_INET }
+    }
+
+    /// A port of a stack.
+    pub fn end(&self, number: usize, port: u16) -> net::Address {
+        if self.is_ipv6 {
+            inet6(link_local(number), port)
+        } else {
+            inet(address(number), port)
+        }
     }
 
     pub fn now(&self) -> u64 {

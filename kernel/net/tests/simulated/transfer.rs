@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use file::{BytesSink, BytesSource, Error, File, Readiness};
-use net::{Capabilities, Destination, Message, MessageFlags, Shutdown, SocketFile};
+use net::{Capabilities, Destination, Message, MessageFlags, Offloads, Shutdown, SocketFile};
 use proptest::prelude::*;
 
 use crate::link::{Faults, MILLISECOND, World, address};
@@ -77,10 +77,10 @@ pub fn connect(world: &World, limit: u64) -> (Arc<SocketFile>, Arc<SocketFile>) 
 }
 
 fn connect_prepared(world: &World, limit: u64, prepare: impl Fn(&SocketFile)) -> (Arc<SocketFile>, Arc<SocketFile>) {
-    let listener = Blocking::listen(&world.stacks[1], 80).0;
-    let client = Blocking::new(&world.stacks[0], AF_INET, STREAM).0;
+    let listener = Blocking::listen_dual(&world.stacks[1], 80).0;
+    let client = Blocking::new(&world.stacks[0], world.domain(), STREAM).0;
     prepare(&client);
-    let begun = client.connect(&Destination::Address(inet(address(1), 80)));
+    let begun = client.connect(&Destination::Address(world.end(1, 80)));
     assert!(matches!(begun, Err(Error::Errno(abi::Errno::INPROGRESS))), "{begun:?}");
     let mut server = None;
     world.run_until(limit, |_| {
@@ -93,9 +93,10 @@ fn connect_prepared(world: &World, limit: u64, prepare: impl Fn(&SocketFile)) ->
 
 /// Lets the stacks learn each other's hardware address: three lost requests for it end a connection's opening, and rightly so.
 fn meet(world: &World) {
-    let socket = Blocking::new(&world.stacks[0], AF_INET, DATAGRAM);
-    socket.send_to(b"hello", inet(address(1), 9)).expect("it leaves");
-    for _ in 0..20 {
+    let socket = Blocking::new(&world.stacks[0], world.domain(), DATAGRAM);
+    socket.send_to(b"hello", world.end(1, 9)).expect("it leaves");
+    // Nobody is asked from an address that may still be somebody else's, for a second.
+    for _ in 0..1200 {
         world.step(MILLISECOND);
     }
     socket.close();
@@ -222,12 +223,13 @@ proptest! {
         loss in 0u32..150, duplication in 0u32..100, corruption in 0u32..30, delay in 0u32..300, refusal in 0u32..500,
         lengths in [0usize..300_000, 0usize..300_000],
         pieces in [1usize..20_000, 1usize..20_000],
-        transmit_checksum: bool, segmentation in prop::sample::select(vec![0, 20_000, 65_000]),
+        ipv6: bool, transmit_checksum: bool, segmentation in prop::sample::select(vec![0, 20_000, 65_000]),
         memory in prop::sample::select(vec![0, 1 << 20, 16 << 20]),
     ) {
         let faults = Faults { loss, duplication, corruption, delay, refusal };
-        let capabilities = Capabilities { transmit_checksum: transmit_checksum || segmentation > 0, segmentation };
-        let world = World::new(seed, Faults::default(), capabilities, memory);
+        let offloads = Offloads { checksum: transmit_checksum || segmentation > 0, segmentation };
+        let capabilities = Capabilities { ipv4: offloads, ipv6: offloads };
+        let world = World::speaking(ipv6, seed, Faults::default(), capabilities, memory);
         meet(&world);
         world.set_faults(faults);
         transfer(&world, lengths, pieces, 60 * MINUTE);
@@ -236,9 +238,13 @@ proptest! {
 
 #[test]
 fn the_device_cuts_no_tiny_segments() {
-    let capabilities = Capabilities {
-        transmit_checksum: true,
+    let offloads = Offloads {
+        checksum: true,
         segmentation: 65_000,
+    };
+    let capabilities = Capabilities {
+        ipv4: offloads,
+        ipv6: offloads,
     };
     let world = World::new(5, Faults::default(), capabilities, 16 << 20);
     meet(&world);

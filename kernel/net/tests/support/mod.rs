@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::future::Future;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -73,6 +73,11 @@ pub fn inet(address: impl Into<Ipv4Addr>, port: u16) -> Address {
     Address::Inet(address.into(), port)
 }
 
+pub fn inet6(address: Ipv6Addr, port: u16) -> Address {
+    let scope = if address.is_unicast_link_local() { 2 } else { 0 };
+    Address::Inet6(address, port, scope)
+}
+
 impl Blocking {
     pub fn new(stack: &Arc<Stack>, domain: u32, kind: u32) -> Self {
         let socket = SocketFile::new(stack, &UnixNamespace::new(), Credentials::default(), domain, kind, 0);
@@ -80,8 +85,17 @@ impl Blocking {
     }
 
     pub fn listen(stack: &Arc<Stack>, port: u16) -> Self {
-        let socket = Self::new(stack, AF_INET, STREAM);
-        socket.0.bind(&inet([0, 0, 0, 0], port)).expect("the port is free");
+        Self::listen_at(stack, AF_INET, &inet([0, 0, 0, 0], port))
+    }
+
+    /// For both versions.
+    pub fn listen_dual(stack: &Arc<Stack>, port: u16) -> Self {
+        Self::listen_at(stack, AF_INET6, &inet6(Ipv6Addr::UNSPECIFIED, port))
+    }
+
+    fn listen_at(stack: &Arc<Stack>, domain: u32, address: &Address) -> Self {
+        let socket = Self::new(stack, domain, STREAM);
+        socket.0.bind(address).expect("the port is free");
         socket.0.listen(128).expect("a bound socket listens");
         socket
     }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use fs::BlockDevice;
 use hal::boot::Boot;
 use hal::bus::{self, Device};
-use hal::network::{self, Checksum, Outgoing};
+use hal::network::{self, Checksum, Offloads, Outgoing, Version};
 use hal::virtio::{self, Kind};
 
 use super::disks::block_devices;
@@ -72,9 +72,16 @@ impl net::Device for Card {
     }
 
     fn capabilities(&self) -> net::Capabilities {
+        let of = |version| {
+            let Offloads { checksums, segmented } = self.0.offloads(version);
+            net::Offloads {
+                checksum: checksums,
+                segmentation: segmented,
+            }
+        };
         net::Capabilities {
-            transmit_checksum: self.0.completes_checksums(),
-            segmentation: self.0.most_segmented(),
+            ipv4: of(Version::V4),
+            ipv6: of(Version::V6),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::ena::command::Feature;
 use crate::ena::model::{AdminFault, Defect};
+use crate::network::Version;
 
 const CREATE_CQ: u8 = 3;
 const GET_FEATURE: u8 = 8;
@@ -20,7 +21,7 @@ fn ena_starts_however_registers_are_read() {
         assert_eq!(rig.device.queues(), (2, 2));
         assert_eq!(rig.device.resets(), [0]);
         assert_eq!(rig.device.groups(), 0b1001_1111);
-        assert!(rig.card.completes_checksums());
+        assert!(rig.card.offloads(Version::V4).checksums);
         rig.check();
     }
 }
@@ -37,8 +38,8 @@ fn ena_starts_with_a_device_that_knows_little() {
         ..Configuration::default()
     });
     assert_eq!((rig.card.mtu(), rig.device.mtu()), (1400, None));
-    assert!(!rig.card.completes_checksums());
-    assert_eq!(rig.card.most_segmented(), 0);
+    assert!(!rig.card.offloads(Version::V4).checksums);
+    assert_eq!(rig.card.offloads(Version::V4).segmented, 0);
     assert_eq!(
         rig.device.posted(0),
         14,
@@ -57,14 +58,14 @@ fn ena_takes_only_as_much_of_offloads_as_fits() {
         max_tx_descs: 3,
         ..host_memory()
     };
-    assert_eq!(Rig::new(&short).card.most_segmented(), 2 * 4096 - 14);
+    assert_eq!(Rig::new(&short).card.offloads(Version::V4).segmented, 2 * 4096 - 14);
     let cannot = Configuration {
         tx_offloads: 1 << 5,
         ..host_memory()
     };
     let rig = Rig::new(&cannot);
-    assert!(!rig.card.completes_checksums());
-    assert_eq!(rig.card.most_segmented(), 0, "segments need checksums");
+    assert!(!rig.card.offloads(Version::V4).checksums);
+    assert_eq!(rig.card.offloads(Version::V4).segmented, 0, "segments need checksums");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Packets both ways.
 
 use super::*;
-use crate::network::model::frames::{HEADERS, tcp_payload, tcp_to_cut, udp, udp_to_complete};
+use crate::network::Version;
+use crate::network::model::frames::{HEADERS, joined_ipv6, over_ipv6, tcp_payload, tcp_to_cut, udp, udp_to_complete};
 
 /// In the guest's memory and in the device's.
 fn all() -> impl Iterator<Item = Rig> {
@@ -46,7 +47,7 @@ fn ena_completes_checksums() {
 #[test]
 fn ena_cuts_segments() {
     for rig in all() {
-        let most = rig.card.most_segmented() - (HEADERS - 14);
+        let most = rig.card.offloads(Version::V4).segmented - (HEADERS - 14);
         for (length, size) in [
             (2000, 1460),
             (most.min(65_000), 1448),
@@ -60,6 +61,31 @@ fn ena_cuts_segments() {
             assert_eq!(sent.len(), length.div_ceil(size.into()));
             let joined: Vec<u8> = sent.iter().flat_map(|frame| tcp_payload(frame).to_vec()).collect();
             assert!(joined == frame[HEADERS..], "{length} bytes in segments of {size}");
+        }
+        rig.device.assert_obeyed();
+    }
+}
+
+#[test]
+fn ena_does_the_same_for_ipv6() {
+    for rig in all() {
+        for length in [0, 1, 18, 500, 1398, 7] {
+            let (outgoing, frame) = over_ipv6(udp_to_complete(length));
+            let payload = frame[62..].to_vec();
+            assert!(rig.send(&[(outgoing, frame)]));
+            assert_eq!(joined_ipv6(&rig.sent(), 62), payload);
+        }
+        let most = rig.card.offloads(Version::V6).segmented - (74 - 14);
+        for (length, size) in [(2000, 1400), (most.min(65_000), 1388), (5000, 536)] {
+            let (outgoing, frame) = over_ipv6(tcp_to_cut(length, size));
+            let payload = frame[74..].to_vec();
+            assert!(rig.send(&[(outgoing, frame)]), "{length} bytes");
+            let sent = rig.sent();
+            assert_eq!(sent.len(), length.div_ceil(size.into()));
+            assert!(
+                joined_ipv6(&sent, 74) == payload,
+                "{length} bytes in segments of {size}"
+            );
         }
         rig.device.assert_obeyed();
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::gve::model::{AdminFault, Defect};
+use crate::network::Version;
 
 const DESCRIBE_DEVICE: u32 = 0x1;
 const REGISTER_PAGE_LIST: u32 = 0x3;
@@ -20,7 +21,7 @@ fn gve_starts_with_every_format_and_revision() {
             assert_eq!(rig.device.capabilities(), Some([0b1101, 0, 0, 0]));
             assert_eq!(rig.card.mac(), [0x42, 0x01, 0x0a, 0x80, 0x00, 0x02]);
             assert_eq!((rig.card.mtu(), rig.device.mtu()), (1460, None));
-            assert!(rig.card.completes_checksums());
+            assert!(rig.card.offloads(Version::V4).checksums);
             assert_eq!(rig.device.queues(), (1, 1));
             assert_eq!(rig.device.resets(), 0, "it was reset already");
             rig.check();
@@ -81,7 +82,7 @@ fn gve_starts_with_a_device_that_knows_little() {
     });
     assert_eq!(rig.device.registered_pages(), 32);
     assert_eq!(
-        rig.card.most_segmented(),
+        rig.card.offloads(Version::V4).segmented,
         8 * 4096 - 14,
         "half of what can be registered"
     );

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::gve::model::{AdminFault, CompletionFault, Defect};
+use crate::network::Version;
 use crate::network::model::frames::{tcp_to_cut, udp, udp_to_complete};
 
 /// Repeatable (Marsaglia, "Xorshift RNGs").
@@ -52,7 +53,7 @@ fn go_on(rig: &Rig, random: &mut Random) {
         }
         4 => {
             let (outgoing, frame) = tcp_to_cut(random.below(20_000) as usize + 1000, 1000);
-            if frame.len() <= rig.card.most_segmented() {
+            if frame.len() <= rig.card.offloads(Version::V4).segmented {
                 rig.send(&[(outgoing, frame)]);
             }
         }

@@ -1,8 +1,9 @@
 //! Packets both ways.
 
-use super::frames::{HEADERS, tcp_payload, tcp_to_cut, udp, udp_to_complete};
+use super::frames::{HEADERS, joined_ipv6, over_ipv6, tcp_payload, tcp_to_cut, udp, udp_to_complete};
 use super::*;
 use crate::gve::model::Defect;
+use crate::network::Version;
 
 #[test]
 fn gve_sends_frames_as_they_are() {
@@ -52,7 +53,7 @@ fn gve_completes_checksums() {
 #[test]
 fn gve_cuts_segments() {
     for rig in Rig::every() {
-        let most = rig.card.most_segmented() - (HEADERS - 14);
+        let most = rig.card.offloads(Version::V4).segmented - (HEADERS - 14);
         assert!(most >= 65_000, "64 KiB with headers");
         for round in 0..4 {
             for (length, size) in [
@@ -70,6 +71,31 @@ fn gve_cuts_segments() {
                 let joined: Vec<u8> = sent.iter().flat_map(|frame| tcp_payload(frame).to_vec()).collect();
                 assert!(joined == frame[HEADERS..], "{length} bytes in segments of {size}");
             }
+        }
+        rig.device.assert_obeyed();
+    }
+}
+
+#[test]
+fn gve_does_the_same_for_ipv6() {
+    for rig in Rig::every() {
+        for length in [0, 1, 18, 500, 1398, 7] {
+            let (outgoing, frame) = over_ipv6(udp_to_complete(length));
+            let payload = frame[62..].to_vec();
+            assert!(rig.send(&[(outgoing, frame)]));
+            assert_eq!(joined_ipv6(&rig.sent(), 62), payload);
+        }
+        let most = rig.card.offloads(Version::V6).segmented - (74 - 14);
+        for (length, size) in [(2000, 1400), (most.min(65_000), 1388), (5000, 536)] {
+            let (outgoing, frame) = over_ipv6(tcp_to_cut(length, size));
+            let payload = frame[74..].to_vec();
+            assert!(rig.send(&[(outgoing, frame)]), "{length} bytes");
+            let sent = rig.sent();
+            assert_eq!(sent.len(), length.div_ceil(size.into()));
+            assert!(
+                joined_ipv6(&sent, 74) == payload,
+                "{length} bytes in segments of {size}"
+            );
         }
         rig.device.assert_obeyed();
     }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::sum;
+use super::{Headers, sum};
 use crate::network::{Checksum, Outgoing};
 
 pub(crate) const HEADERS: usize = 54;
@@ -101,4 +101,46 @@ pub(crate) fn tcp_payload(frame: &[u8]) -> &[u8] {
     bytes.extend_from_slice(&frame[34..]);
     assert_eq!(sum(0, &bytes), 0xffff, "TCP's checksum");
     &frame[HEADERS..]
+}
+
+/// A packet to be finished by the device, in IPv6 instead of IPv4.
+pub(crate) fn over_ipv6((outgoing, frame): (Outgoing, Vec<u8>)) -> (Outgoing, Vec<u8>) {
+    let transport = &frame[34..];
+    let mut out = frame[..12].to_vec();
+    out.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+    out.extend((transport.len() as u16).to_be_bytes());
+    out.extend([frame[23], 64]);
+    for host in [1, 2] {
+        out.extend([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, host]);
+    }
+    out.extend_from_slice(transport);
+    let headers = Headers::of(&out).expect("a packet");
+    let at = headers.l4_checksum().expect("of TCP or UDP");
+    // As the stack leaves it: of segments without the length.
+    let length = if outgoing.segments.is_some() {
+        0
+    } else {
+        transport.len()
+    };
+    let pseudo = headers.pseudo_sum(&out, length);
+    out[at..at + 2].copy_from_slice(&pseudo.to_be_bytes());
+    let outgoing = Outgoing {
+        checksum: outgoing.checksum.map(|checksum| Checksum {
+            start: checksum.start + 20,
+            ..checksum
+        }),
+        segments: outgoing.segments.map(|(header, size)| (header + 20, size)),
+    };
+    (outgoing, out)
+}
+
+/// The payload of frames of TCP or UDP over IPv6 whose checksums and lengths are right, `header` bytes of each being headers.
+#[track_caller]
+pub(crate) fn joined_ipv6(frames: &[Vec<u8>], header: usize) -> Vec<u8> {
+    let payload = |frame: &Vec<u8>| {
+        let headers = Headers::of(frame).expect("a packet");
+        assert!(headers.is_ipv6 && headers.end == frame.len() && headers.has_l4_checksum(frame));
+        frame[header..].to_vec()
+    };
+    frames.iter().flat_map(payload).collect()
 }

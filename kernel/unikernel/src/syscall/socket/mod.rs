@@ -8,6 +8,7 @@ use abi::general::{O_CLOEXEC, O_NONBLOCK};
 use abi::{Errno, OpenFlags};
 use alloc::sync::Arc;
 use alloc::vec;
+use core::net::IpAddr;
 use file::OpenFile;
 use fs::NewKind;
 use fs::vfs::Lookup;
@@ -131,25 +132,24 @@ pub(super) async fn accept4(thread: &Thread, call: &Call, bits: u32) -> Result {
     thread.install_new(accepted, flags | OpenFlags::RDWR)
 }
 
-/// Whether an address is beyond the loopback interface, so that DHCP has to have answered first.
-fn is_remote(address: &Address) -> bool {
-    match address {
-        Address::Inet(address, _) => !address.is_loopback() && !address.is_unspecified(),
-        Address::Inet6(address, ..) => match address.to_ipv4_mapped() {
-            Some(address) => !address.is_loopback(),
-            None => !address.is_loopback() && !address.is_unspecified(),
+/// Waits for an address to send from, when `address` is beyond the loopback interface.
+async fn wait_for_network(thread: &Thread, address: &Address) -> Result<()> {
+    let network = network::get();
+    let is_beyond = |address: IpAddr| !address.is_loopback() && !address.is_unspecified();
+    match *address {
+        Address::Inet(address, _) if is_beyond(address.into()) => thread.wait(network.configured()).await,
+        Address::Inet6(address, ..) if is_beyond(address.to_canonical()) => match address.to_canonical() {
+            IpAddr::V4(_) => thread.wait(network.configured()).await,
+            IpAddr::V6(_) => thread.wait(network.configured_for_ipv6()).await,
         },
-        _ => false,
+        _ => Ok(()),
     }
 }
 
 /// Where a path or another address leads.
 async fn destination(thread: &Thread, address: Address) -> Result<Destination> {
     let Address::Path(path) = &address else {
-        if is_remote(&address) {
-            let network = network::get();
-            thread.wait(network.configured()).await?;
-        }
+        wait_for_network(thread, &address).await?;
         return Ok(Destination::Address(address));
     };
     let context = thread.process.context(None);

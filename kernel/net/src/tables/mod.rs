@@ -1,11 +1,13 @@
 //! What `/proc/net` shows (`proc(5)`): lines as Linux formats them, below the headings.
 
+mod internet;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::ip::{Endpoint, Interface};
+use crate::ip::Endpoint;
 use crate::socket::{Address, Domain, SocketFile, SocketType, interfaces};
 use crate::stack::Stack;
 
@@ -16,10 +18,6 @@ const ESTABLISHED: u8 = 1;
 /// Columns that Linux fills each line up to.
 const TCP_WIDTH: usize = 149;
 const UDP_WIDTH: usize = 127;
-const ROUTE_WIDTH: usize = 127;
-/// `RTF_UP` and `RTF_GATEWAY`.
-const UP: u32 = 1;
-const GATEWAY: u32 = 2;
 
 /// An open socket, and the user that it belongs to.
 pub type Owned<'a> = (&'a SocketFile, u32);
@@ -34,9 +32,10 @@ pub fn write(name: &str, stack: &Stack, sockets: &[Owned<'_>], out: &mut String)
         "udp6" => udp(out, sockets, Domain::Inet6),
         "unix" => unix(out, sockets),
         "dev" => devices(out, stack),
-        "route" => routes(out, stack),
-        "if_inet6" => addresses_v6(out, stack),
-        "arp" => neighbours(out, stack),
+        "route" => internet::routes_v4(out, stack),
+        "ipv6_route" => internet::routes_v6(out, stack),
+        "if_inet6" => internet::addresses_v6(out, stack),
+        "arp" => internet::neighbours_v4(out, stack),
         "sockstat" => statistics(out, stack, sockets),
         _ => Ok(()),
     };
@@ -139,24 +138,22 @@ fn tcp(out: &mut String, stack: &Stack, sockets: &[Owned<'_>], domain: Domain) -
         .filter_map(|owned| line_of(owned, unspecified(domain), owned.0.tcp_state()?))
         .collect();
     lines.sort_by_key(|line| line.state != LISTENING);
-    if domain == Domain::Inet {
-        let known: Vec<_> = sockets
-            .iter()
-            .filter_map(|(socket, _)| Some((canonical(&socket.local())?, canonical(&socket.peer().ok()?)?)))
-            .collect();
-        stack.tcp.visit(|local, remote, state, queues| {
-            if !known.contains(&(local, remote)) {
-                lines.push(Line {
-                    local,
-                    remote,
-                    state,
-                    queues,
-                    uid: 0,
-                    inode: 0,
-                });
-            }
-        });
-    }
+    let known: Vec<_> = sockets
+        .iter()
+        .filter_map(|(socket, _)| Some((canonical(&socket.local())?, canonical(&socket.peer().ok()?)?)))
+        .collect();
+    stack.tcp.visit(|local, remote, state, queues| {
+        if local.address.is_ipv4() == (domain == Domain::Inet) && !known.contains(&(local, remote)) {
+            lines.push(Line {
+                local,
+                remote,
+                state,
+                queues,
+                uid: 0,
+                inode: 0,
+            });
+        }
+    });
     for (number, line) in lines.iter().enumerate() {
         let start = out.len();
         write!(out, "{number:4}: ")?;
@@ -216,82 +213,6 @@ fn devices(out: &mut String, stack: &Stack) -> fmt::Result {
             out,
             "{:>6}: {received:7} {received_packets:7}    0    0    0     0          0         0 {sent:8} {sent_packets:7}    0    0    0     0       0          0",
             description.interface.name(),
-        )?;
-    }
-    Ok(())
-}
-
-fn routes(out: &mut String, stack: &Stack) -> fmt::Result {
-    let routes = stack.routes.lock();
-    let word = |address: Ipv4Addr| u32::from_ne_bytes(address.octets());
-    let mask = |length: u8| Ipv4Addr::from_bits(u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0));
-    let through = routes
-        .routes()
-        .iter()
-        .filter_map(|route| match (route.prefix.network(), route.gateway) {
-            (IpAddr::V4(network), IpAddr::V4(gateway)) => Some((network, route.prefix.length(), gateway, UP | GATEWAY)),
-            _ => None,
-        });
-    let direct = routes
-        .addresses()
-        .iter()
-        .filter_map(|own| match own.prefix().network() {
-            IpAddr::V4(network) => Some((network, own.prefix_length, Ipv4Addr::UNSPECIFIED, UP)),
-            IpAddr::V6(_) => None,
-        });
-    // The default route first, as Linux has it.
-    for (network, length, gateway, flags) in through.chain(direct) {
-        let start = out.len();
-        write!(
-            out,
-            "{}\t{:08X}\t{:08X}\t{flags:04X}\t0\t0\t0\t{:08X}\t0\t0\t0",
-            Interface::Ethernet.name(),
-            word(network),
-            word(gateway),
-            word(mask(length)),
-        )?;
-        pad(out, start, ROUTE_WIDTH);
-    }
-    Ok(())
-}
-
-fn addresses_v6(out: &mut String, stack: &Stack) -> fmt::Result {
-    const PERMANENT: u32 = 0x80;
-    const HOST: u32 = 0x10;
-    const LINK: u32 = 0x20;
-    let mut line = |address: Ipv6Addr, interface: Interface, length: u8, scope: u32| {
-        writeln!(
-            out,
-            "{:032x} {:02x} {length:02x} {scope:02x} {PERMANENT:02x} {:>8}",
-            address.to_bits(),
-            interface as u32,
-            interface.name()
-        )
-    };
-    line(Ipv6Addr::LOCALHOST, Interface::Loopback, 128, HOST)?;
-    for own in stack.routes.lock().addresses() {
-        if let IpAddr::V6(address) = own.address {
-            let scope = if address.is_unicast_link_local() { LINK } else { 0 };
-            line(address, Interface::Ethernet, own.prefix_length, scope)?;
-        }
-    }
-    Ok(())
-}
-
-fn neighbours(out: &mut String, stack: &Stack) -> fmt::Result {
-    const ETHERNET: u32 = 1;
-    const COMPLETE: u32 = 2;
-    for (address, mac) in stack.neighbours.known() {
-        let flags = if mac.is_some() { COMPLETE } else { 0 };
-        let mac = mac
-            .unwrap_or_default()
-            .map(|byte| alloc::format!("{byte:02x}"))
-            .join(":");
-        writeln!(
-            out,
-            "{:<16} 0x{ETHERNET:<10x}0x{flags:<10x}{mac}     *        {}",
-            alloc::format!("{address}"),
-            Interface::Ethernet.name()
         )?;
     }
     Ok(())
