@@ -13,7 +13,7 @@ const programs = readdirSync(path.join(import.meta.dirname, "conformance"))
 /** A CPU of its own for each child makes another order of events than one for all. */
 const cases = programs
   .map((name) => ({ name, cpus: 1 }))
-  .concat({ name: "processes", cpus: 2 }, { name: "rseq", cpus: 2 });
+  .concat({ name: "processes", cpus: 2 }, { name: "rseq", cpus: 2 }, { name: "pseudo_terminal", cpus: 2 });
 
 /** Programs that begin as root, on Linux too. */
 const asRoot = new Set(["capabilities"]);

@@ -12,6 +12,8 @@ pub enum Error {
     Errno(Errno),
     /// The file is not ready. A blocking caller waits on its wait queue and asks again, a non-blocking one gets `EAGAIN`.
     WouldBlock,
+    /// The caller was sent a signal instead, and asks again once it was handled: a terminal is another process group's.
+    Interrupted,
     /// User memory was not reachable before anything was transferred. The caller makes it present and asks again, or reports `EFAULT`.
     Fault(Fault),
     /// There is no memory for a page of a file, which could be given back again. The caller gives others back and asks again.
@@ -40,7 +42,7 @@ pub async fn finish_with<T>(
             Err(Error::Pending(completion)) => completion.await,
             Err(Error::Shortage) => relieve()?,
             Err(Error::Errno(errno)) => return Err(errno),
-            Err(Error::WouldBlock | Error::Fault(_)) => return Err(Errno::IO),
+            Err(Error::WouldBlock | Error::Interrupted | Error::Fault(_)) => return Err(Errno::IO),
         }
     }
 }

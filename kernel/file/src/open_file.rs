@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use hal::sync::SpinLock;
 
 use crate::lock::{self, FileId, Owner};
-use crate::{DirectoryEntry, File, FileType, Result, Sink, Source};
+use crate::{DirectoryEntry, Error, File, FileType, Result, Sink, Source};
 
 /// Told when an open file description that it watches goes away.
 pub trait Watcher: Send + Sync {
@@ -133,7 +133,10 @@ impl OpenFile {
     pub fn read(&self, sink: &mut dyn Sink) -> Result<usize> {
         self.check_reads()?;
         if !self.seekable {
-            return self.file.read(0, sink);
+            return match self.file.read(0, sink) {
+                Err(Error::WouldBlock) if self.is_nonblocking() => self.file.read_early(sink, false),
+                result => result,
+            };
         }
         let mut position = self.position.lock();
         let asked = sink.remaining();
@@ -313,7 +316,7 @@ impl core::fmt::Debug for OpenFile {
 mod tests {
     use super::*;
     use crate::testing::Memory;
-    use crate::{BytesSink, BytesSource, Error};
+    use crate::{BytesSink, BytesSource};
 
     fn open(flags: OpenFlags) -> (Arc<OpenFile>, Arc<Memory>) {
         let memory = Arc::new(Memory::default());

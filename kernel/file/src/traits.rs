@@ -25,6 +25,12 @@ pub trait File: Any + Send + Sync {
         Err(Errno::INVAL.into())
     }
 
+    /// What a read gives that may not wait, or (`timed_out`) has waited for as long as [`File::time_limit`] says, after [`File::read`] has found
+    /// that it would block: what a terminal has that is less than was asked for.
+    fn read_early(&self, _sink: &mut dyn Sink, _timed_out: bool) -> Result<usize> {
+        Err(Error::WouldBlock)
+    }
+
     /// Writes from `offset` on. With an error nothing counts as written, whatever the source has given.
     fn write(&self, _offset: u64, _source: &mut dyn Source) -> Result<usize> {
         Err(Errno::INVAL.into())
@@ -63,7 +69,7 @@ pub trait File: Any + Send + Sync {
         None
     }
 
-    /// Nanoseconds after which a blocking read, or `write`, gives up with `EAGAIN`: `SO_RCVTIMEO` and `SO_SNDTIMEO` of sockets.
+    /// Nanoseconds after which a blocking read, or `write`, gives up: `SO_RCVTIMEO` and `SO_SNDTIMEO` of sockets, `VTIME` of terminals.
     fn time_limit(&self, _write: bool) -> Option<u64> {
         None
     }

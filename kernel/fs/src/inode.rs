@@ -6,7 +6,7 @@ use core::any::Any;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::vfs::Place;
-use abi::Errno;
+use abi::{Errno, OpenFlags};
 use file::{DirectoryEntry, File, FileType, Pages, Result, Sink, Source, Status};
 
 /// A file of a file system, independent of its names.
@@ -94,7 +94,7 @@ pub trait Inode: Any + Send + Sync {
     // Content.
 
     /// A file of its own for each `open(2)`, for inodes whose content is made at that moment. `None`: the operations below serve all.
-    fn open(&self) -> Result<Option<Arc<dyn File>>> {
+    fn open(&self, _flags: OpenFlags) -> Result<Option<Arc<dyn File>>> {
         Ok(None)
     }
 

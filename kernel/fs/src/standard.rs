@@ -27,7 +27,7 @@ pub async fn mount_at(
     context.namespace.mount(&place, &Mount::new(root, source, flags))
 }
 
-/// Mounts `/dev`, `/dev/shm`, `/dev/mqueue`, `/proc` and `/sys`. `console` opens the application's terminal.
+/// Mounts `/dev`, `/dev/shm`, `/dev/mqueue`, `/proc` and `/sys`. `console` opens the console.
 pub async fn mount_standard(
     context: &Context,
     system: &Arc<dyn System>,

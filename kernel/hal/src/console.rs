@@ -5,7 +5,7 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::arch;
 use crate::sync::SpinLock;
@@ -120,9 +120,18 @@ pub fn write(bytes: &[u8]) {
     WAITING.store(output.buffer.len(), Ordering::Relaxed);
 }
 
+/// Whether somebody looks at the console with a terminal that does not go back to the first column of itself.
+static TERMINAL: AtomicBool = AtomicBool::new(false);
+
+/// Says that the console is a terminal from now on: lines of the kernel's own end as such a one needs it.
+pub fn set_terminal() {
+    TERMINAL.store(true, Ordering::Relaxed);
+}
+
 /// Writes a line of the kernel's own.
-pub(crate) fn note(text: fmt::Arguments<'_>) {
-    write(alloc::format!("unikernel: {text}\n").as_bytes());
+pub fn write_line(text: fmt::Arguments<'_>) {
+    let end = if TERMINAL.load(Ordering::Relaxed) { "\r\n" } else { "\n" };
+    write(alloc::format!("unikernel: {text}{end}").as_bytes());
 }
 
 /// Sends a part of what waits; false when nothing more can be sent now. [`crate::cpu::idle`] does it as well.

@@ -38,7 +38,7 @@ pub fn set_exec_written(allowed: bool) {
 
 /// Writes a line of the kernel's own on the console.
 pub fn say(line: &str) {
-    hal::console::write(alloc::format!("unikernel: {line}\n").as_bytes());
+    hal::console::write_line(format_args!("{line}"));
 }
 
 /// The first process has ended: lets its last answers leave, tells the host how it ended, and ends the machine.

@@ -14,15 +14,19 @@ use memory::{Kind, MemoryDevice};
 
 /// `/dev/console`.
 pub const CONSOLE: u64 = device_number(5, 1);
-const TTY: u64 = device_number(5, 0);
-const TTY_S0: u64 = device_number(4, 64);
+/// `/dev/tty`
+pub const TTY: u64 = device_number(5, 0);
+/// `/dev/ptmx`
+pub const PTMX: u64 = device_number(5, 2);
+/// `/dev/ttyS0`
+pub const TTY_S0: u64 = device_number(4, 64);
 
 /// The number of a device with a small major and minor.
 const fn device_number(major: u64, minor: u64) -> u64 {
     major << 8 | minor
 }
 
-/// Makes the top directory of `/dev` and registers its devices. `console` is what the application's terminal is.
+/// Makes the top directory of `/dev` and registers its devices. `console` opens the console.
 pub fn create(namespace: &Namespace, console: &Device) -> Result<Arc<dyn Inode>> {
     let options = Options {
         permissions: Some(0o755),
@@ -49,14 +53,15 @@ pub fn create(namespace: &Namespace, console: &Device) -> Result<Arc<dyn Inode>>
     }
     for (name, number, permissions) in [
         ("console", CONSOLE, 0o600),
-        // The application has no controlling terminal: nothing is registered to be opened.
-        ("tty", TTY, 0o666),
         ("ttyS0", TTY_S0, 0o660),
+        // Whoever knows terminals registers these two.
+        ("tty", TTY, 0o666),
+        ("ptmx", PTMX, 0o666),
     ] {
         root.create(name.as_bytes(), &new(NewKind::CharacterDevice(number), permissions))?;
-        if number != TTY {
-            namespace.register_device(number, console.clone());
-        }
+    }
+    for number in [CONSOLE, TTY_S0] {
+        namespace.register_device(number, console.clone());
     }
     for (name, target) in [
         ("fd", "/proc/self/fd"),

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
 
-use abi::Errno;
+use abi::{Errno, OpenFlags};
 use file::{DirectoryEntry, File, FileType, Result, Status};
 
 use super::open::GeneratedFile;
@@ -188,7 +188,7 @@ impl Inode for GeneratedInode {
         }
     }
 
-    fn open(&self) -> Result<Option<Arc<dyn File>>> {
+    fn open(&self, _flags: OpenFlags) -> Result<Option<Arc<dyn File>>> {
         match &self.body {
             Body::File(read, write) => Ok(Some(GeneratedFile::open(read.clone(), write.clone()))),
             _ => Ok(None),

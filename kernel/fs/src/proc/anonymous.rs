@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::any::Any;
 
-use abi::Errno;
+use abi::{Errno, OpenFlags};
 use file::{File, FileType, OpenFile, Pages, Readiness, Result, Sink, Source, Status, UserMemory};
 use task::WaitQueue;
 
@@ -46,7 +46,7 @@ impl Inode for Anonymous {
         Arc::new(AnonymousFileSystem)
     }
 
-    fn open(&self) -> Result<Option<Arc<dyn File>>> {
+    fn open(&self, _flags: OpenFlags) -> Result<Option<Arc<dyn File>>> {
         match self.1 {
             FileType::Socket => Err(Errno::NXIO.into()),
             _ => Ok(Some(Arc::new(Again(self.0.clone())))),

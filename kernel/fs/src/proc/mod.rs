@@ -134,7 +134,7 @@ fn machine_files(folder: Folder, system: &Arc<dyn System>) -> Folder {
         .text("crypto", "")
         .text(
             "devices",
-            "Character devices:\n  1 mem\n  5 /dev/tty\n\nBlock devices:\n",
+            "Character devices:\n  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n",
         )
         .text("diskstats", "")
         .text("interrupts", "")

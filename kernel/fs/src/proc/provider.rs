@@ -154,8 +154,10 @@ pub struct Identity {
     pub group: i32,
     /// Session.
     pub session: i32,
-    /// Number of the terminal; 0 without.
+    /// Number of the controlling terminal; 0 without.
     pub terminal: u32,
+    /// The process group in that terminal's foreground.
+    pub foreground: i32,
     /// `comm`, 15 bytes at most.
     pub name: Vec<u8>,
     /// `R`, `S`, `D`, `T` or `Z`.

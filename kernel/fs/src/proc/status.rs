@@ -88,7 +88,7 @@ pub(super) fn stat(out: &mut Vec<u8>, identity: &Identity, usage: &Usage, thread
     out.extend_from_slice(alloc::format!("{tid} (").as_bytes());
     out.extend_from_slice(&identity.name);
     let priority = 20 + identity.nice;
-    let foreground = if *terminal == 0 { -1 } else { *group };
+    let foreground = if *terminal == 0 { -1 } else { identity.foreground };
     let text = alloc::format!(
         ") {state} {parent} {group} {session} {terminal} {foreground} 4194304 {minor} 0 {major} 0 {} {} 0 0 \
          {priority} {} {threads} 0 {} {} {} {memory_limit} {} {} {} 0 0 {} {} {} {} 0 0 0 17 {} 0 0 0 0 0 \

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use abi::Errno;
+use abi::{Errno, OpenFlags};
 use file::{DirectoryEntry, File, FileType, Pages, Result, Sink, Source, Status};
 use hal::mem::PAGE_SIZE;
 use hal::sync::{SpinLock, SpinLockGuard};
@@ -307,7 +307,7 @@ impl Inode for Node {
         }
     }
 
-    fn open(&self) -> Result<Option<Arc<dyn File>>> {
+    fn open(&self, _flags: OpenFlags) -> Result<Option<Arc<dyn File>>> {
         self.check_held()?;
         Ok(None)
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use abi::Errno;
+use abi::{Errno, OpenFlags};
 use file::{BytesSink, BytesSource, Error};
 use hal::mem::PAGE_SIZE;
 use task::Completion;
@@ -99,10 +99,10 @@ fn a_file_that_is_held_opens_when_it_is_ready() {
     let file = root.create(b"held", &REGULAR).unwrap();
     let ready = Completion::new();
     file.as_any().downcast_ref::<Node>().unwrap().hold(&ready);
-    assert!(matches!(file.open(), Err(Error::Pending(_))));
+    assert!(matches!(file.open(OpenFlags::empty()), Err(Error::Pending(_))));
     file.status().unwrap();
     ready.complete();
-    assert!(matches!(file.open(), Ok(None)));
+    assert!(matches!(file.open(OpenFlags::empty()), Ok(None)));
 }
 
 #[test]

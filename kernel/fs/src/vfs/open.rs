@@ -160,7 +160,7 @@ impl Context {
         }
         let opened: Result<Arc<dyn File>> = match file_type {
             FileType::Socket => Err(Errno::NXIO.into()),
-            _ if let Some(file) = inode.open()? => Ok(OpenInode::with_file(place, file, flags)?),
+            _ if let Some(file) = inode.open(flags)? => Ok(OpenInode::with_file(place, file, flags)?),
             FileType::Fifo => open_fifo(place, inode, flags),
             FileType::CharacterDevice | FileType::BlockDevice => {
                 let number = inode.status()?.special_device;

@@ -198,6 +198,17 @@ impl File for OpenInode {
         Ok(count)
     }
 
+    fn read_early(&self, sink: &mut dyn Sink, timed_out: bool) -> Result<usize> {
+        match self.delegate()? {
+            Some(file) => file.read_early(sink, timed_out),
+            None => Err(file::Error::WouldBlock),
+        }
+    }
+
+    fn time_limit(&self, write: bool) -> Option<u64> {
+        self.inner()?.time_limit(write)
+    }
+
     fn write(&self, offset: u64, source: &mut dyn Source) -> Result<usize> {
         let count = match self.delegate()? {
             Some(file) => file.write(offset, source),

@@ -38,7 +38,7 @@ pub fn start(found: &Found) -> Vec<Disk> {
         return Vec::new();
     }
     start_ports(&name, found.0, registers, &ports).unwrap_or_else(|why| {
-        console::note(format_args!("disk controller {name} {why}; its disks are left out"));
+        console::write_line(format_args!("disk controller {name} {why}; its disks are left out"));
         Vec::new()
     })
 }
@@ -75,7 +75,7 @@ fn start_ports(name: &str, function: Function, registers: Registers, ports: &[u8
                 };
                 disks.push(Disk::new(&channel, unit));
             }
-            Err(why) => console::note(format_args!("disk {name} port {number} {why}; it is left out")),
+            Err(why) => console::write_line(format_args!("disk {name} port {number} {why}; it is left out")),
         }
     }
     let control = registers.read32(hba::CONTROL);

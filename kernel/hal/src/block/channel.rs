@@ -248,7 +248,7 @@ impl Channel {
     fn say(&self, text: core::fmt::Arguments<'_>) {
         let count = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
         if count <= MESSAGES || count.is_power_of_two() {
-            console::note(text);
+            console::write_line(text);
         }
     }
 }

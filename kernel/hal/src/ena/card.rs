@@ -111,7 +111,7 @@ impl Ena {
     fn say(&self, life: &mut Life, what: impl fmt::Display) {
         life.messages += 1;
         if life.messages <= MESSAGES || life.messages.is_power_of_two() {
-            console::note(format_args!("network card {} {what}", self.name));
+            console::write_line(format_args!("network card {} {what}", self.name));
         }
     }
 

@@ -19,7 +19,7 @@ pub(crate) fn start<E: Display>(
     match begin(&name, function) {
         Ok(card) => Some(card),
         Err(failure) => {
-            console::note(format_args!("network card {name} {failure}; it is left out"));
+            console::write_line(format_args!("network card {name} {failure}; it is left out"));
             None
         }
     }

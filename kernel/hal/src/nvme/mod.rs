@@ -34,7 +34,7 @@ pub fn start(found: &Found) -> Vec<Disk> {
             start_at(&name, registers, message, &place)
         });
     disks.unwrap_or_else(|why| {
-        console::note(format_args!("disk controller {name} {why}; its disks are left out"));
+        console::write_line(format_args!("disk controller {name} {why}; its disks are left out"));
         Vec::new()
     })
 }

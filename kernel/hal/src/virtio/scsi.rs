@@ -80,7 +80,7 @@ impl Adapter {
         for batch in targets.chunks(usize::from(BATCH)) {
             let answers = self.execute(batch, scsi::inquiry(), scsi::INQUIRY_LENGTH);
             let Some(answers) = answers else {
-                console::note(format_args!(
+                console::write_line(format_args!(
                     "disk controller {name} does not answer; its disks are left out"
                 ));
                 return found;
@@ -95,7 +95,7 @@ impl Adapter {
                         block_shift,
                         blocks,
                     }),
-                    None => console::note(format_args!(
+                    None => console::write_line(format_args!(
                         "disk {name} target {target} does not say its size, or has blocks of a size that is not supported"
                     )),
                 }

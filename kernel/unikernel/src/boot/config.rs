@@ -41,6 +41,19 @@ pub struct ProcessConfig {
     pub user: Option<User>,
     /// Resource limits.
     pub rlimits: Option<Vec<ResourceLimit>>,
+    /// Whether the console is a terminal, and the application's standard streams are that.
+    pub terminal: Option<bool>,
+    /// The size of that terminal.
+    pub console_size: ConsoleSize,
+}
+
+/// The size of a terminal, in characters; zeroes when it is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct ConsoleSize {
+    /// From top to bottom.
+    pub height: u16,
+    /// From left to right.
+    pub width: u16,
 }
 
 /// Who the application runs as.
@@ -204,6 +217,10 @@ impl Config {
         process.cwd = instance.process.cwd.or(process.cwd.take());
         process.user = instance.process.user.or(process.user.take());
         process.rlimits = instance.process.rlimits.or(process.rlimits.take());
+        process.terminal = instance.process.terminal.or(process.terminal);
+        if instance.process.console_size != ConsoleSize::default() {
+            process.console_size = instance.process.console_size;
+        }
         self.hostname = instance.hostname.or(self.hostname);
         self.mounts = instance.mounts.or(self.mounts);
         // In order: a later one of the same path replaces an earlier one when they are written.

@@ -1,19 +1,52 @@
-//! The console as the application's standard output, standard error and, where that is wanted, standard input.
+//! The console as the application's standard output, standard error and, where that is wanted, standard input; or as its terminal.
 
 use alloc::sync::Arc;
 use core::any::Any;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use abi::Errno;
 use abi::ioctl::FIONREAD;
+use abi::{Errno, OpenFlags, WindowSize};
 use file::{File, FileType, Readiness, Result, Sink, Source, Status, UserMemory};
 use hal::sync::SpinLock;
 use task::WaitQueue;
+use tty::Terminal;
 
+use super::config::ConsoleSize;
 use super::typed::Typed;
+use crate::process::{Process, Processes};
 
-/// Not a terminal: what runs in a container has none either.
+/// Not a terminal: what runs in a container has none either, unless one is asked for.
 struct Console;
+
+/// The serial port, for the terminal that the console is then.
+struct Port;
+
+impl tty::Line for Port {
+    fn receive(&self) -> Option<u8> {
+        hal::console::read()
+    }
+
+    fn send(&self, bytes: &[u8]) {
+        hal::console::write(bytes);
+    }
+}
+
+/// The terminal, where the console is one.
+static TERMINAL: SpinLock<Option<Arc<Terminal>>> = SpinLock::new(None);
+
+/// Makes the console a terminal of this size, which the first process controls.
+pub(super) fn become_terminal(first: &Process, size: ConsoleSize) {
+    let size = WindowSize {
+        rows: size.height,
+        columns: size.width,
+        ..WindowSize::default()
+    };
+    let terminal = Terminal::on_line(fs::dev::TTY_S0, &Port, size, &Processes);
+    terminal.give_to_session(first.pid, first.pid);
+    first.kinship.set_terminal(Some(terminal.clone()));
+    *TERMINAL.lock() = Some(terminal);
+    hal::console::set_terminal();
+}
 
 /// Notified when input arrives.
 static INPUT: WaitQueue = WaitQueue::new();
@@ -123,6 +156,10 @@ fn is_attached() -> bool {
 
 /// Takes what was typed from the port, as far as there is room; the console's interrupt came, or somebody wants to read.
 pub(super) fn collect_input() {
+    let terminal = TERMINAL.lock().clone();
+    if let Some(terminal) = terminal {
+        return terminal.collect();
+    }
     if !is_attached() {
         return;
     }
@@ -142,6 +179,10 @@ pub(super) fn collect_input() {
 }
 
 /// The console for a descriptor.
-pub(super) fn open() -> Arc<dyn File> {
-    Arc::new(Console)
+pub(super) fn open(flags: OpenFlags) -> Result<Arc<dyn File>> {
+    let terminal = TERMINAL.lock().clone();
+    match terminal {
+        Some(terminal) => terminal.open(flags),
+        None => Ok(Arc::new(Console)),
+    }
 }

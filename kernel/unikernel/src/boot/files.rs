@@ -34,8 +34,13 @@ pub(super) async fn root(bundle: &Arc<dyn Inode>, config: &Config) -> Result<Arc
 /// instance brings are `owner`'s where they do not say whose.
 pub(super) async fn furnish(context: &Context, config: &Config, owner: Owner) -> Result<(), String> {
     let system: Arc<dyn fs::proc::System> = Arc::new(crate::describe::Machine);
-    let terminal: fs::vfs::Device = Arc::new(|_| Ok(console::open()));
-    if let Err(errno) = fs::mount_standard(context, &system, terminal).await {
+    let console: fs::vfs::Device = Arc::new(console::open);
+    let terminals = tty::Terminals::new(&crate::process::Processes);
+    let mounted = match fs::mount_standard(context, &system, console).await {
+        Ok(()) => tty::mount(context, &terminals).await,
+        Err(errno) => Err(errno),
+    };
+    if let Err(errno) = mounted {
         // An image with a file in the place of one of these directories: the application may still live without.
         say(&format!(
             "/dev, /proc and /sys are not all there ({errno:?}): the image has files of these names"

@@ -162,7 +162,11 @@ async fn launch(bundle: &Arc<dyn Inode>, config: &Config) -> Result<(), String> 
     if let Some(umask) = user.umask {
         first.paths.update(|places| places.umask = umask & 0o777);
     }
-    open_standard_files(&first, &privileged, config.attaches_input()?);
+    let is_terminal = process.terminal == Some(true);
+    if is_terminal {
+        console::become_terminal(&first, process.console_size);
+    }
+    open_standard_files(&first, &privileged, is_terminal || config.attaches_input()?);
 
     let context = first.context(None);
     let environment: Vec<_> = config
@@ -249,8 +253,10 @@ fn open_standard_files(process: &Process, context: &Context, input: bool) {
         };
         // By its path, which `/proc/self/fd/1` shows and leads to.
         let opened = context.open(path, request);
-        let file = OpenFile::new(opened.unwrap_or_else(|_| console::open()), flags);
-        if process.files.insert(file, 0, false, LIMIT).is_err() {
+        let opened = opened.or_else(|_| console::open(flags)).ok();
+        let file = opened.map(|file| OpenFile::new(file, flags));
+        let is_open = file.is_some_and(|file| process.files.insert(file, 0, false, LIMIT).is_ok());
+        if !is_open {
             say("the console cannot be opened");
         }
     }

@@ -59,12 +59,15 @@ impl Described for Shown {
             () => 'R',
         };
         let capabilities = &credentials.capabilities;
+        let terminal = self.0.kinship.terminal();
         Some(Identity {
             pid: self.0.pid,
             tid,
             parent: self.0.kinship.parent(),
             group: self.0.kinship.group(),
             session: self.0.kinship.session(),
+            terminal: terminal.as_ref().map_or(0, |terminal| terminal.number() as u32),
+            foreground: terminal.map_or(-1, |terminal| terminal.foreground_group()),
             name,
             state,
             uid: [credentials.uid, credentials.euid, credentials.suid, credentials.fsuid],

@@ -122,16 +122,18 @@ impl Process {
     /// What remains to be done when all threads of a process other than the first have ended.
     pub(super) fn leave_family(self: &Arc<Self>, status: ExitStatus) {
         self.kinship.return_memory();
-        self.give_children_away();
+        self.leave_terminal();
+        let children = self.give_children_away();
+        self.leave_groups(&children);
         self.kinship.note_end(status);
         self.tell_parent(Event::Ended(status));
     }
 
-    /// The children go to the next ancestor that adopts, at the last to the first process.
-    fn give_children_away(&self) {
+    /// The children go to the next ancestor that adopts, at the last to the first process. Returns them.
+    fn give_children_away(&self) -> Vec<Arc<Process>> {
         let children = select(|process| process.kinship.parent() == self.pid);
         if children.is_empty() {
-            return;
+            return children;
         }
         let mut heir = self.kinship.parent();
         while let Some(process) = find(heir) {
@@ -142,7 +144,7 @@ impl Process {
             }
             heir = next;
         }
-        for child in children {
+        for child in &children {
             child.kinship.parent.store(heir, Ordering::Release);
             child
                 .kinship
@@ -155,6 +157,7 @@ impl Process {
                 child.tell_parent(Event::Ended(status));
             }
         }
+        children
     }
 
     /// Sends the parent the signal that it expects and ends its waits. The end of a child that the parent does not care for is forgotten.

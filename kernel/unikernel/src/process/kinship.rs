@@ -1,9 +1,11 @@
 //! What a process is to others: its parent, its group and session, and what its parent has yet to learn of it.
 
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use hal::sync::SpinLock;
 use task::{Completion, WaitQueue};
+use tty::Terminal;
 
 use super::news::{Event, Kinds, Wanted};
 use super::{ExitStatus, Process};
@@ -14,6 +16,10 @@ pub struct Kinship {
     pub(super) parent: AtomicI32,
     group: AtomicI32,
     session: AtomicI32,
+    /// The controlling terminal.
+    terminal: SpinLock<Option<Arc<Terminal>>>,
+    /// Of a session leader whose terminal hung up: the group that had it, which the leader's end is told; 0 for none.
+    pub(super) left_behind: AtomicI32,
     /// What the parent is sent at the end (`CLONE_…`'s lowest byte); 0 for nothing.
     pub(super) exit_signal: AtomicI32,
     /// What the process is sent when its parent ends (`PR_SET_PDEATHSIG`); 0 for nothing.
@@ -51,7 +57,10 @@ impl Kinship {
     /// Of a child of `parent`.
     pub(super) fn child_of(parent: &Process, exit_signal: Option<Signal>) -> Self {
         let own = &parent.kinship;
-        Self::new(parent.pid, own.group(), own.session(), exit_signal)
+        Self {
+            terminal: SpinLock::new(own.terminal()),
+            ..Self::new(parent.pid, own.group(), own.session(), exit_signal)
+        }
     }
 
     fn new(parent: i32, group: i32, session: i32, exit_signal: Option<Signal>) -> Self {
@@ -59,6 +68,8 @@ impl Kinship {
             parent: AtomicI32::new(parent),
             group: AtomicI32::new(group),
             session: AtomicI32::new(session),
+            terminal: SpinLock::new(None),
+            left_behind: AtomicI32::new(0),
             exit_signal: AtomicI32::new(exit_signal.map_or(0, |signal| i32::from(signal.number()))),
             death_signal: AtomicI32::new(0),
             adopts: AtomicBool::new(false),
@@ -92,8 +103,20 @@ impl Kinship {
         self.group.store(group, Ordering::Release);
     }
 
-    /// Makes the process the leader of a session and a group of its own.
+    /// The controlling terminal.
+    pub fn terminal(&self) -> Option<Arc<Terminal>> {
+        self.terminal.lock().clone()
+    }
+
+    /// Gives the process its controlling terminal, or takes it away.
+    pub fn set_terminal(&self, terminal: Option<Arc<Terminal>>) {
+        // Its last share goes when the lock has been released.
+        let _old = core::mem::replace(&mut *self.terminal.lock(), terminal);
+    }
+
+    /// Makes the process the leader of a session and a group of its own, without a terminal.
     pub fn lead_session(&self, pid: i32) {
+        self.set_terminal(None);
         self.session.store(pid, Ordering::Release);
         self.set_group(pid);
     }

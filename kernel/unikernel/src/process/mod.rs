@@ -4,6 +4,7 @@ mod capabilities;
 pub mod cpu_time;
 mod credentials;
 pub mod family;
+mod jobs;
 mod kinship;
 mod limits;
 pub mod news;
@@ -25,6 +26,7 @@ use hal::sync::SpinLock;
 
 pub use capabilities::{Capabilities, Capability};
 pub use credentials::Credentials;
+pub use jobs::{Processes, is_orphaned};
 pub use kinship::Kinship;
 pub use limits::{Limit, Limits, Resource};
 pub use paths::{Paths, Places};

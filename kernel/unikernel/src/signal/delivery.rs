@@ -6,7 +6,7 @@ use core::pin::pin;
 use abi::Errno;
 
 use super::{Action, ActionFlags, DefaultAction, Disposition, Frame, Info, Signal, SignalSet};
-use crate::process::{ExitStatus, InterruptedCall, Thread, parked};
+use crate::process::{ExitStatus, InterruptedCall, Thread, is_orphaned, parked};
 use crate::syscall::Restart;
 use hal::user::UserContext;
 
@@ -20,6 +20,9 @@ pub async fn deliver(thread: &Arc<Thread>, context: &mut UserContext, mut call: 
         let action = thread.process.actions.get(signal);
         match action.disposition(signal) {
             Disposition::Ignore | Disposition::Default(DefaultAction::Ignore | DefaultAction::Continue) => {}
+            // Nobody would continue it.
+            Disposition::Default(DefaultAction::Stop)
+                if signal != Signal::STOP && is_orphaned(thread.process.kinship.group(), None) => {}
             Disposition::Default(DefaultAction::Stop) => {
                 thread.process.stop(signal);
                 break;

@@ -1,8 +1,11 @@
 //! `ioctl(2)`: what is the same for all files. The rest is the file's own.
 
-use abi::ioctl::{FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD};
+use abi::ioctl::{FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, TIOCGPTPEER};
 use abi::{Errno, OpenFlags};
-use file::FileType;
+use alloc::sync::Arc;
+use file::{FileType, OpenFile};
+use fs::vfs::{Context, OpenInode, OpenRequest};
+use tty::Master;
 
 use super::{Call, Result, retry_ready};
 use crate::memory::UserAccess;
@@ -36,6 +39,34 @@ pub(super) async fn ioctl(thread: &Thread, call: &Call) -> Result {
             thread.memory.write(argument, &left).await?;
             Ok(0)
         }
-        _ => retry_ready(thread, || file.file().control(command, argument, &mut UserAccess)).await,
+        _ => {
+            retry_ready(thread, || match master(&file) {
+                Some(master) if command == TIOCGPTPEER => open_peer(thread, master, argument as u32),
+                _ => file.file().control(command, argument, &mut UserAccess),
+            })
+            .await
+        }
     }
+}
+
+/// The master of a pseudo-terminal, if a file is one.
+fn master(file: &OpenFile) -> Option<&Master> {
+    file.downcast::<OpenInode>()?.inner()?.as_any().downcast_ref()
+}
+
+/// Opens the terminal of a master, whatever the caller may do with its file (`TIOCGPTPEER`).
+fn open_peer(thread: &Thread, master: &Master, flags: u32) -> file::Result<usize> {
+    let flags = OpenFlags::from_bits_truncate(flags);
+    let context = Context {
+        credentials: Arc::new(fs::vfs::Credentials::root()),
+        ..thread.process.context(None)
+    };
+    let path = alloc::format!("/dev/pts/{}", master.index());
+    let request = OpenRequest {
+        flags,
+        ..OpenRequest::default()
+    };
+    let opened = context.open(path.as_bytes(), request)?;
+    let file = OpenFile::new(opened, flags | OpenFlags::LARGEFILE);
+    Ok(thread.install(file, flags.contains(OpenFlags::CLOEXEC))? as usize)
 }

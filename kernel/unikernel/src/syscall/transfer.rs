@@ -65,12 +65,14 @@ async fn read_segments(
     let total: usize = segments.iter().map(|segment| segment.length).sum();
     check_end(place, total)?;
     let mut done = 0;
+    let mut timed_out = false;
     loop {
         let mut fault = None;
         let result = retry(thread, &**file.file(), waiting, || {
             let mut sink = UserBuffers::new(segments);
             let read = match place {
                 Place::Offset(offset) => file.read_at(offset + done as u64, &mut sink),
+                Place::Position | Place::End if timed_out => file.file().read_early(&mut sink, true),
                 Place::Position | Place::End => file.read(&mut sink),
             };
             fault = sink.fault();
@@ -78,6 +80,10 @@ async fn read_segments(
         })
         .await;
         match result {
+            // What has come may be enough now that the time is over.
+            Err(Error::Errno(Errno::AGAIN)) if waiting.deadline.is_some() && done == 0 && !timed_out => {
+                timed_out = true;
+            }
             Ok(count) => {
                 done += count;
                 // Streams give what they have, which may be more than memory let them; files are read on to the end.

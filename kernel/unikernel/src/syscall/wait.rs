@@ -98,6 +98,7 @@ pub async fn retry<T>(
             Ok(value) => return Ok(value),
             Err(file::Error::Errno(Errno::NOMEM)) if shortages.relieve() => {}
             Err(file::Error::Errno(errno)) => return Err(errno.into()),
+            Err(file::Error::Interrupted) => return Err(Error::INTERRUPTED),
             Err(file::Error::Fault(fault)) => thread.memory.fault_in(fault).await?,
             Err(file::Error::Pending(completion)) => completion.await,
             Err(file::Error::Shortage) => memory::find_page(Use::File),
@@ -122,6 +123,7 @@ pub async fn retry_ready<T>(thread: &Thread, mut operation: impl FnMut() -> file
         match operation() {
             Ok(value) => return Ok(value),
             Err(file::Error::Errno(errno)) => return Err(errno.into()),
+            Err(file::Error::Interrupted) => return Err(Error::INTERRUPTED),
             Err(file::Error::Fault(fault)) => thread.memory.fault_in(fault).await?,
             Err(file::Error::Pending(completion)) => completion.await,
             Err(file::Error::Shortage) => memory::find_page(Use::File),
