@@ -98,6 +98,18 @@ test("a stack's life on AWS", async () => {
   expect(plugin.asked).toEqual([`create ${AMI}`, `create ${INSTANCE}`, `delete ${INSTANCE}`, `delete ${AMI}`]);
   expect(snapshots(), "the former snapshot is gone").toEqual([second.outputs["snapshot"]]);
 
+  const ami = [...plugin.resources].find(([, { type }]) => type === AMI)?.[0] ?? "";
+  plugin.resources.delete(ami);
+  await stack.refresh();
+  plugin.asked.length = 0;
+  await stack.up();
+  expect(plugin.asked, "an AMI that was deleted behind our back is made again").toEqual([
+    `create ${AMI}`,
+    `create ${INSTANCE}`,
+    `delete ${INSTANCE}`,
+  ]);
+  expect(snapshots(), "of the snapshot that there is").toEqual([second.outputs["snapshot"]]);
+
   ebs.snapshots.clear();
   await stack.refresh();
   const third = await stack.up();

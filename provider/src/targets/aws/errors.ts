@@ -1,4 +1,5 @@
 import { VisibleError } from "../../image/index.js";
+import { certificateOutOfTime } from "../clock.js";
 import { codeOf, isBrokenConnection, messageOf, nameOf } from "../retry.js";
 import { isClockSkew, isThrottled } from "./transient.js";
 
@@ -30,6 +31,8 @@ function reasonOf(error: unknown, request: Request): string | undefined {
   if (isClockSkew(error)) {
     return `AWS does not accept the time of this machine, ${new Date().toISOString()} (${operation}): ${message} Set its clock right, for example by turning NTP on.`;
   }
+  const outOfTime = certificateOutOfTime(error, "AWS");
+  if (outOfTime !== undefined) return outOfTime;
   if (WRONG_KEYS.has(name)) {
     return `AWS does not know these credentials, or their secret key is wrong (${operation}): ${message}`;
   }

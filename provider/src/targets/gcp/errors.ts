@@ -1,4 +1,5 @@
 import { VisibleError } from "../../image/index.js";
+import { certificateOutOfTime } from "../clock.js";
 import { codeOf, isBrokenConnection, messageOf } from "../retry.js";
 
 /** What Cloud Storage answered when it did not do what it was asked. */
@@ -64,6 +65,8 @@ function refusal({ status, reason, message }: StorageError, { permission, bucket
 function failure(error: unknown, { bucket }: Request): string | undefined {
   const cause = (error as Error | undefined)?.cause;
   const message = messageOf(error);
+  const outOfTime = certificateOutOfTime(error, "Google Cloud");
+  if (outOfTime !== undefined) return outOfTime;
   if (/default credentials|Unable to detect a Project Id/i.test(message))
     return `There are no Google Cloud credentials. Sign in with \`gcloud auth application-default login\`, set GOOGLE_APPLICATION_CREDENTIALS to a key file, or run \`pulumi config set --secret gcp:credentials\`. (${message})`;
   if (/reasonable timeframe|\biat\b/.test(message))

@@ -1,11 +1,13 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import * as path from "node:path";
-import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { temporaryDirectory } from "../../image/testing/temporary.js";
 import { noise } from "../testing/disk.js";
 import { connect, type Connection, type ConnectionSettings } from "./connection.js";
+import { explain } from "./errors.js";
 import { deleteObject, describeObject } from "./storage.js";
 import { StorageService, type Fault } from "./testing/storage-service.js";
+import { TokenService } from "./testing/token-service.js";
 import { DIGEST_KEY, PART_SIZE, uploadObject, type UploadProgress } from "./upload.js";
 
 const CONTENT = noise(2 * PART_SIZE + 300_000, 7);
@@ -283,4 +285,93 @@ describe("what goes wrong is told in one sentence:", () => {
     expect(message).toMatch(sentence);
     expect(message).not.toContain("hush");
   });
+
+  test.each<[string, Fault, RegExp]>([
+    [
+      "a service that always fails",
+      { status: 503 },
+      /^Cloud Storage fails again and again \(bucket "images", status 503\)/,
+    ],
+    [
+      "a service that always asks for fewer requests",
+      { status: 429, reason: "rateLimitExceeded", message: "Slow down." },
+      /^Cloud Storage still asks for fewer requests to the bucket "images" after many attempts: Slow down\./,
+    ],
+    ["a connection that always breaks", { cut: "before" }, /^The connection to Google Cloud broke again and again/],
+  ])("%s in mid-upload", async (_name, fault, sentence) => {
+    // Pauses between attempts are random; this does without them.
+    vi.spyOn(Math, "random").mockReturnValue(0);
+    onTestFinished(() => void vi.restoreAllMocks());
+    service.fault = ({ action, count }) => (action === "ask" || (action === "part" && count > 0) ? fault : undefined);
+    expect(await refused()).toMatch(sentence);
+    service.fault = () => undefined;
+    await upload();
+    expectWhole();
+    expect(service.count("begin"), "and the next upload goes on").toBe(1);
+  });
 });
+
+describe("credentials", () => {
+  let tokens: TokenService;
+  beforeEach(async () => {
+    tokens = await new TokenService().start();
+    onTestFinished(() => tokens.stop());
+  });
+
+  const way = (settings: ConnectionSettings): Promise<Connection> =>
+    connect({ ...settings, endpoint: service.endpoint });
+
+  test("of a person and of a service account are taken, and its account is acted as", async () => {
+    const deploy = "deploy@shop.iam.gserviceaccount.com";
+    tokens.impersonated.add(deploy);
+    for (const settings of [
+      { credentials: tokens.userCredentials },
+      { credentials: tokens.serviceAccountKey },
+      { credentials: tokens.userCredentials, impersonateServiceAccount: deploy },
+    ]) {
+      await upload({ way: await way(settings) });
+      expectWhole();
+      service.objects.clear();
+    }
+  });
+
+  test("that have expired, or were withdrawn", async () => {
+    tokens.refreshTokens.clear();
+    expect(await refused({ way: await way({ credentials: tokens.userCredentials }) })).toMatch(
+      /^The Google Cloud credentials have expired or were withdrawn\. Sign in again, .*gcloud auth application-default login/,
+    );
+    expect(service.calls).toEqual([]);
+  });
+
+  test.each([
+    ["behind", 2 * 3_600_000],
+    ["ahead", -2 * 3_600_000],
+  ])("of a machine whose clock is %s", async (_how, ahead) => {
+    tokens.clockAheadMs = ahead;
+    expect(await refused({ way: await way({ credentials: tokens.serviceAccountKey }) })).toMatch(
+      /^Google Cloud does not accept the time of this machine, \d{4}-.*reasonable timeframe.* Set its clock right, for example by turning NTP on\./,
+    );
+    expect(service.calls).toEqual([]);
+  });
+
+  test("with which another account may not be acted as", async () => {
+    const settings = {
+      credentials: tokens.userCredentials,
+      impersonateServiceAccount: "deploy@p.iam.gserviceaccount.com",
+    };
+    expect(await refused({ way: await way(settings) })).toMatch(
+      /^The service account cannot be impersonated: .* It takes the permission iam\.serviceAccounts\.getAccessToken/,
+    );
+  });
+});
+
+test.each(["CERT_NOT_YET_VALID", "CERT_HAS_EXPIRED"])(
+  "a certificate refused for its time (%s) tells of the clock",
+  (code) => {
+    const cause = Object.assign(new Error("certificate is not yet valid"), { code });
+    const told = explain(new TypeError("fetch failed", { cause }), { permission: "p", bucket: "images" });
+    expect((told as Error).message).toMatch(
+      /^The certificate of Google Cloud is not valid at the time of this machine, \d{4}-/,
+    );
+  },
+);

@@ -1,9 +1,11 @@
-import { existsSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { VisibleError } from "../../../image/index.js";
 import { temporaryDirectory } from "../../../image/testing/temporary.js";
 import { connect, REQUESTS_IN_FLIGHT, type Connection } from "../connection.js";
+import { explain } from "../errors.js";
 import { noise, sparseDisk } from "../../testing/disk.js";
 import { EbsService, type Call, type Fault } from "../testing/ebs-service.js";
 import { BLOCK_SIZE, BlockDigests, GIB, type BlockSource } from "./blocks.js";
@@ -270,6 +272,16 @@ describe("what AWS refuses is told in a sentence", () => {
       /^A quota of the account is used up/,
     ],
     [
+      "a region without the EBS direct APIs",
+      () => ({ status: 404, code: "UnknownOperationException", message: "Not here." }),
+      /^The region eu-central-1 does not have ebs:StartSnapshot: use the S3 way \(`import`\) there, or another region\./,
+    ],
+    [
+      "a connection that always breaks in mid-upload",
+      onBlocks(({ count }) => (count > 2 ? { cut: "before" } : undefined)),
+      /^The connection to AWS broke again and again \(ebs:PutSnapshotBlock in eu-central-1\): .* Run the update again: what has arrived is not sent again\./,
+    ],
+    [
       "a region that is not turned on",
       () => ({ status: 401, code: "OptInRequired", message: "You are not subscribed." }),
       /^The account has not turned on the region eu-central-1/,
@@ -277,6 +289,32 @@ describe("what AWS refuses is told in a sentence", () => {
   ])("%s", async (_what, fault, sentence) => {
     service.fault = fault;
     expect(await failure(upload(disk()))).toMatch(sentence);
+  });
+
+  test("a sign-in that has expired", async () => {
+    // What `aws sso login` left, as AWS's own tools keep it.
+    const folder = temporaryDirectory();
+    writeFileSync(
+      join(folder, "config"),
+      "[profile sso]\nsso_session = s\nsso_account_id = 1\nsso_role_name = r\n[sso-session s]\nsso_region = eu-central-1\nsso_start_url = https://sso.invalid\n",
+    );
+    const cache = join(folder, ".aws/sso/cache");
+    mkdirSync(cache, { recursive: true });
+    const session = { accessToken: "hush", expiresAt: "2020-01-01T00:00:00Z", region: "eu-central-1" };
+    writeFileSync(join(cache, `${createHash("sha1").update("s").digest("hex")}.json`), JSON.stringify(session));
+    for (const name of ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]) vi.stubEnv(name, undefined);
+    vi.stubEnv("AWS_CONFIG_FILE", join(folder, "config"));
+    vi.stubEnv("AWS_SHARED_CREDENTIALS_FILE", join(folder, "none"));
+    vi.stubEnv("HOME", folder);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    connection.close();
+    const endpoints = { ebs: service.endpoint, ec2: service.endpoint };
+    connection = await connect({ region: "eu-central-1", profile: "sso", endpoints });
+
+    const message = await failure(upload(disk()));
+    expect(message).toMatch(/^The AWS credentials have expired\. Sign in again, for example with `aws sso login`\./);
+    expect(message).not.toContain("hush");
+    expect(service.calls).toEqual([]);
   });
 
   test("keys that it does not know", async () => {
@@ -315,6 +353,12 @@ describe("what AWS refuses is told in a sentence", () => {
     expect(await failure(upload(disk()))).toMatch(
       /^There is no host "ebs\.mars-north-1\.invalid".*"mars-north-1" is no region/,
     );
+  });
+
+  test("a certificate that is refused for its time", () => {
+    const error = Object.assign(new Error("certificate has expired"), { code: "CERT_HAS_EXPIRED" });
+    const told = explain(error, { action: "ebs:StartSnapshot", region: "eu-central-1" });
+    expect((told as Error).message).toMatch(/^The certificate of AWS is not valid at the time of this machine, \d{4}-/);
   });
 
   test("no region", async () => {
