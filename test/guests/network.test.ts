@@ -1,0 +1,62 @@
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { copyFileSync, mkdirSync } from "node:fs";
+import { createServer } from "node:net";
+import { networkInterfaces } from "node:os";
+import * as path from "node:path";
+import { expect, test } from "vitest";
+import { guestProgram } from "../support/guest.js";
+import { withMachine } from "../support/machine.js";
+import { runImage } from "../support/run.js";
+
+const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"));
+
+test.skipIf(!hasIpv6)("a guest has IPv6 of its router, and reaches the host by it", async () => {
+  const stream = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
+  stream.listen(0, "::1");
+  const datagram = createSocket("udp6");
+  datagram.on("message", (message, { port, address }) => datagram.send(message, port, address));
+  datagram.bind(0, "::1");
+  await Promise.all([once(stream, "listening"), once(datagram, "listening")]);
+  const listening = stream.address();
+  if (listening === null || typeof listening === "string") throw new Error("A TCP server has a port.");
+
+  try {
+    await withMachine(async (machine) => {
+      const directory = path.join(machine.folder, "root");
+      mkdirSync(directory);
+      copyFileSync(guestProgram("ipv6"), path.join(directory, "program"));
+      const command = ["/program", String(listening.port), String(datagram.address().port)];
+      const { lines } = await runImage(machine, { source: { directory, command } });
+
+      // What QEMU's user network advertises, and the hardware address that it gives, in either state of the search for others with it.
+      const own = "fec0::5054:ff:fe12:3456";
+      const [linkLocal, address, ...rest] = lines;
+      expect([linkLocal, address]).toEqual(["fe80::5054:ff:fe12:3456/64 scope 2", `${own}/64 scope 0`]);
+      expect(rest.map((line) => line.replace(/(tcp6: +0: [0-9A-F]+):.*/, "$1"))).toEqual([
+        expect.stringMatching(/^\/proc\/net\/if_inet6: fe80{13}505400fffe123456 02 40 20 (80|c4) {5}eth0$/),
+        expect.stringMatching(/^\/proc\/net\/if_inet6: fec0{13}505400fffe123456 02 40 40 (00|44) {5}eth0$/),
+        expect.stringMatching(/ipv6_route: fe80{29} 40 0{32} 00 0{32} 00000100 \d{8} \d{8} 00000001 {5}eth0$/),
+        expect.stringMatching(/ipv6_route: fec0{29} 40 0{32} 00 0{32} 00000100 \d{8} \d{8} 00000001 {5}eth0$/),
+        expect.stringMatching(/ipv6_route: 0{32} 00 0{32} 00 fe80{28}2 00000400 \d{8} \d{8} 00450003 {5}eth0$/),
+        expect.stringMatching(/ipv6_route: fe80{13}505400fffe123456 80 .* 80200001 {5}eth0$/),
+        expect.stringMatching(/ipv6_route: fec0{13}505400fffe123456 80 .* 80200001 {5}eth0$/),
+        expect.stringMatching(/ipv6_route: ff0{30} 08 .* 00000001 {5}eth0$/),
+        "connect(connection, (const void *)host, sizeof *host) = 0",
+        `getsockname: 0 [${own}]:port scope 0`,
+        "getpeername: 0 [fec0::2]:port scope 0",
+        "/proc/net/tcp6:    0: 0000C0FE00000000FF005450563412FE",
+        "shutdown(connection, SHUT_WR) = 0",
+        "echoed: 300000 bytes, the same",
+        "connect(port, (const void *)host, sizeof *host) = 0",
+        "send(port, sent, DATAGRAM, 0) = 1400",
+        "recv(port, received, sizeof received, 0) = 1400",
+        "datagram: the same",
+        "",
+      ]);
+    });
+  } finally {
+    stream.close();
+    datagram.close();
+  }
+});
