@@ -1,4 +1,4 @@
-//! The network: Ethernet, ARP, IPv4, IPv6, Neighbor Discovery, ICMP, DHCP, TCP, UDP, and the sockets above them (inet, Unix, netlink).
+//! The network: Ethernet, ARP, IPv4, IPv6, Neighbor Discovery, ICMP, DHCP, `DHCPv6`, TCP, UDP, and the sockets above them (inet, Unix, netlink).
 //!
 //! Packet formats come from [`smoltcp::wire`]. Its socket layer is left out: it has no accept backlog, fixed buffers for each socket, one
 //! set of sockets that is walked on each poll, no SACK on the sending side and no offloads, while this kernel wants tens of thousands of
@@ -23,6 +23,7 @@ mod checksum;
 mod chunk;
 mod device;
 mod dhcp;
+mod dhcpv6;
 mod environment;
 mod header;
 mod ip;

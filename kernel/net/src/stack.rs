@@ -21,7 +21,7 @@ use crate::socket::Ports;
 use crate::tcp::Tcp;
 use crate::traffic::Traffic;
 use crate::udp::Udp;
-use crate::{Capabilities, Device, Transmit, dhcp, ndp};
+use crate::{Capabilities, Device, Transmit, dhcp, dhcpv6, ndp};
 
 /// Frames and loopback packets taken at a time before others get their turn.
 const BATCH: usize = 256;
@@ -80,6 +80,7 @@ pub struct Stack {
     pub(crate) tcp: Tcp,
     pub(crate) udp: Udp,
     pub(crate) dhcp: SpinLock<dhcp::Client>,
+    pub(crate) dhcpv6: SpinLock<dhcpv6::Client>,
     pub(crate) ndp: SpinLock<ndp::Host>,
     /// Something was given to the device since the last flush.
     transmitted: AtomicBool,
@@ -131,6 +132,7 @@ impl Stack {
             tcp: Tcp::new(configuration.buffer_memory),
             udp: Udp::new(),
             dhcp: SpinLock::new(dhcp::Client::new(use_dhcp, configuration.hostname, mac, &secret, now)),
+            dhcpv6: SpinLock::new(dhcpv6::Client::new(mac)),
             ndp: SpinLock::new(ndp::Host::new(use_ipv6, mac, now)),
             transmitted: AtomicBool::new(false),
             attention: WaitQueue::new(),
@@ -213,6 +215,7 @@ impl Stack {
     fn run_slow_timers(&self, now: u64) {
         dhcp::run_timer(self, now);
         ndp::run_timer(self, now);
+        dhcpv6::run_timer(self, now);
         // After an address has settled, which neighbours are then asked from.
         if let Some(next) = self.expire_neighbours(now) {
             self.wake_at(next);

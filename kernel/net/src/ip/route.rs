@@ -114,6 +114,14 @@ impl OwnAddress {
             && (flags.contains(AddressFlags::OPTIMISTIC) || !flags.contains(AddressFlags::TENTATIVE))
     }
 
+    /// Sets how long it is preferred and valid.
+    pub(crate) fn set_lifetimes(&mut self, preferred: u64, valid: u64, now: u64) {
+        self.preferred_until = preferred;
+        self.valid_until = valid;
+        self.flags.set(AddressFlags::DEPRECATED, preferred <= now);
+        self.flags.set(AddressFlags::PERMANENT, valid == NEVER);
+    }
+
     /// Whether it is still to be found out that nobody else has it.
     pub(crate) fn is_tentative(&self) -> bool {
         self.flags.contains(AddressFlags::TENTATIVE)

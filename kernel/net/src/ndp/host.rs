@@ -210,6 +210,31 @@ impl Host {
         steps
     }
 
+    /// Takes an address that a server leases; it has no network of its own.
+    pub(super) fn leased(&mut self, address: Ipv6Addr, preferred: u32, valid: u32, now: u64) -> Vec<Step> {
+        const LENGTH: u8 = 128;
+        let (preferred, valid) = (after(now, preferred), after(now, valid));
+        if let Some(known) = self.find(address) {
+            known.set_lifetimes(preferred, valid, now);
+        } else if self.addresses.len() < MOST_ADDRESSES {
+            self.add(address, LENGTH, preferred, valid);
+        }
+        let mut steps = Vec::from([Step::Changed]);
+        steps.extend(self.run(now));
+        steps
+    }
+
+    /// Takes name servers, each with its lifetime in seconds.
+    pub(super) fn told_name_servers(&mut self, told: &[(Ipv6Addr, u32)], now: u64) -> Vec<Step> {
+        let changed = self.update_name_servers(told, now);
+        changed.then_some(Step::NameServers).into_iter().collect()
+    }
+
+    fn find(&mut self, address: Ipv6Addr) -> Option<&mut OwnAddress> {
+        let mut addresses = self.addresses.iter_mut().map(|own| &mut own.address);
+        addresses.find(|own| own.at.address == IpAddr::V6(address))
+    }
+
     fn update_router(&mut self, address: Ipv6Addr, advertisement: &Advertisement, now: u64) {
         let router = Router {
             address,
@@ -256,25 +281,19 @@ impl Host {
     /// Makes an address of a prefix, or changes how long it lasts (RFC 4862 section 5.5.3).
     fn update_address(&mut self, address: Ipv6Addr, information: &PrefixInformation, now: u64) {
         let (preferred, valid) = (after(now, information.preferred), after(now, information.valid));
-        let known = self
-            .addresses
-            .iter_mut()
-            .find(|own| own.address.at.address == IpAddr::V6(address));
-        let Some(Own { address: known, .. }) = known else {
+        let Some(known) = self.find(address) else {
             if information.valid > 0 && self.addresses.len() < MOST_ADDRESSES {
                 self.add(address, PREFIX_LENGTH, preferred, valid);
             }
             return;
         };
-        known.preferred_until = preferred;
-        known.flags.set(AddressFlags::DEPRECATED, preferred <= now);
         let floor = now + TRUSTED_LIFETIME;
-        if valid > floor || valid > known.valid_until {
-            known.valid_until = valid;
-        } else if known.valid_until > floor {
-            known.valid_until = floor;
-        }
-        known.flags.set(AddressFlags::PERMANENT, known.valid_until == NEVER);
+        let valid = if valid > floor || valid > known.valid_until {
+            valid
+        } else {
+            known.valid_until.min(floor)
+        };
+        known.set_lifetimes(preferred, valid, now);
     }
 
     fn update_name_servers(&mut self, told: &[(Ipv6Addr, u32)], now: u64) -> bool {

@@ -13,6 +13,7 @@ use core::sync::atomic::Ordering;
 
 use smoltcp::wire::{Icmpv6Message, Icmpv6Packet, NdiscNeighborFlags, NdiscOption, NdiscOptionType};
 
+use crate::dhcpv6;
 use crate::environment::Event;
 use crate::header::Header;
 use crate::ip::{ALL_NODES, ALL_ROUTERS, Datagram, Outgoing, OwnAddress, PathMtu, Told, protocol, solicited_node};
@@ -62,8 +63,7 @@ fn solicited(
         return;
     }
     if is_probe {
-        let steps = stack.ndp.lock().claimed(target);
-        perform(stack, steps);
+        change(stack, |host| host.claimed(target));
     }
     let own = stack
         .routes
@@ -100,8 +100,7 @@ fn neighbour_advertised(stack: &Stack, destination: Ipv6Addr, message: &Icmpv6Pa
     if target.is_multicast() || (destination.is_multicast() && is_solicited) {
         return;
     }
-    let steps = stack.ndp.lock().claimed(target);
-    perform(stack, steps);
+    change(stack, |host| host.claimed(target));
     if let Some(mac) = message::hardware_address(options, NdiscOptionType::TargetLinkLayerAddr) {
         let told = Told {
             mac,
@@ -131,9 +130,25 @@ fn router_advertised(stack: &Stack, source: Ipv6Addr, message: &Icmpv6Packet<&[u
             stack.mtu_ipv6.store(mtu, Ordering::Relaxed);
         }
     }
+    change(stack, |host| host.advertised(source, &advertisement, stack.now()));
+    dhcpv6::advertised(stack, advertisement.is_managed, advertisement.has_other);
+}
+
+/// A server leases an address, for these numbers of seconds.
+pub(crate) fn leased(stack: &Stack, address: Ipv6Addr, preferred: u32, valid: u32) {
+    change(stack, |host| host.leased(address, preferred, valid, stack.now()));
+}
+
+/// Somebody tells name servers, each for a number of seconds.
+pub(crate) fn told_name_servers(stack: &Stack, servers: &[(Ipv6Addr, u32)]) {
+    change(stack, |host| host.told_name_servers(servers, stack.now()));
+}
+
+/// Changes what the host knows, and does what follows.
+fn change(stack: &Stack, change: impl FnOnce(&mut Host) -> Vec<Step>) {
     let steps = {
         let mut host = stack.ndp.lock();
-        let steps = host.advertised(source, &advertisement, stack.now());
+        let steps = change(&mut host);
         stack.wake_at(host.deadline());
         steps
     };
@@ -142,19 +157,12 @@ fn router_advertised(stack: &Stack, source: Ipv6Addr, message: &Icmpv6Packet<&[u
 
 /// Does what is due.
 pub(crate) fn run_timer(stack: &Stack, now: u64) {
-    let steps = {
-        let mut host = stack.ndp.lock();
-        let steps = host.run(now);
-        stack.wake_at(host.deadline());
-        steps
-    };
-    perform(stack, steps);
+    change(stack, |host| host.run(now));
 }
 
 /// A neighbour does not answer any more.
 pub(crate) fn lost(stack: &Stack, address: Ipv6Addr) {
-    let steps = stack.ndp.lock().lost(address);
-    perform(stack, steps);
+    change(stack, |host| host.lost(address));
 }
 
 /// Makes the routes what the host knows.

@@ -11,11 +11,11 @@ use hashbrown::HashMap;
 use smoltcp::wire::UdpPacket;
 use task::WaitQueue;
 
-use crate::Chunk;
 use crate::checksum::Sum;
 use crate::header::Header;
 use crate::ip::{Datagram, Endpoint, Interface, Outgoing, Path, Unreachable, protocol};
 use crate::stack::Stack;
+use crate::{Chunk, dhcpv6};
 
 const HEADER: usize = 8;
 /// Where the checksum stands in the header.
@@ -282,6 +282,12 @@ pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>) {
     }
     let (local, remote) = datagram.ends(packet.dst_port(), packet.src_port());
     let interface = datagram.interface();
+    if interface == Interface::Ethernet && local.address.is_ipv6() {
+        let ports = (remote.port, local.port);
+        if dhcpv6::receive(stack, ports, &datagram.bytes[HEADER..length]) {
+            return;
+        }
+    }
     let flows = stack.udp.find(stack, local, remote, interface, datagram.is_broadcast);
     if flows.is_empty() {
         stack.send_port_unreachable(datagram);

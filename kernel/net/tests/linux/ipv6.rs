@@ -167,6 +167,10 @@ fn a_router_gives_address_way_and_name_servers() {
         server.join().expect("the server ends well");
         let far: Ipv6Addr = "2001:db8::7".parse().expect("an address");
         run(&format!("ip -6 address add {far}/128 dev lo nodad"));
+        // Linux makes the route to it a little later, and tells the guest that there is none until then.
+        while !run(&format!("ip -6 route show table local {far}")).contains("local") {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let listener = TcpListener::bind((far, 0)).expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
         let socket = Blocking::new(&guest.stack, AF_INET6, STREAM);
@@ -176,6 +180,44 @@ fn a_router_gives_address_way_and_name_servers() {
         // The MTU that the router advertised: with headers of 60 bytes and a timestamp of 12.
         let mss = socket.0.option(6, 2).expect("TCP_MAXSEG");
         assert_eq!(u32::from_ne_bytes(mss.try_into().expect("four bytes")), 1400 - 60 - 12);
+    });
+}
+
+#[test]
+fn a_server_leases_an_address_and_renews_it() {
+    in_namespace("ipv6::a_server_leases_an_address_and_renews_it", || {
+        if !has_dnsmasq() {
+            return;
+        }
+        let guest = Guest::new();
+        let options = [
+            "--enable-ra",
+            "--dhcp-range=fd77::50,fd77::50,64,2m",
+            "--dhcp-option=option6:dns-server,[fd77::53]",
+        ];
+        let server = Server::start(&options);
+        let leased: Ipv6Addr = "fd77::50".parse().expect("an address");
+        let event = guest.wait_for_event("ConfiguredIpv6");
+        assert!(
+            event.contains(&format!("address: {leased}, prefix_length: 128")),
+            "{event}"
+        );
+        assert!(guest.wait_for_event("NameServersIpv6").contains("[fd77::53]"));
+        let echo = echo(Blocking::listen_dual(&guest.stack, 7003));
+        exchange(TcpStream::connect((leased, 7003)).expect("the guest listens"), 1000);
+        echo.join().expect("the server ends well");
+        // Beyond half of the two minutes, and beyond them: renewed, it lasts.
+        for _ in 0..2 {
+            hal::time::advance(70_000_000_000);
+            std::thread::sleep(Duration::from_millis(300));
+            assert_eq!(guest.stack.own_ipv6(), Some(leased));
+        }
+        drop(server);
+        for _ in 0..3 {
+            hal::time::advance(61_000_000_000);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert_eq!(guest.stack.own_ipv6(), None);
     });
 }
 
