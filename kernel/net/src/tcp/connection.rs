@@ -476,14 +476,10 @@ impl Tcb {
 
 /// The segment size that we name to `remote`: what its path carries (RFC 6691).
 pub(super) fn own_mss(stack: &Stack, remote: Endpoint) -> u16 {
-    (stack.path_mtu(remote.address).saturating_sub(headers(remote))).clamp(64, 65495) as u16
-}
-
-/// Bytes of the headers of a segment to `remote` without options.
-pub(super) fn headers(remote: Endpoint) -> usize {
-    if remote.address.is_ipv4() {
+    let headers = if remote.address.is_ipv4() {
         HEADERS
     } else {
         HEADERS + 20
-    }
+    };
+    (stack.path_mtu(remote.address).saturating_sub(headers)).clamp(64, 65495) as u16
 }

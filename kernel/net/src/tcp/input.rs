@@ -3,7 +3,7 @@
 use abi::Errno;
 
 use super::congestion::Phase;
-use super::connection::{Link, Outcome, Retransmit, State, Tcb, headers};
+use super::connection::{Link, Outcome, Retransmit, State, Tcb};
 use super::rtt::{MILLISECOND, SECOND};
 use super::segment::{Flags, Segment};
 use super::sequence::Seq;
@@ -492,8 +492,8 @@ impl Tcb {
         if seq < self.una || seq > self.max || self.state == State::Closed {
             return outcome;
         }
-        if let Some(mtu) = unreachable.mtu {
-            self.shrink_path(link, usize::from(mtu));
+        if unreachable.mtu.is_some() {
+            self.shrink_path(link);
             self.output(link);
             return outcome;
         }
@@ -506,12 +506,13 @@ impl Tcb {
         outcome
     }
 
-    /// The path carries only `mtu` bytes (RFC 1191, RFC 8201): cut smaller and send again at once.
-    fn shrink_path(&mut self, link: &Link<'_>, mtu: usize) {
-        if mtu >= self.mss + headers(link.connection.remote) {
+    /// The path carries less than it did (RFC 1191, RFC 8201): cut smaller and send again at once.
+    fn shrink_path(&mut self, link: &Link<'_>) {
+        let before = self.mss;
+        self.update_mss(link.stack, link.connection.remote);
+        if self.mss >= before {
             return;
         }
-        self.update_mss(link.stack, link.connection.remote);
         if self.max > self.una && self.state.is_synchronized() {
             self.next = self.una;
             self.scoreboard.clear();

@@ -58,6 +58,8 @@ struct Wire {
     arrived: [VecDeque<Vec<u8>>; 2],
     frames: u64,
     fins: u64,
+    /// The number of the TCP segment that was sent last.
+    sequence: u32,
 }
 
 impl Wire {
@@ -76,6 +78,12 @@ impl Wire {
         self.frames += 1;
         const FIN: u8 = 1;
         const TCP: u8 = 6;
+        if let Some(layout) = Layout::of(&frame)
+            && layout.protocol == TCP
+            && let Some(number) = frame.get(layout.transport + 4..).and_then(|rest| rest.first_chunk())
+        {
+            self.sequence = u32::from_be_bytes(*number);
+        }
         let is_fin = Layout::of(&frame).is_some_and(|layout| {
             layout.protocol == TCP && frame.get(layout.transport + 13).is_some_and(|flags| flags & FIN != 0)
         });
@@ -171,6 +179,11 @@ impl Device for End {
     }
 
     fn flush(&self) {}
+}
+
+/// The Internet checksum of what has none yet.
+pub fn checksum(bytes: &[u8]) -> [u8; 2] {
+    (!fold(words(bytes))).to_be_bytes()
 }
 
 fn fold(mut sum: u32) -> u16 {
@@ -300,6 +313,7 @@ impl World {
             arrived: Default::default(),
             frames: 0,
             fins: 0,
+            sequence: 0,
         }));
         let stacks = [0, 1].map(|number| {
             let device = Arc::new(End {
@@ -353,6 +367,11 @@ impl World {
     /// TCP segments with a FIN that were sent so far.
     pub fn fins(&self) -> u64 {
         self.wire.lock().expect("no test panics with it").fins
+    }
+
+    /// The number of the TCP segment that was sent last.
+    pub fn last_sequence(&self) -> u32 {
+        self.wire.lock().expect("no test panics with it").sequence
     }
 
     /// Puts a frame before the stack `number`.

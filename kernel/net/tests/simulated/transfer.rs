@@ -92,7 +92,7 @@ fn connect_prepared(world: &World, limit: u64, prepare: impl Fn(&SocketFile)) ->
 }
 
 /// Lets the stacks learn each other's hardware address: three lost requests for it end a connection's opening, and rightly so.
-fn meet(world: &World) {
+pub fn meet(world: &World) {
     let socket = Blocking::new(&world.stacks[0], world.domain(), DATAGRAM);
     socket.send_to(b"hello", world.end(1, 9)).expect("it leaves");
     // Nobody is asked from an address that may still be somebody else's, for a second.
