@@ -1,5 +1,6 @@
 //! Neighbor Discovery (RFC 4861) and the addresses that hosts make themselves (RFC 4862): the side of the stack.
 
+mod groups;
 mod host;
 mod message;
 #[cfg(test)]
@@ -25,6 +26,13 @@ use message::Advertisement;
 const HOP_LIMIT: u8 = 255;
 
 type Options<'a> = [NdiscOption<&'a [u8]>];
+
+/// Takes a router's question for the groups that are listened to.
+pub(crate) fn receive_query(stack: &Stack, datagram: &Datagram<'_>, message: &[u8]) {
+    if !datagram.is_loopback && stack.ndp.lock().is_enabled() {
+        groups::asked(stack, datagram, message);
+    }
+}
 
 /// Takes a message of Neighbor Discovery.
 pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>, message: &Icmpv6Packet<&[u8]>) {
@@ -177,6 +185,7 @@ fn perform(stack: &Stack, steps: Vec<Step>) {
     for step in steps {
         match step {
             Step::Probe(address) => {
+                groups::join(stack, address);
                 let header = message::encode(
                     Icmpv6Message::NeighborSolicit,
                     Some((address, NdiscNeighborFlags::empty())),

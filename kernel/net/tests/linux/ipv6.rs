@@ -247,6 +247,27 @@ fn without_a_router_there_is_no_way() {
 }
 
 #[test]
+fn a_switch_learns_which_groups_are_listened_to() {
+    in_namespace("ipv6::a_switch_learns_which_groups_are_listened_to", || {
+        let _guest = Guest::new();
+        // It asks once its own address is good: half a second after each time that it could not.
+        let impatient = "mcast_startup_query_interval 50 mcast_startup_query_count 20";
+        run(&format!(
+            "ip link add br0 type bridge mcast_snooping 1 mcast_querier 1 {impatient}"
+        ));
+        run("ip link set tap0 master br0");
+        run("ip link set br0 up");
+        for _ in 0..500 {
+            if run("bridge mdb show dev br0").contains("ff02::1:ff00:77") {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the switch knows {}", run("bridge mdb show dev br0"));
+    });
+}
+
+#[test]
 fn datagrams_go_both_ways_whole() {
     in_namespace("ipv6::datagrams_go_both_ways_whole", || {
         let guest = Guest::new();

@@ -45,13 +45,13 @@ fn summed(next: u8, at: usize, source: Ipv6Addr, destination: Ipv6Addr, mut payl
     payload
 }
 
-/// A message of ICMPv6 with a right checksum.
+/// A message of `ICMPv6` with a right checksum.
 fn message(hop_limit: u8, source: Ipv6Addr, destination: Ipv6Addr, message: &[u8]) -> Vec<u8> {
     let message = summed(ICMPV6, 2, source, destination, message.to_vec());
     packet(ICMPV6, hop_limit, source, destination, &message)
 }
 
-/// A router advertisement of 2001:db8::/64.
+/// A router advertisement of `2001:db8::/64`.
 fn advertisement() -> Vec<u8> {
     let mut bytes = vec![134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0];
     bytes.extend_from_slice(&[3, 4, 64, 0xc0, 0, 0, 14, 16, 0, 0, 14, 16, 0, 0, 0, 0]);
@@ -187,6 +187,24 @@ fn a_connection_fits_its_path() {
         }
         arrived == 10_000
     });
+}
+
+#[test]
+fn a_router_that_asks_hears_which_groups_are_listened_to() {
+    let world = world();
+    let query = |group: Ipv6Addr| {
+        let mut bytes = vec![130, 0, 0, 0, 0, 0, 0, 0];
+        bytes.extend_from_slice(&group.octets());
+        bytes.extend_from_slice(&[0; 4]);
+        message(1, link_local(0), ALL_NODES, &bytes)
+    };
+    let own: Ipv6Addr = "ff02::1:ff00:2".parse().expect("an address");
+    for (group, answers) in [(Ipv6Addr::UNSPECIFIED, 1), (own, 1), (ALL_NODES, 0)] {
+        let before = world.frames();
+        world.inject(1, query(group));
+        world.step(0);
+        assert_eq!(world.frames() - before, answers, "asked for {group}");
+    }
 }
 
 proptest! {

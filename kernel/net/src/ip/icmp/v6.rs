@@ -15,6 +15,8 @@ use crate::stack::Stack;
 /// Type and code of a destination that is there, but nobody on the port.
 pub(super) const PORT_UNREACHABLE: [u8; 2] = [1, 4];
 const PARAMETER_PROBLEM: u8 = 4;
+/// Of Multicast Listener Discovery. The wire format knows that of version 2 alone.
+const GROUP_QUERY: u8 = 130;
 /// Bytes of a packet that an error quotes: what fits every link.
 pub(super) const MOST_QUOTED: usize = PathMtu::LEAST_IPV6 as usize - ipv6::HEADER - HEADER;
 
@@ -24,6 +26,9 @@ impl Stack {
         let whole = datagram.to_vec();
         if whole.len() < HEADER || (!datagram.is_loopback && !has_right_checksum(datagram, &whole)) {
             return;
+        }
+        if whole[0] == GROUP_QUERY {
+            return ndp::receive_query(self, datagram, &whole);
         }
         let Ok(packet) = Icmpv6Packet::new_checked(&whole[..]) else {
             return;
