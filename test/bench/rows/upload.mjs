@@ -112,10 +112,8 @@ export async function uploadRate(folder, rounds) {
   const disk = {
     size: sample,
     extents: [{ offset: 0, length: sample }],
-    async read(offset, length) {
-      const data = Buffer.allocUnsafe(length);
-      await handle.read(data, 0, length, offset);
-      return data;
+    async readInto(offset, target) {
+      await handle.read(target, 0, target.length, offset);
     },
   };
   const [uploads, hashes] = [[], []];

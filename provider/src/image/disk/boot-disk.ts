@@ -14,6 +14,8 @@ export interface BootDisk {
   readonly extents: readonly Extent[];
   /** The bytes from `offset` on. The range lies within the disk. */
   read(offset: number, length: number): Promise<Buffer>;
+  /** Likewise, into a buffer that the caller has: its length says how many. */
+  readInto(offset: number, target: Buffer): Promise<void>;
   /** Lets go of the files that it reads from. */
   close(): Promise<void>;
 }
@@ -86,9 +88,17 @@ class ComposedDisk implements BootDisk {
   }
 
   async read(offset: number, length: number): Promise<Buffer> {
-    if (offset < 0 || length < 0 || offset + length > this.size)
+    const target = Buffer.allocUnsafe(length);
+    await this.readInto(offset, target);
+    return target;
+  }
+
+  async readInto(offset: number, target: Buffer): Promise<void> {
+    const { length } = target;
+    if (offset < 0 || offset + length > this.size)
       throw new RangeError(`${length} bytes at ${offset} are not within a disk of ${this.size} bytes`);
-    const target = Buffer.alloc(length);
+    // What no piece covers is zero.
+    target.fill(0);
     for (const piece of this.pieces) {
       const start = Math.max(offset, piece.offset);
       const end = Math.min(offset + length, piece.offset + piece.length);
@@ -97,7 +107,6 @@ class ComposedDisk implements BootDisk {
       if (Buffer.isBuffer(piece.content)) piece.content.copy(part, 0, start - piece.offset);
       else await readFully(piece.content, part, start - piece.offset);
     }
-    return target;
   }
 
   close(): Promise<void> {

@@ -37,6 +37,8 @@ export interface Connection {
   readonly region: string;
   readonly ebs: ebsSdk.EBS;
   readonly ec2: ec2Sdk.EC2;
+  /** Breaks off what is being asked of EBS; more may be asked. */
+  dropRequests(): void;
   close(): void;
 }
 
@@ -63,13 +65,15 @@ const REQUEST_TIMEOUT_MS = 60_000;
 export async function connect(settings: ConnectionSettings): Promise<Connection> {
   const { EBS } = loadSdk<typeof ebsSdk>("@aws-sdk/client-ebs");
   const { EC2 } = loadSdk<typeof ec2Sdk>("@aws-sdk/client-ec2");
-  const ebs = new EBS(clientOptions(settings, "ebs", REQUESTS_IN_FLIGHT));
+  // How a request is made is worked out once for each kind, not for each block.
+  const ebs = new EBS({ ...clientOptions(settings, "ebs", REQUESTS_IN_FLIGHT), cacheMiddleware: true });
   signByChecksum(ebs);
   const ec2 = new EC2(clientOptions(settings, "ec2", 4));
   return {
     region: await regionOf(ebs),
     ebs,
     ec2,
+    dropRequests: () => ebs.destroy(),
     close() {
       ebs.destroy();
       ec2.destroy();

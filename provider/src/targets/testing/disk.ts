@@ -6,6 +6,7 @@ export interface SparseDisk {
   extents: { offset: number; length: number }[];
   reads: number;
   read(offset: number, length: number): Promise<Buffer>;
+  readInto(offset: number, target: Buffer): Promise<void>;
 }
 
 /** A disk of which only some ranges hold data, in memory. */
@@ -15,14 +16,19 @@ export function sparseDisk(size: number, pieces: { offset: number; data: Buffer 
     extents: pieces.map(({ offset, data }) => ({ offset, length: data.length })),
     reads: 0,
     async read(offset: number, length: number) {
+      const result = Buffer.alloc(length);
+      await disk.readInto(offset, result);
+      return result;
+    },
+    async readInto(offset: number, target: Buffer) {
+      const { length } = target;
       if (offset < 0 || offset + length > size) throw new RangeError(`${length} bytes at ${offset}`);
       disk.reads++;
-      const result = Buffer.alloc(length);
+      target.fill(0);
       for (const piece of pieces) {
         const at = piece.offset - offset;
-        if (at < length && at + piece.data.length > 0) piece.data.copy(result, Math.max(0, at), Math.max(0, -at));
+        if (at < length && at + piece.data.length > 0) piece.data.copy(target, Math.max(0, at), Math.max(0, -at));
       }
-      return result;
     },
   };
   return disk;

@@ -12,7 +12,8 @@ export interface BlockSource {
   readonly size: number;
   /** Ranges that hold data, ascending; everything else reads as zeros. */
   readonly extents: readonly { offset: number; length: number }[];
-  read(offset: number, length: number): Promise<Buffer>;
+  /** Reads as many bytes as the target is long. */
+  readInto(offset: number, target: Buffer): Promise<void>;
 }
 
 /** The blocks that may hold anything but zeros, ascending. */
@@ -26,15 +27,12 @@ export function* dataBlocks(extents: BlockSource["extents"]): Generator<number> 
   }
 }
 
-/** A block, filled up with zeros where the disk ends within it. */
-export async function readBlock(source: BlockSource, index: number): Promise<Buffer> {
+/** Reads a block, filled up with zeros where the disk ends within it. */
+export async function readBlock(source: BlockSource, index: number, block: Buffer): Promise<void> {
   const offset = index * BLOCK_SIZE;
   const length = Math.max(0, Math.min(BLOCK_SIZE, source.size - offset));
-  const data = await source.read(offset, length);
-  if (data.length === BLOCK_SIZE) return data;
-  const block = Buffer.alloc(BLOCK_SIZE);
-  data.copy(block);
-  return block;
+  await source.readInto(offset, block.subarray(0, length));
+  block.fill(0, length);
 }
 
 const ZEROS = Buffer.alloc(BLOCK_SIZE);

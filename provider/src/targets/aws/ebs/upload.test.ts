@@ -6,7 +6,7 @@ import { VisibleError } from "../../../image/index.js";
 import { temporaryDirectory } from "../../../image/testing/temporary.js";
 import { connect, REQUESTS_IN_FLIGHT, type Connection } from "../connection.js";
 import { explain } from "../errors.js";
-import { noise, sparseDisk } from "../../testing/disk.js";
+import { noise, sparseDisk, type SparseDisk } from "../../testing/disk.js";
 import { EbsService, type Call, type Fault } from "../testing/ebs-service.js";
 import { BLOCK_SIZE, BlockDigests, GIB, type BlockSource } from "./blocks.js";
 import { deleteSnapshot, waitUntilCompleted } from "./snapshots.js";
@@ -34,7 +34,7 @@ beforeEach(async () => {
 });
 
 /** A disk of 1 GiB with data in its first blocks, a hole, and a little at its end. */
-function disk(blocks = 6, change?: { at: number; text: string }): BlockSource {
+function disk(blocks = 6, change?: { at: number; text: string }): SparseDisk {
   const first = noise(blocks * BLOCK_SIZE - 1000, 1);
   if (change) first.write(change.text, change.at);
   return sparseDisk(GIB, [
@@ -54,7 +54,7 @@ async function upload(
   return uploadSnapshot(source, connection, { digest: "sha256:1", volumeSize: 1, ...request }, { journal, ...options });
 }
 
-async function expectArrived(id: string, source: BlockSource): Promise<void> {
+async function expectArrived(id: string, source: SparseDisk): Promise<void> {
   expect(service.snapshots.get(id)?.status).toBe("completed");
   const arrived = service.contents(id);
   for (const { offset, length } of source.extents) {
@@ -109,11 +109,12 @@ describe("an upload", () => {
     let held = 0;
     let most = 0;
     const source = disk(80);
-    const watched = (offset: number, length: number): Promise<Buffer> => {
+    const watched = (offset: number, target: Buffer): Promise<void> => {
       most = Math.max(most, ++held);
-      return source.read(offset, length);
+      return source.readInto(offset, target);
     };
-    await upload({ size: source.size, extents: source.extents, read: watched }, {}, { progress: () => void held-- });
+    const { size, extents } = source;
+    await upload({ size, extents, readInto: watched }, {}, { progress: () => void held-- });
 
     expect(service.mostAtOnce).toBe(REQUESTS_IN_FLIGHT);
     expect(most).toBe(REQUESTS_IN_FLIGHT);
@@ -463,6 +464,17 @@ describe("^C", () => {
 
     expect(service.snapshots.size).toBe(0);
     expect(existsSync(journal)).toBe(false);
+  });
+
+  test("does not wait for answers that do not come", async () => {
+    const controller = new AbortController();
+    service.gate = ({ action, count }) => {
+      if (action !== "PutSnapshotBlock") return undefined;
+      if (count === 10) setImmediate(() => controller.abort(new Error("interrupted")));
+      return new Promise(() => undefined);
+    };
+    await expect(upload(disk(30), {}, { signal: controller.signal })).rejects.toThrow("interrupted");
+    expect(service.snapshots.size).toBe(0);
   });
 
   test("while the snapshot is being started leaves none either", async () => {

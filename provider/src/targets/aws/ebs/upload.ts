@@ -235,23 +235,22 @@ class Upload {
     // One failure ends the others, too.
     const failure = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, failure.signal]) : failure.signal;
-    // Each request listens to it, and each pause.
+    // Each pause listens to it.
     setMaxListeners(2 * REQUESTS_IN_FLIGHT, signal);
+    // Requests do not, each by itself: it would keep the SDK from making a request as it made the one before.
+    signal.addEventListener("abort", () => this.connection.dropRequests(), { once: true });
     const send = async (index: number, data: Buffer, digest: Buffer): Promise<void> => {
       const checksum = digest.toString("base64");
       await retry(
         () =>
-          this.connection.ebs.putSnapshotBlock(
-            {
-              SnapshotId: this.snapshotId,
-              BlockIndex: index,
-              BlockData: data,
-              DataLength: BLOCK_SIZE,
-              Checksum: checksum,
-              ChecksumAlgorithm: "SHA256",
-            },
-            abort(signal),
-          ),
+          this.connection.ebs.putSnapshotBlock({
+            SnapshotId: this.snapshotId,
+            BlockIndex: index,
+            BlockData: data,
+            DataLength: BLOCK_SIZE,
+            Checksum: checksum,
+            ChecksumAlgorithm: "SHA256",
+          }),
         // A snapshot that was started a moment ago may not be known everywhere yet.
         { signal, when: (error) => isTransient(error) || nameOf(error) === "ResourceNotFoundException" },
       );
@@ -262,9 +261,11 @@ class Upload {
 
     let next = 0;
     const worker = async (): Promise<void> => {
+      // One for all its blocks: half a MiB from the system each time costs as much as a hash.
+      const data = Buffer.allocUnsafe(BLOCK_SIZE);
       while (next < blocks.length && !signal.aborted) {
         const index = blocks[next++] as number;
-        const data = await readBlock(this.source, index);
+        await readBlock(this.source, index, data);
         const digest = sha256(data);
         const zero = isZero(data);
         if (!zero) this.#digests.set(index, digest);
