@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync, readdirSync } from "node:fs";
 import * as path from "node:path";
 import { expect, test } from "vitest";
 import { guestProgram, onLinux } from "../support/guest.js";
+import { hasIpv6 } from "../support/ipv6.js";
 import { withMachine } from "../support/machine.js";
 import { runImage } from "../support/run.js";
 
@@ -18,8 +19,9 @@ const cases = programs
 /** Programs that begin as root, on Linux too. */
 const asRoot = new Set(["capabilities"]);
 const isRoot = process.getuid?.() === 0;
+const canRun = (name: string): boolean => (isRoot || !asRoot.has(name)) && (hasIpv6 || name !== "ipv6");
 
-test.each(cases.filter(({ name }) => isRoot || !asRoot.has(name)))(
+test.each(cases.filter(({ name }) => canRun(name)))(
   "$name: the same binary prints the same on Linux and in a guest, $cpus CPU",
   async ({ name, cpus }) => {
     await withMachine(async (machine) => {

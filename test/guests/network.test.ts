@@ -2,14 +2,12 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { copyFileSync, mkdirSync } from "node:fs";
 import { createServer } from "node:net";
-import { networkInterfaces } from "node:os";
 import * as path from "node:path";
 import { expect, test } from "vitest";
 import { guestProgram } from "../support/guest.js";
+import { hasIpv6 } from "../support/ipv6.js";
 import { withMachine } from "../support/machine.js";
 import { runImage } from "../support/run.js";
-
-const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"));
 
 test.skipIf(!hasIpv6)("a guest has IPv6 of its router, and reaches the host by it", async () => {
   const stream = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use core::future::Future;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::pin::pin;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use core::task::Poll;
 
 use hal::sync::SpinLock;
@@ -25,6 +25,8 @@ use crate::{Capabilities, Device, Transmit, dhcp, dhcpv6, ndp};
 
 /// Frames and loopback packets taken at a time before others get their turn.
 const BATCH: usize = 256;
+/// Hops of a packet unless somebody says otherwise.
+const DEFAULT_HOPS: u8 = 64;
 /// No deadline.
 pub(crate) const NEVER: u64 = u64::MAX;
 
@@ -61,6 +63,8 @@ pub struct Stack {
     pub(crate) mtu: AtomicUsize,
     /// Routers may name another for IPv6.
     pub(crate) mtu_ipv6: AtomicUsize,
+    /// Hops of packets of IPv6, which routers may say.
+    pub(crate) hops_ipv6: AtomicU8,
     pub(crate) secret: Secret,
     pub(crate) routes: SpinLock<Routes>,
     /// Changes with `routes`, so that ways can be remembered.
@@ -116,6 +120,7 @@ impl Stack {
             mac,
             mtu: AtomicUsize::new(mtu),
             mtu_ipv6: AtomicUsize::new(mtu),
+            hops_ipv6: AtomicU8::new(DEFAULT_HOPS),
             routes: SpinLock::new(Routes::default()),
             routes_generation: AtomicU32::new(1),
             own_ipv4: AtomicU32::new(0),
@@ -405,6 +410,14 @@ impl Stack {
     pub(crate) fn replace_routes(&self, ipv4: bool, addresses: &[OwnAddress], routes: &[Route]) {
         self.routes.lock().replace(ipv4, addresses, routes);
         self.routes_generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Hops of packets of the version of `address`, unless their socket says otherwise.
+    pub(crate) fn default_hops(&self, address: IpAddr) -> u8 {
+        match address {
+            IpAddr::V4(_) => DEFAULT_HOPS,
+            IpAddr::V6(_) => self.hops_ipv6.load(Ordering::Relaxed),
+        }
     }
 
     /// The source address for `destination` that a socket without one takes.

@@ -28,12 +28,40 @@ pub(crate) use output::Outgoing;
 pub(crate) use path_mtu::PathMtu;
 pub(crate) use route::{AddressFlags, Hop, Interface, OwnAddress, Route, Routes};
 
+use core::net::IpAddr;
+
 /// Protocol numbers of the Internet header.
 pub(crate) mod protocol {
     pub(crate) const ICMP: u8 = 1;
     pub(crate) const TCP: u8 = 6;
     pub(crate) const UDP: u8 = 17;
     pub(crate) const ICMPV6: u8 = 58;
+}
+
+/// What there is for each version of the Internet Protocol.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ByVersion<T> {
+    pub(crate) ipv4: T,
+    pub(crate) ipv6: T,
+}
+
+impl<T> ByVersion<T> {
+    /// That of the version of `address`.
+    pub(crate) fn of(&self, address: IpAddr) -> &T {
+        match address {
+            IpAddr::V4(_) => &self.ipv4,
+            IpAddr::V6(_) => &self.ipv6,
+        }
+    }
+}
+
+/// What sockets decide of the Internet header.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PacketFields {
+    /// Time to live or hop limit; none for the default.
+    pub(crate) hops: Option<u8>,
+    /// Type of service or traffic class.
+    pub(crate) class: u8,
 }
 
 /// Bytes of the largest packet of the loopback interface, as Linux has it.

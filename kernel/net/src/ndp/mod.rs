@@ -138,6 +138,9 @@ fn router_advertised(stack: &Stack, source: Ipv6Addr, message: &Icmpv6Packet<&[u
             stack.mtu_ipv6.store(mtu, Ordering::Relaxed);
         }
     }
+    if advertisement.hop_limit > 0 {
+        stack.hops_ipv6.store(advertisement.hop_limit, Ordering::Relaxed);
+    }
     change(stack, |host| host.advertised(source, &advertisement, stack.now()));
     dhcpv6::advertised(stack, advertisement.is_managed, advertisement.has_other);
 }

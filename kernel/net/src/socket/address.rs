@@ -140,16 +140,21 @@ impl Address {
     }
 
     /// That an address which means something on one interface only comes with that interface: `EINVAL` when neither it nor the socket,
-    /// bound to `device`, names one; `ENODEV` when it names another.
+    /// bound to `device`, names one; `ENODEV` when there is none of that number; `EADDRNOTAVAIL` when it has no such addresses.
     pub(crate) fn check_scope(&self, device: Option<Interface>) -> Result<(), Errno> {
-        match *self {
-            Self::Inet6(address, _, scope) if address.is_unicast_link_local() => match (scope, device) {
-                (0, None) => Err(Errno::INVAL),
-                (0, Some(_)) => Ok(()),
-                (scope, _) if scope == Interface::Ethernet as u32 => Ok(()),
-                _ => Err(Errno::NODEV),
-            },
-            _ => Ok(()),
+        let Self::Inet6(address, _, scope) = *self else {
+            return Ok(());
+        };
+        if !address.is_unicast_link_local() {
+            return Ok(());
+        }
+        let interface = match scope {
+            0 => device.ok_or(Errno::INVAL)?,
+            scope => Interface::by_index(scope).ok_or(Errno::NODEV)?,
+        };
+        match interface {
+            Interface::Ethernet => Ok(()),
+            Interface::Loopback => Err(Errno::ADDRNOTAVAIL),
         }
     }
 }

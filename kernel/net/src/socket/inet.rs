@@ -6,42 +6,171 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Address, Domain, integer, read_integer};
-use crate::ip::{Endpoint, Interface};
+use crate::ip::{ByVersion, Endpoint, Interface, PacketFields};
 use crate::stack::Stack;
+
+/// Hops of a packet to a group.
+const MULTICAST_HOPS: u8 = 1;
 
 /// Options of `SOL_IP` and `SOL_IPV6`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InetOptions {
     pub(crate) v6_only: bool,
-    pub(crate) ttl: u8,
-    pub(crate) tos: u8,
-    pub(crate) multicast_ttl: u8,
-    pub(crate) multicast_loop: bool,
+    bind_address_no_port: bool,
+    /// `IPV6_DONTFRAG`, which beside `IPV6_MTU_DISCOVER` has no need to be.
+    dont_fragment: bool,
+    by_version: ByVersion<VersionOptions>,
+}
+
+/// Options that both versions have, each of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VersionOptions {
+    pub(crate) fields: PacketFields,
+    pub(crate) multicast_hops: u8,
+    multicast_loop: bool,
     /// `IP_MTU_DISCOVER`.
-    pub(crate) mtu_discover: u32,
+    mtu_discover: u32,
     pub(crate) packet_info: bool,
-    pub(crate) receive_ttl: bool,
-    pub(crate) receive_tos: bool,
-    pub(crate) receive_error: bool,
-    pub(crate) free_bind: bool,
-    pub(crate) bind_address_no_port: bool,
+    pub(crate) receive_hops: bool,
+    pub(crate) receive_class: bool,
+    receive_error: bool,
+    free_bind: bool,
+}
+
+/// Which of [`VersionOptions`] a name means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Hops,
+    Class,
+    MulticastHops,
+    MulticastLoop,
+    MtuDiscover,
+    PacketInfo,
+    ReceiveHops,
+    ReceiveClass,
+    ReceiveError,
+    FreeBind,
+}
+
+impl Name {
+    fn of(level: u32, name: u32) -> Option<Self> {
+        Some(match (level, name) {
+            (SOL_IP, linux::IP_TTL) | (SOL_IPV6, linux::IPV6_UNICAST_HOPS) => Self::Hops,
+            (SOL_IP, linux::IP_TOS) | (SOL_IPV6, linux::IPV6_TCLASS) => Self::Class,
+            (SOL_IP, linux::IP_MULTICAST_TTL) | (SOL_IPV6, linux::IPV6_MULTICAST_HOPS) => Self::MulticastHops,
+            (SOL_IP, linux::IP_MULTICAST_LOOP) | (SOL_IPV6, linux::IPV6_MULTICAST_LOOP) => Self::MulticastLoop,
+            (SOL_IP, linux::IP_MTU_DISCOVER) | (SOL_IPV6, linux::IPV6_MTU_DISCOVER) => Self::MtuDiscover,
+            (SOL_IP, linux::IP_PKTINFO) | (SOL_IPV6, linux::IPV6_RECVPKTINFO | linux::IPV6_2292PKTINFO) => {
+                Self::PacketInfo
+            }
+            (SOL_IP, linux::IP_RECVTTL) | (SOL_IPV6, linux::IPV6_RECVHOPLIMIT | linux::IPV6_2292HOPLIMIT) => {
+                Self::ReceiveHops
+            }
+            (SOL_IP, linux::IP_RECVTOS) | (SOL_IPV6, linux::IPV6_RECVTCLASS) => Self::ReceiveClass,
+            (SOL_IP, linux::IP_RECVERR) | (SOL_IPV6, linux::IPV6_RECVERR) => Self::ReceiveError,
+            (SOL_IP, linux::IP_FREEBIND) | (SOL_IPV6, linux::IPV6_FREEBIND) => Self::FreeBind,
+            _ => return None,
+        })
+    }
+}
+
+impl VersionOptions {
+    const fn new() -> Self {
+        Self {
+            fields: PacketFields { hops: None, class: 0 },
+            multicast_hops: MULTICAST_HOPS,
+            multicast_loop: true,
+            mtu_discover: linux::IP_PMTUDISC_WANT,
+            packet_info: false,
+            receive_hops: false,
+            receive_class: false,
+            receive_error: false,
+            free_bind: false,
+        }
+    }
+
+    fn set(&mut self, name: Name, level: u32, number: i32) -> Result<(), Errno> {
+        let on = number != 0;
+        match name {
+            Name::Hops => {
+                self.fields.hops = match number {
+                    -1 => None,
+                    // A byte of zero is IPv6's alone, and goes nowhere.
+                    1..=255 => Some(number as u8),
+                    0 if level == SOL_IPV6 => Some(0),
+                    _ => return Err(Errno::INVAL),
+                }
+            }
+            Name::Class => {
+                self.fields.class = match number {
+                    -1 if level == SOL_IPV6 => 0,
+                    0..=255 => number as u8,
+                    _ if level == SOL_IPV6 => return Err(Errno::INVAL),
+                    _ => number as u8,
+                }
+            }
+            Name::MulticastHops => {
+                self.multicast_hops = match number {
+                    -1 => MULTICAST_HOPS,
+                    _ => u8::try_from(number).map_err(|_| Errno::INVAL)?,
+                }
+            }
+            Name::MulticastLoop => self.multicast_loop = on,
+            Name::MtuDiscover => {
+                self.mtu_discover = u32::try_from(number)
+                    .ok()
+                    .filter(|&value| value <= linux::IP_PMTUDISC_OMIT)
+                    .ok_or(Errno::INVAL)?;
+            }
+            Name::PacketInfo => self.packet_info = on,
+            Name::ReceiveHops => self.receive_hops = on,
+            Name::ReceiveClass => self.receive_class = on,
+            Name::ReceiveError => self.receive_error = on,
+            Name::FreeBind => self.free_bind = on,
+        }
+        Ok(())
+    }
+
+    /// The value of an option, when packets have so many hops by default.
+    fn get(&self, name: Name, default_hops: u8) -> u32 {
+        match name {
+            Name::Hops => self.fields.hops.unwrap_or(default_hops).into(),
+            Name::Class => self.fields.class.into(),
+            Name::MulticastHops => self.multicast_hops.into(),
+            Name::MulticastLoop => self.multicast_loop.into(),
+            Name::MtuDiscover => self.mtu_discover,
+            Name::PacketInfo => self.packet_info.into(),
+            Name::ReceiveHops => self.receive_hops.into(),
+            Name::ReceiveClass => self.receive_class.into(),
+            Name::ReceiveError => self.receive_error.into(),
+            Name::FreeBind => self.free_bind.into(),
+        }
+    }
 }
 
 impl InetOptions {
     pub(crate) const fn new() -> Self {
         Self {
             v6_only: false,
-            ttl: 64,
-            tos: 0,
-            multicast_ttl: 1,
-            multicast_loop: true,
-            mtu_discover: linux::IP_PMTUDISC_WANT,
-            packet_info: false,
-            receive_ttl: false,
-            receive_tos: false,
-            receive_error: false,
-            free_bind: false,
             bind_address_no_port: false,
+            dont_fragment: false,
+            by_version: ByVersion {
+                ipv4: VersionOptions::new(),
+                ipv6: VersionOptions::new(),
+            },
+        }
+    }
+
+    /// Those for packets to or from `address`.
+    pub(crate) fn of(&self, address: IpAddr) -> &VersionOptions {
+        self.by_version.of(address)
+    }
+
+    /// What the packets of both versions have in their headers.
+    pub(crate) fn fields(&self) -> ByVersion<PacketFields> {
+        ByVersion {
+            ipv4: self.by_version.ipv4.fields,
+            ipv6: self.by_version.ipv6.fields,
         }
     }
 
@@ -50,46 +179,18 @@ impl InetOptions {
         // Some are set by a byte.
         let number = read_integer(value).or_else(|_| value.first().map(|byte| i32::from(*byte)).ok_or(Errno::INVAL))?;
         let on = number != 0;
-        let hops = || match number {
-            -1 => Ok(64),
-            1..=255 => Ok(number as u8),
-            _ => Err(Errno::INVAL),
-        };
+        if level == SOL_IPV6 && domain != Domain::Inet6 {
+            return Err(Errno::NOPROTOOPT);
+        }
+        if let Some(name) = Name::of(level, name) {
+            return match level {
+                SOL_IP => self.by_version.ipv4.set(name, level, number),
+                _ => self.by_version.ipv6.set(name, level, number),
+            };
+        }
         match (level, name) {
-            (SOL_IPV6, _) if domain != Domain::Inet6 => return Err(Errno::NOPROTOOPT),
             (SOL_IPV6, linux::IPV6_V6ONLY) => self.v6_only = on,
-            (SOL_IP, linux::IP_TTL) | (SOL_IPV6, linux::IPV6_UNICAST_HOPS) => self.ttl = hops()?,
-            (SOL_IP, linux::IP_TOS) | (SOL_IPV6, linux::IPV6_TCLASS) => self.tos = number as u8,
-            (SOL_IP, linux::IP_MULTICAST_TTL) | (SOL_IPV6, linux::IPV6_MULTICAST_HOPS) => {
-                self.multicast_ttl = if number == -1 {
-                    1
-                } else {
-                    u8::try_from(number).map_err(|_| Errno::INVAL)?
-                };
-            }
-            (SOL_IP, linux::IP_MULTICAST_LOOP) | (SOL_IPV6, linux::IPV6_MULTICAST_LOOP) => self.multicast_loop = on,
-            (SOL_IP, linux::IP_MTU_DISCOVER) | (SOL_IPV6, linux::IPV6_MTU_DISCOVER) => {
-                self.mtu_discover = u32::try_from(number)
-                    .ok()
-                    .filter(|&value| value <= linux::IP_PMTUDISC_OMIT)
-                    .ok_or(Errno::INVAL)?;
-            }
-            (SOL_IPV6, linux::IPV6_DONTFRAG) => {
-                self.mtu_discover = if on {
-                    linux::IP_PMTUDISC_DO
-                } else {
-                    linux::IP_PMTUDISC_WANT
-                };
-            }
-            (SOL_IP, linux::IP_PKTINFO) | (SOL_IPV6, linux::IPV6_RECVPKTINFO | linux::IPV6_2292PKTINFO) => {
-                self.packet_info = on;
-            }
-            (SOL_IP, linux::IP_RECVTTL) | (SOL_IPV6, linux::IPV6_RECVHOPLIMIT | linux::IPV6_2292HOPLIMIT) => {
-                self.receive_ttl = on;
-            }
-            (SOL_IP, linux::IP_RECVTOS) | (SOL_IPV6, linux::IPV6_RECVTCLASS) => self.receive_tos = on,
-            (SOL_IP, linux::IP_RECVERR) | (SOL_IPV6, linux::IPV6_RECVERR) => self.receive_error = on,
-            (SOL_IP, linux::IP_FREEBIND) | (SOL_IPV6, linux::IPV6_FREEBIND) => self.free_bind = on,
+            (SOL_IPV6, linux::IPV6_DONTFRAG) => self.dont_fragment = on,
             (SOL_IP, linux::IP_BIND_ADDRESS_NO_PORT) => self.bind_address_no_port = on,
             // Every group's packets come in as it is; there is one interface to send them by.
             (
@@ -115,22 +216,25 @@ impl InetOptions {
     }
 
     /// `getsockopt(2)` at `level`; `mtu` is that of a connected socket's path.
-    pub(crate) fn get(&self, domain: Domain, level: u32, name: u32, mtu: Option<usize>) -> Result<Vec<u8>, Errno> {
+    pub(crate) fn get(
+        &self,
+        stack: &Stack,
+        domain: Domain,
+        level: u32,
+        name: u32,
+        mtu: Option<usize>,
+    ) -> Result<Vec<u8>, Errno> {
+        if level == SOL_IPV6 && domain != Domain::Inet6 {
+            return Err(Errno::NOPROTOOPT);
+        }
+        if let Some(name) = Name::of(level, name) {
+            let version = if level == SOL_IP { Domain::Inet } else { Domain::Inet6 };
+            let hops = stack.default_hops(any(version));
+            return Ok(integer(self.of(any(version)).get(name, hops)));
+        }
         let number = match (level, name) {
-            (SOL_IPV6, _) if domain != Domain::Inet6 => return Err(Errno::NOPROTOOPT),
             (SOL_IPV6, linux::IPV6_V6ONLY) => u32::from(self.v6_only),
-            (SOL_IP, linux::IP_TTL) | (SOL_IPV6, linux::IPV6_UNICAST_HOPS) => u32::from(self.ttl),
-            (SOL_IP, linux::IP_TOS) | (SOL_IPV6, linux::IPV6_TCLASS) => u32::from(self.tos),
-            (SOL_IP, linux::IP_MULTICAST_TTL) | (SOL_IPV6, linux::IPV6_MULTICAST_HOPS) => u32::from(self.multicast_ttl),
-            (SOL_IP, linux::IP_MULTICAST_LOOP) | (SOL_IPV6, linux::IPV6_MULTICAST_LOOP) => {
-                u32::from(self.multicast_loop)
-            }
-            (SOL_IP, linux::IP_MTU_DISCOVER) | (SOL_IPV6, linux::IPV6_MTU_DISCOVER) => self.mtu_discover,
-            (SOL_IP, linux::IP_PKTINFO) | (SOL_IPV6, linux::IPV6_RECVPKTINFO) => u32::from(self.packet_info),
-            (SOL_IP, linux::IP_RECVTTL) | (SOL_IPV6, linux::IPV6_RECVHOPLIMIT) => u32::from(self.receive_ttl),
-            (SOL_IP, linux::IP_RECVTOS) | (SOL_IPV6, linux::IPV6_RECVTCLASS) => u32::from(self.receive_tos),
-            (SOL_IP, linux::IP_RECVERR) | (SOL_IPV6, linux::IPV6_RECVERR) => u32::from(self.receive_error),
-            (SOL_IP, linux::IP_FREEBIND) | (SOL_IPV6, linux::IPV6_FREEBIND) => u32::from(self.free_bind),
+            (SOL_IPV6, linux::IPV6_DONTFRAG) => u32::from(self.dont_fragment),
             (SOL_IP, linux::IP_BIND_ADDRESS_NO_PORT) => u32::from(self.bind_address_no_port),
             (SOL_IP, linux::IP_MTU) | (SOL_IPV6, linux::IPV6_MTU) => mtu.ok_or(Errno::NOTCONN)? as u32,
             (SOL_IP, linux::IP_OPTIONS) => return Ok(Vec::new()),
@@ -139,8 +243,15 @@ impl InetOptions {
         Ok(integer(number))
     }
 
-    pub(crate) fn dont_fragment(&self) -> bool {
-        matches!(self.mtu_discover, linux::IP_PMTUDISC_DO | linux::IP_PMTUDISC_PROBE)
+    /// Whether packets to `remote` are refused rather than cut.
+    pub(crate) fn dont_fragment(&self, remote: IpAddr) -> bool {
+        let mtu_discover = self.of(remote).mtu_discover;
+        matches!(mtu_discover, linux::IP_PMTUDISC_DO | linux::IP_PMTUDISC_PROBE)
+            || (self.dont_fragment && remote.is_ipv6())
+    }
+
+    fn may_bind_anything(&self) -> bool {
+        self.by_version.ipv4.free_bind || self.by_version.ipv6.free_bind
     }
 }
 
@@ -169,10 +280,13 @@ pub(super) fn bindable(
     }
     address.check_scope(device)?;
     let address = endpoint.address;
+    if address.is_ipv6() && address.is_multicast() && !datagram {
+        return Err(Errno::INVAL);
+    }
     let routes = stack.routes.lock();
     let is_ours = address.is_unspecified() || routes.is_local(address);
     let is_group = datagram && (address.is_multicast() || routes.is_broadcast(address));
-    if is_ours || is_group || options.free_bind {
+    if is_ours || is_group || options.may_bind_anything() {
         Ok(endpoint)
     } else {
         Err(Errno::ADDRNOTAVAIL)

@@ -296,8 +296,7 @@ fn merged(mut settings: Settings, generic: &Generic, options: &InetOptions) -> S
     settings.linger = generic.linger;
     settings.send_buffer = generic.send_buffer;
     settings.receive_buffer = generic.receive_buffer;
-    settings.ttl = options.ttl;
-    settings.tos = options.tos;
+    settings.fields = options.fields();
     settings
 }
 
@@ -532,6 +531,12 @@ impl Socket for TcpSocket {
         if level == SOL_TCP {
             return self.set_tcp_option(name, value);
         }
+        match (level, name) {
+            // Streams have no groups.
+            (linux::SOL_IP, linux::IP_MULTICAST_TTL) => return Err(Errno::INVAL),
+            (linux::SOL_IPV6, linux::IPV6_MULTICAST_HOPS) => return Err(Errno::NOPROTOOPT),
+            _ => {}
+        }
         let options = {
             let mut inner = self.inner.lock();
             if name == linux::IPV6_V6ONLY && level == linux::SOL_IPV6 && inner.binding.is_some() {
@@ -541,8 +546,7 @@ impl Socket for TcpSocket {
             inner.options
         };
         self.set(|settings| {
-            settings.ttl = options.ttl;
-            settings.tos = options.tos;
+            settings.fields = options.fields();
         });
         Ok(())
     }
@@ -554,7 +558,10 @@ impl Socket for TcpSocket {
         let mtu = self
             .connection()
             .map(|connection| self.stack.path_mtu(connection.remote.address));
-        self.inner.lock().options.get(self.domain, level, name, mtu)
+        self.inner
+            .lock()
+            .options
+            .get(&self.stack, self.domain, level, name, mtu)
     }
 
     fn apply(&self, generic: &Generic) {

@@ -138,7 +138,10 @@ impl UdpSocket {
         if generic.timestamp {
             control.push(Control::Timestamp(arrived.time, generic.timestamp_nanoseconds));
         }
-        if options.packet_info {
+        // A socket of IPv6 gets told of packets of IPv4 as its own, but for what only they have.
+        let version = options.of(arrived.source.address);
+        let is_ipv6 = arrived.source.address.is_ipv6();
+        if options.of(inet::any(self.domain)).packet_info {
             let address = match arrived.destination {
                 IpAddr::V4(address) if v6 => IpAddr::V6(address.to_ipv6_mapped()),
                 address => address,
@@ -148,11 +151,11 @@ impl UdpSocket {
                 address,
             });
         }
-        if options.receive_ttl {
-            control.push(Control::TimeToLive(arrived.ttl, v6));
+        if version.receive_hops {
+            control.push(Control::TimeToLive(arrived.ttl, is_ipv6));
         }
-        if options.receive_tos {
-            control.push(Control::TypeOfService(arrived.tos, v6));
+        if version.receive_class {
+            control.push(Control::TypeOfService(arrived.tos, is_ipv6));
         }
         control
     }
@@ -255,10 +258,11 @@ impl Socket for UdpSocket {
             }
             payload = Chunk::copy_of(&core::mem::take(&mut inner.corked));
         }
-        let ttl = if remote.address.is_multicast() {
-            inner.options.multicast_ttl
+        let options = inner.options.of(remote.address);
+        let hops = if remote.address.is_multicast() {
+            Some(options.multicast_hops)
         } else {
-            inner.options.ttl
+            options.fields.hops
         };
         let sending = Sending {
             local,
@@ -273,9 +277,10 @@ impl Socket for UdpSocket {
                         None
                     }
                 })
-                .unwrap_or(ttl),
-            tos: inner.options.tos,
-            dont_fragment: inner.options.dont_fragment(),
+                .or(hops)
+                .unwrap_or_else(|| self.stack.default_hops(remote.address)),
+            tos: options.fields.class,
+            dont_fragment: inner.options.dont_fragment(remote.address),
         };
         let connected = flow.binding().remote == Some(remote);
         let mut path = if connected { inner.path } else { Path::default() };
@@ -397,6 +402,7 @@ impl Socket for UdpSocket {
             )
         };
         options.get(
+            &self.stack,
             self.domain,
             level,
             name,

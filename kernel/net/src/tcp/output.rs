@@ -223,12 +223,14 @@ impl Tcb {
         let mut header = Header::new();
         outline.write(&mut header);
         let length: usize = payload.iter().map(|chunk| chunk.len()).sum();
+        let source = link.connection.local.address;
+        let fields = self.settings.fields.of(source);
         let outgoing = Outgoing {
-            source: link.connection.local.address,
+            source,
             destination: link.connection.remote.address,
             protocol: protocol::TCP,
-            ttl: self.settings.ttl,
-            tos: self.settings.tos,
+            ttl: fields.hops.unwrap_or_else(|| link.stack.default_hops(source)),
+            tos: fields.class,
             dont_fragment: true,
             checksum_at: Some(CHECKSUM_AT),
             segment_size: (length > self.mss).then_some(self.mss as u16),

@@ -1,6 +1,7 @@
 //! What an application may set for a connection.
 
 use super::rtt::SECOND;
+use crate::ip::{ByVersion, PacketFields};
 
 /// Options of a TCP socket; an accepted connection has its listener's.
 #[derive(Clone, Copy, Debug)]
@@ -35,9 +36,8 @@ pub(crate) struct Settings {
     pub(crate) receive_buffer: u32,
     /// `SO_LINGER`, in seconds.
     pub(crate) linger: Option<u32>,
-    /// `IP_TTL`, and `IP_TOS`.
-    pub(crate) ttl: u8,
-    pub(crate) tos: u8,
+    /// `IP_TTL` and `IP_TOS`, `IPV6_UNICAST_HOPS` and `IPV6_TCLASS`.
+    pub(crate) fields: ByVersion<PacketFields>,
     /// `TCP_NOTSENT_LOWAT`.
     pub(crate) not_sent_low: u32,
 }
@@ -61,8 +61,10 @@ impl Settings {
             send_buffer: 0,
             receive_buffer: 0,
             linger: None,
-            ttl: 64,
-            tos: 0,
+            fields: ByVersion {
+                ipv4: PacketFields { hops: None, class: 0 },
+                ipv6: PacketFields { hops: None, class: 0 },
+            },
             not_sent_low: u32::MAX,
         }
     }
