@@ -51,6 +51,7 @@ export function qemuArguments(guest: GuestHardware): string[] {
     ...["-kernel", guest.kernel],
     ...["-drive", `if=none,id=root,format=raw,read-only=on,file=${value(guest.disk)}`],
     ...["-device", `virtio-blk-${bus},drive=root`],
+    // IPv6 is on, which QEMU forwards no ports by.
     ...["-netdev", ["user", "id=net", ...guest.ports.map(forward)].join(",")],
     // No option ROM: nothing boots from the network.
     ...["-device", bus === "pci" ? "virtio-net-pci,netdev=net,romfile=" : "virtio-net-device,netdev=net"],
