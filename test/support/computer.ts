@@ -21,8 +21,8 @@ export interface ComputerOptions {
   devices?: string[];
   /** In MiB. Default: 128. */
   memory?: number;
-  /** The cloud whose machine it is: its maker's name, as ACPI's tables and SMBIOS have it, and the port of this machine that has its metadata service. */
-  cloud?: { maker: string; metadataPort: number };
+  /** The cloud whose machine it is: its maker's name, where the firmware has it, and the port of this machine that has its metadata service. */
+  cloud?: { maker: string; namedBy: "ACPI" | "SMBIOS"; metadataPort: number };
 }
 
 /** A machine that knows nothing of the kernel: its firmware boots what is on the disk. */
@@ -56,7 +56,7 @@ export class Computer {
           "-accel",
           "tcg",
           "-machine",
-          cloud ? `q35,x-oem-id=${cloud.maker}` : "q35",
+          cloud?.namedBy === "ACPI" ? `q35,x-oem-id=${cloud.maker}` : "q35",
           "-cpu",
           "max",
           "-m",
@@ -67,7 +67,9 @@ export class Computer {
         ...["-drive", `if=none,id=disk,format=${format},snapshot=on,file=${disk}`],
         ...devices.flatMap((device) => ["-device", device]),
         ...["-netdev", `user,id=net,hostfwd=tcp:127.0.0.1:${port}-:8080${cloud ? linkLocal(cloud.metadataPort) : ""}`],
-        ...(cloud ? ["-smbios", `type=1,manufacturer=${cloud.maker}`] : []),
+        ...(cloud?.namedBy === "SMBIOS"
+          ? ["-smbios", `type=1,manufacturer=${cloud.maker},product=${cloud.maker} Compute Engine`]
+          : []),
         ...["-device", "virtio-net-pci,netdev=net,romfile="],
       ],
       { stdio: ["ignore", "pipe", "pipe"], timeout: 170_000, killSignal: "SIGKILL" },

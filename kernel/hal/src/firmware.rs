@@ -5,8 +5,7 @@ use alloc::vec::Vec;
 
 use crate::{acpi, smbios};
 
-/// Names of the makers of the machine and its firmware, in no order: the vendor of ACPI's tables, which every firmware has, and the strings of SMBIOS,
-/// which is found where the firmware is no UEFI.
+/// Names of the makers of the machine and its firmware, in no order: the vendor of ACPI's tables, which every firmware has, and the strings of SMBIOS.
 pub fn makers() -> Vec<String> {
     let mut found = smbios::makers();
     found.extend(acpi::vendor());

@@ -8,14 +8,18 @@ use crate::arch;
 /// Where firmware that was not UEFI puts the entry point (section 5.2).
 const AREA: u64 = 0xf_0000;
 const AREA_LENGTH: usize = 0x1_0000;
+/// No entry point is longer.
+const MOST_OF_ENTRY: usize = 64;
 /// Structures longer than this in all are taken for damaged.
 const MOST_BYTES: usize = 64 << 10;
 
 /// The strings that name the makers of the firmware (type 0, vendor) and of the machine (type 1, manufacturer and product); empty when
 /// there are no tables.
 pub(crate) fn makers() -> Vec<String> {
-    let area = arch::read_firmware(AREA, AREA_LENGTH);
-    match find_table(&area) {
+    // UEFI's is wherever its table says, which only the boot loader saw.
+    let given = arch::module()
+        .and_then(|(address, length)| find_table(&arch::read_firmware(address, length.min(MOST_OF_ENTRY))));
+    match given.or_else(|| find_table(&arch::read_firmware(AREA, AREA_LENGTH))) {
         Some((address, length)) => strings(&arch::read_firmware(address, length)),
         None => Vec::new(),
     }

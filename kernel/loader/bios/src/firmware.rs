@@ -138,8 +138,12 @@ impl Firmware {
         // SAFETY: the notes lie within the kernel's segments, which nothing writes to any more.
         let notes = unsafe { core::slice::from_raw_parts(notes.address as *const u8, notes.file_size as usize) };
         let entry = kernel.0.entry(notes)?;
-        // BIOS leaves ACPI's root pointer where the kernel looks for it.
-        let info = Handover { rsdp: 0, memory };
+        // BIOS leaves ACPI's root pointer and SMBIOS's entry point where the kernel looks for them.
+        let info = Handover {
+            rsdp: 0,
+            smbios: None,
+            memory,
+        };
         // SAFETY: both places are the loader's own and mapped to themselves; the kernel is in place.
         unsafe {
             info.write(HANDOVER as u64, &mut *(HANDOVER as *mut [u8; HANDOVER_SIZE]));

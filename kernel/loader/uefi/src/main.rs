@@ -14,6 +14,7 @@ use core::ptr::NonNull;
 use core::time::Duration;
 
 use loader::{HANDOVER_SIZE, HIGHEST, Handover, Trampoline};
+use uefi::Guid;
 use uefi::boot::{self, AllocateType, MemoryType};
 use uefi::prelude::*;
 use uefi::table::cfg::ConfigTableEntry;
@@ -48,10 +49,14 @@ fn start() -> Result<Infallible, Failure> {
             return Err(Failure::Memory);
         }
     }
-    let rsdp = rsdp();
+    let (rsdp, smbios) = (rsdp(), smbios());
     // SAFETY: nothing of the boot services is used below: files are closed, and what was allocated is not given back.
     let map = memory::convert(unsafe { boot::exit_boot_services(Some(MemoryType::LOADER_DATA)) });
-    let info = Handover { rsdp, memory: &map };
+    let info = Handover {
+        rsdp,
+        smbios,
+        memory: &map,
+    };
     // SAFETY: the pages were allocated for this and are mapped to themselves below `HIGHEST`, the trampoline's as code. The moves lead from the
     // file to the kernel's range, which none of the pages is in and nobody but the firmware used.
     unsafe {
@@ -73,11 +78,22 @@ fn allocate(kind: MemoryType, bytes: usize) -> Result<NonNull<u8>, Failure> {
 
 /// ACPI's root pointer, the newer one where there are two; 0 when there is none.
 fn rsdp() -> u64 {
+    table(ConfigTableEntry::ACPI2_GUID)
+        .or_else(|| table(ConfigTableEntry::ACPI_GUID))
+        .unwrap_or(0)
+}
+
+/// SMBIOS's entry point and its length, the newer one where there are two.
+fn smbios() -> Option<(u64, usize)> {
+    let newer = table(ConfigTableEntry::SMBIOS3_GUID).map(|address| (address, 24));
+    newer.or_else(|| Some((table(ConfigTableEntry::SMBIOS_GUID)?, 31)))
+}
+
+/// Where the firmware has put a table.
+fn table(guid: Guid) -> Option<u64> {
     uefi::system::with_config_table(|tables| {
-        [ConfigTableEntry::ACPI2_GUID, ConfigTableEntry::ACPI_GUID]
-            .iter()
-            .find_map(|guid| tables.iter().find(|table| table.guid == *guid))
-            .map_or(0, |table| table.address.addr() as u64)
+        let found = tables.iter().find(|table| table.guid == guid)?;
+        Some(found.address.addr() as u64)
     })
 }
 

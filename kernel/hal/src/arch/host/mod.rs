@@ -223,6 +223,10 @@ pub(crate) fn rsdp() -> Option<u64> {
     None
 }
 
+pub(crate) fn module() -> Option<(u64, usize)> {
+    None
+}
+
 pub(crate) fn read_firmware(_address: u64, length: usize) -> std::vec::Vec<u8> {
     std::vec![0; length]
 }

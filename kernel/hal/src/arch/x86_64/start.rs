@@ -35,6 +35,14 @@ struct StartInfo {
 }
 
 #[repr(C)]
+struct Module {
+    address: u64,
+    size: u64,
+    command_line: u64,
+    reserved: u64,
+}
+
+#[repr(C)]
 #[derive(Clone, Copy)]
 struct MemoryMapEntry {
     address: u64,
@@ -100,12 +108,20 @@ pub(super) fn image() -> Image {
 }
 
 static RSDP: AtomicUsize = AtomicUsize::new(0);
+/// Address and length of the first module.
+static MODULE: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 /// The usable memory that the hypervisor reported.
 static RAM: SpinLock<Vec<Region>> = SpinLock::new(Vec::new());
 
 /// Physical address of ACPI's root pointer, when the hypervisor gives one.
 pub(crate) fn rsdp() -> Option<u64> {
     Some(RSDP.load(Ordering::Relaxed) as u64).filter(|&address| address != 0)
+}
+
+/// Physical address and length of the module that is given, as the boot loader for UEFI gives SMBIOS's entry point.
+pub(crate) fn module() -> Option<(u64, usize)> {
+    let [address, size] = [&MODULE[0], &MODULE[1]].map(|value| value.load(Ordering::Relaxed));
+    (size != 0).then_some((address as u64, size))
 }
 
 /// Whether a physical range meets memory that the kernel may use.
@@ -129,6 +145,12 @@ extern "C" fn boot_main(start_info: usize, _base: usize, seed: u64) -> ! {
         "the hypervisor's start information has no memory map (PVH version 1 or later is needed)"
     );
     RSDP.store(info.rsdp as usize, Ordering::Relaxed);
+    if info.modules != 0 {
+        // SAFETY: as for `info`.
+        let module = unsafe { (info.module_list as usize as *const Module).read() };
+        MODULE[0].store(module.address as usize, Ordering::Relaxed);
+        MODULE[1].store(module.size as usize, Ordering::Relaxed);
+    }
     let mut boot = Boot::default();
     // SAFETY: as for `info`; the string ends with a zero byte.
     unsafe { read_command_line(info.command_line as usize, &mut boot) };
