@@ -146,9 +146,12 @@ impl Routes {
         self.addresses.retain(|own| own.at.address.is_ipv4() != ipv4);
         self.addresses.extend_from_slice(addresses);
         self.routes.retain(|route| route.prefix.network().is_ipv4() != ipv4);
-        self.routes.extend_from_slice(routes);
-        self.routes
-            .sort_by_key(|route| core::cmp::Reverse(route.prefix.length()));
+        for &route in routes {
+            let place = self
+                .routes
+                .partition_point(|other| other.prefix.length() >= route.prefix.length());
+            self.routes.insert(place, route);
+        }
     }
 
     pub(crate) fn addresses(&self) -> &[OwnAddress] {

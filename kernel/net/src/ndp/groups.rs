@@ -4,11 +4,11 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 
+use crate::Chunk;
 use crate::checksum::Sum;
 use crate::header::Header;
 use crate::ip::{Datagram, Outgoing, protocol, solicited_node};
 use crate::stack::Stack;
-use crate::{Chunk, ip};
 
 /// All routers that speak version 2.
 const LISTENERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x16);
@@ -45,14 +45,14 @@ pub(super) fn join(stack: &Stack, address: Ipv6Addr) {
 
 /// The groups of our addresses.
 fn own(stack: &Stack) -> Vec<Ipv6Addr> {
-    let routes = stack.routes.lock();
-    let group = |own: &ip::OwnAddress| match own.at.address {
-        IpAddr::V6(address) => Some(solicited_node(address)),
-        IpAddr::V4(_) => None,
-    };
-    let mut groups: Vec<_> = routes.addresses().iter().filter_map(group).collect();
-    groups.sort();
-    groups.dedup();
+    let mut groups = Vec::new();
+    for own in stack.routes.lock().addresses() {
+        if let IpAddr::V6(address) = own.at.address
+            && !groups.contains(&solicited_node(address))
+        {
+            groups.push(solicited_node(address));
+        }
+    }
     groups
 }
 

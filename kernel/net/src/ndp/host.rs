@@ -242,17 +242,22 @@ impl Host {
             preference: advertisement.preference,
         };
         let known = self.routers.iter_mut().find(|known| known.address == address);
-        if advertisement.lifetime == 0 {
-            self.routers.retain(|known| known.address != address);
-            if self.routers.is_empty() && self.solicit.0 == NEVER {
-                self.solicit.0 = now + FIRST_SOLICITATION;
+        match known {
+            // It keeps its place among equals.
+            Some(known) if advertisement.lifetime > 0 && known.preference == router.preference => *known = router,
+            _ => {
+                self.routers.retain(|known| known.address != address);
+                if advertisement.lifetime > 0 && self.routers.len() < MOST_ROUTERS {
+                    let place = self
+                        .routers
+                        .partition_point(|other| other.preference >= router.preference);
+                    self.routers.insert(place, router);
+                }
             }
-        } else if let Some(known) = known {
-            *known = router;
-        } else if self.routers.len() < MOST_ROUTERS {
-            self.routers.push(router);
         }
-        self.routers.sort_by_key(|router| core::cmp::Reverse(router.preference));
+        if self.routers.is_empty() && self.solicit.0 == NEVER {
+            self.solicit.0 = now + FIRST_SOLICITATION;
+        }
     }
 
     fn update_prefix(&mut self, information: &PrefixInformation, now: u64) {
@@ -352,7 +357,8 @@ impl Host {
     pub(super) fn lost(&mut self, address: Ipv6Addr) -> Vec<Step> {
         match self.routers.iter().position(|router| router.address == address) {
             Some(index) if index + 1 < self.routers.len() => {
-                self.routers[index..].rotate_left(1);
+                let router = self.routers.remove(index);
+                self.routers.push(router);
                 Vec::from([Step::Changed])
             }
             _ => Vec::new(),
