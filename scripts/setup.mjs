@@ -33,6 +33,7 @@ const clients = {
   why: "the tests use servers in guests with it",
   packages: ["libmemcached-tools", "postgresql-client", "redis-tools"],
 };
+const terminals = { why: "the tests sit at a terminal with it", packages: ["bsdutils", "coreutils", "bash"] };
 const disks = {
   why: "the tests check and boot disks with it",
   packages: ["ovmf", "qemu-utils", "gdisk", "fdisk", "parted", "dosfstools", "mtools", "genisoimage"],
@@ -41,7 +42,7 @@ const benchmark = { why: "the benchmark measures with it", packages: ["wrk", "ov
 
 const needs = {
   start: [guests, exampleImage, buildScripts],
-  test: [guests, exampleImage, buildScripts, guestPrograms, guestContainers, judges, clients, disks],
+  test: [guests, exampleImage, buildScripts, guestPrograms, guestContainers, judges, clients, terminals, disks],
   bench: [guests, exampleImage, buildScripts, guestPrograms, benchmark],
   suites: [guests, exampleImage, buildScripts, guestPrograms, guestContainers, benchmark],
 };

@@ -240,6 +240,7 @@ describe("a command line that is wrong is told in one sentence", () => {
       "1 MiB of memory is too small for this image: it needs at least",
     ],
     [["run", "rootfs", "-c", "9", "--", "/bin/server"], 2, '"9" is no number of processors from 1 to 8.'],
+    [["run", "rootfs", "-t", "--", "/bin/server"], 2, "standard input is no terminal"],
     [["run", "rootfs", "--machine", "q34", "--", "/bin/server"], 2, 'There is no machine "q34"'],
     [["run", "rootfs", "--colour", "--", "/bin/server"], 2, "Unknown option '--colour'."],
     [["run", "rootfs", "--tmpfs", "/run:colour=red", "--", "/bin/server"], 2, '"colour=red" is no option of a tmpfs'],

@@ -16,6 +16,9 @@ const LARGEST_BUFFER: usize = 256 << 10;
 const STEP: usize = 64;
 /// Bytes from which on a write sends what the port takes at once.
 const HIGH_WATER: usize = 16 << 10;
+/// Bytes that wait at most for who looks at [`room`], and those below which there is room again.
+const PATIENT_BUFFER: usize = 4096;
+const LOW_WATER: usize = 1024;
 /// How long the port may take nothing when the machine ends before the rest is lost, in nanoseconds.
 const FLUSH_TIME: u64 = 5_000_000_000;
 
@@ -145,8 +148,33 @@ pub fn send_some() -> bool {
     };
     let before = output.buffer.len();
     output.send(STEP);
-    !output.buffer.is_empty() && output.buffer.len() < before
+    let after = output.buffer.len();
+    drop(output);
+    if before > LOW_WATER && after <= LOW_WATER {
+        let handler = *DRAINED.lock();
+        if let Some(handler) = handler {
+            handler();
+        }
+    }
+    after > 0 && after < before
 }
+
+/// Whether something waits for the port, which tells nobody when it takes more.
+pub fn is_sending() -> bool {
+    WAITING.load(Ordering::Relaxed) > 0
+}
+
+/// Bytes that somebody writes who would rather wait than lose one: what fits into a buffer that a reader sees the end of soon.
+pub fn room() -> usize {
+    PATIENT_BUFFER.saturating_sub(WAITING.load(Ordering::Relaxed))
+}
+
+/// Calls `handler` when there is room again after there was none.
+pub fn set_drained_handler(handler: fn()) {
+    *DRAINED.lock() = Some(handler);
+}
+
+static DRAINED: SpinLock<Option<fn()>> = SpinLock::new(None);
 
 /// Sends everything that waits, and waits until it has left the port: what is still in it when the machine ends is lost. A reader that is slow
 /// is waited for, one that takes nothing for long is not.

@@ -201,7 +201,7 @@ impl Terminal {
                 state.flush_input();
             }
             if output && !by_master {
-                state.flush_output();
+                state.flush_output(self.line);
             }
         });
         Ok(0)

@@ -101,7 +101,7 @@ impl State {
                 Reaction::Signal(signal) => {
                     signals.push(signal);
                     if !self.discipline.local(NOFLSH) {
-                        self.flush_output();
+                        self.flush_output(line);
                         self.note_packet(TIOCPKT_FLUSHREAD);
                     }
                     if self.discipline.input_flag(IXON) {
@@ -129,10 +129,11 @@ impl State {
         }
         self.output.append(&mut self.echo);
         if let Some(line) = line {
+            let count = line.room().min(self.output.len());
             let (front, back) = self.output.as_slices();
-            line.send(front);
-            line.send(back);
-            self.output.clear();
+            line.send(&front[..count.min(front.len())]);
+            line.send(&back[..count.saturating_sub(front.len())]);
+            self.output.drain(..count);
         }
     }
 
@@ -177,8 +178,8 @@ impl State {
     }
 
     /// Forgets what was written and not delivered.
-    pub(crate) fn flush_output(&mut self) {
-        self.output.truncate(DELIVERED);
+    pub(crate) fn flush_output(&mut self, line: Option<&dyn Line>) {
+        self.output.truncate(if line.is_some() { 0 } else { DELIVERED });
         self.note_packet(TIOCPKT_FLUSHWRITE);
     }
 

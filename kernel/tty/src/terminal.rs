@@ -19,7 +19,10 @@ pub trait Line: Send + Sync {
     /// The next byte that came in.
     fn receive(&self) -> Option<u8>;
 
-    /// Sends bytes, without waiting.
+    /// Bytes that it takes now. When there is room after there was none, [`Terminal::drained`] is to be called.
+    fn room(&self) -> usize;
+
+    /// Sends bytes, not more than there is room for.
     fn send(&self, bytes: &[u8]);
 }
 
@@ -28,7 +31,7 @@ pub struct Terminal {
     /// Its device number.
     number: u64,
     /// What is at the other end; `None` for the master of a pseudo-terminal.
-    line: Option<&'static dyn Line>,
+    pub(crate) line: Option<&'static dyn Line>,
     pub(crate) jobs: &'static dyn Jobs,
     pub(crate) state: SpinLock<State>,
     /// Notified when there may be something to read, or room to write, on this side.
@@ -129,6 +132,12 @@ impl Terminal {
         }
         self.slaves.notify();
         self.master.notify();
+    }
+
+    /// The line takes bytes again.
+    pub fn drained(&self) {
+        self.state.lock().send(self.line);
+        self.slaves.notify();
     }
 
     /// Changes the window's size, which is told to the process group in the foreground.

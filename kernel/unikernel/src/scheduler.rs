@@ -9,6 +9,9 @@ const BATCH: usize = 32;
 /// Nanoseconds that a thread runs while others wait.
 pub(crate) const SLICE: u64 = 4_000_000;
 
+/// Nanoseconds after which an idle CPU looks whether the console's port takes more, while something waits for it.
+const CONSOLE_GLANCE: u64 = 1_000_000;
+
 /// When the current slice of each CPU is over.
 static SLICE_END: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 
@@ -24,7 +27,12 @@ pub fn run() -> ! {
         }
         task::set_sleeping(true);
         if !task::has_ready() {
-            hal::timer::arm(task::next_deadline());
+            let mut deadline = task::next_deadline();
+            if hal::console::is_sending() {
+                let next = hal::time::monotonic() + CONSOLE_GLANCE;
+                deadline = Some(deadline.map_or(next, |deadline| deadline.min(next)));
+            }
+            hal::timer::arm(deadline);
             hal::cpu::idle();
         }
         task::set_sleeping(false);

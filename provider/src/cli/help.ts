@@ -39,6 +39,7 @@ Usage: unikernel run SOURCE [options] [-- ARG…]
       --machine MACHINE   q35, pc or microvm (default: q35)
       --runtime SOURCE    where a TypeScript or JavaScript program gets its Node.js from
   -i, --interactive       give the application this command's standard input; without it, it reads the end of a file
+  -t, --tty               give the application this terminal: every key goes to it, ^C too
 ${IMAGE_OPTIONS}
   -v, --verbose           tell how it is run
   -h, --help
@@ -48,6 +49,9 @@ ARG… are arguments for the application. They replace the container's own; for 
 ^C, SIGTERM and SIGHUP (a terminal that is closed) ask the application to end: it gets the container's stop signal, or
 SIGTERM. A second one ends the machine at once. Lines of the kernel go to standard error, the application's to standard
 output. No stream is a terminal for the application; what is typed with -i is sent line by line, and ^D ends it.
+
+With -t standard input, output and error are a terminal for the application, as large as this one. The kernel's lines
+appear there as well. A guest that does not react to what is typed is ended from elsewhere: by a signal to this command.
 
 Exit status: the application's own (128 plus the number of the signal that ended it); 125 when it could not be built or
 started; 2 when the command line is wrong.

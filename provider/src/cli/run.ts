@@ -1,10 +1,12 @@
 import { isIPv4 } from "node:net";
+import { PassThrough } from "node:stream";
 import { finished } from "node:stream/promises";
 import { defaultCacheDir, VisibleError } from "../image/index.js";
 import { parseSize } from "../resources/units.js";
 import { runForeground, type Foreground, type Machine, type PortMapping } from "../targets/local/index.js";
 import { ConsoleInput, ConsoleSplitter } from "./console.js";
 import { formatCommand } from "./format.js";
+import { HostTerminal } from "./host-terminal.js";
 import { imageOptions, imageSettings } from "./image-options.js";
 import { interruptible } from "./interrupt.js";
 import { environment, loadImage } from "./load.js";
@@ -25,6 +27,7 @@ export const run: Command = {
     machine: { type: "string" },
     runtime: { type: "string" },
     interactive: { type: "boolean", short: "i" },
+    tty: { type: "boolean", short: "t" },
     verbose: { type: "boolean", short: "v" },
     ...imageOptions,
   },
@@ -41,9 +44,12 @@ export const run: Command = {
     const env = Object.entries(environment(values["env"])).map(([name, value]) => `${name}=${value}`);
     const verbose = values["verbose"] === true;
 
-    const output = new ConsoleSplitter(process.stderr);
+    const terminal = values["tty"] === true ? new HostTerminal() : undefined;
+    const interactive = values["interactive"] === true && terminal === undefined;
+    // Whole lines are what tells the kernel's from the application's, and a terminal shows each byte as it comes.
+    const output = terminal ? new PassThrough() : new ConsoleSplitter(process.stderr);
     output.pipe(process.stdout);
-    const interactive = values["interactive"] === true;
+    const input = terminal?.input ?? (interactive ? process.stdin.pipe(new ConsoleInput()) : undefined);
     const guest = await interruptible(async (signal) => {
       const { image, command, format = "erofs" } = await loadImage(invocation, signal, imageSettings(values));
       if (format !== "erofs" && format !== "raw") {
@@ -52,7 +58,11 @@ export const run: Command = {
         );
       }
       const config = {
-        process: { env, ...(command && { args: command }) },
+        process: {
+          env: terminal ? [...terminalType(env), ...env] : env,
+          ...(command && { args: command }),
+          ...(terminal && { terminal: true, ...(terminal.size && { consoleSize: terminal.size }) }),
+        },
         ...(interactive && { annotations: { [ATTACH_INPUT]: "true" } }),
       };
       return runForeground(
@@ -61,21 +71,25 @@ export const run: Command = {
           cacheDir: defaultCacheDir(),
           signal,
           output,
-          ...(interactive && { input: process.stdin.pipe(new ConsoleInput()) }),
+          ...(input && { input }),
           ...(verbose && {
             starting: ({ qemu, accelerator, command: line }) =>
               process.stderr.write(`QEMU ${qemu}, ${accelerator}: ${formatCommand(line)}\n`),
-            event: (event) => process.stderr.write(`${JSON.stringify(event)}\n`),
           }),
+          event: (event) => {
+            if (event.event === "boot") terminal?.attach();
+            if (verbose) process.stderr.write(`${JSON.stringify(event)}\n`);
+          },
         },
       );
     });
-    const { code, reason } = await passSignals(guest);
-    if (interactive) {
+    const { code, reason } = await passSignals(guest).finally(() => {
+      terminal?.release();
+      if (input === undefined) return;
       // A terminal or pipe that nobody types into would keep this process alive.
       process.stdin.unpipe();
       process.stdin.destroy();
-    }
+    });
     output.end();
     await finished(output, { writable: false }).catch(() => undefined);
     if (verbose || code !== 0) process.stderr.write(`unikernel: ${reason}\n`);
@@ -98,6 +112,11 @@ async function passSignals(guest: Foreground): Promise<{ code: number; reason: s
   } finally {
     for (const signal of signals) process.off(signal, pass);
   }
+}
+
+/** `TERM`, unless it is among these. */
+function terminalType(env: string[]): string[] {
+  return env.some((variable) => variable.startsWith("TERM=")) ? [] : [`TERM=${process.env["TERM"] ?? "xterm"}`];
 }
 
 function memoryOf(values: Invocation["values"]): number {

@@ -36,6 +36,10 @@ export interface Process {
   user: User;
   /** Resource limits. A resource that is not named has the kernel's default. */
   rlimits?: ResourceLimit[];
+  /** Whether the console is a terminal, which the standard streams are then. Default: `false`. */
+  terminal?: boolean;
+  /** The size of that terminal, in characters. */
+  consoleSize?: ConsoleSize;
   /** Whether `execve` may not give more privileges (set-user-ID bits, file capabilities). Default: `false`. */
   noNewPrivileges?: boolean;
 }
@@ -63,6 +67,24 @@ export interface User {
    * @asType integer
    */
   umask?: number;
+}
+
+/** The size of a terminal, in characters. */
+export interface ConsoleSize {
+  /**
+   * From top to bottom.
+   * @minimum 0
+   * @maximum 65535
+   * @asType integer
+   */
+  height: number;
+  /**
+   * From left to right.
+   * @minimum 0
+   * @maximum 65535
+   * @asType integer
+   */
+  width: number;
 }
 
 /** One resource limit, as `setrlimit` takes it. */

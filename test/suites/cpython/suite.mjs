@@ -81,8 +81,5 @@ export const exceptions = {
   "test.test_socket.Recvmsg": "As above.",
   "test.test_socket.Sendmsg": "As above.",
   "test.test_socket.UDPLITE": "As above.",
-  "test.test_pty": "There are no pseudo-terminals.",
-  "test.test_openpty": "There are no pseudo-terminals.",
-  "test.test_os.FDInheritanceTests.test_openpty": "There are no pseudo-terminals.",
   "test.test_fcntl.TestFcntl.test_fcntl_64_bit": "`F_NOTIFY`, which inotify has replaced.",
 };

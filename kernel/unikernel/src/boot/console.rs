@@ -12,6 +12,7 @@ use task::WaitQueue;
 use tty::Terminal;
 
 use super::config::ConsoleSize;
+use super::keys::{Key, Keys};
 use super::typed::Typed;
 use crate::process::{Process, Processes};
 
@@ -21,9 +22,24 @@ struct Console;
 /// The serial port, for the terminal that the console is then.
 struct Port;
 
+/// Tells what is typed from the size of the window.
+static KEYS: SpinLock<Keys> = SpinLock::new(Keys::new());
+/// The size that the window has from now on, until the terminal has it.
+static RESIZED: SpinLock<Option<WindowSize>> = SpinLock::new(None);
+
 impl tty::Line for Port {
     fn receive(&self) -> Option<u8> {
-        hal::console::read()
+        loop {
+            match KEYS.lock().receive(hal::console::read()?) {
+                Some(Key::Byte(byte)) => return Some(byte),
+                Some(Key::Window(size)) => *RESIZED.lock() = Some(size),
+                None => {}
+            }
+        }
+    }
+
+    fn room(&self) -> usize {
+        hal::console::room()
     }
 
     fn send(&self, bytes: &[u8]) {
@@ -46,6 +62,12 @@ pub(super) fn become_terminal(first: &Process, size: ConsoleSize) {
     first.kinship.set_terminal(Some(terminal.clone()));
     *TERMINAL.lock() = Some(terminal);
     hal::console::set_terminal();
+    hal::console::set_drained_handler(|| {
+        let terminal = TERMINAL.lock().clone();
+        if let Some(terminal) = terminal {
+            terminal.drained();
+        }
+    });
 }
 
 /// Notified when input arrives.
@@ -158,7 +180,12 @@ fn is_attached() -> bool {
 pub(super) fn collect_input() {
     let terminal = TERMINAL.lock().clone();
     if let Some(terminal) = terminal {
-        return terminal.collect();
+        terminal.collect();
+        let resized = RESIZED.lock().take();
+        if let Some(size) = resized {
+            terminal.resize(size);
+        }
+        return;
     }
     if !is_attached() {
         return;

@@ -13,6 +13,11 @@ mod etc;
 mod files;
 #[cfg(target_os = "none")]
 mod instance;
+#[cfg_attr(
+    not(target_os = "none"),
+    allow(dead_code, reason = "the console decodes with it, on bare metal only")
+)]
+mod keys;
 #[cfg(target_os = "none")]
 mod metadata;
 mod mounts;
