@@ -107,7 +107,8 @@ impl Stack {
         let mtu = device.as_ref().map_or(LOOPBACK_MTU, |device| device.mtu());
         let mac = device.as_ref().map_or([0; 6], |device| device.mac());
         let use_dhcp = device.is_some() && configuration.address.is_none();
-        let use_ipv6 = device.is_some() && configuration.ipv6;
+        // What carries less than this carries no IPv6 (RFC 8200 section 5).
+        let use_ipv6 = device.is_some() && configuration.ipv6 && mtu >= usize::from(PathMtu::LEAST_IPV6);
         let mut capabilities = device
             .as_ref()
             .map_or_else(Capabilities::default, |device| device.capabilities());

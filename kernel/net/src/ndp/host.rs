@@ -3,25 +3,19 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 
-use super::message::{Advertisement, PrefixInformation};
 use crate::ip::{AddressFlags, InterfaceAddress, OwnAddress, Prefix, Route, from_hardware};
 use crate::stack::NEVER;
 
-const SECOND: u64 = 1_000_000_000;
-/// How long nobody must claim an address before it is used: `RetransTimer`, after one probe.
+pub(super) const SECOND: u64 = 1_000_000_000;
+/// How long nobody must claim an address until it counts as ours: `RetransTimer`, after one probe.
 const PROBE_TIME: u64 = SECOND;
 /// How long to wait for a router's answer at first, and at most (RFC 7559 section 2).
-const FIRST_SOLICITATION: u64 = 4 * SECOND;
+pub(super) const FIRST_SOLICITATION: u64 = 4 * SECOND;
 const LAST_SOLICITATION: u64 = 3600 * SECOND;
-/// An address is not made to end earlier than this by an advertisement, which might be forged (RFC 4862 section 5.5.3).
-const TRUSTED_LIFETIME: u64 = 2 * 3600 * SECOND;
-/// Linux's `max_addresses`, and what bounds the rest.
-const MOST_ADDRESSES: usize = 16;
-const MOST_ROUTERS: usize = 8;
-const MOST_PREFIXES: usize = 16;
-const MOST_NAME_SERVERS: usize = 4;
+/// Linux's `max_addresses`.
+pub(super) const MOST_ADDRESSES: usize = 16;
 const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
-const PREFIX_LENGTH: u8 = 64;
+pub(super) const PREFIX_LENGTH: u8 = 64;
 
 /// What is to be done, outside the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,29 +34,29 @@ pub(super) enum Step {
     Duplicate(Ipv6Addr),
 }
 
-struct Own {
+pub(super) struct Own {
     address: OwnAddress,
     /// When a tentative one was asked for and no answer has come for long enough.
     settled: Option<u64>,
 }
 
-struct Router {
-    address: Ipv6Addr,
-    until: u64,
-    preference: i8,
+pub(super) struct Router {
+    pub(super) address: Ipv6Addr,
+    pub(super) until: u64,
+    pub(super) preference: i8,
 }
 
 /// The state of the interface.
 pub(crate) struct Host {
     enabled: bool,
-    mac: [u8; 6],
-    addresses: Vec<Own>,
+    pub(super) mac: [u8; 6],
+    pub(super) addresses: Vec<Own>,
     /// The one to use first.
-    routers: Vec<Router>,
-    prefixes: Vec<(Prefix, u64)>,
-    name_servers: Vec<(Ipv6Addr, u64)>,
+    pub(super) routers: Vec<Router>,
+    pub(super) prefixes: Vec<(Prefix, u64)>,
+    pub(super) name_servers: Vec<(Ipv6Addr, u64)>,
     /// When to ask for routers, and how long to wait after that.
-    solicit: (u64, u64),
+    pub(super) solicit: (u64, u64),
 }
 
 impl Host {
@@ -186,30 +180,6 @@ impl Host {
         steps
     }
 
-    /// Takes what the router at `from` advertises (RFC 4861 section 6.3.4).
-    pub(super) fn advertised(&mut self, from: Ipv6Addr, advertisement: &Advertisement, now: u64) -> Vec<Step> {
-        let before = self.snapshot();
-        self.update_router(from, advertisement, now);
-        for information in &advertisement.prefixes {
-            self.update_prefix(information, now);
-        }
-        let mut steps = Vec::new();
-        if self.update_name_servers(&advertisement.name_servers, now) {
-            steps.push(Step::NameServers);
-        }
-        // An advertisement without a router's lifetime is no answer (RFC 7559 section 2.1).
-        if advertisement.lifetime > 0 {
-            self.solicit = (NEVER, FIRST_SOLICITATION);
-        }
-        let changed = self.snapshot() != before;
-        let due = self.run(now);
-        if changed && !due.contains(&Step::Changed) {
-            steps.push(Step::Changed);
-        }
-        steps.extend(due);
-        steps
-    }
-
     /// Takes an address that a server leases; it has no network of its own.
     pub(super) fn leased(&mut self, address: Ipv6Addr, preferred: u32, valid: u32, now: u64) -> Vec<Step> {
         const LENGTH: u8 = 128;
@@ -230,96 +200,14 @@ impl Host {
         changed.then_some(Step::NameServers).into_iter().collect()
     }
 
-    fn find(&mut self, address: Ipv6Addr) -> Option<&mut OwnAddress> {
+    pub(super) fn find(&mut self, address: Ipv6Addr) -> Option<&mut OwnAddress> {
         let mut addresses = self.addresses.iter_mut().map(|own| &mut own.address);
         addresses.find(|own| own.at.address == IpAddr::V6(address))
     }
 
-    fn update_router(&mut self, address: Ipv6Addr, advertisement: &Advertisement, now: u64) {
-        let router = Router {
-            address,
-            until: after(now, advertisement.lifetime),
-            preference: advertisement.preference,
-        };
-        let known = self.routers.iter_mut().find(|known| known.address == address);
-        match known {
-            // It keeps its place among equals.
-            Some(known) if advertisement.lifetime > 0 && known.preference == router.preference => *known = router,
-            _ => {
-                self.routers.retain(|known| known.address != address);
-                if advertisement.lifetime > 0 && self.routers.len() < MOST_ROUTERS {
-                    let place = self
-                        .routers
-                        .partition_point(|other| other.preference >= router.preference);
-                    self.routers.insert(place, router);
-                }
-            }
-        }
-        if self.routers.is_empty() && self.solicit.0 == NEVER {
-            self.solicit.0 = now + FIRST_SOLICITATION;
-        }
-    }
-
-    fn update_prefix(&mut self, information: &PrefixInformation, now: u64) {
-        let &PrefixInformation { prefix, length, .. } = information;
-        if prefix.is_unicast_link_local() || prefix.is_multicast() || length > 128 {
-            return;
-        }
-        if information.is_on_link {
-            let prefix = Prefix::new(prefix.into(), length);
-            let until = after(now, information.valid);
-            let known = self.prefixes.iter_mut().find(|(known, _)| *known == prefix);
-            if information.valid == 0 {
-                self.prefixes.retain(|(known, _)| *known != prefix);
-            } else if let Some(known) = known {
-                known.1 = until;
-            } else if self.prefixes.len() < MOST_PREFIXES {
-                self.prefixes.push((prefix, until));
-            }
-        }
-        // Interface identifiers have 64 bits.
-        if information.is_for_addresses && length == PREFIX_LENGTH && information.preferred <= information.valid {
-            self.update_address(from_hardware(prefix, self.mac), information, now);
-        }
-    }
-
-    /// Makes an address of a prefix, or changes how long it lasts (RFC 4862 section 5.5.3).
-    fn update_address(&mut self, address: Ipv6Addr, information: &PrefixInformation, now: u64) {
-        let (preferred, valid) = (after(now, information.preferred), after(now, information.valid));
-        let Some(known) = self.find(address) else {
-            if information.valid > 0 && self.addresses.len() < MOST_ADDRESSES {
-                self.add(address, PREFIX_LENGTH, preferred, valid);
-            }
-            return;
-        };
-        let floor = now + TRUSTED_LIFETIME;
-        let valid = if valid > floor || valid > known.valid_until {
-            valid
-        } else {
-            known.valid_until.min(floor)
-        };
-        known.set_lifetimes(preferred, valid, now);
-    }
-
-    fn update_name_servers(&mut self, told: &[(Ipv6Addr, u32)], now: u64) -> bool {
-        let before = self.name_servers();
-        for &(address, lifetime) in told {
-            let until = after(now, lifetime);
-            let known = self.name_servers.iter_mut().find(|(known, _)| *known == address);
-            if lifetime == 0 {
-                self.name_servers.retain(|(known, _)| *known != address);
-            } else if let Some(known) = known {
-                known.1 = until;
-            } else if self.name_servers.len() < MOST_NAME_SERVERS && !address.is_multicast() {
-                self.name_servers.push((address, until));
-            }
-        }
-        self.name_servers() != before
-    }
-
     /// Adds an address. What is made of a hardware address, or leased, is as good as surely ours: it is used while others are still asked
     /// whether they have it (RFC 4429), so that nothing waits for that.
-    fn add(&mut self, address: Ipv6Addr, prefix_length: u8, preferred_until: u64, valid_until: u64) {
+    pub(super) fn add(&mut self, address: Ipv6Addr, prefix_length: u8, preferred_until: u64, valid_until: u64) {
         let mut flags = AddressFlags::TENTATIVE | AddressFlags::OPTIMISTIC;
         flags.set(AddressFlags::PERMANENT, valid_until == NEVER);
         flags.set(AddressFlags::DEPRECATED, preferred_until == 0);
@@ -374,7 +262,7 @@ fn retain<T>(all: &mut Vec<T>, is_kept: impl FnMut(&T) -> bool) -> bool {
 }
 
 /// The time so many seconds from now; the most stand for ever.
-fn after(now: u64, seconds: u32) -> u64 {
+pub(super) fn after(now: u64, seconds: u32) -> u64 {
     match seconds {
         u32::MAX => NEVER,
         seconds => now + u64::from(seconds) * SECOND,

@@ -1,5 +1,6 @@
 //! Neighbor Discovery (RFC 4861) and the addresses that hosts make themselves (RFC 4862): the side of the stack.
 
+mod advertised;
 mod groups;
 mod host;
 mod message;
