@@ -6,7 +6,7 @@ import path from "node:path";
 
 export const tap = "tap0";
 export const guest = { address: "10.0.2.15", mac: "52:54:00:12:34:56" };
-const host = { address: "10.0.2.2", prefix: 24 };
+export const host = { address: "10.0.2.2", prefix: 24 };
 
 function ip(...args) {
   const { status, stderr } = spawnSync("ip", args, { encoding: "utf8" });

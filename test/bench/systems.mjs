@@ -3,7 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { imageOf } from "./applications.mjs";
 import { writeInitrd } from "./linux/initrd.mjs";
-import { guest } from "./network.mjs";
+import { guest, host } from "./network.mjs";
 
 /**
  * A system boots an application.
@@ -34,10 +34,10 @@ export function unikernel() {
  */
 export function linux({ version, image, modules }, folder) {
   const initrd = async (application) => {
-    const output = path.join(folder, `${application}.cpio`);
+    const output = path.join(folder, `${encodeURIComponent(application)}.cpio`);
     if (!fs.existsSync(output)) {
       const { config } = await imageOf(application);
-      await writeInitrd({ modules, config, address: guest.address, folder, output });
+      await writeInitrd({ modules, config, address: guest.address, nameServer: host.address, folder, output });
     }
     return output;
   };

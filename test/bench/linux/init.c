@@ -1,7 +1,7 @@
 /*
  * The first process of the Linux guest that this kernel is measured against. Does as little as it can: loads the modules
  * in the order of /modules, sets the static address, mounts the disk (the same EROFS file system that the unikernel
- * boots from) with a tmpfs over it, and becomes the application that /application describes.
+ * boots from) with a tmpfs over it, writes what containers find of names, and becomes the application that /application describes.
  *
  * /application: NUL-terminated strings: uid, gid, working directory, number of arguments, arguments…, environment…
  */
@@ -109,6 +109,29 @@ static void mount_root(void) {
         die("chroot");
 }
 
+static void write_file(const char *path, const char *content) {
+    unlink(path);
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (file < 0 || write(file, content, strlen(content)) < 0)
+        die(path);
+    close(file);
+}
+
+/* What a container finds of names: without it, resolving one's own takes the time-outs of name servers. */
+static void write_names(void) {
+    if (mkdir("etc", 0755) < 0 && errno != EEXIST)
+        die("etc");
+    if (sethostname("localhost", strlen("localhost")) < 0)
+        die("sethostname");
+    write_file("etc/hostname", "localhost\n");
+    write_file("etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n");
+    write_file("etc/resolv.conf", "nameserver " NAME_SERVER "\n");
+    symlink("/proc/self/fd", "dev/fd");
+    symlink("/proc/self/fd/0", "dev/stdin");
+    symlink("/proc/self/fd/1", "dev/stdout");
+    symlink("/proc/self/fd/2", "dev/stderr");
+}
+
 static char *next_string(char **cursor) {
     char *string = *cursor;
     *cursor += strlen(string) + 1;
@@ -132,6 +155,7 @@ int main(void) {
     load_modules();
     set_up_network();
     mount_root();
+    write_names();
 
     char *cursor = description;
     int uid = atoi(next_string(&cursor)), gid = atoi(next_string(&cursor));

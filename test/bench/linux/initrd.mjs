@@ -36,10 +36,11 @@ function modulesInOrder(folder) {
  * @param {string} options.modules The kernel's folder of modules.
  * @param {import("../../../provider/dist/image/index.js").RuntimeConfig} options.config What to start.
  * @param {string} options.address The guest's IPv4 address.
+ * @param {string} options.nameServer The IPv4 address of one.
  * @param {string} options.folder Where to work.
  * @param {string} options.output
  */
-export async function writeInitrd({ modules, config, address, folder, output }) {
+export async function writeInitrd({ modules, config, address, nameServer, folder, output }) {
   const init = path.join(folder, "init");
   await run(
     "musl-gcc",
@@ -49,6 +50,7 @@ export async function writeInitrd({ modules, config, address, folder, output }) 
       "-Wall",
       "-Werror",
       `-DGUEST_ADDRESS="${address}"`,
+      `-DNAME_SERVER="${nameServer}"`,
       "-o",
       init,
       path.join(import.meta.dirname, "init.c"),

@@ -18,4 +18,5 @@ await main(async () => {
     cpSync(path.join(goroot, "src", name), path.resolve("src", name), { recursive: true });
   }
   cpSync(path.join(goroot, "VERSION"), "VERSION");
+  cpSync(path.join(goroot, "lib/time"), "lib/time", { recursive: true });
 });

@@ -30,7 +30,7 @@ export const modules = [
 export const definitions = {
   packageSets: {
     "redis-suite": {
-      packages: ["coreutils", "dash", "netbase", "procps", "redis-server", "redis-tools", "tcl"],
+      packages: ["coreutils", "dash", "grep", "netbase", "procps", "redis-server", "redis-tools", "sed", "tcl"],
       users: ["tester"],
       folders: ["var/lib/tester"],
     },
