@@ -19,6 +19,19 @@ pub fn host_name() -> Vec<u8> {
     if name.is_empty() { b"localhost".to_vec() } else { name }
 }
 
+static DOMAIN_NAME: SpinLock<Vec<u8>> = SpinLock::new(Vec::new());
+
+/// The NIS domain name; `(none)` until it is set.
+pub fn domain_name() -> Vec<u8> {
+    let name = DOMAIN_NAME.lock().clone();
+    if name.is_empty() { b"(none)".to_vec() } else { name }
+}
+
+/// Sets the NIS domain name.
+pub fn set_domain_name(name: Vec<u8>) {
+    *DOMAIN_NAME.lock() = name;
+}
+
 /// Sets the host name.
 pub fn set_host_name(name: Vec<u8>) {
     *HOST_NAME.lock() = name;

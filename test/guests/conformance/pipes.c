@@ -148,6 +148,17 @@ int main(void) {
   SHOW(read(reader, buffer, 10));
   SHOW(read(reader, buffer, 10));
   pthread_join(thread, NULL);
+  // The end of a writer that was there before.
+  close(reader);
+  reader = open("fifo", O_RDONLY | O_NONBLOCK);
+  writer = open("fifo", O_WRONLY | O_NONBLOCK);
+  int late = open("fifo", O_RDONLY | O_NONBLOCK);
+  close(writer);
+  struct pollfd readers[2] = {{.fd = reader, .events = POLLIN}, {.fd = late, .events = POLLIN}};
+  SHOW(poll(readers, 2, 0));
+  VALUE(readers[0].revents == POLLHUP);
+  VALUE(readers[1].revents == POLLHUP);
+  close(late);
   int duplex = open("fifo", O_RDWR);
   SHOW(write(duplex, "self", 4));
   SHOW(read(duplex, buffer, 10));

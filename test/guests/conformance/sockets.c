@@ -112,6 +112,29 @@ static void streams(int domain) {
   close(client);
 }
 
+// What a receiver learns of a sender that has no name: nothing, not even its family.
+static void nameless(void) {
+  for (int type = SOCK_STREAM; type <= SOCK_DGRAM; type++) {
+    int pair[2];
+    socketpair(AF_UNIX, type, 0, pair);
+    struct sockaddr_un from = {0};
+    socklen_t length = sizeof from;
+    char byte;
+    SHOW(send(pair[0], "abc", 3, 0));
+    SHOW(recvfrom(pair[1], &byte, 1, MSG_PEEK, (struct sockaddr *)&from, &length));
+    VALUE(length);
+    struct iovec vector = {&byte, 1};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_name = &from, .msg_namelen = sizeof from};
+    SHOW(recvmsg(pair[1], &message, 0));
+    VALUE(message.msg_namelen);
+    length = sizeof from;
+    SHOW(getpeername(pair[1], (struct sockaddr *)&from, &length));
+    VALUE(length);
+    close(pair[0]);
+    close(pair[1]);
+  }
+}
+
 static void datagrams(void) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, from;
   socklen_t length = sizeof address;
@@ -240,6 +263,7 @@ int main(void) {
   SHOW(bind(0, NULL, 0) == -1);
   SHOW(listen(100, 1));
   streams(AF_INET);
+  nameless();
   datagrams();
   unix_sockets();
   return 0;

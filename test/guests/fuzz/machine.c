@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
 #include <sys/shm.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,11 +85,21 @@ void clean(void) {
   if (!caches || fputs("3\n", caches) < 0 || fclose(caches)) complain("caches cannot be dropped: %m");
   static const char *const folders[] = {"/work", "/tmp", "/dev/shm"};
   for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) nftw(folders[i], remove_one, 16, FTW_DEPTH | FTW_PHYS);
-  struct shmid_ds segment;
-  struct shm_info all;
-  int last = shmctl(0, SHM_INFO, (void *)&all);
-  for (int i = 0; i <= last; i++) {
-    int id = shmctl(i, SHM_STAT, &segment);
-    if (id >= 0) shmctl(id, IPC_RMID, NULL);
-  }
+  union {
+    struct shmid_ds segment;
+    struct shm_info segments;
+    struct semid_ds semaphores;
+    struct seminfo sets;
+    struct msqid_ds queue;
+    struct msginfo queues;
+  } told;
+  int id, last = shmctl(0, SHM_INFO, (void *)&told);
+  for (int i = 0; i <= last; i++)
+    if ((id = shmctl(i, SHM_STAT, (void *)&told)) >= 0) shmctl(id, IPC_RMID, NULL);
+  last = semctl(0, 0, SEM_INFO, &told);
+  for (int i = 0; i <= last; i++)
+    if ((id = semctl(i, 0, SEM_STAT, &told)) >= 0) semctl(id, 0, IPC_RMID);
+  last = msgctl(0, MSG_INFO, (void *)&told);
+  for (int i = 0; i <= last; i++)
+    if ((id = msgctl(i, MSG_STAT, (void *)&told)) >= 0) msgctl(id, IPC_RMID, NULL);
 }

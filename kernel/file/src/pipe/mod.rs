@@ -138,7 +138,9 @@ impl PipeEnd {
         let (reads, writes) = (flags.reads(), flags.writes());
         let (writers_before, readers_before) = {
             let mut state = pipe.state.lock();
-            let before = (state.writers_opened, state.readers_opened);
+            // One that is there counts as one that has come.
+            let writers_before = state.writers_opened - u64::from(state.writers > 0);
+            let readers_before = state.readers_opened - u64::from(state.readers > 0);
             state.duplex += usize::from(reads && writes);
             if reads {
                 state.readers += 1;
@@ -148,7 +150,7 @@ impl PipeEnd {
                 state.writers += 1;
                 state.writers_opened += 1;
             }
-            before
+            (writers_before, readers_before)
         };
         pipe.notify_readers();
         pipe.notify_writers(false);

@@ -303,7 +303,8 @@ impl UnixSocket {
             result.control.push(Control::Rights(packet.rights));
         }
         if self.end.kind == SocketType::Datagram {
-            result.address = Some(packet.sender);
+            // Of a sender without a name, not even the family is told.
+            result.address = (packet.sender != Address::Unnamed).then_some(packet.sender);
         }
         Ok(Some(packet.credentials))
     }

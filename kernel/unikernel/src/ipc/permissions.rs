@@ -14,6 +14,8 @@ pub struct Wish(pub u32);
 impl Wish {
     /// Read.
     pub const READ: Self = Self(4);
+    /// Write, and not read.
+    pub const ALTER: Self = Self(2);
     /// Read and write.
     pub const WRITE: Self = Self(6);
 }
@@ -46,6 +48,12 @@ impl Permissions {
             creator_group: credentials.egid,
             mode: mode & 0o777,
         }
+    }
+
+    /// Takes what `IPC_SET` gives.
+    pub fn set(&mut self, user: u32, group: u32, mode: u32) {
+        (self.user, self.group) = (user, group);
+        self.mode = mode & 0o777;
     }
 
     /// `EACCES` unless the mode allows it, or `CAP_IPC_OWNER`.

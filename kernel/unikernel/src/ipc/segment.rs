@@ -1,15 +1,14 @@
 //! Segments of shared memory, by identifier and by key.
 
 use abi::Errno;
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
-use core::sync::atomic::{AtomicI32, Ordering};
 
 use file::Pages;
 use hal::sync::SpinLock;
 use hal::time::realtime;
 
 use super::permissions::{PRIVATE, Permissions};
+use super::registry::{Object, Registry};
 use crate::memory::attachments;
 
 /// Segments that there may be (`SHMMNI`).
@@ -47,32 +46,24 @@ pub struct State {
     pub last: i32,
 }
 
-static SEGMENTS: SpinLock<BTreeMap<i32, Arc<Segment>>> = SpinLock::new(BTreeMap::new());
+static SEGMENTS: Registry<Segment> = Registry::new(LIMIT);
 
-/// Forgets the segments that were removed and are attached nowhere any more.
-fn living(segments: &mut BTreeMap<i32, Arc<Segment>>) -> &mut BTreeMap<i32, Arc<Segment>> {
-    segments.retain(|_, segment| segment.pages.strong_count() > 0);
-    segments
+/// The segments, without those that were removed and are attached nowhere any more.
+pub fn segments() -> &'static Registry<Segment> {
+    SEGMENTS.lock().retain(|_, segment| segment.pages.strong_count() > 0);
+    &SEGMENTS
 }
 
-/// The segment of a key.
-pub fn find(key: i32) -> Option<Arc<Segment>> {
-    let mut segments = SEGMENTS.lock();
-    let mut all = living(&mut segments).values();
-    all.find(|segment| key != PRIVATE && segment.state.lock().permissions.key == key)
-        .cloned()
-}
-
-/// The segment of an identifier; `EINVAL` when there is none.
-pub fn get(id: i32) -> Result<Arc<Segment>, Errno> {
-    let mut segments = SEGMENTS.lock();
-    living(&mut segments).get(&id).cloned().ok_or(Errno::INVAL)
+impl Object for Segment {
+    fn key(&self) -> i32 {
+        self.state.lock().permissions.key
+    }
 }
 
 /// The segment whose memory has this identity.
 pub fn showing(identity: usize) -> Option<Arc<Segment>> {
-    let mut segments = SEGMENTS.lock();
-    let mut all = living(&mut segments).values();
+    let segments = segments().lock();
+    let mut all = segments.values();
     all.find(|segment| segment.pages().is_ok_and(|pages| pages.identity() == identity))
         .cloned()
 }
@@ -84,23 +75,7 @@ pub fn create(
     pages: &Arc<dyn Pages>,
     creator: i32,
 ) -> Result<Arc<Segment>, Errno> {
-    static NEXT: AtomicI32 = AtomicI32::new(0);
-    let mut segments = SEGMENTS.lock();
-    let segments = living(&mut segments);
-    if segments.len() >= LIMIT {
-        return Err(Errno::NOSPC);
-    }
-    let key = permissions.key;
-    if key != PRIVATE && segments.values().any(|other| other.state.lock().permissions.key == key) {
-        return Err(Errno::EXIST);
-    }
-    let id = loop {
-        let id = NEXT.fetch_add(1, Ordering::Relaxed) & i32::MAX;
-        if !segments.contains_key(&id) {
-            break id;
-        }
-    };
-    let segment = Arc::new(Segment {
+    segments().add(|id| Segment {
         id,
         size,
         creator,
@@ -115,9 +90,7 @@ pub fn create(
         }),
         held: SpinLock::new(Some(pages.clone())),
         pages: Arc::downgrade(pages),
-    });
-    segments.insert(id, segment.clone());
-    Ok(segment)
+    })
 }
 
 impl Segment {
@@ -175,8 +148,7 @@ pub struct Totals {
 
 /// All segments together.
 pub fn totals() -> Totals {
-    let mut segments = SEGMENTS.lock();
-    let segments = living(&mut segments);
+    let segments = segments().lock();
     Totals {
         segments: segments.len(),
         highest: segments.keys().next_back().copied().unwrap_or(0),

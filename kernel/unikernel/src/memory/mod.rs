@@ -22,7 +22,7 @@ pub use fault::{Attempt, FaultError};
 pub use figures::Figures;
 pub use layout::Layout;
 pub use relief::{Use, balance, find_page, finish, relieve};
-pub use reverse::{attachments, unmap};
+pub use reverse::{attachments, is_shared_writable, unmap};
 
 /// The most bytes that a stack grows to (`RLIMIT_STACK`).
 pub const STACK_LIMIT: usize = 8 << 20;

@@ -67,6 +67,17 @@ pub fn attachments(file: usize) -> usize {
     showing(file).iter().map(count).sum()
 }
 
+/// Whether memory shows the file and writes to it, or could be let to (`mprotect(2)`).
+pub fn is_shared_writable(file: usize) -> bool {
+    let writes = |(_, area): (Range<usize>, &Area)| {
+        let backing = area.backing.as_ref();
+        area.flags.contains(AreaFlags::SHARED) && backing.is_some_and(|backing| backing.pages.is_writable())
+    };
+    showing(file)
+        .iter()
+        .any(|space| space.inner.lock().showing(file).any(writes))
+}
+
 impl AddressSpace {
     /// Takes away what of a file is shown at `start`, up to `length` bytes from its beginning on.
     pub fn detach(&self, start: usize, length: usize, file: usize) {

@@ -21,8 +21,12 @@ impl Capability {
     pub const IPC_OWNER: Self = Self(15);
     /// Change the root folder.
     pub const SYS_CHROOT: Self = Self(18);
+    /// Look into other processes.
+    pub const SYS_PTRACE: Self = Self(19);
     /// What is no other's: the host's name, foreign credentials with a message.
     pub const SYS_ADMIN: Self = Self(21);
+    /// End the machine.
+    pub const SYS_BOOT: Self = Self(22);
     /// Get turns before others.
     pub const SYS_NICE: Self = Self(23);
     /// Go beyond limits.

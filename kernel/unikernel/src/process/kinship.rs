@@ -8,7 +8,7 @@ use task::{Completion, WaitQueue};
 use tty::Terminal;
 
 use super::news::{Event, Kinds, Wanted};
-use super::{ExitStatus, Process};
+use super::{Ending, ExitStatus, Process};
 use crate::signal::Signal;
 
 /// What a process is to others.
@@ -36,6 +36,8 @@ pub struct Kinship {
     news: SpinLock<News>,
     /// Notified when a child has news.
     pub children_changed: WaitQueue,
+    /// Its own end.
+    pub(super) ending: Arc<Ending>,
     /// Nanoseconds of user and system time of children that were waited for.
     pub(super) children_user: AtomicU64,
     pub(super) children_system: AtomicU64,
@@ -55,12 +57,18 @@ impl Kinship {
     }
 
     /// Of a child of `parent`.
-    pub(super) fn child_of(parent: &Process, exit_signal: Option<Signal>) -> Self {
+    pub(super) fn child_of(parent: &Process, exit_signal: Option<Signal>, ending: Arc<Ending>) -> Self {
         let own = &parent.kinship;
         Self {
+            ending,
             terminal: SpinLock::new(own.terminal()),
             ..Self::new(parent.pid, own.group(), own.session(), exit_signal)
         }
+    }
+
+    /// Its end, to wait for.
+    pub fn ending(&self) -> Arc<Ending> {
+        self.ending.clone()
     }
 
     fn new(parent: i32, group: i32, session: i32, exit_signal: Option<Signal>) -> Self {
@@ -78,6 +86,7 @@ impl Kinship {
             stopped: AtomicI32::new(0),
             news: SpinLock::default(),
             children_changed: WaitQueue::new(),
+            ending: Arc::default(),
             children_user: AtomicU64::new(0),
             children_system: AtomicU64::new(0),
         }
@@ -185,6 +194,7 @@ impl Kinship {
     /// Notes the end.
     pub(super) fn note_end(&self, status: ExitStatus) {
         self.news.lock().ended = Some(status);
+        self.ending.note();
     }
 
     /// How it ended, when it has.

@@ -1,5 +1,6 @@
 //! Processes and threads.
 
+pub mod aio;
 mod capabilities;
 pub mod cpu_time;
 mod credentials;
@@ -9,6 +10,7 @@ mod kinship;
 mod limits;
 pub mod news;
 mod paths;
+mod pidfd;
 #[expect(
     clippy::module_inception,
     reason = "the folder is about processes, the file about the object"
@@ -30,6 +32,7 @@ pub use jobs::{Processes, is_orphaned};
 pub use kinship::Kinship;
 pub use limits::{Limit, Limits, Resource};
 pub use paths::{Paths, Places};
+pub use pidfd::{Ending, PidFd};
 pub use process::{ExitStatus, Process, Program, Texts};
 pub(crate) use run::parked;
 pub use run::{InterruptedCall, start_thread};

@@ -13,7 +13,7 @@ use hal::sync::SpinLock;
 use linux_raw_sys::auxvec::AT_EXECFN;
 use task::WaitQueue;
 
-use super::{Capability, Credentials, Kinship, Limits, Paths, Thread, Timers};
+use super::{Capability, Credentials, Ending, Kinship, Limits, Paths, Thread, Timers};
 use crate::memory::AddressSpace;
 use crate::signal::{Actions, Info, Pending, Signal, SignalSet};
 
@@ -50,6 +50,8 @@ pub struct Process {
     pub limits: SpinLock<Limits>,
     /// Timers that send signals.
     pub timers: Timers,
+    /// Queues of asynchronous input and output.
+    pub aio: super::aio::Contexts,
     /// What `/proc/PID` tells of the program.
     pub program: SpinLock<Program>,
     /// The thread that runs `execve(2)` and outlives the others; 0 when none does.
@@ -130,6 +132,7 @@ impl Process {
             paths,
             limits: SpinLock::new(limits),
             timers: Timers::default(),
+            aio: super::aio::Contexts::default(),
             program: SpinLock::default(),
             executing: AtomicI32::new(0),
             thread_ended: WaitQueue::new(),
@@ -142,9 +145,16 @@ impl Process {
 
     /// A child without threads, for `fork(2)`: it has what its parent has, in copies, but for the memory and the paths it is given.
     #[must_use]
-    pub fn fork(&self, pid: i32, memory: Arc<AddressSpace>, paths: Arc<Paths>, exit_signal: Option<Signal>) -> Self {
+    pub fn fork(
+        &self,
+        pid: i32,
+        memory: Arc<AddressSpace>,
+        paths: Arc<Paths>,
+        exit_signal: Option<Signal>,
+        ending: Arc<Ending>,
+    ) -> Self {
         Self {
-            kinship: Kinship::child_of(self, exit_signal),
+            kinship: Kinship::child_of(self, exit_signal, ending),
             actions: Arc::new(self.actions.duplicate()),
             files: Arc::new(self.files.fork()),
             program: SpinLock::new(self.program.lock().clone()),
@@ -187,6 +197,7 @@ impl Process {
 
     /// Gives it other memory, for `execve(2)`.
     pub fn set_memory(&self, memory: Arc<AddressSpace>) {
+        self.aio.clear();
         let old = self.memory.lock().replace(memory);
         // Beyond the lock: the last share takes all its pages with it.
         drop(old);
@@ -323,6 +334,7 @@ impl Process {
         }
         let memory = self.memory.lock().take();
         drop(memory);
+        crate::ipc::undo(self.pid);
         self.leave_family(status);
     }
 

@@ -94,6 +94,8 @@ pub struct Thread {
     pub nice: AtomicI32,
     /// Its scheduling policy (`sched_setscheduler(2)`).
     pub policy: AtomicU32,
+    /// Its I/O priority (`ioprio_set(2)`); 0 for none.
+    pub io_priority: AtomicU32,
     /// `exit(2)` was called: the lowest byte is the status, the next says so.
     exiting: AtomicU32,
     /// Wakes the task that runs the thread.
@@ -123,6 +125,7 @@ impl Thread {
             cpu_time: CpuTime::default(),
             nice: AtomicI32::new(0),
             policy: AtomicU32::new(linux_raw_sys::general::SCHED_NORMAL),
+            io_priority: AtomicU32::new(0),
             exiting: AtomicU32::new(0),
             waker: SpinLock::new(None),
             task: SpinLock::default(),
@@ -136,6 +139,8 @@ impl Thread {
         self.nice.store(other.nice.load(Ordering::Relaxed), Ordering::Relaxed);
         self.policy
             .store(other.policy.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.io_priority
+            .store(other.io_priority.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// The signals it blocks.

@@ -5,9 +5,9 @@ use linux_raw_sys::general as linux;
 
 use super::system::ResourceUsage;
 use super::{Call, Error, Result};
-use crate::process::Thread;
 use crate::process::family::look_at_children;
 use crate::process::news::{Clones, Event, Found, Kinds, Report, Wanted, Which};
+use crate::process::{PidFd, Thread};
 use crate::signal::{Info, Signal};
 
 /// Flags that both calls take.
@@ -89,7 +89,16 @@ pub(super) async fn waitid(thread: &Thread, call: &Call) -> Result {
         return Err(Errno::INVAL.into());
     }
     let id = call.int(1);
+    let mut nonblocking = false;
     let which = match call.unsigned(0) {
+        linux::P_PIDFD if id >= 0 => {
+            let file = thread.file(id)?;
+            nonblocking = file.is_nonblocking();
+            let pidfd = file.downcast::<PidFd>().ok_or(Errno::BADF)?;
+            // A child that was waited for is a child no more.
+            pidfd.process().map_err(|_| Errno::CHILD)?;
+            Which::Process(pidfd.pid())
+        }
         linux::P_ALL => Which::Any,
         linux::P_PID if id > 0 => Which::Process(id),
         linux::P_PGID if id > 0 => Which::Group(id),
@@ -102,7 +111,11 @@ pub(super) async fn waitid(thread: &Thread, call: &Call) -> Result {
         keep: options & linux::WNOWAIT != 0,
         clones: clones(options),
     };
-    let report = wait(thread, wanted, options).await?;
+    let patience = if nonblocking { linux::WNOHANG } else { 0 };
+    let report = wait(thread, wanted, options | patience).await?;
+    if report.is_none() && options & linux::WNOHANG == 0 {
+        return Err(Errno::AGAIN.into());
+    }
     if call.word(4) != 0
         && let Some(report) = &report
     {

@@ -3,12 +3,12 @@
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering;
 
-use abi::Errno;
+use abi::{Errno, OpenFlags};
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{Call, Error, Outcome, Result};
-use crate::process::{Capability, Paths, Resource, Thread, family, start_thread};
+use crate::process::{Capability, Ending, Paths, PidFd, Resource, Thread, family, start_thread};
 use crate::signal::Signal;
 
 /// The lowest byte of the flags of `clone(2)`: the signal that tells the parent of the child's end.
@@ -23,9 +23,11 @@ const SERVED: u64 = (linux::CLONE_VM
     | linux::CLONE_PARENT
     | linux::CLONE_SETTLS
     | linux::CLONE_PARENT_SETTID
+    | linux::CLONE_PIDFD
     | linux::CLONE_CHILD_SETTID
     | linux::CLONE_CHILD_CLEARTID
-    // Semaphores of System V do not exist, I/O has no priorities, nothing is traced, and `CLONE_DETACHED` has meant nothing for long.
+    // Threads share what is undone of semaphores anyway, and the rest is not served: I/O contexts, traces. `CLONE_DETACHED` has meant nothing
+    // for long.
     | linux::CLONE_SYSVSEM
     | linux::CLONE_IO
     | linux::CLONE_UNTRACED
@@ -41,6 +43,7 @@ struct Request {
     exit_signal: Option<Signal>,
     parent_tid: usize,
     child_tid: usize,
+    pidfd: usize,
     /// 0 for the caller's.
     stack: usize,
     thread_pointer: usize,
@@ -71,7 +74,12 @@ pub(super) async fn clone(thread: &Thread, call: &Call) -> Result {
         parent_tid: call.word(2),
         child_tid: call.word(3),
         thread_pointer: call.word(4),
+        // There is one place for both.
+        pidfd: call.word(2),
     };
+    if request.has(linux::CLONE_PIDFD) && request.has(linux::CLONE_PARENT_SETTID) {
+        return Err(Errno::INVAL.into());
+    }
     run(thread, request).await
 }
 
@@ -136,6 +144,7 @@ pub(super) async fn clone3(thread: &Thread, call: &Call) -> Result {
         exit_signal: exit_signal(arguments.exit_signal)?,
         parent_tid: arguments.parent_tid as usize,
         child_tid: arguments.child_tid as usize,
+        pidfd: arguments.pidfd as usize,
         stack: arguments.stack.wrapping_add(arguments.stack_size) as usize,
         thread_pointer: arguments.thread_pointer as usize,
     };
@@ -153,6 +162,9 @@ fn check(thread: &Thread, request: &Request) -> Result<()> {
     }
     let is_first = thread.process.kinship.parent() == 0;
     if request.has(linux::CLONE_PARENT) && is_first {
+        return Err(Errno::INVAL.into());
+    }
+    if request.has(linux::CLONE_PIDFD) && (request.has(linux::CLONE_THREAD) || request.has(linux::CLONE_DETACHED)) {
         return Err(Errno::INVAL.into());
     }
     let shared = request.flags & THREAD;
@@ -194,10 +206,19 @@ async fn run(thread: &Thread, request: Request) -> Result {
         // Before the call returns: `pthread_join` takes a zero there for the thread's end. As Linux, a bad address is the application's loss.
         let _ = thread.memory.write(request.parent_tid, &tid).await;
     }
+    let ending = Arc::new(Ending::default());
+    let pidfd = if request.has(linux::CLONE_PIDFD) {
+        Some(open_unborn(thread, tid, &ending, request.pidfd).await?)
+    } else {
+        None
+    };
     Err(Error::registers(move |parent, context| {
-        let Some(child) = make(parent, tid, &request) else {
+        let Some(child) = make(parent, tid, ending, &request) else {
+            drop(pidfd.map(|pidfd| parent.process.files.remove(pidfd)));
             return Outcome::Fail(Errno::NOMEM);
         };
+        // The parent's alone.
+        drop(pidfd.map(|pidfd| child.process.files.remove(pidfd)));
         let mut registers = context.duplicate();
         registers.set_return_value(0);
         if request.stack != 0 {
@@ -218,8 +239,18 @@ async fn run(thread: &Thread, request: Request) -> Result {
     }))
 }
 
+/// Opens a process that is about to be born, and writes the descriptor to user memory.
+async fn open_unborn(thread: &Thread, pid: i32, ending: &Arc<Ending>, address: usize) -> Result<i32> {
+    let pidfd = super::pidfd::install(thread, PidFd::new(pid, ending.clone()), OpenFlags::empty())?;
+    if let Err(errno) = thread.memory.write(address, &pidfd).await {
+        drop(thread.process.files.remove(pidfd));
+        return Err(errno.into());
+    }
+    Ok(pidfd)
+}
+
 /// The new thread, of the caller's process or of a new one; `None` without memory for its page tables.
-fn make(parent: &Arc<Thread>, tid: i32, request: &Request) -> Option<Arc<Thread>> {
+fn make(parent: &Arc<Thread>, tid: i32, ending: Arc<Ending>, request: &Request) -> Option<Arc<Thread>> {
     let is_thread = request.has(linux::CLONE_THREAD);
     let shares_memory = request.has(linux::CLONE_VM);
     let memory = if shares_memory {
@@ -236,7 +267,7 @@ fn make(parent: &Arc<Thread>, tid: i32, request: &Request) -> Option<Arc<Thread>
         } else {
             Arc::new(Paths::clone(&own.paths))
         };
-        let child = Arc::new(own.fork(tid, memory.clone(), paths, request.exit_signal));
+        let child = Arc::new(own.fork(tid, memory.clone(), paths, request.exit_signal, ending));
         if request.has(linux::CLONE_PARENT) {
             child.kinship.become_sibling(&own.kinship);
         }

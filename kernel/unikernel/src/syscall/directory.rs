@@ -6,6 +6,7 @@ use abi::general::{
 };
 use abi::{DirectoryRecord, Errno};
 use alloc::vec::Vec;
+use core::mem::offset_of;
 use file::FileType;
 use fs::vfs::{Access, Lookup, Place};
 use fs::{NewKind, RenameMode};
@@ -212,8 +213,17 @@ fn kind(file_type: FileType) -> u8 {
 /// The most bytes of entries that one call gives.
 const MAX_ENTRIES: usize = 256 << 10;
 
-/// `getdents64(fd, buffer, size)`
-pub(super) async fn getdents64(thread: &Thread, call: &Call) -> Result {
+/// How a directory's entries are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// `struct linux_dirent64`: the file's type before its name.
+    Dirent64,
+    /// `struct linux_dirent`, of `getdents(2)`: the type in the last byte.
+    Dirent,
+}
+
+/// `getdents64(fd, buffer, size)` and `getdents`
+pub(super) async fn getdents(thread: &Thread, call: &Call, layout: Layout) -> Result {
     let file = thread.file(call.int(0))?;
     let size = (call.unsigned(2) as usize).min(MAX_ENTRIES);
     let mut records: Vec<u8> = Vec::new();
@@ -223,6 +233,7 @@ pub(super) async fn getdents64(thread: &Thread, call: &Call) -> Result {
         full = false;
         file.read_directory(&mut |entry| {
             let start = records.len();
+            // The type has its byte in both, at different places.
             let used = size_of::<DirectoryRecord>() + entry.name.len() + 1;
             let length = used.next_multiple_of(8);
             if start + length > size {
@@ -235,9 +246,16 @@ pub(super) async fn getdents64(thread: &Thread, call: &Call) -> Result {
                 length: length as u16,
                 kind: kind(entry.file_type),
             };
-            records.extend_from_slice(record.as_bytes());
+            let head = match layout {
+                Layout::Dirent64 => record.as_bytes(),
+                Layout::Dirent => &record.as_bytes()[..offset_of!(DirectoryRecord, kind)],
+            };
+            records.extend_from_slice(head);
             records.extend_from_slice(entry.name);
             records.resize(start + length, 0);
+            if layout == Layout::Dirent {
+                records[start + length - 1] = record.kind;
+            }
             true
         })
     })

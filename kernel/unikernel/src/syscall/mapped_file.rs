@@ -11,6 +11,7 @@ use hal::mem::{Frame, PAGE_SIZE};
 use hal::sync::SpinLock;
 
 use super::Result;
+use super::memory_file::is_sealed_against_writes;
 use crate::memory::{AreaName, Backing, Protection};
 use crate::process::Thread;
 
@@ -39,7 +40,11 @@ pub(super) fn open(
     if protection.contains(Protection::EXECUTE) && !pages.is_executable() {
         return Err(Errno::PERM.into());
     }
-    if shared && !flags.writes() {
+    let is_sealed = shared && is_sealed_against_writes(&open);
+    if is_sealed && writes {
+        return Err(Errno::PERM.into());
+    }
+    if is_sealed || shared && !flags.writes() {
         pages = Arc::new(ReadOnly(pages));
     }
     let status = open.file().status().map_err(|_| Errno::NODEV)?;
@@ -53,7 +58,7 @@ pub(super) fn open(
     Ok((Backing { pages, first_page }, name))
 }
 
-/// A file that was opened for reading only: `mprotect` does not make its shared mappings writable.
+/// A file that is not written to by new mappings: `mprotect` does not make its shared mappings writable.
 struct ReadOnly(Arc<dyn Pages>);
 
 impl Pages for ReadOnly {

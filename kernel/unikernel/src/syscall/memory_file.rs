@@ -9,6 +9,7 @@ use fs::vfs::{OpenInode, Place};
 use hal::sync::SpinLock;
 
 use super::{Call, Result, retry_ready};
+use crate::memory::is_shared_writable;
 use crate::process::Thread;
 
 /// Bytes of the longest name, as on Linux: 255 with the prefix `memfd:`.
@@ -61,6 +62,12 @@ fn node(file: &OpenFile) -> core::result::Result<&Node, Errno> {
         .ok_or(Errno::INVAL)
 }
 
+/// Whether a file promises that new mappings of it are not written to.
+pub(super) fn is_sealed_against_writes(file: &OpenFile) -> bool {
+    let seals = node(file).and_then(Node::seals);
+    seals.is_ok_and(|seals| seals.intersects(Seals::WRITE | Seals::FUTURE_WRITE))
+}
+
 /// `fcntl(fd, F_GET_SEALS)`
 pub(super) fn seals(file: &OpenFile) -> Result {
     Ok(node(file)?.seals()?.bits() as usize)
@@ -73,6 +80,15 @@ pub(super) fn add_seals(file: &OpenFile, bits: usize) -> Result {
         .ok()
         .and_then(Seals::from_bits)
         .ok_or(Errno::INVAL)?;
-    node(file)?.add_seals(seals)?;
+    let node = node(file)?;
+    let is_shown = || {
+        file.file()
+            .pages()
+            .is_some_and(|pages| is_shared_writable(pages.identity()))
+    };
+    if seals.contains(Seals::WRITE) && !node.seals()?.contains(Seals::SEAL) && is_shown() {
+        return Err(Errno::BUSY.into());
+    }
+    node.add_seals(seals)?;
     Ok(0)
 }

@@ -1,11 +1,13 @@
 //! System calls. A call is an `async fn` that takes the calling [`Thread`](crate::process::Thread) and its arguments, in a file by topic, and a
 //! row in [`table`].
 
+mod aio;
 mod attributes;
 mod call;
 mod capability;
 mod child;
 mod clone;
+mod compare;
 mod describe;
 mod descriptor;
 mod directory;
@@ -20,13 +22,17 @@ mod group;
 mod identity;
 mod inotify;
 mod ioctl;
+mod ipc;
 mod mapped_file;
 mod mask;
 mod memory;
 mod memory_file;
+mod message_queue;
 mod path;
+mod pidfd;
 mod poll;
 mod scheduling;
+mod semaphore;
 mod shared_memory;
 mod shortage;
 mod signal;

@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use abi::{Errno, Timespec};
+use hal::mem::PAGE_SIZE;
 use linux_raw_sys::general as linux;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::{Call, Result};
 use crate::process::{Capability, Resource, Thread, family};
@@ -173,6 +175,130 @@ pub(super) async fn sched_rr_get_interval(thread: &Thread, call: &Call) -> Resul
     valid_target(thread, call.int(0))?;
     let slice = Timespec::from_nanoseconds(crate::scheduler::SLICE);
     thread.memory.write(call.word(1), &slice).await?;
+    Ok(0)
+}
+
+/// `struct sched_attr`, without the hints of later versions.
+#[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct Attributes {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+}
+
+/// `sched_setattr(tid, attributes, flags)`
+pub(super) async fn sched_setattr(thread: &Thread, call: &Call) -> Result {
+    let (tid, address) = (call.int(0), call.word(1));
+    if tid < 0 || address == 0 || call.unsigned(2) != 0 {
+        return Err(Errno::INVAL.into());
+    }
+    let size: u32 = thread.memory.read(address).await?;
+    let known = size_of::<Attributes>();
+    // 0 means the first version. What is larger may be, as long as the rest is zero.
+    let size = if size == 0 { known } else { size as usize };
+    if size < known || size > PAGE_SIZE {
+        thread.memory.write(address, &(known as u32)).await?;
+        return Err(Errno::TOOBIG.into());
+    }
+    let bytes = thread.memory.read_array::<u8>(address, size).await?;
+    let (attributes, rest) = Attributes::read_from_prefix(&bytes).map_err(|_| Errno::INVAL)?;
+    if rest.iter().any(|&byte| byte != 0) {
+        return Err(Errno::TOOBIG.into());
+    }
+    let target = target(thread, tid)?;
+    let kept = target.as_deref().unwrap_or(thread);
+    match attributes.policy {
+        linux::SCHED_NORMAL | linux::SCHED_BATCH | linux::SCHED_IDLE if attributes.priority == 0 => {
+            let nice = attributes.nice.clamp(-20, 19);
+            let lowest = 20 - kept.process.limits.lock().get(Resource::Nice).soft.min(40) as i32;
+            let current = kept.nice.load(Ordering::Relaxed);
+            if nice < current && nice < lowest && !thread.process.can(Capability::SYS_NICE) {
+                return Err(Errno::PERM.into());
+            }
+            kept.nice.store(nice, Ordering::Relaxed);
+            kept.policy.store(attributes.policy, Ordering::Relaxed);
+            Ok(0)
+        }
+        // Nothing here runs in real time.
+        linux::SCHED_FIFO | linux::SCHED_RR if (1..=99).contains(&attributes.priority) => Err(Errno::PERM.into()),
+        linux::SCHED_DEADLINE if attributes.priority == 0 => Err(Errno::PERM.into()),
+        _ => Err(Errno::INVAL.into()),
+    }
+}
+
+/// `sched_getattr(tid, attributes, size, flags)`
+pub(super) async fn sched_getattr(thread: &Thread, call: &Call) -> Result {
+    let (tid, address, size) = (call.int(0), call.word(1), call.unsigned(2) as usize);
+    let known = size_of::<Attributes>();
+    if tid < 0 || address == 0 || size < known || size > PAGE_SIZE || call.unsigned(3) != 0 {
+        return Err(Errno::INVAL.into());
+    }
+    let target = target(thread, tid)?;
+    let kept = target.as_deref().unwrap_or(thread);
+    let attributes = Attributes {
+        size: known as u32,
+        policy: kept.policy.load(Ordering::Relaxed),
+        nice: kept.nice.load(Ordering::Relaxed),
+        ..Attributes::default()
+    };
+    thread.memory.write(address, &attributes).await?;
+    Ok(0)
+}
+
+/// What `ioprio_get(2)` and `ioprio_set(2)` call the targets of `getpriority(2)`, from 1 on.
+fn chosen_for_io(thread: &Thread, call: &Call) -> Result<Vec<Arc<Thread>>> {
+    let which = call.unsigned(0).checked_sub(1).ok_or(Errno::INVAL)?;
+    chosen(thread, which, call.int(1))
+}
+
+/// Bits of an I/O priority below its class.
+const IO_CLASS_SHIFT: u32 = 13;
+const IO_REAL_TIME: u32 = 1;
+const IO_BEST_EFFORT: u32 = 2;
+
+/// `ioprio_get(which, who)`: the most urgent of those that are chosen.
+pub(super) fn ioprio_get(thread: &Thread, call: &Call) -> Result {
+    let chosen = chosen_for_io(thread, call)?;
+    let priorities = chosen.iter().map(|thread| thread.io_priority.load(Ordering::Relaxed));
+    // One who never said anything is as one of best effort.
+    let urgency = |&priority: &u32| {
+        if priority == 0 {
+            IO_BEST_EFFORT << IO_CLASS_SHIFT | 4
+        } else {
+            priority
+        }
+    };
+    Ok(priorities.min_by_key(urgency).unwrap_or(0) as usize)
+}
+
+/// `ioprio_set(which, who, priority)`
+pub(super) fn ioprio_set(thread: &Thread, call: &Call) -> Result {
+    let priority = call.unsigned(2);
+    let (class, level) = (priority >> IO_CLASS_SHIFT, priority & ((1 << IO_CLASS_SHIFT) - 1));
+    match class {
+        0 if level == 0 => {}
+        IO_REAL_TIME if !thread.process.can(Capability::SYS_NICE) && !thread.process.can(Capability::SYS_ADMIN) => {
+            return Err(Errno::PERM.into());
+        }
+        IO_REAL_TIME | IO_BEST_EFFORT if level & 7 == level => {}
+        // The idle class has no levels.
+        3 => {}
+        _ => return Err(Errno::INVAL.into()),
+    }
+    let (uid, euid) = thread.process.with_credentials(|own| (own.uid, own.euid));
+    for target in chosen_for_io(thread, call)? {
+        let theirs = target.process.with_credentials(|other| other.uid);
+        if theirs != uid && theirs != euid && !thread.process.can(Capability::SYS_NICE) {
+            return Err(Errno::PERM.into());
+        }
+        target.io_priority.store(priority, Ordering::Relaxed);
+    }
     Ok(0)
 }
 

@@ -3,14 +3,13 @@
 use abi::Errno;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use super::ipc::{IPC_INFO, IPC_RMID, IPC_SET, IPC_STAT, Owner, find_or_make};
 use super::{Call, Result, mapped_file};
-use crate::ipc::{self, PRIVATE, Permissions, Segment, Wish};
+use crate::ipc::{self, Permissions, Segment, Wish};
 use crate::memory::{AreaFlags, Place, Protection, Request, page_align_up};
 use crate::process::Thread;
 use hal::mem::PAGE_SIZE;
 
-const IPC_CREAT: u32 = 0o1000;
-const IPC_EXCL: u32 = 0o2000;
 const SHM_HUGETLB: u32 = 0o4000;
 
 const SHM_RDONLY: u32 = 0o10000;
@@ -18,10 +17,6 @@ const SHM_RND: u32 = 0o20000;
 const SHM_REMAP: u32 = 0o40000;
 const SHM_EXEC: u32 = 0o10_0000;
 
-const IPC_RMID: i32 = 0;
-const IPC_SET: i32 = 1;
-const IPC_STAT: i32 = 2;
-const IPC_INFO: i32 = 3;
 const SHM_LOCK: i32 = 11;
 const SHM_UNLOCK: i32 = 12;
 const SHM_STAT: i32 = 13;
@@ -39,15 +34,7 @@ const SEGMENTS_MAX: u64 = 4096;
 #[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 struct Description {
-    key: i32,
-    user: u32,
-    group: u32,
-    creator: u32,
-    creator_group: u32,
-    mode: u32,
-    sequence: u32,
-    padding: u32,
-    unused: [u64; 2],
+    owner: Owner,
     size: u64,
     attached: u64,
     detached: u64,
@@ -55,24 +42,18 @@ struct Description {
     creating_process: i32,
     last_process: i32,
     attachments: u64,
-    unused_too: [u64; 2],
+    unused: [u64; 2],
 }
 
 impl Description {
     fn of(segment: &Segment) -> Self {
         let state = segment.state();
-        let permissions = &state.permissions;
-        let mut mode = permissions.mode;
+        let mut owner = Owner::of(&state.permissions);
         for (flag, holds) in [(SHM_DEST, state.removed), (SHM_LOCKED, state.locked)] {
-            mode |= if holds { flag } else { 0 };
+            owner.mode |= if holds { flag } else { 0 };
         }
         Self {
-            key: permissions.key,
-            user: permissions.user,
-            group: permissions.group,
-            creator: permissions.creator,
-            creator_group: permissions.creator_group,
-            mode,
+            owner,
             size: segment.size as u64,
             attached: state.attached,
             detached: state.detached,
@@ -88,31 +69,21 @@ impl Description {
 /// `shmget(key, size, flags)`
 pub(super) fn shmget(thread: &Thread, call: &Call) -> Result {
     let (key, size, flags) = (call.int(0), call.word(1), call.unsigned(2));
-    let credentials = thread.process.credentials();
-    if let Some(segment) = ipc::find(key) {
-        if flags & (IPC_CREAT | IPC_EXCL) == IPC_CREAT | IPC_EXCL {
-            return Err(Errno::EXIST.into());
+    let permissions = |segment: &Segment| segment.state().permissions;
+    let (segment, is_new) = find_or_make(thread, ipc::segments(), key, flags, permissions, |credentials| {
+        if size == 0 || size > SIZE_MAX {
+            return Err(Errno::INVAL);
         }
-        if size > segment.size {
-            return Err(Errno::INVAL.into());
+        if flags & SHM_HUGETLB != 0 {
+            return Err(Errno::NOMEM);
         }
-        // Any permission bit that is asked for, of whichever class.
-        let wish = Wish((flags >> 6 | flags >> 3 | flags) & 7);
-        segment.state().permissions.check(&credentials, wish)?;
-        return Ok(segment.id as usize);
-    }
-    if key != PRIVATE && flags & IPC_CREAT == 0 {
-        return Err(Errno::NOENT.into());
-    }
-    if size == 0 || size > SIZE_MAX {
+        let (backing, _) = mapped_file::anonymous(page_align_up(size).ok_or(Errno::NOMEM)?);
+        let permissions = Permissions::new(key, flags, credentials);
+        ipc::create(permissions, size, &backing.pages, thread.process.pid)
+    })?;
+    if !is_new && size > segment.size {
         return Err(Errno::INVAL.into());
     }
-    if flags & SHM_HUGETLB != 0 {
-        return Err(Errno::NOMEM.into());
-    }
-    let (backing, _) = mapped_file::anonymous(page_align_up(size).ok_or(Errno::NOMEM)?);
-    let permissions = Permissions::new(key, flags, &credentials);
-    let segment = ipc::create(permissions, size, &backing.pages, thread.process.pid)?;
     Ok(segment.id as usize)
 }
 
@@ -128,7 +99,7 @@ pub(super) fn shmat(thread: &Thread, call: &Call) -> Result {
     if !address.is_multiple_of(PAGE_SIZE) || address == 0 && flags & SHM_REMAP != 0 {
         return Err(Errno::INVAL.into());
     }
-    let segment = ipc::get(call.int(0))?;
+    let segment = ipc::segments().get(call.int(0))?;
     let mut protection = Protection::READ;
     let mut wish = Wish::READ;
     if flags & SHM_RDONLY == 0 {
@@ -209,31 +180,30 @@ pub(super) async fn shmctl(thread: &Thread, call: &Call) -> Result {
             Ok(totals.highest as usize)
         }
         IPC_STAT | SHM_STAT => {
-            let segment = ipc::get(id)?;
+            let segment = ipc::segments().get(id)?;
             segment.state().permissions.check(&credentials, Wish::READ)?;
             thread.memory.write(buffer, &Description::of(&segment)).await?;
             Ok(if command == SHM_STAT { segment.id as usize } else { 0 })
         }
         IPC_SET => {
             let wanted = thread.memory.read::<Description>(buffer).await?;
-            let segment = ipc::get(id)?;
+            let segment = ipc::segments().get(id)?;
             segment.state().permissions.check_owner(&credentials)?;
             segment.update(|state| {
-                let permissions = &mut state.permissions;
-                (permissions.user, permissions.group) = (wanted.user, wanted.group);
-                permissions.mode = wanted.mode & 0o777;
+                let owner = wanted.owner;
+                state.permissions.set(owner.user, owner.group, owner.mode);
                 state.changed = hal::time::realtime() / 1_000_000_000;
             });
             Ok(0)
         }
         IPC_RMID => {
-            let segment = ipc::get(id)?;
+            let segment = ipc::segments().get(id)?;
             segment.state().permissions.check_owner(&credentials)?;
             segment.remove();
             Ok(0)
         }
         SHM_LOCK | SHM_UNLOCK => {
-            let segment = ipc::get(id)?;
+            let segment = ipc::segments().get(id)?;
             segment.state().permissions.check_owner(&credentials)?;
             // Nothing is ever swapped out.
             segment.update(|state| state.locked = command == SHM_LOCK);

@@ -186,13 +186,13 @@ pub(super) async fn rt_sigreturn(thread: &Thread, call: &Call) -> Result {
     }))
 }
 
-fn sender_info(thread: &Thread, signal: Signal, code: i32) -> Info {
+pub(super) fn sender_info(thread: &Thread, signal: Signal, code: i32) -> Info {
     let uid = thread.process.with_credentials(|credentials| credentials.uid);
     Info::from_process(signal, code, thread.process.pid, uid)
 }
 
 /// Whether a process may send another a signal: root (`CAP_KILL`), the same user, or anybody of a session who lets it go on (`kill(2)`).
-fn may_signal(sender: &Process, target: &Process, signal: Option<Signal>) -> bool {
+pub(super) fn may_signal(sender: &Process, target: &Process, signal: Option<Signal>) -> bool {
     let (uid, euid, may_kill) = sender.with_credentials(|own| (own.uid, own.euid, own.can(Capability::KILL)));
     let theirs = target.with_credentials(|other| [other.uid, other.suid]);
     let same_session = sender.kinship.session() == target.kinship.session();
@@ -232,7 +232,7 @@ fn send(thread: &Thread, pid: i32, signal: Option<Signal>, info: impl Fn(Signal)
 }
 
 /// A signal's number, where 0 stands for none and only asks whether it could be sent.
-fn signal_or_none(number: i32) -> Result<Option<Signal>> {
+pub(super) fn signal_or_none(number: i32) -> Result<Option<Signal>> {
     match number {
         0 => Ok(None),
         number => Ok(Some(Signal::new(number)?)),
@@ -274,7 +274,7 @@ pub(super) fn thread_kill(thread: &Thread, pid: Option<i32>, tid: i32, number: i
 }
 
 /// A signal with what the caller says of it. Of itself a process may say anything, to others only what does not look like the kernel's.
-async fn queued_info(thread: &Thread, pid: i32, number: i32, address: usize) -> Result<(Signal, Info)> {
+pub(super) async fn queued_info(thread: &Thread, pid: i32, number: i32, address: usize) -> Result<(Signal, Info)> {
     let signal = Signal::new(number)?;
     let mut info = thread.memory.read::<Info>(address).await?;
     if (info.code >= 0 || info.code == Info::THREAD) && pid != thread.process.pid {

@@ -1,11 +1,12 @@
 //! The machine and the process as a whole: limits, usage, names, random numbers.
 
 use abi::{Errno, Timeval};
+use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 use zerocopy::{Immutable, IntoBytes};
 
 use super::{Call, Result};
-use crate::process::{Capability, Limit, Process, Resource, Thread, family};
+use crate::process::{Capability, ExitStatus, Limit, Process, Resource, Thread, family};
 use hal::mem::PAGE_SIZE;
 
 /// Linux's release whose interface this kernel offers.
@@ -21,7 +22,7 @@ pub(super) async fn uname(thread: &Thread, call: &Call) -> Result {
         RELEASE.as_bytes(),
         b"#1 pulumi-unikernel",
         hal::cpu::ARCHITECTURE.as_bytes(),
-        b"(none)",
+        &crate::system::domain_name(),
     ];
     for (field, value) in record.chunks_exact_mut(FIELD).zip(values) {
         let length = value.len().min(FIELD - 1);
@@ -31,7 +32,8 @@ pub(super) async fn uname(thread: &Thread, call: &Call) -> Result {
     Ok(0)
 }
 
-pub(super) async fn sethostname(thread: &Thread, call: &Call) -> Result {
+/// The name that `sethostname(2)` and `setdomainname(2)` set.
+async fn name(thread: &Thread, call: &Call) -> Result<Vec<u8>> {
     const MAX: usize = 64;
     if !thread.process.can(Capability::SYS_ADMIN) {
         return Err(Errno::PERM.into());
@@ -39,9 +41,42 @@ pub(super) async fn sethostname(thread: &Thread, call: &Call) -> Result {
     if call.word(1) > MAX {
         return Err(Errno::INVAL.into());
     }
-    let name = thread.memory.read_array(call.word(0), call.word(1)).await?;
-    crate::system::set_host_name(name);
+    Ok(thread.memory.read_array(call.word(0), call.word(1)).await?)
+}
+
+pub(super) async fn sethostname(thread: &Thread, call: &Call) -> Result {
+    crate::system::set_host_name(name(thread, call).await?);
     Ok(0)
+}
+
+pub(super) async fn setdomainname(thread: &Thread, call: &Call) -> Result {
+    crate::system::set_domain_name(name(thread, call).await?);
+    Ok(0)
+}
+
+/// `reboot(magic, magic2, command, argument)`: both ways to end the machine end it. Who starts it again is its owner's.
+pub(super) async fn reboot(thread: &Thread, call: &Call) -> Result {
+    if !thread.process.can(Capability::SYS_BOOT) {
+        return Err(Errno::PERM.into());
+    }
+    let second = [
+        linux::LINUX_REBOOT_MAGIC2,
+        linux::LINUX_REBOOT_MAGIC2A,
+        linux::LINUX_REBOOT_MAGIC2B,
+        linux::LINUX_REBOOT_MAGIC2C,
+    ];
+    if call.unsigned(0) != linux::LINUX_REBOOT_MAGIC1 || !second.contains(&call.unsigned(1)) {
+        return Err(Errno::INVAL.into());
+    }
+    match call.unsigned(2) {
+        // What Ctrl-Alt-Del does, which nobody types.
+        linux::LINUX_REBOOT_CMD_CAD_ON | linux::LINUX_REBOOT_CMD_CAD_OFF => Ok(0),
+        linux::LINUX_REBOOT_CMD_RESTART
+        | linux::LINUX_REBOOT_CMD_RESTART2
+        | linux::LINUX_REBOOT_CMD_HALT
+        | linux::LINUX_REBOOT_CMD_POWER_OFF => crate::system::application_ended(ExitStatus::Code(0)).await,
+        _ => Err(Errno::INVAL.into()),
+    }
 }
 
 #[derive(IntoBytes, Immutable)]

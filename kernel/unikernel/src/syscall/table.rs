@@ -6,11 +6,12 @@ use alloc::sync::Arc;
 use fs::vfs::Lookup;
 
 use super::attributes::Subject;
+use super::directory::Layout;
 use super::identity::Of;
 use super::{
-    Call, Result, attributes, capability, child, clone, descriptor, directory, epoll, events, execute, fcntl, futex,
-    group, identity, inotify, ioctl, memory, memory_file, path, poll, scheduling, shared_memory, signal, socket,
-    splice, stat, storage, system, thread, time, timer, transfer,
+    Call, Result, aio, attributes, capability, child, clone, compare, descriptor, directory, epoll, events, execute,
+    fcntl, futex, group, identity, inotify, ioctl, memory, memory_file, message_queue, path, pidfd, poll, scheduling,
+    semaphore, shared_memory, signal, socket, splice, stat, storage, system, thread, time, timer, transfer,
 };
 use crate::process::Thread;
 
@@ -202,7 +203,8 @@ system_calls! {
     __NR_ftruncate: Full, "" => attributes::ftruncate(thread, call).await;
     __NR_futimesat: Full, "" => attributes::futimesat(thread, call.int(0), call.word(1), call.word(2)).await;
     __NR_getcwd: Full, "" => directory::getcwd(thread, call).await;
-    __NR_getdents64: Full, "" => directory::getdents64(thread, call).await;
+    __NR_getdents64: Full, "" => directory::getdents(thread, call, Layout::Dirent64).await;
+    __NR_getdents: Full, "" => directory::getdents(thread, call, Layout::Dirent).await;
     __NR_getxattr: Full, "" => attributes::getxattr(thread, call, Subject::Path(Lookup::FOLLOW)).await;
     __NR_lchown: Full, "" =>
         attributes::fchownat(
@@ -335,6 +337,8 @@ system_calls! {
     __NR_getrusage: Partial, "times, and the peak of memory" => system::getrusage(thread, call).await;
     __NR_personality: Partial, "Linux's own" => system::personality(call);
     __NR_prlimit64: Full, "" => system::prlimit64(thread, call).await;
+    __NR_reboot: Partial, "whoever asks for a restart gets the machine's end" => system::reboot(thread, call).await;
+    __NR_setdomainname: Full, "" => system::setdomainname(thread, call).await;
     __NR_sethostname: Full, "" => system::sethostname(thread, call).await;
     __NR_setpriority: Accepted, "kept, but all threads have equal turns" => scheduling::setpriority(thread, call);
     __NR_setrlimit: Full, "" => system::setrlimit(thread, call.unsigned(0) as usize, call.word(1)).await;
@@ -342,26 +346,50 @@ system_calls! {
     __NR_times: Full, "" => system::times(thread, call).await;
     __NR_uname: Full, "" => system::uname(thread, call).await;
 
+    // Linux's own asynchronous input and output.
+    __NR_io_cancel: Full, "" => aio::io_cancel(thread, call).await;
+    __NR_io_destroy: Full, "" => aio::io_destroy(thread, call);
+    __NR_io_getevents: Full, "" => aio::io_getevents(thread, call).await;
+    __NR_io_pgetevents: Full, "" => aio::io_pgetevents(thread, call).await;
+    __NR_io_setup: Full, "" => aio::io_setup(thread, call).await;
+    __NR_io_submit: Partial, "done before it returns; no polling, no flags" => aio::io_submit(thread, call).await;
+
     // System V shared memory.
     __NR_shmat: Full, "" => shared_memory::shmat(thread, call);
     __NR_shmctl: Partial, "no `SHM_STAT_ANY`; of detachments, the times of `shmdt`" => shared_memory::shmctl(thread, call).await;
     __NR_shmdt: Full, "" => shared_memory::shmdt(thread, call);
     __NR_shmget: Partial, "no huge pages" => shared_memory::shmget(thread, call);
 
+    // System V semaphores.
+    __NR_semctl: Full, "" => semaphore::semctl(thread, call).await;
+    __NR_semget: Full, "" => semaphore::semget(thread, call);
+    __NR_semop: Full, "" => semaphore::semtimedop(thread, call, 0).await;
+    __NR_semtimedop: Full, "" => semaphore::semtimedop(thread, call, call.word(3)).await;
+
+    // System V message queues.
+    __NR_msgctl: Full, "" => message_queue::msgctl(thread, call).await;
+    __NR_msgget: Full, "" => message_queue::msgget(thread, call);
+    __NR_msgrcv: Partial, "no `MSG_COPY`" => message_queue::msgrcv(thread, call).await;
+    __NR_msgsnd: Full, "" => message_queue::msgsnd(thread, call).await;
+
     // Processes.
-    __NR_clone3: Partial, "no namespaces, no `CLONE_PIDFD`; processes share no descriptors or signal actions" =>
+    __NR_clone3: Partial, "no namespaces; processes share no descriptors or signal actions" =>
         clone::clone3(thread, call).await;
-    __NR_clone: Partial, "no namespaces, no `CLONE_PIDFD`; processes share no descriptors or signal actions" =>
+    __NR_clone: Partial, "no namespaces; processes share no descriptors or signal actions" =>
         clone::clone(thread, call).await;
     __NR_fork: Full, "" => clone::fork(thread).await;
+    __NR_kcmp: Partial, "no `KCMP_EPOLL_TFD`" => compare::kcmp(thread, call);
     __NR_getpgid: Full, "" => group::getpgid(thread, call.int(0));
     __NR_getpgrp: Full, "" => group::getpgid(thread, 0);
     __NR_getsid: Full, "" => group::getsid(thread, call.int(0));
+    __NR_pidfd_getfd: Full, "" => pidfd::pidfd_getfd(thread, call);
+    __NR_pidfd_open: Partial, "no `PIDFD_THREAD`" => pidfd::pidfd_open(thread, call);
+    __NR_pidfd_send_signal: Partial, "no flags, as before Linux 6.9" => pidfd::pidfd_send_signal(thread, call).await;
     __NR_setpgid: Full, "" => group::setpgid(thread, call);
     __NR_setsid: Full, "" => group::setsid(thread);
     __NR_vfork: Full, "" => clone::vfork(thread).await;
     __NR_wait4: Partial, "of the usage, times" => child::wait4(thread, call).await;
-    __NR_waitid: Partial, "no `P_PIDFD`; of the usage, times" => child::waitid(thread, call).await;
+    __NR_waitid: Partial, "of the usage, times" => child::waitid(thread, call).await;
 
     // Threads.
     __NR_arch_prctl: Partial, "the FS and GS bases" => thread::arch_prctl(thread, call).await;
@@ -370,15 +398,19 @@ system_calls! {
     __NR_exit: Full, "" => Ok(thread::exit(thread, call));
     __NR_exit_group: Full, "" => Ok(thread::exit_group(thread, call));
     __NR_getcpu: Full, "" => scheduling::getcpu(thread, call).await;
+    __NR_ioprio_get: Full, "" => scheduling::ioprio_get(thread, call);
+    __NR_ioprio_set: Accepted, "kept, but the disk serves all alike" => scheduling::ioprio_set(thread, call);
     __NR_prctl: Partial, "names; other settings are taken without effect" => thread::prctl(thread, call).await;
     __NR_rseq: Full, "" => thread::rseq(thread, call).await;
     __NR_sched_get_priority_max: Full, "" => scheduling::sched_priority(call, 99);
     __NR_sched_get_priority_min: Full, "" => scheduling::sched_priority(call, 1);
     __NR_sched_getaffinity: Full, "" => scheduling::sched_getaffinity(thread, call).await;
+    __NR_sched_getattr: Partial, "the first version" => scheduling::sched_getattr(thread, call).await;
     __NR_sched_getparam: Full, "" => scheduling::sched_getparam(thread, call).await;
     __NR_sched_getscheduler: Full, "" => scheduling::sched_getscheduler(thread, call);
     __NR_sched_setaffinity: Accepted, "threads move as CPUs are free" => scheduling::sched_setaffinity(thread, call).await;
     __NR_sched_rr_get_interval: Full, "" => scheduling::sched_rr_get_interval(thread, call).await;
+    __NR_sched_setattr: Accepted, "as `sched_setscheduler`" => scheduling::sched_setattr(thread, call).await;
     __NR_sched_setparam: Full, "" => scheduling::sched_setparam(thread, call).await;
     __NR_sched_setscheduler: Accepted, "kept, but all threads have equal turns; none in real time" => scheduling::sched_setscheduler(thread, call).await;
     __NR_sched_yield: Full, "" => Ok(scheduling::sched_yield().await);

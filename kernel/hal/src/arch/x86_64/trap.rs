@@ -13,6 +13,8 @@ pub(super) const FAULT_STACK: usize = 1;
 pub(super) const NMI_STACK: usize = 2;
 
 const NMI: usize = 2;
+const BREAKPOINT: usize = 3;
+const OVERFLOW: usize = 4;
 const DOUBLE_FAULT: usize = 8;
 pub(crate) const GENERAL_PROTECTION: usize = 13;
 pub(crate) const PAGE_FAULT: usize = 14;
@@ -135,10 +137,12 @@ pub(super) fn load_early() {
 
 fn set(vector: usize, handler: usize, stack: usize) {
     let handler = handler as u64;
+    // These two have instructions of their own, `int3` and `into`: a program that runs one gets this trap and no general protection fault.
+    let privilege = if [BREAKPOINT, OVERFLOW].contains(&vector) { 3 } else { 0 };
     let low = handler & 0xffff
         | (KERNEL_CODE as u64) << 16
         | (stack as u64) << 32
-        | 0x8e << 40
+        | (0x8e | privilege << 5) << 40
         | (handler >> 16 & 0xffff) << 48;
     // SAFETY: only the first CPU calls this, before others run.
     unsafe { (*TABLE.0.get())[vector] = [low, handler >> 32] };
