@@ -102,6 +102,11 @@ pub(super) fn prepend(
     fragment: Fragment,
 ) {
     let bytes = header.prepend(HEADER);
+    // Flags and offset in one word: the wire format's accessors would read and write it for each.
+    let dont_fragment = if outgoing.dont_fragment { 0x4000 } else { 0 };
+    let more = if fragment.more { 0x2000 } else { 0 };
+    let place = (fragment.offset / 8) as u16 | dont_fragment | more;
+    bytes[6..8].copy_from_slice(&place.to_be_bytes());
     let mut packet = Ipv4Packet::new_unchecked(&mut *bytes);
     packet.set_version(4);
     packet.set_header_len(HEADER as u8);
@@ -110,9 +115,6 @@ pub(super) fn prepend(
     // A device that cuts segments writes the length of each; more than 65,535 bytes never come here.
     packet.set_total_len((HEADER + length) as u16);
     packet.set_ident(fragment.ident as u16);
-    packet.set_dont_frag(outgoing.dont_fragment);
-    packet.set_more_frags(fragment.more);
-    packet.set_frag_offset(fragment.offset as u16);
     packet.set_hop_limit(outgoing.ttl);
     packet.set_next_header(IpProtocol::from(outgoing.protocol));
     packet.set_src_addr(source);
