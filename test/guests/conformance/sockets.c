@@ -112,6 +112,31 @@ static void streams(int domain) {
   close(client);
 }
 
+// What came before a reset is read, then the reset, then the end.
+static void reset(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t length = sizeof address;
+  int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+  bind(listener, (struct sockaddr *)&address, length);
+  listen(listener, 1);
+  getsockname(listener, (struct sockaddr *)&address, &length);
+  SHOW(connect(client, (struct sockaddr *)&address, length));
+  int server = accept(listener, NULL, NULL);
+  SHOW(send(client, "request", 7, 0));
+  SHOW(setsockopt(client, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger)));
+  SHOW(close(client));
+  struct pollfd poller = {.fd = server, .events = POLLIN | POLLRDHUP};
+  SHOW(poll(&poller, 1, 1000));
+  char buffer[8];
+  SHOW(getpeername(server, (struct sockaddr *)&address, &length));
+  SHOW(recv(server, buffer, 4, 0));
+  SHOW(recv(server, buffer, 4, 0));
+  SHOW(recv(server, buffer, 4, 0));
+  SHOW(recv(server, buffer, 4, 0));
+  close(server);
+  close(listener);
+}
+
 // What a receiver learns of a sender that has no name: nothing, not even its family.
 static void nameless(void) {
   for (int type = SOCK_STREAM; type <= SOCK_DGRAM; type++) {
@@ -263,6 +288,7 @@ int main(void) {
   SHOW(bind(0, NULL, 0) == -1);
   SHOW(listen(100, 1));
   streams(AF_INET);
+  reset();
   nameless();
   datagrams();
   unix_sockets();

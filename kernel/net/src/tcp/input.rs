@@ -221,7 +221,6 @@ impl Tcb {
             State::Closing | State::LastAck => None,
             _ => Some(Errno::CONNRESET),
         };
-        self.receive.clear();
         self.fail(errno, outcome);
     }
 
