@@ -1,7 +1,7 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { program } from "../support/cli.js";
-import { Machine } from "../support/machine.js";
+import { findProcesses, Machine } from "../support/machine.js";
 
 /** `unikernel run -t` of this computer's Bash, between two looks at the terminal's settings. */
 const COMMAND = [
@@ -120,6 +120,14 @@ test("a shell in a guest has the terminal of `unikernel run -t`", async () => {
   await typist.sees(/unikernel: the application ended with status 7\r\n/);
   await typist.sees(/status 7\r\n/);
   await isRestored();
+});
+
+test("nothing goes on when its terminal is closed", async () => {
+  typist.child.kill("SIGKILL");
+  // The shell does not heed being asked, and nobody is left to insist.
+  await expect.poll(() => machine.guests(), { timeout: 60_000 }).toEqual([]);
+  const isLeft = (): boolean => findProcesses((_, environment) => environment().includes(machine.folder)).length > 0;
+  await expect.poll(isLeft, { timeout: 10_000 }).toBe(false);
 });
 
 test.each(["SIGTERM", "SIGHUP"] as const)("it is given back when %s ends the command", async (signal) => {

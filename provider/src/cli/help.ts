@@ -47,8 +47,9 @@ ${IMAGE_OPTIONS}
 ARG… are arguments for the application. They replace the container's own; for a folder they are the whole command line.
 
 ^C, SIGTERM and SIGHUP (a terminal that is closed) ask the application to end: it gets the container's stop signal, or
-SIGTERM. A second one ends the machine at once. Lines of the kernel go to standard error, the application's to standard
-output. No stream is a terminal for the application; what is typed with -i is sent line by line, and ^D ends it.
+SIGTERM. A second one ends the machine at once, and so do ten seconds after the terminal was closed. Lines of the kernel
+go to standard error, the application's to standard output. No stream is a terminal for the application; what is typed
+with -i is sent line by line, and ^D ends it.
 
 With -t standard input, output and error are a terminal for the application, as large as this one. The kernel's lines
 appear there as well. A guest that does not react to what is typed is ended from elsewhere: by a signal to this command.

@@ -97,6 +97,9 @@ export const run: Command = {
   },
 };
 
+/** How long an application may take to end once its terminal is closed, where nobody is left to ask again. As `docker stop` has it. */
+const HANG_UP_LIMIT_MS = 10_000;
+
 /** Waits for the guest's end; the first signal asks the application to end, the second leaves it no choice. */
 async function passSignals(guest: Foreground): Promise<{ code: number; reason: string }> {
   let asked = false;
@@ -105,12 +108,18 @@ async function passSignals(guest: Foreground): Promise<{ code: number; reason: s
     else void guest.powerdown().catch(() => guest.kill());
     asked = true;
   };
-  const signals: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  const hangUp = (): void => {
+    pass();
+    setTimeout(() => guest.kill(), HANG_UP_LIMIT_MS).unref();
+  };
+  const signals: NodeJS.Signals[] = ["SIGINT", "SIGTERM"];
   for (const signal of signals) process.on(signal, pass);
+  process.on("SIGHUP", hangUp);
   try {
     return await guest.ended;
   } finally {
     for (const signal of signals) process.off(signal, pass);
+    process.off("SIGHUP", hangUp);
   }
 }
 
