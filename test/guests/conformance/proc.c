@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-static char text[65536];
+static char text[1 << 20];
 
 // Reads a file; its length, or -1.
 static ssize_t get(const char *format, ...) {
@@ -206,10 +206,8 @@ static unsigned port_of(int socket) {
   return ntohs(address.sin6_port);
 }
 
-// Prints the line of a socket in a table; ports are told by whose they are.
-static void show_line(const char *table, int socket, unsigned local, unsigned remote) {
-  struct stat information;
-  fstat(socket, &information);
+// Prints the line of a socket in a table, if it is there; ports are told by whose they are.
+static int try_line(const char *table, ino_t wanted, unsigned local, unsigned remote) {
   get("/proc/net/%s", table);
   for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
     char from[64], to[64];
@@ -217,14 +215,23 @@ static void show_line(const char *table, int socket, unsigned local, unsigned re
     unsigned long inode;
     if (sscanf(line, "%*d: %63[0-9A-F]:%X %63[0-9A-F]:%X %X %X:%X %*X:%*X %*X %u %*u %lu", from, &from_port, to, &to_port,
                &state, &sends, &receives, &uid, &inode) != 9 ||
-        inode != information.st_ino)
+        inode != wanted)
       continue;
     printf("%s: %s:%d %s:%d state %02X, %u:%u, user %d", table, from, from_port == local, to, to_port == remote, state,
            sends, receives, uid == getuid());
     if (!strchr(table, '6')) printf(", %zu columns", strlen(line));
     printf("\n");
-    return;
+    return 1;
   }
+  return 0;
+}
+
+// Linux may leave a line out while others come and go, of whichever process.
+static void show_line(const char *table, int socket, unsigned local, unsigned remote) {
+  struct stat information;
+  fstat(socket, &information);
+  for (int tries = 0; tries < 100; tries++)
+    if (try_line(table, information.st_ino, local, remote)) return;
   printf("%s: no line\n", table);
 }
 

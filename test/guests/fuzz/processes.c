@@ -179,7 +179,7 @@ static void leave_badly(struct thread *t) {
 // What ends the machine, or would be the supervisor's end, or starts what nobody watches.
 static bool is_spared(word number) {
   static const short spared[] = {SYS_exit, SYS_exit_group, SYS_fork, SYS_vfork, SYS_clone, SYS_clone3, SYS_execve, SYS_execveat, SYS_kill,
-                                 SYS_reboot, SYS_rt_sigqueueinfo, SYS_prlimit64, SYS_pause, SYS_rt_sigreturn};
+                                 SYS_reboot, SYS_pidfd_open, SYS_rt_sigqueueinfo, SYS_prlimit64, SYS_pause, SYS_rt_sigreturn};
   for (size_t i = 0; i < sizeof spared / sizeof *spared; i++)
     if ((uint32_t)number == (uint32_t)spared[i]) return true;
   return false;
