@@ -5,22 +5,21 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use hal::sync::SpinLock;
-use hal::time::realtime;
 use task::WaitQueue;
 
+use super::now;
 use super::permissions::{PRIVATE, Permissions};
 use super::registry::{Object, Registry};
 
 /// The most bytes of a message (`MSGMAX`).
 pub const MESSAGE_MAX: usize = 8192;
 /// Bytes of a queue's messages until somebody says otherwise (`MSGMNB`).
-const QUEUE_BYTES: usize = 16384;
+pub const QUEUE_BYTES: usize = 16384;
 /// Queues that there may be (`MSGMNI`).
-const LIMIT: usize = 32000;
-const SECOND: u64 = 1_000_000_000;
+pub const QUEUES_MAX: usize = 32000;
 
 /// Every queue.
-pub static QUEUES: Registry<MessageQueue> = Registry::new(LIMIT);
+pub static QUEUES: Registry<MessageQueue> = Registry::new(QUEUES_MAX);
 
 /// A message.
 #[derive(Debug)]
@@ -111,7 +110,7 @@ impl MessageQueue {
             limit: QUEUE_BYTES,
             sent: 0,
             received: 0,
-            changed: realtime() / SECOND,
+            changed: now(),
             sender: 0,
             receiver: 0,
         };
@@ -141,7 +140,7 @@ impl MessageQueue {
         state.bytes += content.len();
         let content = core::mem::take(content);
         state.messages.push_back(Message { kind, content });
-        (state.sent, state.sender) = (realtime() / SECOND, process);
+        (state.sent, state.sender) = (now(), process);
         drop(state);
         self.changed.notify();
         Ok(true)
@@ -170,7 +169,7 @@ impl MessageQueue {
             return Ok(None);
         };
         state.bytes -= message.content.len();
-        (state.received, state.receiver) = (realtime() / SECOND, process);
+        (state.received, state.receiver) = (now(), process);
         drop(state);
         self.changed.notify();
         message.content.truncate(size);

@@ -6,8 +6,13 @@ mod registry;
 mod segment;
 mod semaphore;
 
-pub use message::{MESSAGE_MAX, MessageQueue, QUEUES, Selection, State as QueueState};
+pub use message::{MESSAGE_MAX, MessageQueue, QUEUE_BYTES, QUEUES, QUEUES_MAX, Selection, State as QueueState};
 pub use permissions::{PRIVATE, Permissions, Wish};
 pub use registry::{Object, Registry};
 pub use segment::{Segment, Totals, create, segments, showing, totals};
-pub use semaphore::{Operation, SETS, SemaphoreSet, Step, VALUE_MAX, undo};
+pub use semaphore::{Operation, SETS, SETS_MAX, SemaphoreSet, Step, VALUE_MAX, undo};
+
+/// Seconds since 1970, as the records of these objects have their times.
+pub fn now() -> u64 {
+    hal::time::realtime() / 1_000_000_000
+}

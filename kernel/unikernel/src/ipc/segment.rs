@@ -5,15 +5,14 @@ use alloc::sync::{Arc, Weak};
 
 use file::Pages;
 use hal::sync::SpinLock;
-use hal::time::realtime;
 
+use super::now;
 use super::permissions::{PRIVATE, Permissions};
 use super::registry::{Object, Registry};
 use crate::memory::attachments;
 
 /// Segments that there may be (`SHMMNI`).
 const LIMIT: usize = 4096;
-const SECOND: u64 = 1_000_000_000;
 
 /// A segment of shared memory.
 pub struct Segment {
@@ -85,7 +84,7 @@ pub fn create(
             locked: false,
             attached: 0,
             detached: 0,
-            changed: realtime() / SECOND,
+            changed: now(),
             last: 0,
         }),
         held: SpinLock::new(Some(pages.clone())),
@@ -111,12 +110,12 @@ impl Segment {
 
     /// Notes that a process has attached it.
     pub fn note_attached(&self, process: i32) {
-        self.update(|state| (state.attached, state.last) = (realtime() / SECOND, process));
+        self.update(|state| (state.attached, state.last) = (now(), process));
     }
 
     /// Notes that a process has detached it.
     pub fn note_detached(&self, process: i32) {
-        self.update(|state| (state.detached, state.last) = (realtime() / SECOND, process));
+        self.update(|state| (state.detached, state.last) = (now(), process));
     }
 
     /// How often it is attached, in all processes.

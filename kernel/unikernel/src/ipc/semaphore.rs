@@ -6,20 +6,19 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use hal::sync::SpinLock;
-use hal::time::realtime;
 use task::WaitQueue;
 
+use super::now;
 use super::permissions::{PRIVATE, Permissions};
 use super::registry::{Object, Registry};
 
 /// The highest value (`SEMVMX`).
 pub const VALUE_MAX: i32 = 32767;
 /// Sets that there may be (`SEMMNI`).
-const LIMIT: usize = 32000;
-const SECOND: u64 = 1_000_000_000;
+pub const SETS_MAX: usize = 32000;
 
 /// Every set.
-pub static SETS: Registry<SemaphoreSet> = Registry::new(LIMIT);
+pub static SETS: Registry<SemaphoreSet> = Registry::new(SETS_MAX);
 
 /// What is done to one semaphore of a set.
 #[derive(Clone, Copy, Debug)]
@@ -90,23 +89,22 @@ impl Object for SemaphoreSet {
 impl State {
     /// Does all operations or none.
     fn attempt(&mut self, operations: &[Operation], process: i32) -> Result<Step, Errno> {
-        let mut values: Vec<i32> = self.semaphores.iter().map(|semaphore| semaphore.value).collect();
-        for (index, operation) in operations.iter().enumerate() {
-            let value = values.get_mut(usize::from(operation.number)).ok_or(Errno::FBIG)?;
-            let next = *value + i32::from(operation.change);
-            if operation.change == 0 && *value != 0 || next < 0 {
-                return Ok(Step::Waits(index));
+        let mut done = 0;
+        let result = loop {
+            let Some(&operation) = operations.get(done) else {
+                break self.check_undo(operations, process).map(|()| Step::Done);
+            };
+            match self.change_value(operation) {
+                Ok(true) => done += 1,
+                Ok(false) => break Ok(Step::Waits(done)),
+                Err(errno) => break Err(errno),
             }
-            if next > VALUE_MAX {
-                return Err(Errno::RANGE);
+        };
+        if result != Ok(Step::Done) {
+            for operation in &operations[..done] {
+                self.semaphores[usize::from(operation.number)].value -= i32::from(operation.change);
             }
-            *value = next;
-        }
-        for operation in operations.iter().filter(|operation| operation.undone) {
-            let owed = self.undo.get(&(process, operation.number)).copied().unwrap_or(0) - i32::from(operation.change);
-            if owed.abs() > VALUE_MAX {
-                return Err(Errno::RANGE);
-            }
+            return result;
         }
         for operation in operations {
             self.semaphores[usize::from(operation.number)].last = process;
@@ -114,11 +112,35 @@ impl State {
                 *self.undo.entry((process, operation.number)).or_default() -= i32::from(operation.change);
             }
         }
-        for (semaphore, value) in self.semaphores.iter_mut().zip(values) {
-            semaphore.value = value;
+        self.operated = now();
+        result
+    }
+
+    /// Does one operation; false when it has to wait.
+    fn change_value(&mut self, operation: Operation) -> Result<bool, Errno> {
+        let semaphore = self.semaphores.get_mut(usize::from(operation.number));
+        let value = &mut semaphore.ok_or(Errno::FBIG)?.value;
+        let next = *value + i32::from(operation.change);
+        if operation.change == 0 && *value != 0 || next < 0 {
+            return Ok(false);
         }
-        self.operated = realtime() / SECOND;
-        Ok(Step::Done)
+        if next > VALUE_MAX {
+            return Err(Errno::RANGE);
+        }
+        *value = next;
+        Ok(true)
+    }
+
+    /// `ERANGE` when a process would have more to take back than a value can be.
+    fn check_undo(&self, operations: &[Operation], process: i32) -> Result<(), Errno> {
+        let is_too_much = |operation: &Operation| {
+            let owed = self.undo.get(&(process, operation.number)).copied().unwrap_or(0) - i32::from(operation.change);
+            operation.undone && owed.abs() > VALUE_MAX
+        };
+        if operations.iter().any(is_too_much) {
+            return Err(Errno::RANGE);
+        }
+        Ok(())
     }
 
     /// Sets a semaphore's value, after which nobody has anything to take back.
@@ -126,7 +148,7 @@ impl State {
         let semaphore = &mut self.semaphores[usize::from(number)];
         (semaphore.value, semaphore.last) = (value, process);
         self.undo.retain(|&(_, other), _| other != number);
-        self.changed = realtime() / SECOND;
+        self.changed = now();
     }
 }
 
@@ -138,7 +160,7 @@ impl SemaphoreSet {
             removed: false,
             semaphores: alloc::vec![Semaphore::default(); count],
             operated: 0,
-            changed: realtime() / SECOND,
+            changed: now(),
             undo: BTreeMap::new(),
         };
         Self {

@@ -56,13 +56,16 @@ impl Kinship {
         Self::new(0, pid, pid, None)
     }
 
-    /// Of a child of `parent`.
-    pub(super) fn child_of(parent: &Process, exit_signal: Option<Signal>, ending: Arc<Ending>) -> Self {
+    /// Of a child of `parent`, whose end somebody may wait for already.
+    pub(super) fn child_of(parent: &Process, exit_signal: Option<Signal>, ending: Option<Arc<Ending>>) -> Self {
         let own = &parent.kinship;
-        Self {
-            ending,
+        let kinship = Self {
             terminal: SpinLock::new(own.terminal()),
             ..Self::new(parent.pid, own.group(), own.session(), exit_signal)
+        };
+        match ending {
+            Some(ending) => Self { ending, ..kinship },
+            None => kinship,
         }
     }
 

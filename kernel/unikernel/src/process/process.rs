@@ -151,7 +151,7 @@ impl Process {
         memory: Arc<AddressSpace>,
         paths: Arc<Paths>,
         exit_signal: Option<Signal>,
-        ending: Arc<Ending>,
+        ending: Option<Arc<Ending>>,
     ) -> Self {
         Self {
             kinship: Kinship::child_of(self, exit_signal, ending),

@@ -1,11 +1,12 @@
 //! Linux's own asynchronous input and output (`io_submit(2)`). What is asked for is done before the call returns: files lie in the page cache,
 //! and a caller that cares for more has threads.
 
-use abi::{Errno, Timespec};
+use abi::Errno;
 use alloc::sync::Arc;
 use file::eventfd::EventFd;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use super::wait::deadline_after;
 use super::{Call, Error, Result, Stop, mask, storage, transfer};
 use crate::memory::{Place, Protection, Request};
 use crate::process::Thread;
@@ -174,13 +175,7 @@ pub(super) async fn io_cancel(thread: &Thread, call: &Call) -> Result {
 
 /// `io_getevents(context, least, most, events, timeout)`
 pub(super) async fn io_getevents(thread: &Thread, call: &Call) -> Result {
-    let deadline = match call.word(4) {
-        0 => None,
-        address => {
-            let duration = thread.memory.read::<Timespec>(address).await?.to_nanoseconds()?;
-            Some(hal::time::monotonic().saturating_add(duration))
-        }
-    };
+    let deadline = deadline_after(thread, call.word(4)).await?;
     let context = context(thread, call)?;
     let (least, most) = (call.long(1), call.long(2));
     if least < 0 || most < least {

@@ -206,11 +206,12 @@ async fn run(thread: &Thread, request: Request) -> Result {
         // Before the call returns: `pthread_join` takes a zero there for the thread's end. As Linux, a bad address is the application's loss.
         let _ = thread.memory.write(request.parent_tid, &tid).await;
     }
-    let ending = Arc::new(Ending::default());
-    let pidfd = if request.has(linux::CLONE_PIDFD) {
-        Some(open_unborn(thread, tid, &ending, request.pidfd).await?)
+    let (pidfd, ending) = if request.has(linux::CLONE_PIDFD) {
+        let ending = Arc::<Ending>::default();
+        let pidfd = open_unborn(thread, tid, &ending, request.pidfd).await?;
+        (Some(pidfd), Some(ending))
     } else {
-        None
+        (None, None)
     };
     Err(Error::registers(move |parent, context| {
         let Some(child) = make(parent, tid, ending, &request) else {
@@ -250,7 +251,7 @@ async fn open_unborn(thread: &Thread, pid: i32, ending: &Arc<Ending>, address: u
 }
 
 /// The new thread, of the caller's process or of a new one; `None` without memory for its page tables.
-fn make(parent: &Arc<Thread>, tid: i32, ending: Arc<Ending>, request: &Request) -> Option<Arc<Thread>> {
+fn make(parent: &Arc<Thread>, tid: i32, ending: Option<Arc<Ending>>, request: &Request) -> Option<Arc<Thread>> {
     let is_thread = request.has(linux::CLONE_THREAD);
     let shares_memory = request.has(linux::CLONE_VM);
     let memory = if shares_memory {

@@ -1,11 +1,12 @@
 //! `epoll_ctl(2)` and `epoll_wait(2)`.
 
 use abi::general::EPOLL_CTL_DEL;
-use abi::{EpollEvent, Errno, Timespec};
+use abi::{EpollEvent, Errno};
 use file::epoll::Epoll;
 use zerocopy::IntoBytes;
 
 use super::mask::with_mask;
+use super::wait::deadline_after;
 use super::{Call, Error, Result, Stop};
 use crate::process::Thread;
 
@@ -54,15 +55,6 @@ pub(super) async fn pwait2(thread: &Thread, call: &Call) -> Result {
     let deadline = deadline_after(thread, call.word(3)).await?;
     let wait = collect(thread, call, false, || deadline);
     with_mask(thread, call.word(4), call.word(5), wait).await
-}
-
-/// The end of a `struct timespec` from now; none for a null pointer.
-pub(super) async fn deadline_after(thread: &Thread, address: usize) -> Result<Option<u64>> {
-    if address == 0 {
-        return Ok(None);
-    }
-    let time: Timespec = thread.memory.read(address).await?;
-    Ok(Some(hal::time::monotonic().saturating_add(time.to_nanoseconds()?)))
 }
 
 async fn collect(thread: &Thread, call: &Call, polls: bool, deadline: impl FnOnce() -> Option<u64>) -> Result {

@@ -3,6 +3,7 @@
 use abi::{Errno, Timespec};
 use linux_raw_sys::general as linux;
 
+use super::wait::deadline_after;
 use super::{Call, Error, Result, Stop};
 use crate::futex::{self, Key, WakeOperation};
 use crate::process::Thread;
@@ -18,7 +19,7 @@ pub(super) async fn futex(thread: &Thread, call: &Call) -> Result {
     match operation & !(linux::FUTEX_PRIVATE_FLAG | linux::FUTEX_CLOCK_REALTIME) {
         linux::FUTEX_WAIT => {
             // A duration is the same on either clock.
-            let deadline = relative_deadline(thread, call.word(3)).await?;
+            let deadline = deadline_after(thread, call.word(3)).await?;
             wait(thread, key()?, address, value, futex::ANY, deadline).await
         }
         linux::FUTEX_WAIT_BITSET => {
@@ -109,14 +110,6 @@ async fn wait(thread: &Thread, key: Key, address: usize, value: u32, bits: u32, 
             }
         }
     }
-}
-
-async fn relative_deadline(thread: &Thread, address: usize) -> Result<Option<u64>> {
-    if address == 0 {
-        return Ok(None);
-    }
-    let duration = thread.memory.read::<Timespec>(address).await?.to_nanoseconds()?;
-    Ok(Some(hal::time::monotonic().saturating_add(duration)))
 }
 
 async fn absolute_deadline(thread: &Thread, address: usize, realtime: bool) -> Result<Option<u64>> {

@@ -5,7 +5,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::ipc::{IPC_INFO, IPC_NOWAIT, IPC_RMID, IPC_SET, IPC_STAT, Owner, find_or_make};
 use super::{Call, Error, Result};
-use crate::ipc::{MESSAGE_MAX, MessageQueue, Permissions, QUEUES, Selection, Wish};
+use crate::ipc::{MESSAGE_MAX, MessageQueue, Permissions, QUEUE_BYTES, QUEUES, QUEUES_MAX, Selection, Wish};
 use crate::process::{Capability, Thread};
 
 const MSG_STAT: i32 = 11;
@@ -15,9 +15,6 @@ const MSG_STAT_ANY: i32 = 13;
 const MSG_NOERROR: u32 = 0o10000;
 const MSG_EXCEPT: u32 = 0o20000;
 const MSG_COPY: u32 = 0o40000;
-
-/// The most bytes that a queue's owner may ask for (`MSGMNB`).
-const QUEUE_BYTES: u64 = 16384;
 
 /// `struct msqid64_ds`
 #[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable)]
@@ -150,14 +147,14 @@ pub(super) async fn msgctl(thread: &Thread, call: &Call) -> Result {
             let wanted: Description = thread.memory.read(buffer).await?;
             let queue = QUEUES.get(id)?;
             queue.with(|state| state.permissions.check_owner(&credentials))?;
-            if wanted.limit > QUEUE_BYTES && !credentials.can(Capability::SYS_RESOURCE) {
+            if wanted.limit > QUEUE_BYTES as u64 && !credentials.can(Capability::SYS_RESOURCE) {
                 return Err(Errno::PERM.into());
             }
             queue.with(|state| {
                 let owner = wanted.owner;
                 state.permissions.set(owner.user, owner.group, owner.mode);
                 state.limit = wanted.limit as usize;
-                state.changed = hal::time::realtime() / 1_000_000_000;
+                state.changed = crate::ipc::now();
             });
             queue.changed.notify();
             Ok(0)
@@ -174,7 +171,6 @@ pub(super) async fn msgctl(thread: &Thread, call: &Call) -> Result {
 
 /// `IPC_INFO` and `MSG_INFO`: the limits, and for the latter what there is; the result is the highest identifier.
 async fn describe_all(thread: &Thread, command: i32, address: usize) -> Result {
-    const QUEUES_MAX: u32 = 32000;
     let (queues, messages, bytes, highest) = {
         let queues = QUEUES.lock();
         let sum = |of: fn(&crate::ipc::QueueState) -> usize| -> usize {
@@ -188,24 +184,15 @@ async fn describe_all(thread: &Thread, command: i32, address: usize) -> Result {
             highest,
         )
     };
-    let queue_bytes = QUEUE_BYTES as u32;
+    let (most, queue_bytes) = (QUEUES_MAX as u32, QUEUE_BYTES as u32);
     let [pool, map, headers] = if command == IPC_INFO {
-        [QUEUES_MAX * queue_bytes / 1024, queue_bytes, queue_bytes]
+        [most * queue_bytes / 1024, queue_bytes, queue_bytes]
     } else {
         [queues as u32, messages as u32, bytes as u32]
     };
     // The last is 16 bits wide, and what follows it is padding.
     let segments = 0xffff;
-    let limits = [
-        pool,
-        map,
-        MESSAGE_MAX as u32,
-        queue_bytes,
-        QUEUES_MAX,
-        16,
-        headers,
-        segments,
-    ];
+    let limits = [pool, map, MESSAGE_MAX as u32, queue_bytes, most, 16, headers, segments];
     thread.memory.write(address, &limits).await?;
     Ok(highest as usize)
 }

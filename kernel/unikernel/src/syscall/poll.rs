@@ -7,8 +7,9 @@ use file::Readiness;
 use file::poll::{PollEntry, poll, poll_now};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::epoll::{deadline_after, deadline_after_milliseconds};
+use super::epoll::deadline_after_milliseconds;
 use super::mask::with_mask;
+use super::wait::deadline_after;
 use super::{Call, Error, Result, Stop};
 use crate::process::Thread;
 

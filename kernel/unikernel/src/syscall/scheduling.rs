@@ -125,6 +125,16 @@ pub(super) async fn sched_getparam(thread: &Thread, call: &Call) -> Result {
     Ok(0)
 }
 
+/// Refuses a policy with a priority that it does not go with, and those of real time.
+fn check_policy(policy: u32, priority: i32) -> Result<()> {
+    match policy {
+        linux::SCHED_NORMAL | linux::SCHED_BATCH | linux::SCHED_IDLE if priority == 0 => Ok(()),
+        // Nothing here runs in real time.
+        linux::SCHED_FIFO | linux::SCHED_RR if (1..=99).contains(&priority) => Err(Errno::PERM.into()),
+        _ => Err(Errno::INVAL.into()),
+    }
+}
+
 /// The policy, and what goes with it: a priority, which is 0 where there is none.
 async fn set_scheduler(thread: &Thread, tid: i32, policy: Option<u32>, parameter: usize) -> Result {
     if tid < 0 || parameter == 0 {
@@ -133,15 +143,10 @@ async fn set_scheduler(thread: &Thread, tid: i32, policy: Option<u32>, parameter
     let priority = thread.memory.read::<i32>(parameter).await?;
     let target = target(thread, tid)?;
     let kept = target.as_deref().unwrap_or(thread);
-    match policy.unwrap_or_else(|| kept.policy.load(Ordering::Relaxed)) {
-        policy @ (linux::SCHED_NORMAL | linux::SCHED_BATCH | linux::SCHED_IDLE) if priority == 0 => {
-            kept.policy.store(policy, Ordering::Relaxed);
-            Ok(0)
-        }
-        // Nothing here runs in real time.
-        linux::SCHED_FIFO | linux::SCHED_RR if (1..=99).contains(&priority) => Err(Errno::PERM.into()),
-        _ => Err(Errno::INVAL.into()),
-    }
+    let policy = policy.unwrap_or_else(|| kept.policy.load(Ordering::Relaxed));
+    check_policy(policy, priority)?;
+    kept.policy.store(policy, Ordering::Relaxed);
+    Ok(0)
 }
 
 pub(super) async fn sched_setparam(thread: &Thread, call: &Call) -> Result {
@@ -213,23 +218,22 @@ pub(super) async fn sched_setattr(thread: &Thread, call: &Call) -> Result {
     }
     let target = target(thread, tid)?;
     let kept = target.as_deref().unwrap_or(thread);
-    match attributes.policy {
-        linux::SCHED_NORMAL | linux::SCHED_BATCH | linux::SCHED_IDLE if attributes.priority == 0 => {
-            let nice = attributes.nice.clamp(-20, 19);
-            let lowest = 20 - kept.process.limits.lock().get(Resource::Nice).soft.min(40) as i32;
-            let current = kept.nice.load(Ordering::Relaxed);
-            if nice < current && nice < lowest && !thread.process.can(Capability::SYS_NICE) {
-                return Err(Errno::PERM.into());
-            }
-            kept.nice.store(nice, Ordering::Relaxed);
-            kept.policy.store(attributes.policy, Ordering::Relaxed);
-            Ok(0)
-        }
-        // Nothing here runs in real time.
-        linux::SCHED_FIFO | linux::SCHED_RR if (1..=99).contains(&attributes.priority) => Err(Errno::PERM.into()),
-        linux::SCHED_DEADLINE if attributes.priority == 0 => Err(Errno::PERM.into()),
-        _ => Err(Errno::INVAL.into()),
+    if attributes.policy == linux::SCHED_DEADLINE && attributes.priority == 0 {
+        return Err(Errno::PERM.into());
     }
+    check_policy(
+        attributes.policy,
+        i32::try_from(attributes.priority).unwrap_or(i32::MAX),
+    )?;
+    let nice = attributes.nice.clamp(-20, 19);
+    let lowest = 20 - kept.process.limits.lock().get(Resource::Nice).soft.min(40) as i32;
+    let current = kept.nice.load(Ordering::Relaxed);
+    if nice < current && nice < lowest && !thread.process.can(Capability::SYS_NICE) {
+        return Err(Errno::PERM.into());
+    }
+    kept.nice.store(nice, Ordering::Relaxed);
+    kept.policy.store(attributes.policy, Ordering::Relaxed);
+    Ok(0)
 }
 
 /// `sched_getattr(tid, attributes, size, flags)`

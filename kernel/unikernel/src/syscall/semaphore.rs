@@ -1,12 +1,13 @@
 //! System V semaphores.
 
-use abi::{Errno, Timespec};
+use abi::Errno;
 use alloc::vec::Vec;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::ipc::{IPC_INFO, IPC_NOWAIT, IPC_RMID, IPC_SET, IPC_STAT, Owner, find_or_make};
+use super::wait::deadline_after;
 use super::{Call, Error, Result, Stop};
-use crate::ipc::{Operation, Permissions, SETS, SemaphoreSet, Step, VALUE_MAX, Wish};
+use crate::ipc::{Operation, Permissions, SETS, SETS_MAX, SemaphoreSet, Step, VALUE_MAX, Wish};
 use crate::process::Thread;
 
 const GETPID: i32 = 11;
@@ -77,13 +78,7 @@ pub(super) async fn semtimedop(thread: &Thread, call: &Call, timeout: usize) -> 
         return Err(Errno::INVAL.into());
     }
     let records: Vec<Record> = thread.memory.read_array(call.word(1), count).await?;
-    let deadline = match timeout {
-        0 => None,
-        address => {
-            let duration = thread.memory.read::<Timespec>(address).await?.to_nanoseconds()?;
-            Some(hal::time::monotonic().saturating_add(duration))
-        }
-    };
+    let deadline = deadline_after(thread, timeout).await?;
     let operations: Vec<Operation> = records
         .iter()
         .map(|record| Operation {
@@ -162,7 +157,7 @@ pub(super) async fn semctl(thread: &Thread, call: &Call) -> Result {
             set.with(|state| {
                 let owner = wanted.owner;
                 state.permissions.set(owner.user, owner.group, owner.mode);
-                state.changed = hal::time::realtime() / 1_000_000_000;
+                state.changed = crate::ipc::now();
             });
             return Ok(0);
         }
@@ -224,13 +219,13 @@ pub(super) async fn semctl(thread: &Thread, call: &Call) -> Result {
 
 /// `IPC_INFO` and `SEM_INFO`: the limits, and for the latter what there is; the result is the highest identifier.
 async fn describe_all(thread: &Thread, command: i32, address: usize) -> core::result::Result<usize, Error> {
-    const SETS_MAX: u32 = 32000;
     let (sets, semaphores, highest) = {
         let sets = SETS.lock();
         let semaphores: usize = sets.values().map(|set| set.with(|state| state.semaphores.len())).sum();
         (sets.len(), semaphores, sets.keys().next_back().copied().unwrap_or(0))
     };
-    let all = SETS_MAX * SET_MAX as u32;
+    let most = SETS_MAX as u32;
+    let all = most * SET_MAX as u32;
     let (usage, undo) = if command == IPC_INFO {
         (20, VALUE_MAX as u32)
     } else {
@@ -239,7 +234,7 @@ async fn describe_all(thread: &Thread, command: i32, address: usize) -> core::re
     let operations = OPERATIONS_MAX as u32;
     let limits = [
         all,
-        SETS_MAX,
+        most,
         all,
         all,
         SET_MAX as u32,

@@ -192,7 +192,7 @@ pub(super) async fn shmctl(thread: &Thread, call: &Call) -> Result {
             segment.update(|state| {
                 let owner = wanted.owner;
                 state.permissions.set(owner.user, owner.group, owner.mode);
-                state.changed = hal::time::realtime() / 1_000_000_000;
+                state.changed = ipc::now();
             });
             Ok(0)
         }

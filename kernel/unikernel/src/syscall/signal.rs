@@ -1,11 +1,12 @@
 //! Signals: actions, masks, sending and waiting.
 
-use abi::{Errno, Timespec};
+use abi::Errno;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use super::wait::deadline_after;
 use super::{Call, Error, Outcome, Result, Stop};
 use crate::process::{AlternateStack, Capability, Process, Thread, family};
 use crate::signal::{Action, Info, MINIMUM_STACK, Signal, SignalSet};
@@ -104,13 +105,7 @@ pub(super) async fn rt_sigtimedwait(thread: &Thread, call: &Call) -> Result {
     let wanted = read_set(thread, call.word(0), call.word(3))
         .await?
         .without(SignalSet::UNSTOPPABLE);
-    let deadline = match call.word(2) {
-        0 => None,
-        address => {
-            let duration = thread.memory.read::<Timespec>(address).await?.to_nanoseconds()?;
-            Some(hal::time::monotonic().saturating_add(duration))
-        }
-    };
+    let deadline = deadline_after(thread, call.word(2)).await?;
     thread.set_awaited(wanted);
     let taken = match thread.take_signal_of(wanted) {
         Some(taken) => Ok(taken),

@@ -4,7 +4,7 @@ use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::Poll;
 
-use abi::Errno;
+use abi::{Errno, Timespec};
 use file::File;
 use task::Completion;
 
@@ -59,6 +59,15 @@ impl Thread {
     pub async fn wait<F: Future>(&self, future: F) -> Result<F::Output> {
         self.wait_until(None, future).await.map_err(|_| Error::INTERRUPTED)
     }
+}
+
+/// The end of a `struct timespec` from now; none for a null pointer.
+pub(super) async fn deadline_after(thread: &Thread, address: usize) -> Result<Option<u64>> {
+    if address == 0 {
+        return Ok(None);
+    }
+    let time: Timespec = thread.memory.read(address).await?;
+    Ok(Some(hal::time::monotonic().saturating_add(time.to_nanoseconds()?)))
 }
 
 /// How a call waits for a file.

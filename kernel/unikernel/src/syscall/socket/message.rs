@@ -1,6 +1,6 @@
 //! Sending and receiving.
 
-use abi::{Errno, MessageHeader, MultiMessageHeader, Timespec};
+use abi::{Errno, MessageHeader, MultiMessageHeader};
 use alloc::vec::Vec;
 use core::mem::offset_of;
 use file::OpenFile;
@@ -11,6 +11,7 @@ use crate::memory::{Segment, UserBuffers};
 use crate::process::Thread;
 use crate::signal::Signal;
 use crate::syscall::transfer::{MAX_TRANSFER, advance, raise, read_vectors};
+use crate::syscall::wait::deadline_after;
 use crate::syscall::{Call, Error, Result, Waiting, retry};
 
 fn flags(bits: u32) -> MessageFlags {
@@ -257,13 +258,7 @@ pub(crate) async fn recvmmsg(thread: &Thread, call: &Call) -> Result {
     let file = socket_file(thread, call.int(0))?;
     let count = (call.unsigned(2) as usize).min(MOST_MESSAGES);
     let bits = call.unsigned(3);
-    let end = match call.word(4) {
-        0 => None,
-        pointer => {
-            let time: Timespec = thread.memory.read(pointer).await?;
-            Some(hal::time::monotonic().saturating_add(time.to_nanoseconds()?))
-        }
-    };
+    let end = deadline_after(thread, call.word(4)).await?;
     let mut waiting = message_waiting(&file, false, flags(bits).contains(MessageFlags::DONTWAIT));
     for index in 0..count {
         let pointer = call.word(1) + index * size_of::<MultiMessageHeader>();
