@@ -12,6 +12,7 @@ import { SERVER } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
 import { failureOf, OperationFailed, TestStack, unikernel } from "../support/stack.js";
 import { AwsPlugin } from "./support/aws-plugin.js";
+import { awsEnvironment } from "./support/environment.js";
 
 // AWS's import itself is the stand-in's: moto does not know ImportSnapshot, nor does any other server that could run here.
 const ukaws = createRequire(import.meta.url)("pulumi-unikernel/aws") as typeof ukawsModule;
@@ -33,13 +34,7 @@ beforeEach(async () => {
   plugin = await new AwsPlugin(ebs, s3).start();
   stack = new TestStack(machine);
   stack.kernel(...SERVER);
-  Object.assign(stack.env, {
-    PULUMI_DEBUG_PROVIDERS: `aws:${plugin.port}`,
-    AWS_ACCESS_KEY_ID: ebs.key.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: ebs.key.secretAccessKey,
-    AWS_EC2_METADATA_DISABLED: "true",
-    AWS_CONFIG_FILE: path.join(machine.folder, "none"),
-  });
+  Object.assign(stack.env, awsEnvironment(machine, plugin, ebs.key));
   content = noise(6_000_000, 1);
   write();
   stack.program = web();

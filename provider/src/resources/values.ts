@@ -34,3 +34,15 @@ export function sameData(a: unknown, b: unknown): boolean {
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
   return [...keys].every((key) => sameData((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
 }
+
+/** What a change of inputs means: those of `forGood` need another resource, those of `alterable` an update of the one that is there. */
+export function compareInputs<T>(
+  old: T,
+  news: T,
+  forGood: readonly (keyof T & string)[],
+  alterable: readonly (keyof T & string)[],
+): { changes: boolean; replaces: string[]; deleteBeforeReplace: false } {
+  const differs = (key: keyof T): boolean => !sameData(old[key], news[key]);
+  const replaces = forGood.filter(differs);
+  return { changes: replaces.length > 0 || alterable.some(differs), replaces, deleteBeforeReplace: false };
+}

@@ -16,7 +16,7 @@ import type { CheckFailure, Context, ResourceDefinition } from "../resource.js";
 import { checkTexts, IMAGE_FORM, NAME_FORM } from "../text.js";
 import { reportUpload, sentBefore } from "../upload-report.js";
 import { validateInputs } from "../validate.js";
-import { sameData } from "../values.js";
+import { compareInputs } from "../values.js";
 import type { ObjectInputs, ObjectOutputs } from "./object-properties.js";
 import { REGION_FORM, settingsOf } from "./settings.js";
 
@@ -50,9 +50,7 @@ export const awsObjectResource: ResourceDefinition<CheckedObject, ObjectState> =
   },
 
   async diff(_id, old, news) {
-    const replaces = FOR_GOOD.filter((key) => !sameData(old[key], news[key]));
-    const changes = replaces.length > 0 || ALTERABLE.some((key) => !sameData(old[key], news[key]));
-    return { changes, replaces, deleteBeforeReplace: false };
+    return compareInputs(old, news, FOR_GOOD, ALTERABLE);
   },
 
   async create(inputs, context) {

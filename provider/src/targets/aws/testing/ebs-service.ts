@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { LoopbackService } from "../../testing/loopback-service.js";
 import { checkSignature, scopeOf, type Key, type SignedRequest } from "./signature.js";
 
 /** A snapshot as the service keeps it. */
@@ -47,7 +47,7 @@ const COMPLETION_PATH = /^\/snapshots\/completion\/(snap-[0-9a-f]{17})$/;
  *
  * @see https://docs.aws.amazon.com/ebs/latest/APIReference/
  */
-export class EbsService {
+export class EbsService extends LoopbackService {
   readonly snapshots = new Map<string, StoredSnapshot>();
   readonly calls: Call[] = [];
   readonly key: Key = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY" };
@@ -61,22 +61,11 @@ export class EbsService {
   slowCompletion = 0;
   /** The most requests that were being served at once. */
   mostAtOnce = 0;
-  endpoint = "";
-  #server: Server | undefined;
   #serving = 0;
   #describedPending = new Map<string, number>();
 
-  async start(): Promise<this> {
-    this.#server = createServer((request, response) => void this.#serve(request, response));
-    this.#server.keepAliveTimeout = 60_000;
-    await new Promise<void>((resolve) => this.#server?.listen(0, "127.0.0.1", resolve));
-    this.endpoint = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-    return this;
-  }
-
-  stop(): void {
-    this.#server?.closeAllConnections();
-    this.#server?.close();
+  constructor() {
+    super(60_000);
   }
 
   /** How often something was asked. */
@@ -102,7 +91,7 @@ export class EbsService {
     return result;
   }
 
-  async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected override async serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
     this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#serving);
     try {
       const chunks: Buffer[] = [];

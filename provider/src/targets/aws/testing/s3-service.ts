@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { LoopbackService } from "../../testing/loopback-service.js";
 import { checkSignature, scopeOf, type Key, type SignedRequest } from "./signature.js";
 
 type Action = "list" | "begin" | "part" | "parts" | "complete" | "abort" | "delete" | "unknown";
@@ -50,7 +50,7 @@ class Refusal extends Error {
  *
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
  */
-export class S3Service {
+export class S3Service extends LoopbackService {
   /** By `bucket/key`. */
   readonly objects = new Map<string, KeptS3Object>();
   /** The buckets, and the regions that they are in. */
@@ -62,28 +62,12 @@ export class S3Service {
   fault: (call: S3Call) => S3Fault | undefined = () => undefined;
   /** Holds an answer back until the promise is fulfilled. */
   gate: (call: S3Call) => Promise<void> | undefined = () => undefined;
-  endpoint = "";
   /** Requests that have come and are not answered yet. */
   serving = 0;
   readonly #uploads = new Map<string, Upload>();
-  #server: Server | undefined;
 
-  constructor(readonly key: Key) {}
-
-  async start(): Promise<this> {
-    this.#server = createServer((request, response) => {
-      this.serving++;
-      void this.#serve(request, response).finally(() => this.serving--);
-    });
-    this.#server.keepAliveTimeout = 60_000;
-    await new Promise<void>((resolve) => this.#server?.listen(0, "127.0.0.1", resolve));
-    this.endpoint = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-    return this;
-  }
-
-  stop(): void {
-    this.#server?.closeAllConnections();
-    this.#server?.close();
+  constructor(readonly key: Key) {
+    super(60_000);
   }
 
   count(action: Action): number {
@@ -100,7 +84,12 @@ export class S3Service {
     this.#uploads.clear();
   }
 
-  async #serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected override async serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.serving++;
+    await this.#take(message, response).finally(() => this.serving--);
+  }
+
+  async #take(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     try {
       for await (const chunk of message) chunks.push(chunk as Buffer);

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { LoopbackService } from "../../testing/loopback-service.js";
 
 /** An object as the service keeps it. */
 export interface KeptObject {
@@ -60,7 +60,7 @@ class Refusal extends Error {
  * @see https://cloud.google.com/storage/docs/performing-resumable-uploads
  * @see https://cloud.google.com/storage/docs/json_api/v1/status-codes
  */
-export class StorageService {
+export class StorageService extends LoopbackService {
   /** By `bucket/name`. */
   readonly objects = new Map<string, KeptObject>();
   readonly buckets = new Set(["images"]);
@@ -70,21 +70,7 @@ export class StorageService {
   fault: (call: Call) => Fault | undefined = () => undefined;
   /** Holds an answer back until the promise is fulfilled. */
   gate: (call: Call) => Promise<void> | undefined = () => undefined;
-  endpoint = "";
   readonly #sessions = new Map<string, Session>();
-  #server: Server | undefined;
-
-  async start(): Promise<this> {
-    this.#server = createServer((request, response) => void this.#serve(request, response));
-    await new Promise<void>((resolve) => this.#server?.listen(0, "127.0.0.1", resolve));
-    this.endpoint = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-    return this;
-  }
-
-  stop(): void {
-    this.#server?.closeAllConnections();
-    this.#server?.close();
-  }
 
   count(action: Action): number {
     return this.calls.filter((call) => call.action === action).length;
@@ -100,7 +86,7 @@ export class StorageService {
     this.#sessions.clear();
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected override async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     request.on("error", () => undefined);
     const body: Buffer[] = [];
     try {
