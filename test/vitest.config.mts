@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { PATIENCE_MS } from "./support/limits.js";
 
 export default defineConfig({
   test: {
@@ -8,9 +9,9 @@ export default defineConfig({
     // Guests run in QEMU, at a fraction of the machine's speed, and the machine may be busy with other things.
     testTimeout: 600_000,
     hookTimeout: 180_000,
-    expect: { poll: { timeout: 60_000, interval: 20 } },
-    // Each suite runs guests of its own; two at a time is what a small machine bears.
-    maxWorkers: 2,
+    expect: { poll: { timeout: PATIENCE_MS, interval: 20 } },
+    // Each suite runs guests of its own; three at a time keep the CPUs of a small machine busy, for some wait for others.
+    maxWorkers: 3,
     minWorkers: 1,
   },
 });

@@ -1,4 +1,4 @@
-// What `npm test` runs, in two lanes that take turns on nothing but what they build: the cheap and telling first.
+// What `npm test` runs, the cheap and telling first.
 import path from "node:path";
 import { buildKernel } from "../build-kernel.mjs";
 import { buildContainers } from "../build-containers.mjs";
@@ -15,8 +15,7 @@ const kernel = inRoot("kernel");
  * A check counts as one test; a suite reports its own numbers.
  * @typedef {object} Item
  * @property {string} name
- * @property {"kernel" | "provider"} lane Items of a lane run one after the other, in this order.
- * @property {string[]} [after] Items of the other lane that have to be done before.
+ * @property {string[]} [after] Items that have to be done before, if they are run at all.
  * @property {() => Promise<unknown>} [check]
  * @property {(show: (text: string) => void) => Promise<import("./runners.mjs").Counts>} [suite]
  */
@@ -29,7 +28,7 @@ export function checks({ rust, env }) {
   const cargo = (...args) => run(rust.cargo, args, { cwd: kernel, env: rust.env, quiet: true });
   const inProject = (program, args, cwd = inRoot()) => run(bin(program), args, { cwd, env, quiet: true });
   const clippy = (...args) => cargo("clippy", "--locked", ...args, "--", "-D", "warnings");
-  const kernelLane = [
+  const kernelItems = [
     { name: "kernel builds", check: () => buildKernel(rust) },
     { name: "cargo fmt", check: () => cargo("fmt", "--all", "--check") },
     { name: "clippy, host", check: () => clippy("--all-targets") },
@@ -41,29 +40,34 @@ export function checks({ rust, env }) {
     // Its binary is for bare metal; what can be tested on this machine is its library.
     { name: "kernel proper", suite: (show) => cargoTest(rust, kernel, show, "--package", "unikernel", "--lib") },
   ];
-  const providerLane = [
+  const providerItems = [
     { name: "provider builds", check: () => buildProvider() },
+    // Types of the tests and of the example come from what was built.
+    { name: "eslint", after: ["provider builds"], check: () => inProject("eslint", ["."]) },
+    { name: "prettier", check: () => inProject("prettier", ["--check", "."]) },
+    { name: "types: provider", check: () => inProject("tsc", [], inRoot("provider")) },
+    { name: "types: example", after: ["provider builds"], check: () => inProject("tsc", [], exampleFolder) },
+    { name: "types: test", after: ["provider builds"], check: () => inProject("tsc", [], inRoot("test")) },
     { name: "guest programs build", check: () => buildGuests() },
     { name: "guest containers build", check: () => buildContainers() },
     {
       name: "example's image builds",
       check: () => run(process.execPath, [path.join(exampleFolder, "make-image.mjs")]),
     },
-    { name: "eslint", check: () => inProject("eslint", ["."]) },
-    { name: "prettier", check: () => inProject("prettier", ["--check", "."]) },
-    { name: "types: provider", check: () => inProject("tsc", [], inRoot("provider")) },
-    { name: "types: example", check: () => inProject("tsc", [], exampleFolder) },
-    { name: "types: test", check: () => inProject("tsc", [], inRoot("test")) },
     { name: "provider", after: ["kernel builds"], suite: (show) => vitest(inRoot("provider"), env, show) },
+  ];
+  const beforeGuests = [
+    // One after the other: Cargo lets nobody else into the folder that it builds in.
+    ...kernelItems.map((item, index) => ({ ...item, after: kernelItems.slice(0, index).map(({ name }) => name) })),
+    ...providerItems,
+  ];
+  return [
+    ...beforeGuests,
     // Alone: guests take both CPUs of a small machine.
     {
       name: "guests and lifecycle",
-      after: kernelLane.map(({ name }) => name),
+      after: beforeGuests.map(({ name }) => name),
       suite: (show) => vitest(inRoot("test"), env, show),
     },
-  ];
-  return [
-    ...kernelLane.map((item) => ({ ...item, lane: "kernel" })),
-    ...providerLane.map((item) => ({ ...item, lane: "provider" })),
   ];
 }

@@ -197,7 +197,7 @@ describe("in mid-upload", () => {
     ebs.gate = ({ action, count }) =>
       action === "PutSnapshotBlock" && count >= 5 ? delay(60_000, undefined, { ref: false }) : undefined;
     const failure = stack.up().catch((error: unknown) => error);
-    await expect.poll(() => ebs.count("PutSnapshotBlock"), { timeout: 60_000 }).toBeGreaterThan(5);
+    await expect.poll(() => ebs.count("PutSnapshotBlock")).toBeGreaterThan(5);
     return { failure };
   }
 
@@ -213,7 +213,7 @@ describe("in mid-upload", () => {
     process.kill(stack.engine()!, "SIGKILL");
 
     expect(await failure).toBeInstanceOf(OperationFailed);
-    await expect.poll(snapshots, { timeout: 20_000 }).toEqual([]);
+    await expect.poll(snapshots).toEqual([]);
     await expectRecovery();
   });
 
@@ -224,7 +224,7 @@ describe("in mid-upload", () => {
     process.kill(stack.engine()!, "SIGINT");
 
     expect(await failure).toBeInstanceOf(OperationFailed);
-    await expect.poll(snapshots, { timeout: 20_000 }).toEqual([]);
+    await expect.poll(snapshots).toEqual([]);
     await expectRecovery();
   });
 

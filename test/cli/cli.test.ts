@@ -72,7 +72,7 @@ describe("unikernel run", () => {
 
   test("ends the machine on the second signal, and leaves nothing", async () => {
     const cli = start(["run", "rootfs", "-p", "0:8080", "-v", "--", "/bin/server"], BOOT, LISTENING, "halt");
-    await expect.poll(() => cli.stderr, { timeout: 60_000 }).toContain('"listening"');
+    await expect.poll(() => cli.stderr).toContain('"listening"');
     cli.child.kill("SIGINT");
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(cli.child.exitCode).toBeNull();
@@ -84,11 +84,11 @@ describe("unikernel run", () => {
 
   test("leaves no guest when it is killed", async () => {
     const cli = start(["run", "rootfs", "-v", "--", "/bin/server"], BOOT, "halt");
-    await expect.poll(() => cli.stderr, { timeout: 60_000 }).toContain('"boot"');
+    await expect.poll(() => cli.stderr).toContain('"boot"');
     expect(guests()).toHaveLength(1);
     cli.child.kill("SIGKILL");
 
-    await expect.poll(guests, { timeout: 10_000 }).toEqual([]);
+    await expect.poll(guests).toEqual([]);
   });
 
   test("ends with the machine when nobody reads what it says any more", async () => {

@@ -304,7 +304,7 @@ describe("in mid-upload", () => {
   async function hangingUpload(): Promise<{ failure: Promise<unknown> }> {
     storage.gate = ({ action }) => (action === "part" ? delay(60_000, undefined, { ref: false }) : undefined);
     const failure = stack.up().catch((error: unknown) => error);
-    await expect.poll(() => storage.count("part"), { timeout: 60_000 }).toBeGreaterThan(0);
+    await expect.poll(() => storage.count("part")).toBeGreaterThan(0);
     return { failure };
   }
 
@@ -323,7 +323,7 @@ describe("in mid-upload", () => {
     process.kill(stack.engine()!, "SIGINT");
 
     expect(await failure).toBeInstanceOf(OperationFailed);
-    await expect.poll(() => storage.unfinished, { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => storage.unfinished).toBe(0);
     expect(objects()).toEqual([]);
     await expectRecovery();
   });

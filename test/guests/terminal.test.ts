@@ -29,7 +29,7 @@ class Typist {
   /** Waits until the terminal shows what it has not shown before, and returns the match. */
   async sees(pattern: RegExp): Promise<RegExpExecArray> {
     const found = (): RegExpExecArray | null => pattern.exec(this.shown.slice(this.#from));
-    await expect.poll(() => found() ?? this.shown, { timeout: 60_000, interval: 20 }).toBeInstanceOf(Array);
+    await expect.poll(() => found() ?? this.shown).toBeInstanceOf(Array);
     const match = found();
     if (match === null) throw new Error("The terminal shows less than before.");
     this.#from += match.index + match[0].length;
@@ -125,9 +125,9 @@ test("a shell in a guest has the terminal of `unikernel run -t`", async () => {
 test("nothing goes on when its terminal is closed", async () => {
   typist.child.kill("SIGKILL");
   // The shell does not heed being asked, and nobody is left to insist.
-  await expect.poll(() => machine.guests(), { timeout: 60_000 }).toEqual([]);
+  await expect.poll(() => machine.guests()).toEqual([]);
   const isLeft = (): boolean => findProcesses((_, environment) => environment().includes(machine.folder)).length > 0;
-  await expect.poll(isLeft, { timeout: 10_000 }).toBe(false);
+  await expect.poll(isLeft).toBe(false);
 });
 
 test.each(["SIGTERM", "SIGHUP"] as const)("it is given back when %s ends the command", async (signal) => {
@@ -137,6 +137,6 @@ test.each(["SIGTERM", "SIGHUP"] as const)("it is given back when %s ends the com
     if (!shown) process.kill(command, signal);
     return shown;
   };
-  await expect.poll(ended, { timeout: 60_000, interval: 200 }).toBe(true);
+  await expect.poll(ended, { interval: 200 }).toBe(true);
   await isRestored();
 });

@@ -9,6 +9,7 @@ import { buildImage } from "../../provider/src/image/index.js";
 import { googleMetadata } from "../support/google-metadata.js";
 import { guestProgram } from "../support/guest.js";
 import { Machine } from "../support/machine.js";
+import { PATIENCE_MS } from "../support/limits.js";
 
 const host = new Machine();
 let disk: string;
@@ -60,7 +61,7 @@ function boot({ firmware = [], port, devices = [], card = "" }: Setting): Promis
       ...["-netdev", `user,id=net,restrict=on,net=169.254.0.0/16,host=169.254.0.2,dhcpstart=169.254.0.15${forward}`],
       ...devices,
     ],
-    { stdio: ["ignore", "pipe", "inherit"], timeout: 60_000, killSignal: "SIGKILL" },
+    { stdio: ["ignore", "pipe", "inherit"], timeout: PATIENCE_MS, killSignal: "SIGKILL" },
   );
   let console = "";
   qemu.stdout.setEncoding("utf8").on("data", (text: string) => (console += text));

@@ -2,6 +2,7 @@ import { execFileSync, spawn } from "node:child_process";
 import * as path from "node:path";
 import { pathToFileURL } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
+import { PATIENCE_MS } from "../support/limits.js";
 
 const root = path.resolve(import.meta.dirname, "../..");
 
@@ -43,7 +44,7 @@ function boot(
       ...["-kernel", kernel, "-append", words, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
       ...["-serial", "stdio", "-device", "isa-debug-exit,iobase=0x501,iosize=2"],
     ],
-    { stdio: ["ignore", "pipe", "inherit"], timeout: 60_000, killSignal: "SIGKILL" },
+    { stdio: ["ignore", "pipe", "inherit"], timeout: PATIENCE_MS, killSignal: "SIGKILL" },
   );
   let console = "";
   qemu.stdout.setEncoding("utf8").on("data", (text: string) => (console += text));

@@ -12,6 +12,7 @@ import {
 import { instancePaths, qmpSocketPath } from "../../provider/src/targets/local/paths.js";
 import { QmpClient } from "../../provider/src/targets/local/qmp.js";
 import type { Machine } from "./machine.js";
+import { PATIENCE_MS } from "./limits.js";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const MIB = 1 << 20;
@@ -90,6 +91,7 @@ export class Guest {
     options: GuestOptions = {},
     cacheDir = host.cacheDir,
   ): Promise<Guest> {
+    host.showConsolesOfFailure();
     const built = await buildImage(image, { baseDir: root, cacheDir });
     const env = Object.entries(options.env ?? {}).map(([name, value]) => `${name}=${value}`);
     const name = options.name ?? "guest";
@@ -108,7 +110,7 @@ export class Guest {
         config: { process: { env, ...(options.args && { args: options.args }) } },
         machine: options.machine ?? "q35",
       },
-      host.options({ startTimeoutMs: 60_000 }),
+      host.options({ startTimeoutMs: PATIENCE_MS }),
     );
     return new Guest(
       host,
@@ -128,7 +130,7 @@ export class Guest {
   /** One request on a connection of its own: an idle one would keep a thread of a blocking server from others. */
   fetch(location: string, request: RequestInit = {}): Promise<Response> {
     const headers = { connection: "close" };
-    return fetch(this.url + location, { signal: AbortSignal.timeout(60_000), headers, ...request });
+    return fetch(this.url + location, { signal: AbortSignal.timeout(PATIENCE_MS), headers, ...request });
   }
 
   /** The body of an answer, which must have status 200. */

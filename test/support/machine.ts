@@ -1,7 +1,8 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { inject } from "vitest";
+import { inject, onTestFailed } from "vitest";
+import { getCurrentTest } from "vitest/suite";
 import type { InstanceSpec, StartOptions } from "../../provider/src/targets/local/index.js";
 
 /** A process of this computer. */
@@ -54,8 +55,27 @@ export class Machine {
     ).map(({ pid }) => pid);
   }
 
+  /** What the guests of a test that has failed had to say: it goes with the folder. */
+  private readonly consoles: string[] = [];
+
+  /** Shows the consoles of this machine's guests, should the current test fail. */
+  showConsolesOfFailure(): void {
+    // A guest that a whole suite shares belongs to no test.
+    if (!getCurrentTest()) return;
+    onTestFailed(() => console.error(this.consoles.join("\n")));
+  }
+
+  private readConsoles(): string[] {
+    const instances = path.join(this.stateDir, "instances");
+    if (!existsSync(instances)) return [];
+    const file = (name: string): string => path.join(instances, name, "console.log");
+    const names = readdirSync(instances).filter((name) => existsSync(file(name)));
+    return names.map((name) => `── console of ${name}\n${readFileSync(file(name), "utf8")}`);
+  }
+
   /** Ends whatever a failed test has left running here, and removes the folder. */
   dispose(): void {
+    this.consoles.push(...this.readConsoles());
     const isHere = (text: string): boolean => text.includes(this.folder);
     for (const { pid } of findProcesses((args, environment) => args.some(isHere) || isHere(environment()))) {
       try {

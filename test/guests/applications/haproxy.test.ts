@@ -3,6 +3,7 @@ import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Guest, guestProgram } from "../../support/guest.js";
 import { Machine } from "../../support/machine.js";
+import { PATIENCE_MS } from "../../support/limits.js";
 
 let machine: Machine;
 beforeEach(() => {
@@ -20,7 +21,7 @@ const address = (guest: Guest): string => `10.0.2.2:${guest.port(8080)}`;
 /** What is answered to a line, until the guest hangs up. */
 function ask(guest: Guest, port: number, line: string): Promise<string> {
   const socket = net.connect(guest.port(port), "127.0.0.1");
-  socket.setTimeout(60_000, () => socket.destroy(new Error(`Port ${port} has not answered for a minute.`)));
+  socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error(`Port ${port} has not answered.`)));
   socket.write(`${line}\n`);
   return text(socket);
 }

@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Guest } from "../../support/guest.js";
 import { Machine } from "../../support/machine.js";
+import { PATIENCE_MS } from "../../support/limits.js";
 
 let machine: Machine;
 beforeEach(() => {
@@ -31,7 +32,7 @@ describe("memcached with four threads", () => {
     /** What is answered to these commands, sent at once. */
     const tell = async (...commands: string[]): Promise<string> => {
       const socket = net.connect(guest.port(11211), "127.0.0.1");
-      socket.setTimeout(60_000, () => socket.destroy(new Error("memcached has not answered for a minute.")));
+      socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error("memcached has not answered.")));
       socket.write([...commands, "quit", ""].join("\r\n"));
       return (await buffer(socket)).toString();
     };
@@ -40,13 +41,13 @@ describe("memcached with four threads", () => {
       return Object.fromEntries<string>([...lines].map(([, name = "", of = ""]) => [name, of]));
     };
 
-    const { stdout } = await run("memccapable", host, { timeout: 60_000 });
+    const { stdout } = await run("memccapable", host, { timeout: PATIENCE_MS });
     expect(stdout).toContain("All tests passed");
     expect(stdout.match(/\[pass\]/g)).toHaveLength(54);
 
     // 32 connections, over which each value that is read is checked.
     const load = ["--threads=2", "--concurrency=32", "--execute_number=4000", "--verify=1", "--fixed_size=2048"];
-    const slap = await run("memcaslap", [server, ...load], { timeout: 60_000 });
+    const slap = await run("memcaslap", [server, ...load], { timeout: PATIENCE_MS });
     expect(slap.stdout).toMatch(/cmd_get: 3\d{3}\n/);
     expect(slap.stdout).toMatch(/get_misses: 0\nverify_misses: 0\nverify_failed: 0\n/);
 

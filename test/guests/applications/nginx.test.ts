@@ -6,6 +6,7 @@ import { buffer } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Guest, guestContainerFile } from "../../support/guest.js";
 import { Machine } from "../../support/machine.js";
+import { PATIENCE_MS } from "../../support/limits.js";
 
 let machine: Machine;
 beforeEach(() => {
@@ -19,7 +20,7 @@ const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).d
 async function get(agent: http.Agent, url: string): Promise<string> {
   const client = url.startsWith("https:") ? https : http;
   const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
-    client.get(url, { agent, timeout: 60_000 }, resolve).on("error", reject);
+    client.get(url, { agent, timeout: PATIENCE_MS }, resolve).on("error", reject);
   });
   return (await buffer(response)).toString();
 }

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Guest } from "../../support/guest.js";
 import { Machine } from "../../support/machine.js";
+import { PATIENCE_MS } from "../../support/limits.js";
 
 let machine: Machine;
 beforeEach(() => {
@@ -60,7 +61,7 @@ describe("PHP 8.2", () => {
         slow.forEach(({ process }) => processes.add(process));
         return processes.size > 2;
       },
-      { timeout: 30_000, interval: 0 },
+      { timeout: PATIENCE_MS, interval: 0 },
     );
     interface Opcache {
       enabled: boolean;

@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Guest } from "../../support/guest.js";
 import { Machine } from "../../support/machine.js";
+import { PATIENCE_MS } from "../../support/limits.js";
 
 let machine: Machine;
 beforeEach(() => {
@@ -25,7 +26,7 @@ describe("PostgreSQL 15", () => {
     };
     const query = async (sql: string): Promise<string> => {
       const args = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--command", sql];
-      return (await run("psql", args, { env, timeout: 60_000 })).stdout.trim();
+      return (await run("psql", args, { env, timeout: PATIENCE_MS })).stdout.trim();
     };
 
     // It listens before it is ready.

@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Guest } from "../../support/guest.js";
 import { Machine } from "../../support/machine.js";
+import { PATIENCE_MS } from "../../support/limits.js";
 
 let machine: Machine;
 beforeEach(() => {
@@ -17,7 +18,7 @@ describe("redis 7, with its data kept by an append-only file and by snapshots", 
     const guest = await Guest.container(machine, "redis", { cpus, memory: 96, ports: [6379] });
     const address = ["-h", "127.0.0.1", "-p", String(guest.port(6379))];
     const cli = async (...command: string[]): Promise<string> =>
-      (await run("redis-cli", [...address, ...command], { timeout: 60_000 })).stdout.trim();
+      (await run("redis-cli", [...address, ...command], { timeout: PATIENCE_MS })).stdout.trim();
     const persistence = async (): Promise<Record<string, string>> => {
       const lines = (await cli("INFO", "persistence")).split("\r\n");
       return Object.fromEntries<string>(

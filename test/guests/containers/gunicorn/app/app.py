@@ -40,6 +40,9 @@ def processes():
         adder.join()
     with context.Pool(3) as pool:
         squares = pool.map(square, range(20))
+        # The end of the block sends SIGTERM, which gunicorn has handled in its children: one that still waits for work would wait for ever.
+        pool.close()
+        pool.join()
     queue = context.Queue()
     sender = context.Process(target=queue.put, args=({"from": "child"},))
     sender.start()
