@@ -40,6 +40,10 @@ impl Device for Port {
     fn mtu(&self) -> usize {
         1500
     }
+
+    fn max_mtu(&self) -> usize {
+        1500
+    }
     fn capabilities(&self) -> Capabilities {
         let offloads = Offloads {
             checksum: true,

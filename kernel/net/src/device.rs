@@ -11,8 +11,11 @@ pub trait Device: Send + Sync {
     /// Its hardware address.
     fn mac(&self) -> [u8; 6];
 
-    /// The longest packet after the Ethernet header, in bytes: 1500 on most networks.
+    /// The longest packet after the Ethernet header, in bytes, unless DHCP says otherwise: 1500 on most networks.
     fn mtu(&self) -> usize;
+
+    /// The most that DHCP may say, in bytes: the longest packet that the card carries, which it receives whatever is said.
+    fn max_mtu(&self) -> usize;
 
     /// What it does by itself.
     fn capabilities(&self) -> Capabilities;

@@ -60,9 +60,10 @@ pub struct Stack {
     device: Option<Arc<dyn Device>>,
     pub(crate) device_capabilities: Capabilities,
     pub(crate) mac: [u8; 6],
+    /// Of the Ethernet interface.
     pub(crate) mtu: AtomicUsize,
-    /// Routers may name another for IPv6.
-    pub(crate) mtu_ipv6: AtomicUsize,
+    /// What routers say of the link's MTU, for IPv6; 0 until they do.
+    pub(crate) advertised_mtu: AtomicUsize,
     /// Hops of packets of IPv6, which routers may say.
     pub(crate) hops_ipv6: AtomicU8,
     pub(crate) secret: Secret,
@@ -120,7 +121,7 @@ impl Stack {
             device_capabilities: capabilities,
             mac,
             mtu: AtomicUsize::new(mtu),
-            mtu_ipv6: AtomicUsize::new(mtu),
+            advertised_mtu: AtomicUsize::new(0),
             hops_ipv6: AtomicU8::new(DEFAULT_HOPS),
             routes: SpinLock::new(Routes::default()),
             routes_generation: AtomicU32::new(1),
@@ -342,9 +343,16 @@ impl Stack {
         }
     }
 
-    /// The longest packet that the device takes.
-    pub(crate) fn device_mtu(&self) -> usize {
-        self.device.as_ref().map_or(LOOPBACK_MTU, |device| device.mtu())
+    /// The longest packet of IPv6 on the Ethernet interface: as routers say, who may only say less (RFC 2464 section 2).
+    pub(crate) fn mtu_ipv6(&self) -> usize {
+        let least = usize::from(PathMtu::LEAST_IPV6);
+        let own = self.mtu.load(Ordering::Relaxed).max(least);
+        let advertised = self.advertised_mtu.load(Ordering::Relaxed);
+        if (least..own).contains(&advertised) {
+            advertised
+        } else {
+            own
+        }
     }
 
     /// The first IPv6 address of the Ethernet interface that others can reach beyond the link.
@@ -372,7 +380,7 @@ impl Stack {
         self.set_ipv4(&[OwnAddress::permanent(address)], &routes);
         if let (Some(mtu), Some(device)) = (mtu, &self.device) {
             self.mtu.store(
-                usize::from(mtu.max(PathMtu::LEAST)).min(device.mtu()),
+                usize::from(mtu.max(PathMtu::LEAST)).min(device.max_mtu()),
                 Ordering::Relaxed,
             );
         }

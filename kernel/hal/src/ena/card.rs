@@ -13,7 +13,7 @@ use super::receiver::Receiver;
 use super::register::Reason;
 use super::ring;
 use super::sender::Sender;
-use crate::network::{Card, Offloads, Outgoing, Version};
+use crate::network::{Card, ETHERNET_MTU, Offloads, Outgoing, Version};
 use crate::sync::SpinLock;
 use crate::{console, time};
 
@@ -237,7 +237,12 @@ impl Card for Ena {
     }
 
     fn mtu(&self) -> usize {
-        self.abilities.mtu.into()
+        // As Linux has it: of what the network carries the device says nothing.
+        self.abilities.max_mtu.min(ETHERNET_MTU).into()
+    }
+
+    fn max_mtu(&self) -> usize {
+        self.abilities.max_mtu.into()
     }
 
     fn offloads(&self, version: Version) -> Offloads {

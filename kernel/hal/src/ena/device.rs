@@ -6,6 +6,7 @@ use super::event::{self, EventQueue};
 use super::failure::Failure;
 use super::feature::{Attributes, Hints, LowLatency, Offloads, Queues};
 use super::reader::Reader;
+use super::receiver::most_received;
 use super::register::{self, Capabilities, Reason};
 use super::ring::Ring;
 use super::sender::MOST_DESCRIPTORS;
@@ -13,13 +14,9 @@ use super::{descriptor, host};
 use crate::bus::Registers;
 use crate::dma::Shared;
 use crate::mem::PAGE_SIZE;
-use crate::network::queue_size;
-use crate::network::{self, Version};
+use crate::network::{self, ETHERNET_HEADER, LEAST_MTU, Version, queue_size};
 use crate::time;
 
-/// The longest packet that the driver has buffers for, and the shortest that IPv4 asks for.
-const MOST_MTU: u32 = 1500;
-const LEAST_MTU: u32 = 576;
 /// The most bytes of headers that a descriptor can tell of.
 const MOST_HEADER: u32 = 0xff;
 /// Bits of a descriptor's address.
@@ -44,7 +41,8 @@ pub(super) struct Parts {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Abilities {
     pub(super) mac: [u8; 6],
-    pub(super) mtu: u16,
+    /// The longest packet that the device carries, and there are descriptors for.
+    pub(super) max_mtu: u16,
     /// For IPv4, and for IPv6.
     pub(super) offloads: [Offloads; 2],
     pub(super) transmit_depth: u16,
@@ -83,17 +81,13 @@ impl Abilities {
 
     /// The most bytes after the Ethernet header that can be cut into segments.
     fn most_segmented(&self) -> usize {
-        const LARGEST_PACKET: usize = 65_535;
-        const ETHERNET_HEADER: usize = 14;
-        // One descriptor is for metadata.
-        let pages = self.transmit_descriptors.min(MOST_DESCRIPTORS).saturating_sub(1);
-        (pages * PAGE_SIZE).saturating_sub(ETHERNET_HEADER).min(LARGEST_PACKET)
+        most_sent(self.transmit_descriptors)
     }
 
     /// Whether a device that was reset does all that the network was promised before.
     pub(super) fn keeps(&self, promised: &Self) -> bool {
         self.mac == promised.mac
-            && self.mtu >= promised.mtu
+            && self.max_mtu >= promised.max_mtu
             && [Version::V4, Version::V6].into_iter().all(|version| {
                 let (now, before) = (self.offloads(version), promised.offloads(version));
                 (now.checksums || !before.checksums) && now.segmented >= before.segmented
@@ -103,6 +97,14 @@ impl Abilities {
             && self.transmit_descriptors == promised.transmit_descriptors
             && self.address_bits >= promised.address_bits
     }
+}
+
+/// The most bytes after the Ethernet header of a packet that so many descriptors hold.
+fn most_sent(descriptors: usize) -> usize {
+    const LARGEST_PACKET: usize = 65_535;
+    // One descriptor is for metadata.
+    let pages = descriptors.min(MOST_DESCRIPTORS).saturating_sub(1);
+    (pages * PAGE_SIZE).saturating_sub(ETHERNET_HEADER).min(LARGEST_PACKET)
 }
 
 fn reaches(bits: u32, address: u64) -> bool {
@@ -245,13 +247,6 @@ impl Device {
             Default::default()
         };
         let is_kept_alive = self.choose_events(&attributes)?;
-        let mtu = attributes.most_mtu.min(MOST_MTU);
-        if mtu < LEAST_MTU {
-            return Err("takes no packets of the size that IPv4 asks for".into());
-        }
-        if attributes.has(Feature::Mtu) {
-            self.admin.execute(Command::set_mtu(mtu))?;
-        }
         let low_latency = self.choose_low_latency(&attributes)?;
         let transmit_descriptors = low_latency
             .map_or(usize::MAX, |shape| shape.most_descriptors())
@@ -260,11 +255,19 @@ impl Device {
         if transmit_descriptors < 2 || queues.receive_descriptors == 0 {
             return Err("has queues of no use".into());
         }
+        let most = most_sent(transmit_descriptors).min(most_received(queues.receive_descriptors.into()));
+        let max_mtu = attributes.most_mtu.min(most as u32);
+        if max_mtu < LEAST_MTU.into() {
+            return Err("takes no packets of the size that IPv4 asks for".into());
+        }
+        if attributes.has(Feature::Mtu) {
+            self.admin.execute(Command::set_mtu(max_mtu))?;
+        }
         let header = queues.header.min(MOST_HEADER) as usize;
         let transmit_most = low_latency.map_or(queues.transmit_depth, |shape| shape.depth.min(queues.transmit_depth));
         Ok(Abilities {
             mac: attributes.mac,
-            mtu: mtu as u16,
+            max_mtu: max_mtu as u16,
             offloads,
             transmit_depth: depth(transmit_most)?,
             receive_depth: depth(queues.receive_depth)?,

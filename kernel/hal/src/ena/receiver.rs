@@ -10,9 +10,9 @@ use super::ring::Ring;
 use crate::bus::Registers;
 use crate::dma::{Buffer, Shared};
 use crate::mem::PAGE_SIZE;
-use crate::network::{Packet, Part};
+use crate::network::{ETHERNET_HEADER, Packet, Part};
 
-/// Bytes of a buffer: two to a page hold the largest Ethernet packet each.
+/// Bytes of a buffer: two to a page hold the largest packet of most networks each; longer ones take several.
 const BUFFER: usize = PAGE_SIZE / 2;
 /// Buffers given back to the device before it is told of them.
 const REFILL_BATCH: u32 = 16;
@@ -20,6 +20,15 @@ const REFILL_BATCH: u32 = 16;
 const MOST_PARTS: usize = 16;
 /// In the register of a completion queue: the next completion raises an interrupt, at once (`ena_eth_io_intr_reg`).
 const UNMASK: u32 = 1 << 30;
+
+/// The most bytes after the Ethernet header of a packet in so many buffers.
+pub(super) fn most_received(descriptors: usize) -> usize {
+    // The device may leave so much free before the packet, and a tag of a virtual network in it.
+    const OFFSET: usize = u8::MAX as usize;
+    const TAG: usize = 4;
+    let bytes = descriptors.min(MOST_PARTS) * BUFFER;
+    bytes.saturating_sub(OFFSET + ETHERNET_HEADER + TAG)
+}
 
 pub(super) struct Receiver {
     pub(super) ring: Ring,

@@ -222,6 +222,10 @@ impl Card for Gve {
         self.abilities.mtu.into()
     }
 
+    fn max_mtu(&self) -> usize {
+        self.abilities.max_mtu.into()
+    }
+
     fn offloads(&self, _version: Version) -> Offloads {
         Offloads {
             checksums: true,

@@ -28,7 +28,10 @@ impl Format {
 pub(super) struct Description {
     pub(super) format: Format,
     pub(super) mac: [u8; 6],
+    /// The longest packet on the network, as far as a page holds it.
     pub(super) mtu: u16,
+    /// The longest one for drivers that take it in several buffers.
+    pub(super) max_mtu: u16,
     pub(super) transmit_entries: u16,
     pub(super) receive_entries: u16,
     pub(super) counters: u16,
@@ -41,6 +44,9 @@ const OPTION_HEADER: usize = 8;
 /// Options, each with how many bytes it has at least.
 const DQO_RDA: (u16, usize) = (0x4, 8);
 const DQO_QPL: (u16, usize) = (0x7, 8);
+const JUMBO_FRAMES: (u16, usize) = (0x8, 8);
+/// In the first word of [`JUMBO_FRAMES`]: they can be had (`GVE_SUP_JUMBO_FRAMES_MASK`).
+const HAS_JUMBO_FRAMES: u32 = 1 << 2;
 
 impl Description {
     /// From the page that the device has written. Panics when it is shorter than a header.
@@ -51,10 +57,13 @@ impl Description {
         let mut rest = page.get(HEADER..end).ok_or(nonsense)?;
         // All devices that say nothing of formats have this one.
         let mut format = Format::GqiQpl;
+        let mtu = half(16);
+        let mut max_mtu = mtu;
         for _ in 0..half(30) {
             let (header, behind) = rest.split_first_chunk::<OPTION_HEADER>().ok_or(nonsense)?;
             let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
-            rest = behind.get(length..).ok_or(nonsense)?;
+            let (body, behind) = behind.split_at_checked(length).ok_or(nonsense)?;
+            rest = behind;
             // What a driver must have mended to use the option: there is no such thing yet.
             let wants_nothing = header[4..] == [0; 4];
             let is =
@@ -63,6 +72,11 @@ impl Description {
                 format = Format::DqoRda;
             } else if is(DQO_QPL) && format == Format::GqiQpl {
                 format = Format::DqoQpl;
+            } else if is(JUMBO_FRAMES)
+                && let [a, b, c, d, high, low, ..] = *body
+                && u32::from_be_bytes([a, b, c, d]) & HAS_JUMBO_FRAMES != 0
+            {
+                max_mtu = u16::from_be_bytes([high, low]).max(mtu);
             }
         }
         let mut most_pages = [0; 8];
@@ -72,7 +86,8 @@ impl Description {
         Ok(Self {
             format,
             mac,
-            mtu: half(16),
+            mtu,
+            max_mtu,
             transmit_entries: half(10),
             receive_entries: half(12),
             counters: half(18),
@@ -122,6 +137,7 @@ mod tests {
                 format: Format::GqiQpl,
                 mac: [0x42, 1, 10, 128, 0, 2],
                 mtu: 1460,
+                max_mtu: 1460,
                 transmit_entries: 1024,
                 receive_entries: 512,
                 counters: 64,
@@ -143,6 +159,21 @@ mod tests {
         assert_eq!(format(&[(4, &[0; 12])]), Ok(Format::DqoRda), "longer than known");
         let wanting = described(&[rda], |page| page[HEADER + 7] = 1);
         assert_eq!(wanting.map(|description| description.format), Ok(Format::GqiQpl));
+    }
+
+    #[test]
+    fn gve_jumbo_frames_are_an_option() {
+        let most = |body: &[u8]| described(&[(8, body), (3, &[0; 4])], |_| {}).map(|description| description.max_mtu);
+        let [high, low] = 8896_u16.to_be_bytes();
+        assert_eq!(most(&[0, 0, 0, 4, high, low, 0, 0]), Ok(8896));
+        assert_eq!(
+            most(&[0, 0, 0, 0x34, high, low, 0, 0, 9]),
+            Ok(8896),
+            "longer than known"
+        );
+        assert_eq!(most(&[0, 0, 0, 2, high, low, 0, 0]), Ok(1460), "not this feature");
+        assert_eq!(most(&[0, 0, 0, 4, high, low, 0]), Ok(1460), "too short");
+        assert_eq!(most(&[0, 0, 0, 4, 0, 68, 0, 0]), Ok(1460), "less than without");
     }
 
     #[test]

@@ -182,7 +182,7 @@ impl Device {
             format,
         ))?;
         if abilities.is_mtu_lower {
-            self.admin.execute(Command::set_mtu(abilities.mtu))?;
+            self.admin.execute(Command::set_mtu(abilities.max_mtu))?;
         }
         if let Some(types) = &receiver.rings.types {
             self.admin

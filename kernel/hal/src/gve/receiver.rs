@@ -5,19 +5,25 @@ use core::sync::atomic::{Ordering, fence};
 
 use super::abilities::Abilities;
 use super::device::{PageList, Queue};
-use super::offload;
 use super::receive_rings::{Rings, Vouching};
 use super::register::Reason;
+use super::{gqi, offload};
 use crate::dma::Buffer;
 use crate::mem::PAGE_SIZE;
-use crate::network::{Packet, Part};
+use crate::network::{ETHERNET_HEADER, Packet, Part};
 
-/// Bytes of a buffer: two to a page hold the largest Ethernet packet each.
+/// Bytes of a buffer: two to a page hold the largest packet of most networks each; longer ones take several.
 pub(super) const BUFFER: usize = PAGE_SIZE / 2;
 /// Buffers given back to the device before it is told of them.
 const REFILL_BATCH: u32 = 32;
 /// The most buffers of a packet.
 const MOST_PARTS: usize = 16;
+
+/// The most bytes after the Ethernet header of a packet in the buffers of so many pages.
+pub(super) fn most_received(pages: usize) -> usize {
+    let buffers = (pages * PAGE_SIZE / BUFFER).min(MOST_PARTS);
+    (buffers * BUFFER).saturating_sub(gqi::PADDING + ETHERNET_HEADER)
+}
 
 pub(super) struct Receiver {
     pub(super) rings: Rings,

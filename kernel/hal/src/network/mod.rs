@@ -23,6 +23,13 @@ pub struct Checksum {
     pub offset: u16,
 }
 
+/// Bytes of a header of Ethernet without tags.
+pub(crate) const ETHERNET_HEADER: usize = 14;
+/// The MTU of Ethernet, unless the network says otherwise (RFC 894).
+pub(crate) const ETHERNET_MTU: u16 = 1500;
+/// The least MTU of a card: what every machine receives of IPv4 (RFC 791).
+pub(crate) const LEAST_MTU: u16 = 576;
+
 /// A version of the Internet Protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
@@ -66,8 +73,13 @@ pub trait Card: Send + Sync {
     /// Its hardware address.
     fn mac(&self) -> [u8; 6];
 
-    /// The longest packet after the Ethernet header, in bytes.
+    /// The longest packet after the Ethernet header, in bytes, unless the network says otherwise.
     fn mtu(&self) -> usize;
+
+    /// The longest that it carries, in bytes, and receives whatever the network says.
+    fn max_mtu(&self) -> usize {
+        self.mtu()
+    }
 
     /// What it does by itself.
     fn offloads(&self, version: Version) -> Offloads;

@@ -7,7 +7,7 @@ use super::device::{Kind, Notifier, Transport, VirtioDevice};
 use super::queue::{Part, Queue};
 use crate::dma::Buffer;
 use crate::mem::PAGE_SIZE;
-use crate::network::{Card, Offloads, Outgoing, Store, Version, queue_size};
+use crate::network::{Card, ETHERNET_MTU, LEAST_MTU, Offloads, Outgoing, Store, Version, queue_size};
 use crate::sync::SpinLock;
 
 /// Features (5.1.3).
@@ -40,7 +40,6 @@ const RECEIVE_BUFFER: usize = PAGE_SIZE / 2;
 const LARGEST_PACKET: usize = 65_535;
 /// Buffers given back to the device before it is told of them.
 const REFILL_BATCH: u32 = 16;
-const DEFAULT_MTU: u16 = 1500;
 
 struct Network {
     mac: [u8; 6],
@@ -83,7 +82,7 @@ pub fn start(mut device: VirtioDevice) -> Option<Arc<dyn Card>> {
     let mtu = if features & feature::MTU != 0 {
         u16::from_le_bytes(device.configuration(10))
     } else {
-        DEFAULT_MTU
+        ETHERNET_MTU
     };
     let size = queue_size();
     let place: Arc<SpinLock<Option<Arc<Network>>>> = Arc::new(SpinLock::new(None));
@@ -103,7 +102,7 @@ pub fn start(mut device: VirtioDevice) -> Option<Arc<dyn Card>> {
     send_queue.set_interrupts(false);
     let card = Arc::new(Network {
         mac,
-        mtu: mtu.clamp(576, DEFAULT_MTU),
+        mtu: mtu.clamp(LEAST_MTU, ETHERNET_MTU),
         features,
         header: if device.is_legacy() { LEGACY_HEADER } else { HEADER },
         receiver: SpinLock::new(Receiver {

@@ -63,7 +63,7 @@ impl Stack {
         match (hop, destination) {
             (Hop::Loopback, _) => LOOPBACK_MTU,
             (_, IpAddr::V4(_)) => self.mtu.load(Ordering::Relaxed),
-            (_, IpAddr::V6(_)) => self.mtu_ipv6.load(Ordering::Relaxed),
+            (_, IpAddr::V6(_)) => self.mtu_ipv6(),
         }
     }
 

@@ -18,7 +18,7 @@ use smoltcp::wire::{Icmpv6Message, Icmpv6Packet, NdiscNeighborFlags, NdiscOption
 use crate::dhcpv6;
 use crate::environment::Event;
 use crate::header::Header;
-use crate::ip::{ALL_NODES, ALL_ROUTERS, Datagram, Outgoing, OwnAddress, PathMtu, Told, protocol, solicited_node};
+use crate::ip::{ALL_NODES, ALL_ROUTERS, Datagram, Outgoing, OwnAddress, Told, protocol, solicited_node};
 use crate::stack::Stack;
 use host::Step;
 use message::Advertisement;
@@ -134,10 +134,7 @@ fn router_advertised(stack: &Stack, source: Ipv6Addr, message: &Icmpv6Packet<&[u
     let advertisement = Advertisement::parse(message, options);
     if let Some(mtu) = advertisement.mtu {
         let mtu = usize::try_from(mtu).unwrap_or(usize::MAX);
-        let most = stack.device_mtu();
-        if (usize::from(PathMtu::LEAST_IPV6)..=most).contains(&mtu) {
-            stack.mtu_ipv6.store(mtu, Ordering::Relaxed);
-        }
+        stack.advertised_mtu.store(mtu, Ordering::Relaxed);
     }
     if advertisement.hop_limit > 0 {
         stack.hops_ipv6.store(advertisement.hop_limit, Ordering::Relaxed);

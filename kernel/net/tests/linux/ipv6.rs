@@ -18,13 +18,13 @@ const GUEST_GLOBAL: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0x00ff, 0xfe00,
 const ADVERTISE: &[&str] = &["--enable-ra", "--dhcp-range=fd77::,ra-only,64,10m"];
 
 /// The guest's link-local address, by the way that Linux takes there.
-fn guest_link_local(port: u16) -> SocketAddrV6 {
+pub fn guest_link_local(port: u16) -> SocketAddrV6 {
     let index = nix::net::if_::if_nametoindex("tap0").expect("the device is there");
     SocketAddrV6::new(GUEST_LINK_LOCAL, port, 0, index)
 }
 
 /// Echoes one connection.
-fn echo(listener: Blocking) -> std::thread::JoinHandle<()> {
+pub fn echo(listener: Blocking) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let connection = listener.accept().expect("a listener accepts");
         let all = connection.receive_all().expect("the stream arrives");
@@ -33,7 +33,7 @@ fn echo(listener: Blocking) -> std::thread::JoinHandle<()> {
     })
 }
 
-fn exchange(mut stream: TcpStream, length: usize) {
+pub fn exchange(mut stream: TcpStream, length: usize) {
     stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a limit");
     let data = pattern(length);
     let mut writer = stream.try_clone().expect("a socket is shared");

@@ -4,6 +4,7 @@
 
 mod dhcp;
 mod ipv6;
+mod jumbo;
 #[path = "../support/mod.rs"]
 mod support;
 mod tap;

@@ -24,6 +24,8 @@ pub const LINUX_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1
 pub const GUEST_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0x00ff, 0xfe00, 0x0077);
 /// Linux's address in the network that the stack's gets addresses of.
 pub const LINUX_GLOBAL: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1);
+/// The longest packet that the stack's end of the link takes; until somebody tells it of longer ones, it sends as on any Ethernet.
+pub const MAX_MTU: usize = 9216;
 const VARIABLE: &str = "NET_TEST_NAMESPACE";
 
 /// Runs `body` in a process of its own in a new network namespace.
@@ -127,13 +129,17 @@ impl Device for Tap {
         1500
     }
 
+    fn max_mtu(&self) -> usize {
+        MAX_MTU
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
     }
 
     fn receive(&self, handler: &mut dyn FnMut(Received<'_>)) -> bool {
         let mut waiting = self.waiting.lock().expect("no test panics with it");
-        let mut frame = [0; 2048];
+        let mut frame = [0; 14 + MAX_MTU];
         while waiting.0.is_empty() {
             let Ok(length) = self.device.recv(&mut frame) else {
                 return false;

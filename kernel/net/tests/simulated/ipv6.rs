@@ -159,6 +159,40 @@ fn a_packet_that_is_too_big_for_the_path_makes_those_that_follow_smaller() {
 }
 
 #[test]
+fn routers_make_packets_shorter_and_never_longer() {
+    let advertised = |mtu: u32| {
+        let mut bytes = advertisement();
+        bytes.extend_from_slice(&[5, 1, 0, 0]);
+        bytes.extend_from_slice(&mtu.to_be_bytes());
+        message(255, link_local(0), ALL_NODES, &bytes)
+    };
+    for own in [1500, 9001] {
+        let world = World::carrying(own, true, 5, Faults::default(), Capabilities::default(), 4 << 20);
+        meet(&world);
+        let socket = Blocking::new(&world.stacks[1], AF_INET6, DATAGRAM);
+        socket
+            .0
+            .connect(&net::Destination::Address(inet6(link_local(0), 53)))
+            .expect("an address");
+        for (said, used) in [
+            (1300, 1300),
+            (1279, own as u32),
+            (1280, 1280),
+            (9002, own as u32),
+            (u32::MAX, own as u32),
+        ] {
+            world.inject(1, advertised(said));
+            world.step(MILLISECOND);
+            assert_eq!(
+                number(&socket.0, SOL_IPV6, IPV6_MTU),
+                used,
+                "of {own} bytes, and {said} advertised"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_connection_fits_its_path() {
     let world = world();
     let (client, server) = connect(&world, MINUTE);

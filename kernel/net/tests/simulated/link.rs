@@ -113,6 +113,7 @@ struct End {
     wire: Arc<Mutex<Wire>>,
     clock: Arc<Clock>,
     capabilities: Capabilities,
+    mtu: usize,
 }
 
 impl Device for End {
@@ -121,7 +122,11 @@ impl Device for End {
     }
 
     fn mtu(&self) -> usize {
-        1500
+        self.mtu
+    }
+
+    fn max_mtu(&self) -> usize {
+        self.mtu
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -156,10 +161,16 @@ impl Device for End {
         let frames = match frame.offload.segment_size {
             Some(size) => {
                 assert!(usize::from(size) >= LEAST_SEGMENT, "segments of {size} bytes");
+                let headers = frame.header.len();
+                let most = ETHERNET_HEADER + self.mtu - headers;
+                assert!(usize::from(size) <= most, "segments of {size} bytes behind {headers}");
                 segments(&bytes, usize::from(size))
             }
             None => {
-                assert!(bytes.len() <= 14 + 1500, "a frame longer than the link takes");
+                assert!(
+                    bytes.len() <= ETHERNET_HEADER + self.mtu,
+                    "a frame longer than the link takes"
+                );
                 vec![bytes]
             }
         };
@@ -303,6 +314,18 @@ impl World {
         capabilities: Capabilities,
         buffer_memory: usize,
     ) -> Self {
+        Self::carrying(1500, is_ipv6, seed, faults, capabilities, buffer_memory)
+    }
+
+    /// With another MTU than most links have.
+    pub fn carrying(
+        mtu: usize,
+        is_ipv6: bool,
+        seed: u64,
+        faults: Faults,
+        capabilities: Capabilities,
+        buffer_memory: usize,
+    ) -> Self {
         let clock = Arc::new(Clock(AtomicU64::new(1_000 * MILLISECOND)));
         let wire = Arc::new(Mutex::new(Wire {
             flights: BinaryHeap::new(),
@@ -321,6 +344,7 @@ impl World {
                 wire: wire.clone(),
                 clock: clock.clone(),
                 capabilities,
+                mtu,
             });
             let own = InterfaceAddress {
                 address: address(number).into(),

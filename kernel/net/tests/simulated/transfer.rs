@@ -225,11 +225,12 @@ proptest! {
         pieces in [1usize..20_000, 1usize..20_000],
         ipv6: bool, transmit_checksum: bool, segmentation in prop::sample::select(vec![0, 20_000, 65_000]),
         memory in prop::sample::select(vec![0, 1 << 20, 16 << 20]),
+        mtu in prop::sample::select(vec![1500, 9001]),
     ) {
         let faults = Faults { loss, duplication, corruption, delay, refusal };
         let offloads = Offloads { checksum: transmit_checksum || segmentation > 0, segmentation };
         let capabilities = Capabilities { ipv4: offloads, ipv6: offloads };
-        let world = World::speaking(ipv6, seed, Faults::default(), capabilities, memory);
+        let world = World::carrying(mtu, ipv6, seed, Faults::default(), capabilities, memory);
         meet(&world);
         world.set_faults(faults);
         transfer(&world, lengths, pieces, 60 * MINUTE);

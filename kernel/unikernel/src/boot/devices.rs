@@ -71,6 +71,10 @@ impl net::Device for Card {
         self.0.mtu()
     }
 
+    fn max_mtu(&self) -> usize {
+        self.0.max_mtu()
+    }
+
     fn capabilities(&self) -> net::Capabilities {
         let of = |version| {
             let Offloads { checksums, segmented } = self.0.offloads(version);

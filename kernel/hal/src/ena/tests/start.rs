@@ -17,7 +17,8 @@ fn ena_starts_however_registers_are_read() {
             ..Configuration::default()
         });
         assert_eq!(rig.card.mac(), [0x02, 0x11, 0x22, 0x33, 0x44, 0x55]);
-        assert_eq!((rig.card.mtu(), rig.device.mtu()), (1500, Some(1500)));
+        assert_eq!((rig.card.mtu(), rig.card.max_mtu()), (1500, 9216));
+        assert_eq!(rig.device.mtu(), Some(9216));
         assert_eq!(rig.device.queues(), (2, 2));
         assert_eq!(rig.device.resets(), [0]);
         assert_eq!(rig.device.groups(), 0b1001_1111);
@@ -37,7 +38,8 @@ fn ena_starts_with_a_device_that_knows_little() {
         rx_depth: 20,
         ..Configuration::default()
     });
-    assert_eq!((rig.card.mtu(), rig.device.mtu()), (1400, None));
+    assert_eq!((rig.card.mtu(), rig.card.max_mtu()), (1400, 1400));
+    assert_eq!(rig.device.mtu(), None);
     assert!(!rig.card.offloads(Version::V4).checksums);
     assert_eq!(rig.card.offloads(Version::V4).segmented, 0);
     assert_eq!(
@@ -50,6 +52,26 @@ fn ena_starts_with_a_device_that_knows_little() {
     time::advance(60 * SECOND);
     rig.card.watch();
     assert_eq!(rig.device.resets(), [0]);
+}
+
+#[test]
+fn ena_carries_no_longer_packets_than_descriptors_hold() {
+    // One of a packet to send is for metadata, and what is received may begin 255 bytes later, with a tag of four.
+    for (max_tx_descs, max_rx_descs, most) in [(2, 16, 4096 - 14), (18, 2, 4096 - 255 - 14 - 4)] {
+        let rig = Rig::new(&Configuration {
+            max_tx_descs,
+            max_rx_descs,
+            ..host_memory()
+        });
+        assert_eq!((rig.card.max_mtu(), rig.device.mtu()), (most, Some(most as u32)));
+        let longest = frames::udp(most - 28);
+        assert!(rig.send_plain(&longest));
+        assert_eq!(rig.sent(), core::slice::from_ref(&longest));
+        assert!(rig.device.receive(0, &longest));
+        rig.device.deliver();
+        assert_eq!(rig.received(), [(longest, true)]);
+        rig.device.assert_obeyed();
+    }
 }
 
 #[test]

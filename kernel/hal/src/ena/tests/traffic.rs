@@ -34,6 +34,31 @@ fn ena_sends_frames_as_they_are() {
 }
 
 #[test]
+fn ena_sends_jumbo_frames() {
+    for rig in all() {
+        let most = rig.card.max_mtu() - 28;
+        for round in 0..100 {
+            let length = [4054, 4055, 8000, most][round % 4].min(most);
+            let frame = udp(length);
+            assert!(rig.send_plain(&frame), "round {round}");
+            assert_eq!(rig.sent(), [frame], "round {round}");
+            assert!(rig.send(&[udp_to_complete(length)]), "round {round}");
+            assert_eq!(rig.sent(), [udp(length)], "round {round}");
+            let cut = tcp_to_cut(15_000.min(rig.card.offloads(Version::V4).segmented - 40), 8949);
+            let payload = cut.1[HEADERS..].to_vec();
+            assert!(rig.send(&[cut]), "round {round}");
+            let joined: Vec<u8> = rig
+                .sent()
+                .iter()
+                .flat_map(|frame| tcp_payload(frame).to_vec())
+                .collect();
+            assert!(joined == payload, "round {round}");
+        }
+        rig.device.assert_obeyed();
+    }
+}
+
+#[test]
 fn ena_completes_checksums() {
     for rig in all() {
         for length in [0, 1, 18, 500, 1472, 1472, 7] {
@@ -156,7 +181,7 @@ fn ena_receives_frames_as_they_are() {
 fn ena_joins_frames_in_many_buffers() {
     let rig = Rig::host_memory();
     for round in 0..100 {
-        let frames = [udp(5000), udp(100), udp(9000)];
+        let frames = [udp(5000), udp(100), udp(9216 - 28)];
         for frame in &frames {
             assert!(rig.device.receive(0, frame), "round {round}");
         }

@@ -27,6 +27,7 @@ fn abilities(format: Format) -> Abilities {
         format,
         mac: [2; 6],
         mtu: 1460,
+        max_mtu: 8896,
         transmit_entries: 128,
         receive_entries: 128,
         counters: 1,

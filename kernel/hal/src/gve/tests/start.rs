@@ -20,7 +20,8 @@ fn gve_starts_with_every_format_and_revision() {
             assert_eq!(rig.device.format(), Some(format));
             assert_eq!(rig.device.capabilities(), Some([0b1101, 0, 0, 0]));
             assert_eq!(rig.card.mac(), [0x42, 0x01, 0x0a, 0x80, 0x00, 0x02]);
-            assert_eq!((rig.card.mtu(), rig.device.mtu()), (1460, None));
+            assert_eq!((rig.card.mtu(), rig.card.max_mtu()), (1460, 8896));
+            assert_eq!(rig.device.mtu(), None, "it takes all");
             assert!(rig.card.offloads(Version::V4).checksums);
             assert_eq!(rig.device.queues(), (1, 1));
             assert_eq!(rig.device.resets(), 0, "it was reset already");
@@ -90,14 +91,37 @@ fn gve_starts_with_a_device_that_knows_little() {
 }
 
 #[test]
-fn gve_says_when_it_takes_no_long_packets() {
+fn gve_carries_what_the_network_does() {
     for format in FORMATS {
+        for (mtu, jumbo_mtu, most) in [(8896, Some(8896), 8896), (1500, None, 1500), (4082, Some(8896), 8896)] {
+            let rig = Rig::new(&Configuration {
+                mtu,
+                jumbo_mtu,
+                ..Configuration::of(format)
+            });
+            assert_eq!((rig.card.mtu(), rig.card.max_mtu()), (mtu.into(), most));
+            assert_eq!(rig.device.mtu(), None);
+            rig.check();
+        }
+    }
+}
+
+#[test]
+fn gve_says_when_it_has_no_buffers_for_long_packets() {
+    for (max_pages, most) in [(8, 2 * 4096 - 14), (4, 4096 - 14), (2, 4096 - 16)] {
         let rig = Rig::new(&Configuration {
-            mtu: 8896,
-            ..Configuration::of(format)
+            max_pages,
+            ..Configuration::default()
         });
-        assert_eq!((rig.card.mtu(), rig.device.mtu()), (1500, Some(1500)));
-        rig.check();
+        assert_eq!((rig.card.mtu(), rig.card.max_mtu()), (1460, most));
+        assert_eq!(rig.device.mtu(), Some(most as u16));
+        let longest = frames::udp(most - 28);
+        assert!(rig.send_plain(&longest));
+        assert_eq!(rig.sent(), core::slice::from_ref(&longest));
+        assert!(rig.device.receive(0, &longest));
+        rig.device.deliver();
+        assert!(matches!(&rig.received()[..], [(frame, _)] if *frame == longest));
+        rig.device.assert_obeyed();
     }
 }
 

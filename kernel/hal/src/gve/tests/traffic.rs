@@ -27,6 +27,31 @@ fn gve_sends_frames_as_they_are() {
 }
 
 #[test]
+fn gve_sends_jumbo_frames() {
+    for rig in Rig::every() {
+        let most = rig.card.max_mtu() - 28;
+        for round in 0..100 {
+            let length = [4054, 4055, 8000, most][round % 4];
+            let frame = udp(length);
+            assert!(rig.send_plain(&frame), "round {round}");
+            assert_eq!(rig.sent(), [frame], "round {round}");
+            assert!(rig.send(&[udp_to_complete(length)]), "round {round}");
+            assert_eq!(rig.sent(), [udp(length)], "round {round}");
+            let cut = tcp_to_cut(30_000, 8844);
+            let payload = cut.1[HEADERS..].to_vec();
+            assert!(rig.send(&[cut]), "round {round}");
+            let joined: Vec<u8> = rig
+                .sent()
+                .iter()
+                .flat_map(|frame| tcp_payload(frame).to_vec())
+                .collect();
+            assert!(joined == payload, "round {round}");
+        }
+        rig.device.assert_obeyed();
+    }
+}
+
+#[test]
 fn gve_is_told_of_what_was_sent_only_out_of_order() {
     for rig in Rig::every() {
         let is_in_order = rig.device.format() == Some(Format::GqiQpl);
@@ -195,7 +220,7 @@ fn gve_receives_into_buffers_in_any_order() {
 fn gve_joins_frames_in_many_buffers() {
     for rig in Rig::every() {
         for round in 0..40 {
-            let frames = [udp(5000), udp(100), udp(8000)];
+            let frames = [udp(5000), udp(100), udp(8896 - 28)];
             for frame in &frames {
                 assert!(rig.device.receive(0, frame), "round {round}");
             }
