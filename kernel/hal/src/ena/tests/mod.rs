@@ -16,7 +16,7 @@ use super::failure::Failure;
 use super::model::{self, Configuration, LlqOffer, RegisterReads};
 
 use crate::block::tests::alone_with_the_clock;
-use crate::network::model::frames;
+use crate::network::model::{NOTHING, Rig as _, frames};
 use crate::network::{Card, Outgoing};
 use crate::time;
 
@@ -62,52 +62,6 @@ impl Rig {
         Self::new(&host_memory())
     }
 
-    /// Sends frames; whether the driver took all of them.
-    fn send(&self, frames: &[(Outgoing, Vec<u8>)]) -> bool {
-        let sent = frames.iter().all(|(outgoing, frame)| {
-            // As the network does: headers first, then what follows in chunks.
-            let (header, payload) = frame.split_at(frame.len().min(54));
-            let mut pieces = core::iter::once(header).chain(payload.chunks(1000));
-            self.card.send(*outgoing, &mut pieces)
-        });
-        self.card.flush();
-        sent
-    }
-
-    fn send_plain(&self, frame: &[u8]) -> bool {
-        self.send(&[(Outgoing::default(), frame.to_vec())])
-    }
-
-    /// What the device has sent.
-    #[track_caller]
-    fn sent(&self) -> Vec<Vec<u8>> {
-        self.device.assert_obeyed();
-        self.device.sent().into_iter().map(|sent| sent.bytes).collect()
-    }
-
-    /// All that was received, with whether its checksum was found right.
-    fn received(&self) -> Vec<(Vec<u8>, bool)> {
-        let mut frames = Vec::new();
-        while self
-            .card
-            .receive(&mut |frame, is_verified| frames.push((frame.to_vec(), is_verified)))
-        {}
-        frames
-    }
-
-    /// Lets time pass and the driver look after the device, until `is_over`.
-    #[track_caller]
-    fn watch_until(&self, is_over: impl Fn() -> bool) {
-        for _ in 0..1000 {
-            let next = self.card.watch().expect("a card that is looked after");
-            if is_over() {
-                return;
-            }
-            time::advance(next.saturating_sub(time::monotonic()));
-        }
-        panic!("not in all this time; resets: {:?}", self.device.resets());
-    }
-
     /// Lets time pass until the device was reset and works again; for which reason.
     #[track_caller]
     fn watch_through_reset(&self) -> u32 {
@@ -116,17 +70,27 @@ impl Rig {
         assert_eq!(self.device.resets().len(), resets + 1, "one reset is enough");
         self.device.resets()[resets]
     }
+}
 
-    /// Carries a packet each way.
+impl crate::network::model::Rig for Rig {
+    fn card(&self) -> &dyn Card {
+        &*self.card
+    }
+
     #[track_caller]
-    fn check(&self) {
-        let frame = frames::udp(100);
-        assert!(self.send_plain(&frame), "takes a frame");
-        assert_eq!(self.sent(), core::slice::from_ref(&frame));
-        assert!(self.device.receive(0, &frame), "has buffers");
-        self.device.deliver();
-        assert_eq!(self.received(), [(frame, true)]);
+    fn sent(&self) -> Vec<Vec<u8>> {
         self.device.assert_obeyed();
+        self.device.sent().into_iter().map(|sent| sent.bytes).collect()
+    }
+
+    fn arrive(&self, frame: &[u8]) -> bool {
+        let is_taken = self.device.receive(0, frame);
+        self.device.deliver();
+        is_taken
+    }
+
+    fn count_resets(&self) -> usize {
+        self.device.resets().len()
     }
 }
 

@@ -1,8 +1,7 @@
 //! Packets both ways.
 
 use super::*;
-use crate::network::Version;
-use crate::network::model::frames::{HEADERS, joined_ipv6, over_ipv6, tcp_payload, tcp_to_cut, udp, udp_to_complete};
+use crate::network::model::frames::{tcp_to_cut, udp, udp_to_complete};
 
 /// In the guest's memory and in the device's.
 fn all() -> impl Iterator<Item = Rig> {
@@ -14,22 +13,8 @@ fn all() -> impl Iterator<Item = Rig> {
 #[test]
 fn ena_sends_frames_as_they_are() {
     for rig in all() {
-        // More rounds than the queue has places, of all lengths at which something changes.
-        for round in 0..400 {
-            let length = [0, 1, 18, 54, 55, 181, 182, 183, 958, 1472][round % 10];
-            let frame = udp(length);
-            assert!(rig.send_plain(&frame), "round {round}");
-            assert_eq!(rig.sent(), [frame], "round {round}");
-        }
-        // Together more than some devices take between two rings of the doorbell.
-        let batch: Vec<_> = (0..10).map(udp).collect();
-        let plain = batch.iter().map(|frame| (Outgoing::default(), frame.clone()));
-        assert!(rig.send(&plain.collect::<Vec<_>>()));
-        assert_eq!(rig.sent(), batch);
-        let other = [0xff; 60];
-        assert!(rig.send_plain(&other), "neither IPv4 nor anything known");
-        assert_eq!(rig.sent(), [other]);
-        rig.device.assert_obeyed();
+        // All lengths at which something changes, and together more than some devices take between two rings of the doorbell.
+        rig.check_sending(400, [0, 1, 18, 54, 55, 181, 182, 183, 958, 1472], 10);
     }
 }
 
@@ -37,82 +22,29 @@ fn ena_sends_frames_as_they_are() {
 fn ena_sends_jumbo_frames() {
     for rig in all() {
         let most = rig.card.max_mtu() - 28;
-        for round in 0..100 {
-            let length = [4054, 4055, 8000, most][round % 4].min(most);
-            let frame = udp(length);
-            assert!(rig.send_plain(&frame), "round {round}");
-            assert_eq!(rig.sent(), [frame], "round {round}");
-            assert!(rig.send(&[udp_to_complete(length)]), "round {round}");
-            assert_eq!(rig.sent(), [udp(length)], "round {round}");
-            let cut = tcp_to_cut(15_000.min(rig.card.offloads(Version::V4).segmented - 40), 8949);
-            let payload = cut.1[HEADERS..].to_vec();
-            assert!(rig.send(&[cut]), "round {round}");
-            let joined: Vec<u8> = rig
-                .sent()
-                .iter()
-                .flat_map(|frame| tcp_payload(frame).to_vec())
-                .collect();
-            assert!(joined == payload, "round {round}");
+        let lengths = [4054, 4055, 8000, most].map(|length| length.min(most));
+        for _ in 0..25 {
+            rig.check_checksums(&lengths.map(|length| length.min(most - 20)));
+            for frame in lengths.map(udp) {
+                assert!(rig.send_plain(&frame));
+                assert_eq!(rig.sent(), [frame]);
+            }
+            rig.check_segments(&[(15_000, 8929)]);
         }
-        rig.device.assert_obeyed();
     }
 }
 
 #[test]
 fn ena_completes_checksums() {
     for rig in all() {
-        for length in [0, 1, 18, 500, 1472, 1472, 7] {
-            assert!(rig.send(&[udp_to_complete(length), (Outgoing::default(), udp(3))]));
-            assert_eq!(rig.sent(), [udp(length), udp(3)]);
-        }
-        rig.device.assert_obeyed();
+        rig.check_checksums(&[0, 1, 18, 500, 1452, 1452, 7]);
     }
 }
 
 #[test]
 fn ena_cuts_segments() {
     for rig in all() {
-        let most = rig.card.offloads(Version::V4).segmented - (HEADERS - 14);
-        for (length, size) in [
-            (2000, 1460),
-            (most.min(65_000), 1448),
-            (most.min(65_000), 536),
-            (5000, 1460),
-        ] {
-            let cut = tcp_to_cut(length, size);
-            let frame = cut.1.clone();
-            assert!(rig.send(&[cut]), "{length} bytes");
-            let sent = rig.sent();
-            assert_eq!(sent.len(), length.div_ceil(size.into()));
-            let joined: Vec<u8> = sent.iter().flat_map(|frame| tcp_payload(frame).to_vec()).collect();
-            assert!(joined == frame[HEADERS..], "{length} bytes in segments of {size}");
-        }
-        rig.device.assert_obeyed();
-    }
-}
-
-#[test]
-fn ena_does_the_same_for_ipv6() {
-    for rig in all() {
-        for length in [0, 1, 18, 500, 1398, 7] {
-            let (outgoing, frame) = over_ipv6(udp_to_complete(length));
-            let payload = frame[62..].to_vec();
-            assert!(rig.send(&[(outgoing, frame)]));
-            assert_eq!(joined_ipv6(&rig.sent(), 62), payload);
-        }
-        let most = rig.card.offloads(Version::V6).segmented - (74 - 14);
-        for (length, size) in [(2000, 1400), (most.min(65_000), 1388), (5000, 536)] {
-            let (outgoing, frame) = over_ipv6(tcp_to_cut(length, size));
-            let payload = frame[74..].to_vec();
-            assert!(rig.send(&[(outgoing, frame)]), "{length} bytes");
-            let sent = rig.sent();
-            assert_eq!(sent.len(), length.div_ceil(size.into()));
-            assert!(
-                joined_ipv6(&sent, 74) == payload,
-                "{length} bytes in segments of {size}"
-            );
-        }
-        rig.device.assert_obeyed();
+        rig.check_segments(&[(2000, 1440), (65_000, 1428), (65_000, 536), (5000, 1440)]);
     }
 }
 
@@ -193,14 +125,7 @@ fn ena_joins_frames_in_many_buffers() {
 
 #[test]
 fn ena_answers_from_within_the_handler() {
-    let rig = Rig::host_memory();
-    let frame = udp(100);
-    rig.device.receive(0, &frame);
-    rig.device.deliver();
-    let mut is_sent = false;
-    let found = rig.card.receive(&mut |frame, _| is_sent = rig.send_plain(frame));
-    assert!(found && is_sent);
-    assert_eq!(rig.sent(), [frame]);
+    Rig::host_memory().check_answering();
 }
 
 #[test]

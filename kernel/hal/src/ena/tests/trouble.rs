@@ -5,8 +5,6 @@ use crate::ena::model::{AdminFault, CompletionFault, Defect};
 use crate::ena::register::Reason;
 use crate::network::model::frames::udp;
 
-const NOTHING: [(Vec<u8>, bool); 0] = [];
-
 /// Waits for a reset for a reason, then packets come through again.
 #[track_caller]
 fn recovers(rig: &Rig, reason: Reason) {
@@ -182,23 +180,13 @@ fn ena_tries_again_when_a_reset_fails() {
         assert!(!rig.send_plain(&udp(10)), "{defect:?}");
         assert_eq!(rig.received(), NOTHING);
         rig.device.heal(defect);
-        works_again(&rig);
+        rig.works_again();
     }
     // A command that is not answered after the reset.
     rig.device.fail_command(8, AdminFault::Never);
     rig.device.ask_for_reset();
     rig.device.deliver();
-    works_again(&rig);
-}
-
-/// Waits until the driver takes frames, then packets come through again.
-#[track_caller]
-fn works_again(rig: &Rig) {
-    rig.watch_until(|| rig.send_plain(&udp(10)));
-    rig.sent();
-    assert_eq!(rig.received(), NOTHING);
-    rig.device.deliver();
-    rig.check();
+    rig.works_again();
 }
 
 #[test]
@@ -216,7 +204,7 @@ fn ena_gets_over_a_device_that_hangs() {
     );
     assert!(!rig.send_plain(&udp(10)));
     rig.device.heal(Defect::Hung);
-    works_again(&rig);
+    rig.works_again();
 }
 
 #[test]

@@ -21,14 +21,13 @@ use super::register;
 
 use crate::block::tests::alone_with_the_clock;
 use crate::bus::{Model, Registers};
-use crate::network::model::frames;
+use crate::network::model::{NOTHING, Rig as _, frames};
 use crate::network::{Card, Outgoing};
 use crate::time;
 
 const SECOND: u64 = 1_000_000_000;
 /// The formats that are driven.
 const FORMATS: [Format; 3] = [Format::GqiQpl, Format::DqoRda, Format::DqoQpl];
-const NOTHING: [(Vec<u8>, bool); 0] = [];
 
 /// A device, its driver, and how often the driver has said that packets have come.
 struct Rig {
@@ -79,52 +78,6 @@ impl Rig {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// Sends frames; whether the driver took all of them.
-    fn send(&self, frames: &[(Outgoing, Vec<u8>)]) -> bool {
-        let sent = frames.iter().all(|(outgoing, frame)| {
-            // As the network does: headers first, then what follows in chunks.
-            let (header, payload) = frame.split_at(frame.len().min(54));
-            let mut pieces = core::iter::once(header).chain(payload.chunks(1000));
-            self.card.send(*outgoing, &mut pieces)
-        });
-        self.card.flush();
-        sent
-    }
-
-    fn send_plain(&self, frame: &[u8]) -> bool {
-        self.send(&[(Outgoing::default(), frame.to_vec())])
-    }
-
-    /// What the device has sent.
-    #[track_caller]
-    fn sent(&self) -> Vec<Vec<u8>> {
-        self.device.assert_obeyed();
-        self.device.sent().into_iter().map(|sent| sent.bytes).collect()
-    }
-
-    /// All that was received, with whether its checksum was found right.
-    fn received(&self) -> Vec<(Vec<u8>, bool)> {
-        let mut frames = Vec::new();
-        while self
-            .card
-            .receive(&mut |frame, is_verified| frames.push((frame.to_vec(), is_verified)))
-        {}
-        frames
-    }
-
-    /// Lets time pass and the driver look after the device, until `is_over`.
-    #[track_caller]
-    fn watch_until(&self, is_over: impl Fn() -> bool) {
-        for _ in 0..1000 {
-            let next = self.card.watch().expect("a card that is looked after");
-            if is_over() {
-                return;
-            }
-            time::advance(next.saturating_sub(time::monotonic()));
-        }
-        panic!("not in all this time; resets: {}", self.device.resets());
-    }
-
     /// Waits for one reset, then packets come through again.
     #[track_caller]
     fn recovers(&self) {
@@ -136,17 +89,27 @@ impl Rig {
         self.device.deliver();
         self.check();
     }
+}
 
-    /// Carries a packet each way.
+impl crate::network::model::Rig for Rig {
+    fn card(&self) -> &dyn Card {
+        &*self.card
+    }
+
     #[track_caller]
-    fn check(&self) {
-        let frame = frames::udp(100);
-        assert!(self.send_plain(&frame), "takes a frame");
-        assert_eq!(self.sent(), core::slice::from_ref(&frame));
-        assert!(self.device.receive(0, &frame), "has buffers");
-        self.device.deliver();
-        assert_eq!(self.received(), [(frame, true)]);
+    fn sent(&self) -> Vec<Vec<u8>> {
         self.device.assert_obeyed();
+        self.device.sent().into_iter().map(|sent| sent.bytes).collect()
+    }
+
+    fn arrive(&self, frame: &[u8]) -> bool {
+        let is_taken = self.device.receive(0, frame);
+        self.device.deliver();
+        is_taken
+    }
+
+    fn count_resets(&self) -> usize {
+        self.device.resets()
     }
 }
 

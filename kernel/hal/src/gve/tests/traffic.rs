@@ -1,28 +1,15 @@
 //! Packets both ways.
 
-use super::frames::{HEADERS, joined_ipv6, over_ipv6, tcp_payload, tcp_to_cut, udp, udp_to_complete};
 use super::*;
 use crate::gve::model::Defect;
 use crate::network::Version;
+use crate::network::model::frames::{tcp_to_cut, udp};
 
 #[test]
 fn gve_sends_frames_as_they_are() {
     for rig in Rig::every() {
-        // More rounds than the queue has places, of all lengths at which something changes.
-        for round in 0..600 {
-            let length = [0, 1, 18, 54, 55, 139, 140, 141, 958, 1418][round % 10];
-            let frame = udp(length);
-            assert!(rig.send_plain(&frame), "round {round}");
-            assert_eq!(rig.sent(), [frame], "round {round}");
-        }
-        let batch: Vec<_> = (0..30).map(udp).collect();
-        let plain = batch.iter().map(|frame| (Outgoing::default(), frame.clone()));
-        assert!(rig.send(&plain.collect::<Vec<_>>()));
-        assert_eq!(rig.sent(), batch);
-        let other = [0xff; 60];
-        assert!(rig.send_plain(&other), "neither IPv4 nor anything known");
-        assert_eq!(rig.sent(), [other]);
-        rig.device.assert_obeyed();
+        // All lengths at which something changes.
+        rig.check_sending(600, [0, 1, 18, 54, 55, 139, 140, 141, 958, 1418], 30);
     }
 }
 
@@ -30,24 +17,15 @@ fn gve_sends_frames_as_they_are() {
 fn gve_sends_jumbo_frames() {
     for rig in Rig::every() {
         let most = rig.card.max_mtu() - 28;
-        for round in 0..100 {
-            let length = [4054, 4055, 8000, most][round % 4];
-            let frame = udp(length);
-            assert!(rig.send_plain(&frame), "round {round}");
-            assert_eq!(rig.sent(), [frame], "round {round}");
-            assert!(rig.send(&[udp_to_complete(length)]), "round {round}");
-            assert_eq!(rig.sent(), [udp(length)], "round {round}");
-            let cut = tcp_to_cut(30_000, 8844);
-            let payload = cut.1[HEADERS..].to_vec();
-            assert!(rig.send(&[cut]), "round {round}");
-            let joined: Vec<u8> = rig
-                .sent()
-                .iter()
-                .flat_map(|frame| tcp_payload(frame).to_vec())
-                .collect();
-            assert!(joined == payload, "round {round}");
+        let lengths = [4054, 4055, 8000, most];
+        for _ in 0..25 {
+            rig.check_checksums(&lengths.map(|length| length.min(most - 20)));
+            for frame in lengths.map(udp) {
+                assert!(rig.send_plain(&frame));
+                assert_eq!(rig.sent(), [frame]);
+            }
+            rig.check_segments(&[(30_000, 8822)]);
         }
-        rig.device.assert_obeyed();
     }
 }
 
@@ -67,62 +45,21 @@ fn gve_is_told_of_what_was_sent_only_out_of_order() {
 #[test]
 fn gve_completes_checksums() {
     for rig in Rig::every() {
-        for length in [0, 1, 18, 500, 1418, 1418, 7] {
-            assert!(rig.send(&[udp_to_complete(length), (Outgoing::default(), udp(3))]));
-            assert_eq!(rig.sent(), [udp(length), udp(3)]);
-        }
-        rig.device.assert_obeyed();
+        rig.check_checksums(&[0, 1, 18, 500, 1398, 1398, 7]);
     }
 }
 
 #[test]
 fn gve_cuts_segments() {
     for rig in Rig::every() {
-        let most = rig.card.offloads(Version::V4).segmented - (HEADERS - 14);
-        assert!(most >= 65_000, "64 KiB with headers");
-        for round in 0..4 {
-            for (length, size) in [
-                (2000, 1420),
-                (most, 1408),
-                (most, 536),
-                (5000, 88),
-                (4096 - HEADERS, 1420),
-            ] {
-                let cut = tcp_to_cut(length, size);
-                let frame = cut.1.clone();
-                assert!(rig.send(&[cut]), "{length} bytes in round {round}");
-                let sent = rig.sent();
-                assert_eq!(sent.len(), length.div_ceil(size.into()));
-                let joined: Vec<u8> = sent.iter().flat_map(|frame| tcp_payload(frame).to_vec()).collect();
-                assert!(joined == frame[HEADERS..], "{length} bytes in segments of {size}");
-            }
+        assert!(
+            rig.card.offloads(Version::V4).segmented >= 65_040,
+            "64 KiB with headers"
+        );
+        for _ in 0..4 {
+            let most = usize::MAX;
+            rig.check_segments(&[(2000, 1400), (most, 1388), (most, 536), (5000, 88), (4096 - 54, 1400)]);
         }
-        rig.device.assert_obeyed();
-    }
-}
-
-#[test]
-fn gve_does_the_same_for_ipv6() {
-    for rig in Rig::every() {
-        for length in [0, 1, 18, 500, 1398, 7] {
-            let (outgoing, frame) = over_ipv6(udp_to_complete(length));
-            let payload = frame[62..].to_vec();
-            assert!(rig.send(&[(outgoing, frame)]));
-            assert_eq!(joined_ipv6(&rig.sent(), 62), payload);
-        }
-        let most = rig.card.offloads(Version::V6).segmented - (74 - 14);
-        for (length, size) in [(2000, 1400), (most.min(65_000), 1388), (5000, 536)] {
-            let (outgoing, frame) = over_ipv6(tcp_to_cut(length, size));
-            let payload = frame[74..].to_vec();
-            assert!(rig.send(&[(outgoing, frame)]), "{length} bytes");
-            let sent = rig.sent();
-            assert_eq!(sent.len(), length.div_ceil(size.into()));
-            assert!(
-                joined_ipv6(&sent, 74) == payload,
-                "{length} bytes in segments of {size}"
-            );
-        }
-        rig.device.assert_obeyed();
     }
 }
 
@@ -240,13 +177,7 @@ fn gve_joins_frames_in_many_buffers() {
 #[test]
 fn gve_answers_from_within_the_handler() {
     for rig in Rig::every() {
-        let frame = udp(100);
-        rig.device.receive(0, &frame);
-        rig.device.deliver();
-        let mut is_sent = false;
-        let found = rig.card.receive(&mut |frame, _| is_sent = rig.send_plain(frame));
-        assert!(found && is_sent);
-        assert_eq!(rig.sent(), [frame]);
+        rig.check_answering();
     }
 }
 

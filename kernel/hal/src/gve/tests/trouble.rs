@@ -254,26 +254,16 @@ fn gve_tries_again_when_a_reset_fails() {
             assert!(!rig.send_plain(&udp(10)));
             assert_eq!(rig.received(), NOTHING);
             rig.device.heal(Defect::ResetNeverEnds);
-            works_again(&rig);
+            rig.works_again();
             // A command that is not carried out after the reset, and one that is refused.
             for fault in [AdminFault::Never, AdminFault::Status(0xffff_fffd)] {
                 rig.device.fail_command(CREATE_TX_QUEUE, fault);
                 rig.device.ask_for_reset();
                 rig.watch_until(|| !rig.send_plain(&udp(10)));
-                works_again(&rig);
+                rig.works_again();
             }
         }
     }
-}
-
-/// Waits until the driver takes frames, then packets come through again.
-#[track_caller]
-fn works_again(rig: &Rig) {
-    rig.watch_until(|| rig.send_plain(&udp(10)));
-    rig.sent();
-    assert_eq!(rig.received(), NOTHING);
-    rig.device.deliver();
-    rig.check();
 }
 
 #[test]
@@ -284,7 +274,7 @@ fn gve_gets_over_a_device_that_hangs() {
         rig.watch_until(|| rig.device.resets() == 2);
         assert!(!rig.send_plain(&udp(10)));
         rig.device.heal(Defect::Hung);
-        works_again(&rig);
+        rig.works_again();
     }
 }
 

@@ -4,9 +4,11 @@
 pub(crate) mod frames;
 mod headers;
 mod messages;
+mod rig;
 pub(crate) mod samples;
 mod segments;
 
 pub(crate) use headers::{Headers, sum};
 pub(crate) use messages::{Vector, deliver, take_sent};
+pub(crate) use rig::{NOTHING, Rig};
 pub(crate) use segments::cut;
