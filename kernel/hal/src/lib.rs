@@ -46,3 +46,4 @@ pub mod time;
 pub mod timer;
 pub mod user;
 pub mod virtio;
+mod wall_clock;

@@ -29,6 +29,11 @@ pub fn set_realtime(now: u64) {
     arch::set_realtime_nanoseconds(now);
 }
 
+/// Moves what [`realtime`] shows by so many nanoseconds.
+pub(crate) fn adjust_realtime(by: i64) {
+    arch::adjust_realtime_nanoseconds(by);
+}
+
 /// The two pages that user mode reads clocks with, to be mapped one behind the other: data (read), then a shared object (read and
 /// execute) that the auxiliary vector's `AT_SYSINFO_EHDR` names. `None` where there are none.
 pub fn vdso() -> Option<[Frame; 2]> {

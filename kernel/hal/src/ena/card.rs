@@ -15,6 +15,7 @@ use super::ring;
 use super::sender::Sender;
 use crate::network::{Card, ETHERNET_MTU, Offloads, Outgoing, Version};
 use crate::sync::SpinLock;
+use crate::wall_clock::WallClock;
 use crate::{console, time};
 
 /// How often a device that works is looked after, in nanoseconds.
@@ -47,6 +48,7 @@ struct Life {
     has_link: bool,
     trouble: Option<Reason>,
     messages: u32,
+    wall_clock: WallClock,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,6 +81,7 @@ impl Ena {
                 has_link: true,
                 trouble: None,
                 messages: 0,
+                wall_clock: WallClock::default(),
             }),
             on_receive: SpinLock::new(None),
         };
@@ -189,6 +192,20 @@ impl Ena {
         life.trouble.or(sending).or(receiver.trouble).or(gap)
     }
 
+    /// Keeps the wall clock by the card's, where it has one.
+    fn correct_wall_clock(&self, life: &mut Life) {
+        let Some(sample) = life.device.phc.read() else {
+            return;
+        };
+        if let Some(by) = life.wall_clock.correct(sample) {
+            let (milliseconds, bound) = (by / 1_000_000, sample.bound / 1000);
+            self.say(
+                life,
+                format_args!("has set the wall clock, by {milliseconds} ms, to within {bound} µs"),
+            );
+        }
+    }
+
     fn begin_reset(&self, life: &mut Life, reason: Reason) {
         self.sender.lock().stop();
         self.receiver.lock().stop();
@@ -277,6 +294,8 @@ impl Card for Ena {
             State::Working => {
                 if let Some(reason) = self.find_trouble(life) {
                     self.begin_reset(life, reason);
+                } else {
+                    self.correct_wall_clock(life);
                 }
             }
             State::Resetting => match self.go_on(life) {

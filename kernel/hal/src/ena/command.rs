@@ -17,6 +17,7 @@ pub(super) enum Feature {
     Mtu = 14,
     AenqConfig = 26,
     HostAttrConfig = 28,
+    PhcConfig = 29,
 }
 
 impl Feature {
@@ -71,6 +72,7 @@ impl Command {
             Feature::Llq => "GET_FEATURE of low-latency queues",
             Feature::StatelessOffloadConfig => "GET_FEATURE of the offloads",
             Feature::AenqConfig => "GET_FEATURE of the events",
+            Feature::PhcConfig => "GET_FEATURE of the clock",
             Feature::Mtu | Feature::HostAttrConfig => "GET_FEATURE",
         };
         let mut command = Self::new(name, GET_FEATURE);
@@ -102,6 +104,14 @@ impl Command {
     pub(super) fn set_events(groups: u32) -> Self {
         let mut command = Self::set("SET_FEATURE of the events", Feature::AenqConfig);
         command.words[6] = groups;
+        command
+    }
+
+    /// `SET_FEATURE` of where the clock answers, in so many bytes.
+    pub(super) fn set_phc(address: u64, length: u32) -> Self {
+        let mut command = Self::set("SET_FEATURE of the clock", Feature::PhcConfig);
+        command.put_address(9, address);
+        command.words[11] = length;
         command
     }
 
@@ -224,6 +234,8 @@ mod tests {
         assert_eq!(queue[..5], [0x0001_0000, 0x0101_0040, 128 << 16 | 7, 0x5000, 0]);
         let queue = Command::create_submission_queue(Direction::Transmit, 128, 7, Placement::Device).words;
         assert_eq!(queue[..5], [0x0001_0000, 0x0103_0020, 128 << 16 | 7, 0, 0]);
+        let phc = Command::set_phc(0x3_0000_4000, 64).words;
+        assert_eq!(phc[4..13], [29 << 8, 0, 0, 0, 0, 0x4000, 3, 64, 0]);
         let llq = Command::set_llq(1, 2, 2).words;
         assert_eq!(llq[7..13], [1 << 16, 1 << 16, 2 << 16, 2 << 16, 0, 3]);
     }

@@ -5,6 +5,7 @@ use super::command::{Command, CompletionQueue, Direction, Feature, SubmissionQue
 use super::event::{self, EventQueue};
 use super::failure::Failure;
 use super::feature::{Attributes, Hints, LowLatency, Offloads, Queues};
+use super::phc::{self, Phc};
 use super::reader::Reader;
 use super::receiver::most_received;
 use super::register::{self, Capabilities, Reason};
@@ -119,6 +120,7 @@ pub(super) struct Device {
     /// What the device is told of its host.
     host: Shared,
     pub(super) hints: Hints,
+    pub(super) phc: Phc,
     capabilities: Capabilities,
     knows_all_reasons: bool,
     /// None while there is no reset.
@@ -147,6 +149,7 @@ impl Device {
             events: EventQueue::new(registers).ok_or(no_memory)?,
             host: host::page(parts.address).ok_or(no_memory)?,
             hints: Hints::default(),
+            phc: Phc::new().ok_or(no_memory)?,
             capabilities: Capabilities::from(0),
             knows_all_reasons: false,
             step: None,
@@ -220,7 +223,13 @@ impl Device {
             return Err("does not say which addresses it reaches".into());
         }
         let [submissions, completions] = self.admin.addresses();
-        let own = [submissions, completions, self.events.address(), self.host.address(0)];
+        let own = [
+            submissions,
+            completions,
+            self.events.address(),
+            self.host.address(0),
+            self.phc.address(),
+        ];
         if !own.iter().all(|&address| reaches(address_bits, address)) {
             return Err("does not reach the kernel's memory".into());
         }
@@ -228,6 +237,7 @@ impl Device {
         self.parts
             .registers
             .write32(register::INTR_MASK, register::INTR_MASK_ADMIN);
+        self.phc.forget();
         self.admin.begin();
         self.events.begin();
         // A device that does not want to know goes without.
@@ -263,6 +273,9 @@ impl Device {
         if attributes.has(Feature::Mtu) {
             self.admin.execute(Command::set_mtu(max_mtu))?;
         }
+        if attributes.has(Feature::PhcConfig) {
+            self.begin_phc()?;
+        }
         let header = queues.header.min(MOST_HEADER) as usize;
         let transmit_most = low_latency.map_or(queues.transmit_depth, |shape| shape.depth.min(queues.transmit_depth));
         Ok(Abilities {
@@ -279,6 +292,19 @@ impl Device {
             is_kept_alive,
             address_bits,
         })
+    }
+
+    /// Tells the device where its clock shall answer, unless it refuses or has one that is not known here.
+    fn begin_phc(&mut self) -> Result<(), Failure> {
+        let answer = may_be_refused(self.admin.execute(Command::get(Feature::PhcConfig)))?;
+        let Some(offer) = answer.as_ref().and_then(phc::Offer::of) else {
+            return Ok(());
+        };
+        let command = Command::set_phc(self.phc.address(), phc::LENGTH);
+        if may_be_refused(self.admin.execute(command))?.is_some() {
+            self.phc.begin(offer, self.parts.registers)?;
+        }
+        Ok(())
     }
 
     /// Asks for the events that the driver understands; whether the device will say that it is alive.

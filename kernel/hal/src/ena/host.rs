@@ -13,6 +13,8 @@ const NAME: &[u8] = b"pulumi-unikernel";
 const SPECIFICATION: u32 = 2 << 8;
 /// Packets may begin behind the start of their first buffer.
 const RX_OFFSET: u32 = 1 << 1;
+/// The card's clock is asked for the time.
+const PHC: u32 = 1 << 8;
 
 const OS_DIST_STR: usize = 4;
 const KERNEL_VER_STR: usize = 136;
@@ -38,7 +40,7 @@ pub(super) fn page(address: u16) -> Option<Shared> {
     put(DRIVER_VERSION, number() | number() << 8 | number() << 16);
     put(SPEC_VERSION_AND_BDF, SPECIFICATION | u32::from(address) << 16);
     put(NUM_CPUS, cpu::count() as u32);
-    put(DRIVER_SUPPORTED_FEATURES, RX_OFFSET);
+    put(DRIVER_SUPPORTED_FEATURES, RX_OFFSET | PHC);
     Some(page)
 }
 
@@ -57,6 +59,6 @@ mod tests {
         assert_eq!(bytes[172..176], [0, 1, 0, 0]);
         assert_eq!(bytes[184..188], [0, 2, 0x28, 0]);
         assert_ne!(bytes[188], 0, "CPUs");
-        assert_eq!(bytes[192..], [2, 0, 0, 0]);
+        assert_eq!(bytes[192..], [2, 1, 0, 0]);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Written from the maker's public definitions (`ena_regs_defs.h`, `ena_admin_defs.h`, `ena_eth_io_defs.h` and `ena_common_defs.h` of
 //! amzn/amzn-drivers, named in the modules) and tested against a model of the device that another hand wrote from the same; it has not met
-//! real hardware yet.
+//! real hardware yet. The clock ([`phc`]) is an exception: its part of the model is by the driver's author.
 //!
 //! One queue of each direction, because all interrupts of devices go to the first CPU.
 
@@ -15,6 +15,7 @@ mod event;
 mod failure;
 mod feature;
 mod host;
+mod phc;
 mod reader;
 mod receiver;
 mod register;

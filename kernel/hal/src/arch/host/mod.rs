@@ -85,9 +85,18 @@ pub(crate) fn nanoseconds_of_ticks(ticks: u64) -> u64 {
 }
 
 pub(crate) fn realtime_nanoseconds() -> u64 {
-    std::time::SystemTime::now()
+    let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos() as u64)
+        .map_or(0, |since| since.as_nanos() as u64);
+    now.wrapping_add_signed(REALTIME_OFFSET.load(core::sync::atomic::Ordering::Relaxed))
+}
+
+/// By how much the wall clock was moved.
+static REALTIME_OFFSET: core::sync::atomic::AtomicI64 = core::sync::atomic::AtomicI64::new(0);
+
+/// Moves what is shown of the host's clock.
+pub(crate) fn adjust_realtime_nanoseconds(by: i64) {
+    REALTIME_OFFSET.fetch_add(by, core::sync::atomic::Ordering::Relaxed);
 }
 
 /// The host's clock is not the tests' to set.

@@ -1,6 +1,7 @@
 //! What a device is, before anybody talks to it.
 
 use super::defs::admin;
+use super::phc::PhcOffer;
 
 /// How registers can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub(crate) struct Configuration {
     pub(crate) max_rx_descs: u16,
     /// Low latency queues, if there are any.
     pub(crate) llq: Option<LlqOffer>,
+    /// The PTP hardware clock, if there is one; the bit of its feature is one of `features`.
+    pub(crate) phc: Option<PhcOffer>,
     /// `ena_admin_aenq_group`, a bit each.
     pub(crate) groups: u32,
     /// `tx` of `ena_admin_feature_offload_desc`.
@@ -131,6 +134,7 @@ impl Default for Configuration {
                 accelerations: 0,
                 burst_bytes: 0,
             }),
+            phc: None,
             groups: groups.iter().fold(0, |bits, group| bits | 1 << group),
             tx_offloads: 0x7f,
             rx_offloads: 0x7,

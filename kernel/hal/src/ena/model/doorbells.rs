@@ -7,6 +7,9 @@ use super::state::{Direction, State};
 impl State {
     /// A store to a register of a queue.
     pub(super) fn store_queue_register(&mut self, offset: usize, value: u32) {
+        if self.ring_phc(offset, value) {
+            return;
+        }
         let doorbell = self.submissions.iter().find(|(_, queue)| queue.doorbell == offset);
         if let Some((&(direction, number), _)) = doorbell {
             if value > u32::from(u16::MAX) {

@@ -102,6 +102,7 @@ impl State {
             ]),
             // One microsecond.
             admin::INTERRUPT_MODERATION => of_words(&[1]),
+            admin::PHC_CONFIG => self.phc_feature(version),
             admin::AENQ_CONFIG => of_words(&[configuration.groups, self.settings.groups]),
             // 10 Gb/s, full duplex.
             admin::LINK_CONFIG => of_words(&[10_000, 8, 0b10]),
@@ -139,6 +140,7 @@ impl State {
             admin::AENQ_CONFIG => self.set_groups(data),
             admin::HOST_ATTR_CONFIG => self.set_host_attributes(data),
             admin::LLQ => self.set_llq(data),
+            admin::PHC_CONFIG => self.set_phc(data),
             _ => {
                 self.violate(format_args!("SET_FEATURE: feature {feature} can only be read"));
                 false

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::defs::admin::ENTRY_SIZE;
+use super::defs::admin::{ENTRY_SIZE, PHC_RESP_SIZE};
 use super::state::{Direction, State};
 use crate::dma::reach::{Reach, Region};
 use crate::mem::PAGE_SIZE;
@@ -57,6 +57,9 @@ impl Reach for State {
         }
         if let Some(host_info) = self.settings.host_info {
             add(Name::Of("the host information"), host_info, PAGE_SIZE);
+        }
+        if let Some(output) = self.phc.output {
+            add(Name::Of("the clock's output"), output, PHC_RESP_SIZE);
         }
         for (&number, queue) in &self.completions {
             add(Name::Completions(number), queue.address, queue.bytes());

@@ -2,8 +2,8 @@
 //!
 //! It follows the vendor's public definitions (amzn-drivers, `ena_com`: `ena_regs_defs.h`, `ena_admin_defs.h`, `ena_eth_io_defs.h`,
 //! `ena_common_defs.h`, version 2.0 of the specification), and for what they leave open the order of accesses of the vendor's drivers and
-//! the text "Linux kernel driver for Elastic Network Adapter family". It was written by another hand than the driver, and neither it nor the
-//! driver has met the hardware. Where the definitions leave room, the model takes the narrower reading:
+//! the text "Linux kernel driver for Elastic Network Adapter family". It was written by another hand than the driver (but for the
+//! clock, `phc`), and neither it nor the driver has met the hardware. Where the definitions leave room, the model takes the narrower reading:
 //!
 //! - Before anything but the reset itself, the answer to readless reads and the interrupt mask, the device must be reset; a reset is let go
 //!   only after its beginning was seen, and forgets all that the driver set, the place of readless answers too.
@@ -31,8 +31,8 @@
 //! device.assert_obeyed();               // the driver broke no rule
 //! ```
 //!
-//! Doorbells are obeyed at once, within the store; messages wait for [`Ena::deliver`], as on a CPU that is busy. The device has no clock:
-//! a reset takes looks at the status, and a second passes when the test says so ([`Ena::second`]).
+//! Doorbells are obeyed at once, within the store; messages wait for [`Ena::deliver`], as on a CPU that is busy. The device has no clock of its own but
+//! that one: a reset takes looks at the status, and a second passes when the test says so ([`Ena::second`]).
 
 mod admin;
 mod completion;
@@ -47,6 +47,7 @@ mod interrupts;
 mod llq;
 mod memory;
 mod offload;
+mod phc;
 mod receive;
 mod registers;
 mod state;
@@ -68,6 +69,7 @@ use crate::network::model::{deliver, take_sent};
 
 pub(crate) use configuration::{Configuration, LlqOffer, RegisterReads};
 pub(crate) use faults::{AdminFault, CompletionFault, Defect};
+pub(crate) use phc::{PhcOffer, PhcTime};
 pub(crate) use state::{Drops, Sent};
 
 use state::State;

@@ -12,6 +12,7 @@ use super::defs::admin::{SQ_DIRECTION_RX, SQ_DIRECTION_TX};
 use super::events::Events;
 use super::faults::{Defect, Faults};
 use super::llq::{Llq, LlqMemory};
+use super::phc::Phc;
 use super::registers::Registers;
 use super::submission::SubmissionQueue;
 use crate::network::model::Vector;
@@ -90,6 +91,7 @@ pub(super) struct State {
     pub(super) completions: BTreeMap<u16, CompletionQueue>,
     pub(super) submissions: BTreeMap<(Direction, u16), SubmissionQueue>,
     pub(super) llq_memory: LlqMemory,
+    pub(super) phc: Phc,
     pub(super) holds_transmissions: bool,
     pub(super) has_link: bool,
     pub(super) sent: VecDeque<Sent>,
@@ -116,6 +118,7 @@ impl State {
             completions: BTreeMap::new(),
             submissions: BTreeMap::new(),
             llq_memory: LlqMemory::default(),
+            phc: Phc::default(),
             holds_transmissions: false,
             has_link: true,
             sent: VecDeque::new(),
@@ -154,6 +157,7 @@ impl State {
         self.completions.clear();
         self.submissions.clear();
         self.llq_memory = LlqMemory::default();
+        self.phc.output = None;
         for vector in &mut self.vectors {
             vector.reset();
         }

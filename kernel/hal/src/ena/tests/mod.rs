@@ -1,5 +1,6 @@
 //! The driver against the model, which another hand has written from the same definitions.
 
+mod clock;
 mod start;
 mod traffic;
 mod trouble;

@@ -82,6 +82,13 @@ pub(crate) fn set_realtime_nanoseconds(now: u64) {
     publish();
 }
 
+/// Moves the wall clock.
+pub(crate) fn adjust_realtime_nanoseconds(by: i64) {
+    let _guard = CHANGE.lock();
+    BOOT_TIME.fetch_add(by.cast_unsigned(), Ordering::Relaxed);
+    publish();
+}
+
 /// What the time stamp counter shows at a time of the monotonic clock.
 pub(super) fn time_stamp_at(nanoseconds: u64) -> u64 {
     let wait = nanoseconds.saturating_sub(monotonic_nanoseconds());

@@ -33,6 +33,7 @@ pub(in crate::ena::model) const INTERRUPT_MODERATION: u8 = 20;
 pub(in crate::ena::model) const AENQ_CONFIG: u8 = 26;
 pub(in crate::ena::model) const LINK_CONFIG: u8 = 27;
 pub(in crate::ena::model) const HOST_ATTR_CONFIG: u8 = 28;
+pub(in crate::ena::model) const PHC_CONFIG: u8 = 29;
 
 // ena_admin_aq_caps_id
 pub(in crate::ena::model) const EXTENDED_RESET_REASONS: u32 = 3;
@@ -82,4 +83,11 @@ pub(in crate::ena::model) const HOST_INFO_ENA_SPEC_VERSION: usize = 184;
 pub(in crate::ena::model) const HOST_INFO_NUM_CPUS: usize = 188;
 pub(in crate::ena::model) const HOST_INFO_DRIVER_SUPPORTED_FEATURES: usize = 192;
 pub(in crate::ena::model) const HOST_INFO_RX_OFFSET: u32 = 1 << 1;
+pub(in crate::ena::model) const HOST_INFO_PHC: u32 = 1 << 8;
 pub(in crate::ena::model) const SPEC_VERSION: u16 = 2 << 8;
+
+// ena_admin_phc_resp: its length, and offsets.
+pub(in crate::ena::model) const PHC_RESP_SIZE: usize = 64;
+pub(in crate::ena::model) const PHC_RESP_TIMESTAMP: usize = 8;
+pub(in crate::ena::model) const PHC_RESP_ERROR_BOUND: usize = 24;
+pub(in crate::ena::model) const PHC_RESP_ERROR_FLAGS: usize = 28;

@@ -50,12 +50,12 @@ fn settings_are_kept_until_a_reset() {
     assert!(!bench.device.has_host_info());
 }
 
-fn host_info(bench: &Bench) -> [u32; 2] {
+pub(super) fn host_info(bench: &Bench) -> [u32; 2] {
     let address = bench.memory.address(HOST_INFO);
     [address as u32, (address >> 32) as u32]
 }
 
-fn write_host_info(bench: &Bench, version: u16, cpus: u32, features: u32) {
+pub(super) fn write_host_info(bench: &Bench, version: u16, cpus: u32, features: u32) {
     let word = |at: usize, value| bench.memory.set32(HOST_INFO + at, value, Ordering::Relaxed);
     word(admin::HOST_INFO_ENA_SPEC_VERSION, version.into());
     word(admin::HOST_INFO_NUM_CPUS, cpus);

@@ -5,6 +5,7 @@ mod bench;
 mod events;
 mod llq;
 mod offload;
+mod phc;
 mod receive;
 mod registers;
 mod submission;
