@@ -121,6 +121,11 @@ impl VirtioDevice {
         self.transport.is_legacy()
     }
 
+    /// Whether the device offers all of these features.
+    pub(super) fn offers(&mut self, features: u64) -> bool {
+        self.transport.device_features() & features == features
+    }
+
     /// Agrees on features: those of `wanted` that the device offers. `None` when it does not agree.
     pub(super) fn negotiate(&mut self, wanted: u64) -> Option<u64> {
         let offered = self.transport.device_features();

@@ -6,6 +6,8 @@
 mod block;
 mod device;
 mod entropy;
+#[cfg(test)]
+mod model;
 mod network;
 mod queue;
 mod requests;

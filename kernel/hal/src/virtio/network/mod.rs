@@ -1,13 +1,17 @@
 //! Network cards (section 5.1).
 
+mod receiver;
+
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::device::{Kind, Notifier, Transport, VirtioDevice};
+use receiver::{RECEIVE_BUFFER, Receiver};
+
 use super::queue::{Part, Queue};
 use crate::dma::Buffer;
 use crate::mem::PAGE_SIZE;
-use crate::network::{Card, ETHERNET_MTU, LEAST_MTU, Offloads, Outgoing, Store, Version, queue_size};
+use crate::network::{Card, ETHERNET_HEADER, ETHERNET_MTU, LEAST_MTU, Offloads, Outgoing, Store, Version, queue_size};
 use crate::sync::SpinLock;
 
 /// Features (5.1.3).
@@ -20,26 +24,31 @@ mod feature {
     pub(super) const MTU: u64 = 1 << 3;
     /// The device has a hardware address.
     pub(super) const MAC: u64 = 1 << 5;
+    /// The driver takes segments of TCP over IPv4 that were joined.
+    pub(super) const GUEST_TSO4: u64 = 1 << 7;
+    /// The driver takes segments of TCP over IPv6 that were joined.
+    pub(super) const GUEST_TSO6: u64 = 1 << 8;
     /// The device cuts TCP over IPv4 into segments.
     pub(super) const HOST_TSO4: u64 = 1 << 11;
     /// The device cuts TCP over IPv6 into segments.
     pub(super) const HOST_TSO6: u64 = 1 << 12;
+    /// A received packet may take several buffers.
+    pub(super) const MRG_RXBUF: u64 = 1 << 15;
 }
 
-/// Bytes of the header before each packet (5.1.6), and of what it was before version 1 (5.1.6.1).
+/// Bytes of the header before each packet (5.1.6), and of what it was before version 1 where each packet has one buffer (5.1.6.1).
 const HEADER: usize = 12;
 const LEGACY_HEADER: usize = 10;
 const NEEDS_CHECKSUM: u8 = 1;
-const CHECKSUM_VALID: u8 = 2;
 const SEGMENT_TCP4: u8 = 1;
 const SEGMENT_TCP6: u8 = 4;
 
-/// Bytes of a receive buffer: two to a page hold the largest Ethernet packet each.
-const RECEIVE_BUFFER: usize = PAGE_SIZE / 2;
+/// Buffers that hold the largest packet, whatever its segments: a queue with fewer would wait for ever for room for it.
+const BUFFERS_OF_LARGEST: usize = (LARGEST_PACKET + ETHERNET_HEADER + HEADER).div_ceil(RECEIVE_BUFFER);
 /// The most bytes after the Ethernet header that can be cut: the largest packet of either version.
 const LARGEST_PACKET: usize = 65_535;
 /// Buffers given back to the device before it is told of them.
-const REFILL_BATCH: u32 = 16;
+const REFILL_BATCH: usize = 16;
 
 struct Network {
     mac: [u8; 6],
@@ -55,12 +64,6 @@ struct Network {
     on_receive: SpinLock<Option<Arc<dyn Fn() + Send + Sync>>>,
 }
 
-struct Receiver {
-    queue: Queue,
-    /// Buffers given back since the device was last told.
-    returned: u32,
-}
-
 struct Sender {
     queue: Queue,
     store: Store,
@@ -71,8 +74,15 @@ pub fn start(mut device: VirtioDevice) -> Option<Arc<dyn Card>> {
     if device.kind() != Kind::Network {
         return None;
     }
-    let wanted = feature::CSUM | feature::GUEST_CSUM | feature::MTU | feature::MAC;
-    let wanted = wanted | feature::HOST_TSO4 | feature::HOST_TSO6;
+    let size = queue_size();
+    let mut wanted = feature::CSUM | feature::GUEST_CSUM | feature::MTU | feature::MAC;
+    wanted |= feature::HOST_TSO4 | feature::HOST_TSO6;
+    let joined = feature::MRG_RXBUF | feature::GUEST_TSO4 | feature::GUEST_TSO6;
+    // Joined segments take many buffers, and one buffer would have to be large enough for them where packets cannot take several.
+    let joins = usize::from(size) >= 2 * BUFFERS_OF_LARGEST && device.offers(feature::GUEST_CSUM | feature::MRG_RXBUF);
+    if joins {
+        wanted |= joined;
+    }
     let features = device.negotiate(wanted)?;
     let mac = if features & feature::MAC != 0 {
         device.configuration(0)
@@ -84,7 +94,6 @@ pub fn start(mut device: VirtioDevice) -> Option<Arc<dyn Card>> {
     } else {
         ETHERNET_MTU
     };
-    let size = queue_size();
     let place: Arc<SpinLock<Option<Arc<Network>>>> = Arc::new(SpinLock::new(None));
     let handler_place = place.clone();
     let handler: crate::interrupt::Handler = Arc::new(move || {
@@ -99,16 +108,23 @@ pub fn start(mut device: VirtioDevice) -> Option<Arc<dyn Card>> {
         device.fail();
         return None;
     };
+    let merges = features & feature::MRG_RXBUF != 0;
+    if merges && receive_queue.limit() < BUFFERS_OF_LARGEST {
+        device.fail();
+        return None;
+    }
+    let header = if device.is_legacy() && !merges {
+        LEGACY_HEADER
+    } else {
+        HEADER
+    };
     send_queue.set_interrupts(false);
     let card = Arc::new(Network {
         mac,
-        mtu: mtu.clamp(LEAST_MTU, ETHERNET_MTU),
+        mtu: mtu.clamp(LEAST_MTU, if merges { u16::MAX } else { ETHERNET_MTU }),
         features,
-        header: if device.is_legacy() { LEGACY_HEADER } else { HEADER },
-        receiver: SpinLock::new(Receiver {
-            queue: receive_queue,
-            returned: 0,
-        }),
+        header,
+        receiver: SpinLock::new(Receiver::new(receive_queue, header, merges)),
         sender: SpinLock::new(Sender {
             queue: send_queue,
             store: Store::up_to(u64::MAX),
@@ -155,34 +171,22 @@ impl Card for Network {
     fn receive(&self, handler: &mut dyn FnMut(&[u8], bool)) -> bool {
         let mut receiver = self.receiver.lock();
         loop {
-            let mut buffer = None;
-            let Some((_, written)) = receiver.queue.pop(|part| {
-                if let Part::Buffer(part, _) = part {
-                    buffer = Some(part);
+            if let Some(packet) = receiver.take() {
+                drop(receiver);
+                packet.read(handler);
+                receiver = self.receiver.lock();
+                receiver.give_back(packet);
+                if receiver.returned >= REFILL_BATCH {
+                    self.tell(&mut receiver);
                 }
-            }) else {
-                receiver.queue.set_interrupts(true);
-                if receiver.queue.has_used() {
-                    receiver.queue.set_interrupts(false);
-                    continue;
-                }
+                return true;
+            }
+            receiver.queue.set_interrupts(true);
+            if !receiver.queue.has_used() {
                 self.tell(&mut receiver);
                 return false;
-            };
-            let Some(buffer) = buffer else { continue };
-            drop(receiver);
-            let bytes = &buffer.bytes()[..written.min(buffer.len())];
-            if let Some((header, packet)) = bytes.split_at_checked(self.header) {
-                handler(packet, header[0] & (NEEDS_CHECKSUM | CHECKSUM_VALID) != 0);
             }
-            receiver = self.receiver.lock();
-            let length = buffer.len();
-            receiver.queue.push([], [Part::Buffer(buffer, length)]);
-            receiver.returned += 1;
-            if receiver.returned >= REFILL_BATCH {
-                self.tell(&mut receiver);
-            }
-            return true;
+            receiver.queue.set_interrupts(false);
         }
     }
 
@@ -216,13 +220,7 @@ impl Network {
     /// Gives the device all the buffers that it can have.
     fn fill(&self) {
         let mut receiver = self.receiver.lock();
-        while receiver.queue.free_descriptors() >= 2 {
-            let Some(page) = Buffer::page() else { break };
-            let (first, second) = page.split(RECEIVE_BUFFER);
-            for half in [first, second] {
-                receiver.queue.push([], [Part::Buffer(half, RECEIVE_BUFFER)]);
-            }
-        }
+        receiver.fill();
         receiver.queue.set_interrupts(true);
         self.tell(&mut receiver);
     }
