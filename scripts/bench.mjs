@@ -1,11 +1,13 @@
 // `npm run bench`: this kernel beside Debian's, on the same files and the same virtual machine.
 //
-//   npm run bench [-- ROW…]                       only rows whose name begins so: boot, boot:c, memory, requests:go, size, build, upload, disk,
-//                                                 handover
+//   npm run bench [-- ROW…]                       only rows whose name begins so: boot, boot:c, memory, requests:go, redis, stream, size,
+//                                                 build, upload, disk, handover
 //   npm run bench -- profile APPLICATION [time] [linux] [REQUESTS]
 //                                                 where the instructions, or the time, of its boot and requests go
 import path from "node:path";
+import { definitions } from "../test/bench/images.mjs";
 import { build } from "./build.mjs";
+import { buildContainers } from "./build-containers.mjs";
 import { buildGuests } from "./build-guests.mjs";
 import { runBesideLinux } from "./lib/beside-linux.mjs";
 import { exampleFolder, inRoot } from "./lib/paths.mjs";
@@ -17,6 +19,7 @@ await main(async () => {
   const { rust } = await setup("bench");
   await build(rust);
   await buildGuests();
+  await buildContainers(definitions);
   await run(process.execPath, [path.join(exampleFolder, "make-image.mjs")]);
   const [first, ...rest] = process.argv.slice(2);
   const [part, args] = first === "profile" ? ["profile/main.mjs", rest] : ["main.mjs", process.argv.slice(2)];

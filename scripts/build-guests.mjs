@@ -69,6 +69,7 @@ const fuzzer = {
 const guests = {
   "c-server": c("gcc", "c-server", "-static"),
   "c-threads": c("gcc", "c-threads", "-pthread"),
+  stream: c("gcc", "stream", "-static"),
   "disk-reader": c("gcc", "disk-reader", "-static"),
   "show-instance": c("gcc", "show-instance", "-static"),
   "musl-server": c("musl-gcc", "musl-server"),

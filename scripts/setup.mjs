@@ -38,12 +38,15 @@ const disks = {
   why: "the tests check and boot disks with it",
   packages: ["ovmf", "qemu-utils", "gdisk", "fdisk", "parted", "dosfstools", "mtools", "genisoimage"],
 };
-const benchmark = { why: "the benchmark measures with it", packages: ["wrk", "ovmf", "iproute2", "dnsmasq-base"] };
+const benchmark = {
+  why: "the benchmark measures with it",
+  packages: ["wrk", "redis-tools", "ovmf", "iproute2", "dnsmasq-base"],
+};
 
 const needs = {
   start: [guests, exampleImage, buildScripts],
   test: [guests, exampleImage, buildScripts, guestPrograms, guestContainers, judges, clients, terminals, disks],
-  bench: [guests, exampleImage, buildScripts, guestPrograms, benchmark],
+  bench: [guests, exampleImage, buildScripts, guestPrograms, guestContainers, benchmark],
   suites: [guests, exampleImage, buildScripts, guestPrograms, guestContainers, benchmark],
 };
 

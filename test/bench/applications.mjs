@@ -1,20 +1,31 @@
 // What is measured: the same files and the same command line for both systems.
 import { createRequire } from "node:module";
-import { inRoot } from "../../scripts/lib/paths.mjs";
+import path from "node:path";
+import { guestContainers, inRoot } from "../../scripts/lib/paths.mjs";
+import { http, redis } from "./probe.mjs";
 
 const require = createRequire(import.meta.url);
 const { buildImage, inspectDisk } = require("../../provider/dist/image/index.js");
+
+const container = (title, name) => ({ title, spec: { source: { container: path.join(guestContainers, name) } } });
 
 /** Name → source, and targets as ratios to Linux or in MiB, from the project's goals. */
 export const applications = {
   c: { title: "static C server", spec: { source: { binary: "test/guests/build/c-server" } } },
   go: { title: "static Go server", spec: { source: { binary: "test/guests/build/go-server" } } },
+  stream: { title: "one TCP stream", spec: { source: { binary: "test/guests/build/stream" } } },
   operations: { title: "what a kernel is asked for", spec: { source: { binary: "test/guests/build/operations" } } },
   ruby: {
     title: "Ruby + Puma + Sinatra",
     spec: { source: { container: "./examples/ruby-container/image" }, env: { RACK_ENV: "production" } },
   },
+  nginx: container("nginx", "nginx-bench"),
+  redis: { ...container("redis", "redis-bench"), protocol: redis },
+  node: container("Node.js", "node-bench"),
+  python: container("Python + gunicorn", "python-bench"),
 };
+
+export const protocolOf = (name) => applications[name].protocol ?? http;
 
 const images = new Map();
 

@@ -22,9 +22,9 @@ const MiB = 1024 * 1024;
 export class Guest {
   /**
    * @param {Boot} boot
-   * @param {{ memory: number, accelerator: string, folder: string }} options `memory` in MiB; `folder` for its files.
+   * @param {{ memory: number, cpus?: number, accelerator: string, folder: string }} options `memory` in MiB; `folder` for its files.
    */
-  constructor(boot, { memory, accelerator, folder }) {
+  constructor(boot, { memory, cpus = 1, accelerator, folder }) {
     this.console = path.join(folder, "console.log");
     for (const name of fs.readdirSync(folder)) fs.rmSync(path.join(folder, name), { recursive: true });
     const args = qemuArguments({
@@ -32,7 +32,7 @@ export class Guest {
       accelerator,
       sandbox: false,
       memory: memory * MiB,
-      cpus: 1,
+      cpus,
       kernel: boot.kernel,
       disk: boot.disk,
       ports: [],

@@ -1,8 +1,10 @@
-// Asking a guest over HTTP.
+// Asking a guest.
+import { execFile } from "node:child_process";
 import { setMaxListeners } from "node:events";
-import http from "node:http";
+import { Agent, get as httpGet } from "node:http";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { guest } from "./network.mjs";
 
 const port = 8080;
@@ -30,26 +32,35 @@ function connect() {
   });
 }
 
-/** The status code of the answer on a connection, or undefined when it ends without one. */
-function request(socket) {
+/**
+ * How a server is asked.
+ * @typedef {object} Protocol
+ * @property {string} request
+ * @property {RegExp} answer The beginning of a good one.
+ * @property {(machine: import("./guest.mjs").Guest, count: number, timeoutMs: number) => Promise<void>} ask Asks so often, over four connections.
+ *   Rejects at the first answer that is not good, when the guest ends, and when the time is over.
+ */
+
+/** Whether what comes on a connection is a good answer. */
+function request(socket, protocol) {
   return new Promise((resolve) => {
     let answer = "";
     socket.on("data", (data) => {
       answer += data.toString("latin1");
-      const status = /^HTTP\/1\.[01] (\d{3}) /.exec(answer);
-      if (status) resolve(Number(status[1]));
+      if (answer.includes("\r\n")) resolve(protocol.answer.test(answer));
     });
-    socket.on("close", () => resolve(undefined));
-    socket.on("error", () => resolve(undefined));
-    socket.write(`GET / HTTP/1.1\r\nHost: ${guest.address}:${port}\r\nConnection: close\r\n\r\n`);
+    socket.on("close", () => resolve(false));
+    socket.on("error", () => resolve(false));
+    socket.write(protocol.request);
   });
 }
 
 /**
- * Resolves to true at the first answer with status 200, to false when the machine ends or the time is over before.
+ * Resolves to true at the first good answer, to false when the machine ends or the time is over before.
  * @param {import("./guest.mjs").Guest} machine
+ * @param {Protocol} protocol
  */
-export async function firstAnswer(machine, timeoutMs) {
+export async function firstAnswer(machine, timeoutMs, protocol = http) {
   const began = performance.now();
   const deadline = began + timeoutMs;
   // Connections are tried one after the other without waiting for the last; the first that stands carries the one request.
@@ -59,7 +70,7 @@ export async function firstAnswer(machine, timeoutMs) {
     const socket = await connect();
     if (!socket || talking) return socket?.destroy();
     talking = true;
-    answered ||= (await request(socket)) === 200;
+    answered ||= await request(socket, protocol);
     talking = false;
     socket.destroy();
   };
@@ -75,14 +86,14 @@ export async function firstAnswer(machine, timeoutMs) {
  * time is over.
  */
 export async function ask(machine, count, connections, timeoutMs) {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: connections });
+  const agent = new Agent({ keepAlive: true, maxSockets: connections });
   const signal = AbortSignal.timeout(Math.ceil(timeoutMs));
   // Each request that is under way listens to it.
   setMaxListeners(0, signal);
   let left = count;
   const get = () =>
     new Promise((resolve, reject) => {
-      const outgoing = http.get({ host: guest.address, port, agent, signal }, (response) => {
+      const outgoing = httpGet({ host: guest.address, port, agent, signal }, (response) => {
         response.resume();
         response.once("end", () => (response.statusCode === 200 ? resolve() : reject(new Error("not 200"))));
         response.once("error", reject);
@@ -102,10 +113,33 @@ export async function ask(machine, count, connections, timeoutMs) {
   }
 }
 
-/** True when the guest answers so many requests, four at a time, all with status 200. */
-export async function serves(machine, count, timeoutMs) {
+/** The server listens where the others do. */
+export async function benchmarkRedis(timeoutMs, ...options) {
+  const where = ["-h", guest.address, "-p", String(port)];
+  const { stdout } = await promisify(execFile)("redis-benchmark", [...where, "--csv", ...options], {
+    timeout: timeoutMs,
+  });
+  return stdout;
+}
+
+/** @type {Protocol} */
+export const http = {
+  request: `GET / HTTP/1.1\r\nHost: ${guest.address}:${port}\r\nConnection: close\r\n\r\n`,
+  answer: /^HTTP\/1\.[01] 200 /,
+  ask: (machine, count, timeoutMs) => ask(machine, count, 4, timeoutMs),
+};
+
+/** @type {Protocol} */
+export const redis = {
+  request: "PING\r\n",
+  answer: /^\+PONG\r\n/,
+  ask: (_machine, count, timeoutMs) => benchmarkRedis(timeoutMs, "-c", "4", "-n", String(count), "-t", "get"),
+};
+
+/** True when the guest answers so many requests, four at a time, all of them well. */
+export async function serves(machine, count, timeoutMs, protocol) {
   try {
-    await ask(machine, count, 4, timeoutMs);
+    await protocol.ask(machine, count, timeoutMs);
     return !machine.hasEnded;
   } catch {
     return false;

@@ -7,7 +7,7 @@ import { leastMemory } from "./rows/memory.mjs";
 import { bootDiskOverhead, overhead } from "./rows/size.mjs";
 import { writeTime } from "./rows/formats.mjs";
 import { operationCosts } from "./rows/operations.mjs";
-import { requestsPerSecond } from "./rows/throughput.mjs";
+import { redisRates, requestsPerSecond, streamRates } from "./rows/throughput.mjs";
 import { bytesSent, uploadRate } from "./rows/upload.mjs";
 
 /**
@@ -27,12 +27,8 @@ const compare = (name, title, unit, target, measure) => ({
 });
 
 const boot = (application, ratio) =>
-  compare(
-    `boot:${application}`,
-    `first HTTP 200, ${applications[application].title}`,
-    "s",
-    { ratio },
-    (systems, bench) => bootTime(application, systems, bench),
+  compare(`boot:${application}`, `first answer, ${applications[application].title}`, "s", { ratio }, (systems, bench) =>
+    bootTime(application, systems, bench),
   );
 const memory = (application, atMost) =>
   compare(
@@ -48,19 +44,46 @@ const shared = (measure) => {
   return (...parameters) => (result ??= measure(...parameters));
 };
 
-const connectionCounts = [16, 64];
-const requests = (application) => {
-  const measure = shared((systems, bench) => requestsPerSecond(application, connectionCounts, systems, bench));
-  return connectionCounts.map((connections) =>
-    compare(
-      `requests:${application}:${connections}`,
-      `requests, ${applications[application].title}, ${connections} connections`,
-      "/s",
-      { atLeastRatio: 1.5 },
-      async (systems, bench) => (await measure(systems, bench)).get(connections),
+/** Rows of which one measurement has all the figures, by their names in it. */
+const together = (prefix, names, unit, target, titleOf, measure) => {
+  const all = shared(measure);
+  return names.map((name) =>
+    compare(`${prefix}:${name}`, titleOf(name), unit, target, async (systems, bench) =>
+      (await all(systems, bench)).get(name),
     ),
   );
 };
+const requests = (application, connectionCounts, atLeastRatio, cpus = 1) =>
+  together(
+    `requests:${application}${cpus > 1 ? `:${cpus}-cpus` : ""}`,
+    connectionCounts,
+    "/s",
+    { atLeastRatio },
+    (connections) => `requests, ${applications[application].title}, ${connections} connections, ${cpus} CPU`,
+    (systems, bench) => requestsPerSecond(application, connectionCounts, cpus, systems, bench),
+  );
+const redisLoads = ["get:1", "set:1", "get:16", "set:16"];
+const redis = together(
+  "redis",
+  redisLoads,
+  "/s",
+  { atLeastRatio: 1.7 },
+  (name) => `redis ${name.split(":")[0].toUpperCase()}, pipeline ${name.split(":")[1]}`,
+  (systems, bench) =>
+    redisRates(
+      redisLoads.map((name) => name.split(":")).map(([command, pipeline]) => [command, Number(pipeline)]),
+      systems,
+      bench,
+    ),
+);
+const stream = together(
+  "stream",
+  ["out", "in"],
+  "MB/s",
+  { atLeastRatio: 1.5 },
+  (direction) => `one TCP stream ${direction}`,
+  streamRates,
+);
 const size = (application) => [
   compare(
     `size:${application}`,
@@ -135,11 +158,22 @@ export const rows = [
   boot("c", 1 / 15),
   boot("go", 1 / 12),
   boot("ruby", 0.35),
+  ...["nginx", "redis", "node", "python"].map((application) => boot(application, 1 / 2)),
   memory("c", 8),
   memory("go", 16),
   memory("ruby", 48),
-  ...requests("go"),
-  ...requests("ruby"),
+  memory("nginx", 8),
+  memory("redis", 10),
+  memory("node", 64),
+  memory("python", 24),
+  ...requests("go", [16, 64], 1.5),
+  ...requests("ruby", [16, 64], 1.5),
+  ...requests("nginx", [64], 2.5),
+  ...requests("nginx", [64], 2.5, 2),
+  ...requests("node", [16, 64], 1.5),
+  ...requests("python", [16, 64], 1.5),
+  ...redis,
+  ...stream,
   ...size("c"),
   ...size("ruby"),
   ...operationNames.map(operation),

@@ -1,4 +1,5 @@
-// From the start of the QEMU process to the first answer with status 200.
+// From the start of the QEMU process to the first good answer.
+import { protocolOf } from "../applications.mjs";
 import { Guest } from "../guest.mjs";
 import { firstAnswer } from "../probe.mjs";
 import { median } from "../statistics.mjs";
@@ -7,11 +8,12 @@ import { median } from "../statistics.mjs";
 const memory = 256;
 const timeoutMs = 120_000;
 
-async function once(boot, bench) {
+async function once(boot, protocol, bench) {
   const began = performance.now();
   const machine = new Guest(boot, { ...bench, memory });
   try {
-    if (!(await firstAnswer(machine, timeoutMs))) throw new Error(`The guest did not answer:\n${machine.lastWords()}`);
+    if (!(await firstAnswer(machine, timeoutMs, protocol)))
+      throw new Error(`The guest did not answer:\n${machine.lastWords()}`);
     return (performance.now() - began) / 1000;
   } finally {
     await machine.stop();
@@ -23,6 +25,6 @@ export async function bootTime(application, systems, bench) {
   const boots = await Promise.all(systems.map((system) => system.boot(application)));
   const times = systems.map(() => []);
   for (let round = 0; round < bench.rounds; round++)
-    for (const [i, boot] of boots.entries()) times[i].push(await once(boot, bench));
+    for (const [i, boot] of boots.entries()) times[i].push(await once(boot, protocolOf(application), bench));
   return times.map((values) => ({ value: median(values), values }));
 }

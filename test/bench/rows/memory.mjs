@@ -1,4 +1,5 @@
 // The least memory, in whole MiB, in which a guest serves a thousand requests.
+import { protocolOf } from "../applications.mjs";
 import { Guest } from "../guest.mjs";
 import { firstAnswer, serves } from "../probe.mjs";
 
@@ -10,12 +11,14 @@ const patience = 5;
 const timeoutMs = { first: 120_000, least: 10_000 };
 
 /** Milliseconds until a guest has served all requests, or undefined when it does not. */
-async function serve(boot, memory, limitMs, bench) {
+async function serve(boot, memory, limitMs, { protocol, ...bench }) {
   const began = performance.now();
   const left = () => began + limitMs - performance.now();
   const machine = new Guest(boot, { ...bench, memory });
   try {
-    const served = (await firstAnswer(machine, left())) && (await serves(machine, requests, Math.max(left(), 1)));
+    const served =
+      (await firstAnswer(machine, left(), protocol)) &&
+      (await serves(machine, requests, Math.max(left(), 1), protocol));
     return served ? performance.now() - began : undefined;
   } finally {
     await machine.stop();
@@ -45,6 +48,7 @@ async function least(boot, bench) {
 /** MiB of each system. */
 export async function leastMemory(application, systems, bench) {
   const results = [];
-  for (const system of systems) results.push({ value: await least(await system.boot(application), bench) });
+  const how = { ...bench, protocol: protocolOf(application) };
+  for (const system of systems) results.push({ value: await least(await system.boot(application), how) });
   return results;
 }

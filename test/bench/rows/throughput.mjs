@@ -1,12 +1,15 @@
-// Requests per second on one CPU.
+// What a server does in a second.
 import { run } from "../../../scripts/lib/process.mjs";
+import { protocolOf } from "../applications.mjs";
 import { Guest } from "../guest.mjs";
 import { guest as nic } from "../network.mjs";
-import { firstAnswer } from "../probe.mjs";
+import { benchmarkRedis, firstAnswer } from "../probe.mjs";
 import { median } from "../statistics.mjs";
+import { receive, send } from "../stream.mjs";
 
 const memory = 256;
 const seconds = 4;
+const timeoutMs = 120_000;
 
 async function load(connections, duration) {
   const answer = await run(
@@ -22,25 +25,57 @@ async function load(connections, duration) {
 }
 
 /**
- * Requests per second with each number of connections: the figures of each system, measured in turn. One guest serves all
- * the numbers of a round.
+ * A system's figure of each load, all of one boot; the systems are measured in turn.
+ * @param {[name: string, measure: () => Promise<number>][]} loads
+ * @returns {Promise<Map<string, { value: number, values: number[] }[]>>} By the name of the load, of each system.
  */
-export async function requestsPerSecond(application, connectionCounts, systems, bench) {
+async function underLoad(application, loads, systems, { rounds, ...bench }, warmUp) {
   const boots = await Promise.all(systems.map((system) => system.boot(application)));
-  const values = new Map(connectionCounts.map((connections) => [connections, systems.map(() => [])]));
-  for (let round = 0; round < bench.rounds; round++) {
+  const values = new Map(loads.map(([name]) => [name, systems.map(() => [])]));
+  for (let round = 0; round < rounds; round++) {
     for (const [i, boot] of boots.entries()) {
       const machine = new Guest(boot, { ...bench, memory });
       try {
-        if (!(await firstAnswer(machine, 120_000)))
+        if (!(await firstAnswer(machine, timeoutMs, protocolOf(application))))
           throw new Error(`The guest did not answer:\n${machine.lastWords()}`);
-        await load(connectionCounts[0], 1);
-        for (const connections of connectionCounts) values.get(connections)[i].push(await load(connections, seconds));
+        await warmUp();
+        for (const [name, measure] of loads) values.get(name)[i].push(await measure());
       } finally {
         await machine.stop();
       }
     }
   }
   const figures = (each) => each.map((list) => ({ value: median(list), values: list }));
-  return new Map([...values].map(([connections, each]) => [connections, figures(each)]));
+  return new Map([...values].map(([name, each]) => [name, figures(each)]));
+}
+
+/** Requests per second with each number of connections. */
+export function requestsPerSecond(application, connectionCounts, cpus, systems, bench) {
+  const loads = connectionCounts.map((connections) => [connections, () => load(connections, seconds)]);
+  return underLoad(application, loads, systems, { ...bench, cpus }, () => load(connectionCounts[0], 1));
+}
+
+/** Commands per second from 50 connections; the same number of them with each depth of a pipeline would take too long or too short. */
+async function redisCommands(command, pipeline) {
+  const count = pipeline === 1 ? 10_000 : 50_000;
+  const options = ["-t", command, "-n", String(count), "-P", String(pipeline)];
+  const csv = await benchmarkRedis(timeoutMs, ...options);
+  const rate = new RegExp(`^"${command.toUpperCase()}","([\\d.]+)"`, "m").exec(csv)?.[1];
+  if (!rate) throw new Error(`redis-benchmark said no rate of ${command}: ${csv}`);
+  return Number(rate);
+}
+
+/** @param {[command: string, pipeline: number][]} kinds */
+export function redisRates(kinds, systems, bench) {
+  const loads = kinds.map(([command, pipeline]) => [`${command}:${pipeline}`, () => redisCommands(command, pipeline)]);
+  return underLoad("redis", loads, systems, bench, () => benchmarkRedis(timeoutMs, "-t", "set", "-n", "2000"));
+}
+
+/** Megabytes per second of one connection, as the guest sees it. */
+export function streamRates(systems, bench) {
+  const loads = [
+    ["out", () => receive(seconds)],
+    ["in", () => send(seconds)],
+  ];
+  return underLoad("stream", loads, systems, bench, () => receive(1));
 }
