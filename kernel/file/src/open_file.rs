@@ -22,6 +22,8 @@ pub struct OpenFile {
     file: Arc<dyn File>,
     flags: AtomicU32,
     seekable: bool,
+    /// The position is 0 for ever.
+    stays_at_start: bool,
     /// Held across a transfer, so that two of them never use the same position.
     position: SpinLock<u64>,
     watchers: SpinLock<Vec<(Weak<dyn Watcher>, u64)>>,
@@ -50,6 +52,7 @@ impl OpenFile {
     pub fn new(file: Arc<dyn File>, flags: OpenFlags) -> Arc<Self> {
         Arc::new(Self {
             seekable: file.is_seekable(),
+            stays_at_start: file.stays_at_start(),
             file,
             flags: AtomicU32::new(flags.difference(TRANSIENT).bits()),
             position: SpinLock::new(0),
@@ -141,7 +144,8 @@ impl OpenFile {
         let mut position = self.position.lock();
         let asked = sink.remaining();
         let count = self.file.read(*position, sink)?;
-        *position += count as u64;
+        let end = *position + count as u64;
+        self.move_to(&mut position, end);
         if asked > 0 {
             self.note_access();
         }
@@ -157,11 +161,12 @@ impl OpenFile {
         let mut position = self.position.lock();
         if self.flags().contains(OpenFlags::APPEND) {
             let (count, end) = self.file.append(source)?;
-            *position = end;
+            self.move_to(&mut position, end);
             return Ok(count);
         }
         let count = self.file.write(*position, source)?;
-        *position += count as u64;
+        let end = *position + count as u64;
+        self.move_to(&mut position, end);
         Ok(count)
     }
 
@@ -201,7 +206,13 @@ impl OpenFile {
 
     /// Sets the position.
     pub fn set_position(&self, position: u64) {
-        *self.position.lock() = position;
+        self.move_to(&mut self.position.lock(), position);
+    }
+
+    fn move_to(&self, position: &mut u64, target: u64) {
+        if !self.stays_at_start {
+            *position = target;
+        }
     }
 
     /// Moves the position as `lseek(2)` does and returns it.
@@ -214,6 +225,9 @@ impl OpenFile {
             return Ok(0);
         }
         self.check_seeks()?;
+        if self.stays_at_start && whence <= SEEK_HOLE {
+            return Ok(0);
+        }
         let mut position = self.position.lock();
         let base = match whence {
             SEEK_SET => 0,

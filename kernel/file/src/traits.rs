@@ -49,6 +49,11 @@ pub trait File: Any + Send + Sync {
         false
     }
 
+    /// Whether its position is 0 whatever is read, written or sought: true for devices that are the same everywhere.
+    fn stays_at_start(&self) -> bool {
+        false
+    }
+
     /// The first offset from `offset` on that holds data (`SEEK_DATA`) or, with `hole`, that does not (`SEEK_HOLE`). `ENXIO` behind the
     /// end. A file that knows no holes is data up to its end.
     fn seek_data(&self, offset: u64, hole: bool) -> Result<u64> {

@@ -62,6 +62,19 @@ int main(void) {
   SHOW(lseek(file, 0, SEEK_CUR));
   SHOW(lseek(file, 100, SEEK_DATA));
   SHOW(lseek(file, 14, SEEK_HOLE));
+  // Memory's devices stay at 0.
+  for (const char **device = (const char *[]){"/dev/null", "/dev/zero", "/dev/full", "/dev/urandom", NULL}; *device; device++) {
+    int opened = WORKS(open(*device, O_RDWR));
+    SHOW(lseek(opened, 100, SEEK_SET));
+    SHOW(lseek(opened, -1, SEEK_END));
+    SHOW(lseek(opened, 7, SEEK_HOLE));
+    SHOW(lseek(opened, 0, 5));
+    SHOW(write(opened, "abc", 3));
+    char bytes[4];
+    SHOW(read(opened, bytes, sizeof bytes));
+    SHOW(lseek(opened, 0, SEEK_CUR));
+    close(opened);
+  }
   SHOW(read(file, (void *)8, 4));
   SHOW(write(file, (void *)8, 4));
   SHOW(ftruncate(file, 5));

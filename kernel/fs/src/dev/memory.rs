@@ -100,6 +100,10 @@ impl File for MemoryDevice {
         true
     }
 
+    fn stays_at_start(&self) -> bool {
+        true
+    }
+
     fn pages(&self) -> Option<Arc<dyn Pages>> {
         if self.0 != Kind::Zero {
             return None;

@@ -244,6 +244,13 @@ impl File for OpenInode {
         }
     }
 
+    fn stays_at_start(&self) -> bool {
+        match &self.content {
+            Content::Inode | Content::None => false,
+            Content::File(file) => file.stays_at_start(),
+        }
+    }
+
     fn seek_data(&self, offset: u64, hole: bool) -> Result<u64> {
         match self.delegate()? {
             Some(file) => file.seek_data(offset, hole),
