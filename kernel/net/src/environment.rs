@@ -23,6 +23,8 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// UDP-Lite.
+    UdpLite,
 }
 
 /// Something that the kernel may want to know.

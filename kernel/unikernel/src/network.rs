@@ -217,6 +217,7 @@ impl Environment for Kernel {
                 let protocol = match protocol {
                     Protocol::Tcp => "tcp",
                     Protocol::Udp => "udp",
+                    Protocol::UdpLite => "udplite",
                 };
                 tell(&format!(
                     r#"{{"event":"listening","protocol":"{protocol}","address":"{}","port":{}}}"#,

@@ -77,11 +77,5 @@ export const modules = [
 
 /** Why tests that pass on Linux do not here: the beginning of their names → the reason. */
 export const exceptions = {
-  ...Object.fromEntries(
-    ["BasicUDPLITE", "Recvmsg", "Sendmsg", "UDPLITE"].map((name) => [
-      `test.test_socket.${name}`,
-      "UDP-Lite is not served: Linux drops it too, with 6.14.",
-    ]),
-  ),
   "test.test_fcntl.TestFcntl.test_fcntl_64_bit": "`F_NOTIFY`, which inotify has replaced.",
 };

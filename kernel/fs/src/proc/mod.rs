@@ -46,6 +46,14 @@ const NETWORK_TABLES: &[(&str, &str)] = &[
         "udp6",
         "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n",
     ),
+    (
+        "udplite",
+        "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops            \n",
+    ),
+    (
+        "udplite6",
+        "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n",
+    ),
     ("unix", "Num       RefCount Protocol Flags    Type St Inode Path\n"),
     (
         "dev",

@@ -55,7 +55,7 @@ fn skip_from(bytes: &[u8], mut kind: u8, mut place: Place, is_group: bool) -> Ne
     loop {
         let Place { field, at } = place;
         match kind {
-            protocol::TCP | protocol::UDP | protocol::ICMPV6 => return Next::Payload(kind, at),
+            protocol::TCP | protocol::UDP | protocol::UDP_LITE | protocol::ICMPV6 => return Next::Payload(kind, at),
             FRAGMENT => return Next::Fragment(at),
             NOTHING => return Next::Nothing,
             HOP_BY_HOP if is_first => {}

@@ -133,7 +133,7 @@ impl Stack {
         match datagram.protocol {
             protocol::TCP if !datagram.is_broadcast => tcp::receive(self, datagram),
             protocol::UDP if dhcp::is_for_client(datagram) && dhcp::receive(self, datagram) => {}
-            protocol::UDP => udp::receive(self, datagram),
+            protocol::UDP | protocol::UDP_LITE => udp::receive(self, datagram),
             protocol::ICMP if datagram.source.is_ipv4() => self.receive_icmpv4(datagram),
             protocol::ICMPV6 if datagram.source.is_ipv6() => self.receive_icmpv6(datagram),
             _ => {}

@@ -36,6 +36,7 @@ pub(crate) mod protocol {
     pub(crate) const TCP: u8 = 6;
     pub(crate) const UDP: u8 = 17;
     pub(crate) const ICMPV6: u8 = 58;
+    pub(crate) const UDP_LITE: u8 = 136;
 }
 
 /// What there is for each version of the Internet Protocol.

@@ -32,6 +32,7 @@ pub(crate) use option::{integer, read_integer};
 pub(crate) use ports::{Binding, Ports, Sharing};
 pub(crate) use udp::fill;
 
+use crate::environment::Protocol;
 use crate::netlink::NetlinkSocket;
 use crate::stack::Stack;
 use crate::unix::{self, UnixSocket};
@@ -170,6 +171,7 @@ impl SocketFile {
     ) -> Result<Arc<Self>, Errno> {
         const TCP: u32 = 6;
         const UDP: u32 = 17;
+        const UDP_LITE: u32 = 136;
         let kind = match kind {
             1 => SocketType::Stream,
             2 => SocketType::Datagram,
@@ -183,7 +185,13 @@ impl SocketFile {
                 let domain = if domain == AF_INET { Domain::Inet } else { Domain::Inet6 };
                 match (kind, protocol) {
                     (SocketType::Stream, 0 | TCP) => (domain, TCP, Box::new(tcp::TcpSocket::new(stack, domain))),
-                    (SocketType::Datagram, 0 | UDP) => (domain, UDP, Box::new(udp::UdpSocket::new(stack, domain))),
+                    (SocketType::Datagram, 0 | UDP) => {
+                        (domain, UDP, Box::new(udp::UdpSocket::new(stack, domain, Protocol::Udp)))
+                    }
+                    (SocketType::Datagram, UDP_LITE) => {
+                        let socket = udp::UdpSocket::new(stack, domain, Protocol::UdpLite);
+                        (domain, UDP_LITE, Box::new(socket))
+                    }
                     (SocketType::SequencedPacket, _) => return Err(Errno::SOCKTNOSUPPORT),
                     _ => return Err(Errno::PROTONOSUPPORT),
                 }
@@ -291,6 +299,11 @@ impl SocketFile {
     /// Whether it takes connections.
     pub(crate) fn is_listening(&self) -> bool {
         self.socket.is_listening()
+    }
+
+    /// The number of the protocol, as in the Internet header; 0 in other domains.
+    pub(crate) fn protocol(&self) -> u32 {
+        self.protocol
     }
 
     /// Its address family.

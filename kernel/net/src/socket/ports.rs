@@ -53,9 +53,9 @@ impl Bound {
     }
 }
 
-/// The ports of both protocols.
+/// The ports of each protocol.
 pub(crate) struct Ports {
-    tables: [SpinLock<HashMap<u16, Vec<Bound>>>; 2],
+    tables: [SpinLock<HashMap<u16, Vec<Bound>>>; 3],
     next_id: AtomicU64,
     /// Counts the ports that connections took by themselves.
     taken: AtomicU64,
@@ -87,7 +87,7 @@ impl Ports {
 fn may_share(protocol: Protocol, bound: &Bound, sharing: Sharing) -> bool {
     let both_addresses = bound.sharing.reuse_address && sharing.reuse_address;
     let both_ports = bound.sharing.reuse_port && sharing.reuse_port;
-    both_ports || (both_addresses && (protocol == Protocol::Udp || !bound.listening))
+    both_ports || (both_addresses && (protocol != Protocol::Tcp || !bound.listening))
 }
 
 impl Binding {

@@ -1,7 +1,7 @@
-//! UDP sockets.
+//! Sockets of UDP and UDP-Lite.
 
 use abi::Errno;
-use abi::net::{self as linux, SOL_UDP};
+use abi::net::{self as linux, SOL_UDP, SOL_UDPLITE};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
@@ -14,19 +14,27 @@ use task::WaitQueue;
 use super::inet::{self, InetOptions};
 use super::{
     Address, Binding, Control, Destination, Domain, Generic, Message, MessageFlags, Received, Sharing, Shutdown,
-    Socket, integer,
+    Socket, integer, read_integer,
 };
 use crate::Chunk;
 use crate::environment::{Event, Protocol};
 use crate::ip::{Endpoint, Path};
 use crate::stack::Stack;
-use crate::udp::{self, Arrived, Flow, Sending};
+use crate::udp::{self, Arrived, Flow, Sending, Udp};
 
 /// Bytes of the send buffer that Linux reports; a datagram leaves at once.
 const SEND_BUFFER: usize = 212_992;
 
+// Of `linux/udp.h` and, for UDP-Lite, of `net/udplite.h`.
+const UDP_CORK: u32 = 1;
+const UDPLITE_SEND_CSCOV: u32 = 10;
+const UDPLITE_RECV_CSCOV: u32 = 11;
+
 struct Inner {
     options: InetOptions,
+    /// What the checksums of UDP-Lite cover: those that are sent, and those that are taken, if that has been said.
+    send_coverage: u16,
+    least_coverage: Option<u16>,
     binding: Option<Binding>,
     flow: Option<Arc<Flow>>,
     path: Path,
@@ -39,18 +47,22 @@ struct Inner {
 pub(super) struct UdpSocket {
     stack: Arc<Stack>,
     domain: Domain,
+    protocol: Protocol,
     wait_queue: Arc<WaitQueue>,
     inner: SpinLock<Inner>,
 }
 
 impl UdpSocket {
-    pub(super) fn new(stack: &Arc<Stack>, domain: Domain) -> Self {
+    pub(super) fn new(stack: &Arc<Stack>, domain: Domain, protocol: Protocol) -> Self {
         Self {
             stack: stack.clone(),
             domain,
+            protocol,
             wait_queue: Arc::new(WaitQueue::new()),
             inner: SpinLock::new(Inner {
                 options: InetOptions::new(),
+                send_coverage: 0,
+                least_coverage: None,
                 binding: None,
                 flow: None,
                 path: Path::default(),
@@ -58,6 +70,14 @@ impl UdpSocket {
                 write_shut: false,
                 corked: Vec::new(),
             }),
+        }
+    }
+
+    /// The bound sockets of the protocol.
+    fn table(&self) -> &Udp {
+        match self.protocol {
+            Protocol::UdpLite => &self.stack.udp_lite,
+            _ => &self.stack.udp,
         }
     }
 
@@ -76,7 +96,7 @@ impl UdpSocket {
             v6_only: inner.options.v6_only,
             device: generic.device,
         };
-        let binding = Binding::new(&self.stack, Protocol::Udp, endpoint, sharing)?;
+        let binding = Binding::new(&self.stack, self.protocol, endpoint, sharing)?;
         let flow = Flow::new(
             udp::Binding {
                 local: binding.endpoint,
@@ -89,7 +109,8 @@ impl UdpSocket {
         if generic.receive_buffer > 0 {
             flow.set_capacity(generic.receive_buffer as usize);
         }
-        self.stack.udp.insert(&flow);
+        flow.set_least_coverage(inner.least_coverage);
+        self.table().insert(&flow);
         inner.binding = Some(binding);
         inner.flow = Some(flow.clone());
         Ok(flow)
@@ -196,7 +217,7 @@ impl Socket for UdpSocket {
         drop(inner);
         if endpoint.port != 0 {
             self.stack.event(Event::Listening {
-                protocol: Protocol::Udp,
+                protocol: self.protocol,
                 endpoint: flow.binding().local,
             });
         }
@@ -265,6 +286,8 @@ impl Socket for UdpSocket {
             options.fields.hops
         };
         let sending = Sending {
+            protocol: self.protocol,
+            coverage: inner.send_coverage,
             local,
             remote,
             ttl: message
@@ -376,10 +399,24 @@ impl Socket for UdpSocket {
     }
 
     fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
-        if level == SOL_UDP {
-            return Err(Errno::NOPROTOOPT);
-        }
         let mut inner = self.inner.lock();
+        if matches!(level, SOL_UDP | SOL_UDPLITE) {
+            if self.protocol != Protocol::UdpLite {
+                return Err(Errno::NOPROTOOPT);
+            }
+            let coverage = udp::lite::coverage(read_integer(value)?);
+            match name {
+                UDPLITE_SEND_CSCOV => inner.send_coverage = coverage,
+                UDPLITE_RECV_CSCOV => {
+                    inner.least_coverage = Some(coverage);
+                    if let Some(flow) = &inner.flow {
+                        flow.set_least_coverage(inner.least_coverage);
+                    }
+                }
+                _ => return Err(Errno::NOPROTOOPT),
+            }
+            return Ok(());
+        }
         if level == linux::SOL_IPV6 && name == linux::IPV6_V6ONLY && inner.flow.is_some() {
             return Err(Errno::INVAL);
         }
@@ -387,11 +424,13 @@ impl Socket for UdpSocket {
     }
 
     fn option(&self, level: u32, name: u32) -> Result<Vec<u8>, Errno> {
-        if level == SOL_UDP {
-            return if name == 1 {
-                Ok(integer(0))
-            } else {
-                Err(Errno::NOPROTOOPT)
+        if matches!(level, SOL_UDP | SOL_UDPLITE) {
+            let inner = self.inner.lock();
+            return match name {
+                UDP_CORK => Ok(integer(0)),
+                UDPLITE_SEND_CSCOV => Ok(integer(inner.send_coverage.into())),
+                UDPLITE_RECV_CSCOV => Ok(integer(inner.least_coverage.unwrap_or(0).into())),
+                _ => Err(Errno::NOPROTOOPT),
             };
         }
         let (options, remote) = {
@@ -452,7 +491,7 @@ impl Socket for UdpSocket {
             (inner.flow.take(), inner.binding.take())
         };
         if let Some(flow) = flow {
-            self.stack.udp.remove(&flow);
+            self.table().remove(&flow);
         }
         drop(binding);
     }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::ip::Endpoint;
+use crate::ip::{Endpoint, protocol};
 use crate::socket::{Address, Domain, SocketFile, SocketType, interfaces};
 use crate::stack::Stack;
 
@@ -28,8 +28,10 @@ pub fn write(name: &str, stack: &Stack, sockets: &[Owned<'_>], out: &mut String)
     let _ = match name {
         "tcp" => tcp(out, stack, sockets, Domain::Inet),
         "tcp6" => tcp(out, stack, sockets, Domain::Inet6),
-        "udp" => udp(out, sockets, Domain::Inet),
-        "udp6" => udp(out, sockets, Domain::Inet6),
+        "udp" => udp(out, sockets, Domain::Inet, protocol::UDP),
+        "udp6" => udp(out, sockets, Domain::Inet6, protocol::UDP),
+        "udplite" => udp(out, sockets, Domain::Inet, protocol::UDP_LITE),
+        "udplite6" => udp(out, sockets, Domain::Inet6, protocol::UDP_LITE),
         "unix" => unix(out, sockets),
         "dev" => devices(out, stack),
         "route" => internet::routes_v4(out, stack),
@@ -169,8 +171,12 @@ fn canonical(address: &Address) -> Option<Endpoint> {
     Some(Endpoint::new(end.address.to_canonical(), end.port))
 }
 
-fn udp(out: &mut String, sockets: &[Owned<'_>], domain: Domain) -> fmt::Result {
-    for owned in of(sockets, domain, SocketType::Datagram) {
+fn datagram<'a>(sockets: &'a [Owned<'a>], domain: Domain, protocol: u8) -> impl Iterator<Item = Owned<'a>> {
+    of(sockets, domain, SocketType::Datagram).filter(move |(socket, _)| socket.protocol() == u32::from(protocol))
+}
+
+fn udp(out: &mut String, sockets: &[Owned<'_>], domain: Domain, protocol: u8) -> fmt::Result {
+    for owned in datagram(sockets, domain, protocol) {
         let state = if owned.0.peer().is_ok() { ESTABLISHED } else { CLOSED };
         let Some(line) = line_of(owned, unspecified(domain), state).filter(|line| line.local.port != 0) else {
             continue;
@@ -219,8 +225,8 @@ fn devices(out: &mut String, stack: &Stack) -> fmt::Result {
 }
 
 fn statistics(out: &mut String, stack: &Stack, sockets: &[Owned<'_>]) -> fmt::Result {
-    let count = |domain, kind| of(sockets, domain, kind).count();
-    let both = |kind| count(Domain::Inet, kind) + count(Domain::Inet6, kind);
+    let both = |count: &dyn Fn(Domain) -> usize| count(Domain::Inet) + count(Domain::Inet6);
+    let datagrams = |protocol| both(&|domain| datagram(sockets, domain, protocol).count());
     let with_socket = sockets
         .iter()
         .filter(|(socket, _)| socket.tcp_state().is_some())
@@ -240,10 +246,11 @@ fn statistics(out: &mut String, stack: &Stack, sockets: &[Owned<'_>]) -> fmt::Re
         "TCP: inuse {} orphan {} tw {over} alloc {} mem {}",
         with_socket,
         all.saturating_sub(connected),
-        both(SocketType::Stream),
+        both(&|domain| of(sockets, domain, SocketType::Stream).count()),
         stack.buffer_memory_used().div_ceil(hal::mem::PAGE_SIZE),
     )?;
-    writeln!(out, "UDP: inuse {} mem 0", both(SocketType::Datagram))?;
-    out.push_str("UDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n");
+    writeln!(out, "UDP: inuse {} mem 0", datagrams(protocol::UDP))?;
+    writeln!(out, "UDPLITE: inuse {}", datagrams(protocol::UDP_LITE))?;
+    out.push_str("RAW: inuse 0\nFRAG: inuse 0 memory 0\n");
     Ok(())
 }

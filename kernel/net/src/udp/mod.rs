@@ -1,4 +1,6 @@
-//! UDP (RFC 768).
+//! UDP (RFC 768) and UDP-Lite.
+
+pub(crate) mod lite;
 
 use abi::Errno;
 use alloc::collections::VecDeque;
@@ -12,6 +14,7 @@ use smoltcp::wire::UdpPacket;
 use task::WaitQueue;
 
 use crate::checksum::Sum;
+use crate::environment::Protocol;
 use crate::header::Header;
 use crate::ip::{Datagram, Endpoint, Interface, Outgoing, Path, Unreachable, protocol};
 use crate::stack::Stack;
@@ -61,6 +64,8 @@ struct Queue {
     datagrams: VecDeque<Arrived>,
     bytes: usize,
     capacity: usize,
+    /// Bytes that the checksum of a datagram of UDP-Lite has to cover, 0 for all; none when that is all the same.
+    least_coverage: Option<u16>,
     error: Option<Errno>,
 }
 
@@ -176,6 +181,7 @@ impl Flow {
                 datagrams: VecDeque::new(),
                 bytes: 0,
                 capacity: DEFAULT_CAPACITY,
+                least_coverage: None,
                 error: None,
             }),
         })
@@ -200,13 +206,23 @@ impl Flow {
         self.queue.lock().binding.device = device;
     }
 
+    pub(crate) fn set_least_coverage(&self, coverage: Option<u16>) {
+        self.queue.lock().least_coverage = coverage;
+    }
+
     pub(crate) fn capacity(&self) -> usize {
         self.queue.lock().capacity
     }
 
-    fn deliver(&self, arrived: Arrived) {
+    /// Queues a datagram. `coverage`: bytes of it that the checksum covers, when they are not all.
+    fn deliver(&self, arrived: Arrived, coverage: Option<u16>) {
         {
             let mut queue = self.queue.lock();
+            if let (Some(least), Some(covered)) = (queue.least_coverage, coverage)
+                && (least == 0 || covered < least)
+            {
+                return;
+            }
             let cost = arrived.payload.footprint();
             if queue.bytes + cost > queue.capacity {
                 return;
@@ -257,45 +273,62 @@ impl Flow {
     }
 }
 
-/// Takes a datagram.
-pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>) {
-    if datagram.bytes.len() < HEADER {
-        return;
-    }
+/// Whether a datagram of UDP is in order, and its length.
+fn check(datagram: &Datagram<'_>) -> Option<usize> {
     let packet = UdpPacket::new_unchecked(datagram.bytes);
     let length = usize::from(packet.len());
-    if length < HEADER || length > datagram.len() || packet.dst_port() == 0 {
-        return;
+    if length < HEADER || length > datagram.len() {
+        return None;
     }
     let has_checksum = packet.checksum() != 0;
     if !has_checksum && datagram.source.is_ipv6() && !datagram.is_loopback {
         // It may be left out of IPv4 only.
-        return;
+        return None;
     }
     if !datagram.checksum_verified && has_checksum {
         let mut sum = Sum::default();
         sum.add_pseudo_header(datagram.source, datagram.destination, protocol::UDP, length);
         sum.add(&datagram.bytes[..length]);
         if sum.checksum() != [0, 0] {
-            return;
+            return None;
         }
+    }
+    Some(length)
+}
+
+/// Takes a datagram of either protocol.
+pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>) {
+    if datagram.bytes.len() < HEADER {
+        return;
+    }
+    let is_lite = datagram.protocol == protocol::UDP_LITE;
+    let checked = if is_lite {
+        lite::check(datagram).map(|covered| (datagram.len(), covered))
+    } else {
+        check(datagram).map(|length| (length, length))
+    };
+    let Some((length, covered)) = checked else { return };
+    let packet = UdpPacket::new_unchecked(datagram.bytes);
+    if packet.dst_port() == 0 {
+        return;
     }
     let (local, remote) = datagram.ends(packet.dst_port(), packet.src_port());
     let interface = datagram.interface();
-    if interface == Interface::Ethernet && local.address.is_ipv6() {
+    if interface == Interface::Ethernet && local.address.is_ipv6() && !is_lite {
         let ports = (remote.port, local.port);
         if dhcpv6::receive(stack, ports, &datagram.bytes[HEADER..length]) {
             return;
         }
     }
-    let flows = stack.udp.find(stack, local, remote, interface, datagram.is_broadcast);
+    let table = if is_lite { &stack.udp_lite } else { &stack.udp };
+    let flows = table.find(stack, local, remote, interface, datagram.is_broadcast);
     if flows.is_empty() {
         stack.send_port_unreachable(datagram);
         return;
     }
     let payload = payload(datagram, length);
     for flow in flows {
-        flow.deliver(Arrived {
+        let arrived = Arrived {
             source: remote,
             destination: datagram.destination,
             interface,
@@ -303,7 +336,8 @@ pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>) {
             tos: datagram.tos,
             payload: payload.clone(),
             time: hal::time::realtime(),
-        });
+        };
+        flow.deliver(arrived, (covered < length).then_some(covered as u16));
     }
 }
 
@@ -321,14 +355,8 @@ fn payload(datagram: &Datagram<'_>, length: usize) -> Chunk {
 }
 
 /// Takes an ICMP error about a datagram of ours: a connected socket reports it.
-pub(crate) fn receive_error(stack: &Stack, unreachable: &Unreachable) {
-    let flows = stack
-        .udp
-        .0
-        .lock()
-        .get(&unreachable.local.port)
-        .cloned()
-        .unwrap_or_default();
+pub(crate) fn receive_error(table: &Udp, unreachable: &Unreachable) {
+    let flows = table.0.lock().get(&unreachable.local.port).cloned().unwrap_or_default();
     for flow in flows {
         if flow.binding().remote == Some(unreachable.remote) && unreachable.mtu.is_none() && unreachable.is_hard {
             flow.fail(unreachable.errno);
@@ -338,6 +366,10 @@ pub(crate) fn receive_error(stack: &Stack, unreachable: &Unreachable) {
 
 /// How a datagram is sent.
 pub(crate) struct Sending {
+    /// UDP or UDP-Lite.
+    pub(crate) protocol: Protocol,
+    /// Bytes that the checksum of UDP-Lite covers, 0 for all.
+    pub(crate) coverage: u16,
     pub(crate) local: Endpoint,
     pub(crate) remote: Endpoint,
     pub(crate) ttl: u8,
@@ -356,14 +388,19 @@ pub(crate) fn send(stack: &Stack, sending: &Sending, payload: &[Chunk], path: &m
     packet.set_src_port(sending.local.port);
     packet.set_dst_port(sending.remote.port);
     packet.set_len((HEADER + length) as u16);
+    let is_lite = sending.protocol == Protocol::UdpLite;
+    if is_lite {
+        let ends = (sending.local.address, sending.remote.address);
+        lite::complete(header.bytes_mut(), ends, HEADER + length, sending.coverage, payload);
+    }
     let outgoing = Outgoing {
         source: sending.local.address,
         destination: sending.remote.address,
-        protocol: protocol::UDP,
+        protocol: if is_lite { protocol::UDP_LITE } else { protocol::UDP },
         ttl: sending.ttl,
         tos: sending.tos,
         dont_fragment: sending.dont_fragment,
-        checksum_at: Some(CHECKSUM_AT),
+        checksum_at: (!is_lite).then_some(CHECKSUM_AT),
         segment_size: None,
         payload,
     };

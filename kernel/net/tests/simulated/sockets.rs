@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use abi::Errno;
 use abi::net as linux;
-use file::{File, Readiness};
+use file::{BytesSink, File, Readiness};
 use net::{Address, Configuration, Control, MessageFlags, Stack};
 
 use crate::support::{AF_INET, AF_INET6, Blocking, DATAGRAM, RealEnvironment, STREAM, inet};
@@ -177,4 +177,56 @@ fn a_datagram_tells_where_it_came_to() {
         panic!("{} control messages", received.control.len());
     };
     assert_eq!(address, std::net::IpAddr::from([127, 0, 0, 9]));
+}
+
+#[test]
+fn udp_lite_has_ports_of_its_own_and_drops_what_is_covered_too_little() {
+    const UDP_LITE: u32 = 136;
+    const SEND_COVERAGE: u32 = 10;
+    const LEAST_COVERAGE: u32 = 11;
+    let stack = stack();
+    let udp = Blocking::new(&stack, AF_INET, DATAGRAM);
+    udp.0.bind(&inet([127, 0, 0, 1], 53)).expect("the port is free");
+    let server = Blocking::of_protocol(&stack, AF_INET, DATAGRAM, UDP_LITE);
+    server
+        .0
+        .bind(&inet([127, 0, 0, 1], 53))
+        .expect("it is free for UDP-Lite");
+    let client = Blocking::of_protocol(&stack, AF_INET, DATAGRAM, UDP_LITE);
+    let set = |socket: &Blocking, name, value: i32| socket.0.set_option(UDP_LITE, name, &value.to_ne_bytes());
+    assert_eq!(set(&udp, SEND_COVERAGE, 20), Err(Errno::NOPROTOOPT));
+    assert_eq!(set(&client, 12, 20), Err(Errno::NOPROTOOPT));
+
+    // Bytes covered, and the least that the server takes: 0 for all of them.
+    let cases = [
+        (10, None, true),
+        (10, Some(10), true),
+        (10, Some(11), false),
+        (10, Some(0), false),
+    ]
+    .into_iter()
+    .chain([
+        (0, Some(0), true),
+        (12, Some(100), true),
+        (3, Some(8), true),
+        (3, Some(9), false),
+    ]);
+    for (covered, least, arrives) in cases {
+        set(&client, SEND_COVERAGE, covered).expect("an option");
+        if let Some(least) = least {
+            set(&server, LEAST_COVERAGE, least).expect("an option");
+        }
+        client.send_to(b"four", inet([127, 0, 0, 1], 53)).expect("it leaves");
+        let arrived = server
+            .0
+            .receive(&mut BytesSink::new(&mut [0; 8]), MessageFlags::empty());
+        assert_eq!(arrived.is_ok(), arrives, "{covered} bytes of {least:?}");
+    }
+    let value = client.0.option(UDP_LITE, SEND_COVERAGE).expect("an option");
+    assert_eq!(value, 8_u32.to_ne_bytes(), "the header at least");
+    assert!(
+        udp.0
+            .receive(&mut BytesSink::new(&mut [0; 8]), MessageFlags::empty())
+            .is_err()
+    );
 }

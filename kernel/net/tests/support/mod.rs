@@ -80,7 +80,12 @@ pub fn inet6(address: Ipv6Addr, port: u16) -> Address {
 
 impl Blocking {
     pub fn new(stack: &Arc<Stack>, domain: u32, kind: u32) -> Self {
-        let socket = SocketFile::new(stack, &UnixNamespace::new(), Credentials::default(), domain, kind, 0);
+        Self::of_protocol(stack, domain, kind, 0)
+    }
+
+    pub fn of_protocol(stack: &Arc<Stack>, domain: u32, kind: u32, protocol: u32) -> Self {
+        let namespace = UnixNamespace::new();
+        let socket = SocketFile::new(stack, &namespace, Credentials::default(), domain, kind, protocol);
         Self(socket.expect("such sockets exist"))
     }
 

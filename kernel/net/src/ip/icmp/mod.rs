@@ -169,7 +169,8 @@ impl Stack {
         }
         match transport {
             protocol::TCP => tcp::receive_error(self, unreachable),
-            protocol::UDP => udp::receive_error(self, unreachable),
+            protocol::UDP => udp::receive_error(&self.udp, unreachable),
+            protocol::UDP_LITE => udp::receive_error(&self.udp_lite, unreachable),
             _ => {}
         }
     }
