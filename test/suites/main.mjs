@@ -1,8 +1,9 @@
 // Runs a suite in guests, module by module. Runs inside a network namespace of its own; `npm run suites` makes it.
 //
-//   main.mjs KERNEL SUITE [MODULE…]    KERNEL is Debian's, as JSON
+//   main.mjs KERNEL SUITE [--here] [MODULE…]    KERNEL is Debian's, as JSON; with --here what passes on Linux is as it was found before
 import fs from "node:fs";
 import path from "node:path";
+import { parseArgs } from "node:util";
 import { setTimeout as sleep } from "node:timers/promises";
 import { guestContainers } from "../../scripts/lib/paths.mjs";
 import { duration, main } from "../../scripts/lib/terminal.mjs";
@@ -11,7 +12,7 @@ import { Guest } from "../bench/guest.mjs";
 import { preparePlace } from "../bench/place.mjs";
 import { differences, readOutcomes } from "./outcomes.mjs";
 import { writeReport } from "./report.mjs";
-import { loadResults, saveResults } from "./results.mjs";
+import { loadResults, saveConsole, saveResults } from "./results.mjs";
 import { suites } from "./suites.mjs";
 
 /** MiB of each guest. */
@@ -20,20 +21,25 @@ const memory = 1024;
 const grace = 120;
 
 /** @returns {Promise<import("./outcomes.mjs").Outcomes>} */
-async function runModule(system, module, { limit, read }, options) {
+async function runModule(system, module, { limit, read }, options, keep) {
   const guest = new Guest(await system.boot(module), options);
   const deadline = performance.now() + (limit + grace) * 1000;
   while (!guest.hasEnded && performance.now() < deadline) await Promise.race([guest.ended, sleep(1000)]);
   const isLate = !guest.hasEnded;
   await guest.stop();
-  const outcomes = readOutcomes(fs.readFileSync(guest.console, "utf8"), (line) => read(line, module));
+  const said = fs.readFileSync(guest.console, "utf8");
+  keep(said);
+  const outcomes = readOutcomes(said, (line) => read(line, module));
   if (isLate && outcomes.trouble) outcomes.trouble = "it takes too long";
   else if (outcomes.passed.length === 0 && outcomes.trouble) console.error(guest.lastWords());
   return outcomes;
 }
 
 await main(async () => {
-  const [kernel, name, ...chosen] = process.argv.slice(2);
+  const {
+    values: { here: onlyHere },
+    positionals: [kernel, name, ...chosen],
+  } = parseArgs({ options: { here: { type: "boolean" } }, allowPositionals: true });
   const suite = suites[name];
   const {
     accelerator,
@@ -44,9 +50,12 @@ await main(async () => {
     const source = { container: path.join(guestContainers, suite.container) };
     applications[module] = { title: module, spec: { source, args: suite.args(module), allowExecWritten: true } };
     const began = performance.now();
-    const result = {};
+    const result = { linux: onlyHere ? loadResults(name)[module]?.linux : undefined };
     for (const [key, system] of Object.entries({ here, linux }))
-      result[key] = await runModule(system, module, suite, { memory, accelerator, folder });
+      result[key] ??= await runModule(system, module, suite, { memory, accelerator, folder }, (text) =>
+        saveConsole(name, module, key, text),
+      );
+    result.day = new Date().toISOString().slice(0, 10);
     saveResults(name, { ...loadResults(name), [module]: result });
     const count = ({ passed, trouble }) => `${passed.length}${trouble ? ` (${trouble})` : ""}`;
     console.log(

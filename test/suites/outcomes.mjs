@@ -15,7 +15,8 @@ export function readOutcomes(console, read) {
   const [passed, failed] = [new Set(), new Set()];
   const untold = "the guest ended in the middle of it";
   let trouble = untold;
-  for (const line of console.split(/\r?\n/)) {
+  // A terminal on a serial port may add a carriage return each.
+  for (const line of console.split(/\r*\n/)) {
     const [what, value] = read(line) ?? [];
     if (what === "passed") passed.add(value);
     else if (what === "failed") failed.add(value);

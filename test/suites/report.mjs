@@ -36,9 +36,9 @@ export async function writeReport(name, suite, linux) {
   const sum = (of) => modules.reduce((total, module) => total + of(module), 0);
   const [whole, part] = [sum((module) => results[module].linux.passed.length), sum(both)];
   const rows = modules.map((module) => {
-    const { here, linux } = results[module];
+    const { here, linux, day } = results[module];
     const notes = [here.trouble && `here ${here.trouble}`, linux.trouble && `on Linux ${linux.trouble}`];
-    return `| ${module} | ${linux.passed.length} | ${both(module)} | ${notes.filter(Boolean).join("; ")} |`;
+    return `| ${module} | ${linux.passed.length} | ${both(module)} | ${day} | ${notes.filter(Boolean).join("; ")} |`;
   });
   const differ = reasons(
     modules.flatMap((module) => differences(results[module])),
@@ -50,8 +50,8 @@ Written by \`npm run suites -- ${name}\`: each module in a guest of ${linux} and
 
 ${part} of the ${whole} tests that pass on Linux pass here: ${percent(part, whole)}.
 
-| module | pass on Linux | of them here | |
-|---|---|---|---|
+| module | pass on Linux | of them here | by the kernel of | |
+|---|---|---|---|---|
 ${rows.join("\n")}
 
 ${differ.length > 0 ? `What passes on Linux and not here:\n\n${differ.join("\n")}` : ""}

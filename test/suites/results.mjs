@@ -3,11 +3,12 @@ import fs from "node:fs";
 import path from "node:path";
 import { inRoot } from "../../scripts/lib/paths.mjs";
 
-const file = (suite) => inRoot("test/suites/build", `${suite}.json`);
+const folder = inRoot("test/suites/build");
+const file = (suite) => path.join(folder, `${suite}.json`);
 
 /**
- * Module → what became of its tests on both systems.
- * @typedef {Record<string, { here: import("./outcomes.mjs").Outcomes, linux: import("./outcomes.mjs").Outcomes }>} Results
+ * Module → what became of its tests on both systems, and the day on which this kernel ran them.
+ * @typedef {Record<string, { here: import("./outcomes.mjs").Outcomes, linux: import("./outcomes.mjs").Outcomes, day: string }>} Results
  */
 
 /** @returns {Results} */
@@ -15,9 +16,15 @@ export function loadResults(suite) {
   return fs.existsSync(file(suite)) ? JSON.parse(fs.readFileSync(file(suite), "utf8")) : {};
 }
 
+/** Keeps what a guest said, for whoever looks into a failure. */
+export function saveConsole(suite, module, system, text) {
+  fs.mkdirSync(path.join(folder, suite), { recursive: true });
+  fs.writeFileSync(path.join(folder, suite, `${module.replaceAll("/", "-")}.${system}.log`), text);
+}
+
 /** @param {Results} results */
 export function saveResults(suite, results) {
-  fs.mkdirSync(path.dirname(file(suite)), { recursive: true });
+  fs.mkdirSync(folder, { recursive: true });
   fs.writeFileSync(`${file(suite)}.partial`, JSON.stringify(results, null, 1));
   fs.renameSync(`${file(suite)}.partial`, file(suite));
 }
