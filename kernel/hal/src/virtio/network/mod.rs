@@ -148,6 +148,15 @@ impl Card for Network {
         usize::from(self.mtu)
     }
 
+    fn max_mtu(&self) -> usize {
+        // A device that says nothing of the MTU carries what the network does.
+        if self.features & (feature::MTU | feature::MRG_RXBUF) == feature::MRG_RXBUF {
+            LARGEST_PACKET
+        } else {
+            self.mtu()
+        }
+    }
+
     fn offloads(&self, version: Version) -> Offloads {
         let checksums = self.features & feature::CSUM != 0;
         let segments = match version {
