@@ -7,7 +7,7 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
 
-use hal::sync::SpinLock;
+use hal::sync::{SpinLock, SpinLockGuard};
 
 /// Told of every notification of a queue, such as an epoll instance. Called with no lock of the queue held.
 pub trait Observer: Send + Sync {
@@ -69,9 +69,24 @@ impl WaitQueue {
         if self.waiting.load(Ordering::SeqCst) == 0 {
             return;
         }
-        // Most queues have one who waits; the rest go to lists, which need memory only then.
+        let mut lists = self.lists.lock();
+        // Most queues have one who waits.
+        if lists.observers.is_empty() && lists.wakers.len() == 1 {
+            let only = lists.wakers.pop();
+            self.waiting.fetch_sub(1, Ordering::SeqCst);
+            drop(lists);
+            if let Some((_, waker)) = only {
+                waker.wake();
+            }
+            return;
+        }
+        self.notify_all(lists);
+    }
+
+    #[inline(never)]
+    fn notify_all(&self, mut lists: SpinLockGuard<'_, Lists>) {
+        // What is more than one goes to lists, which need memory only then.
         let (first, others, observer, observers) = {
-            let mut lists = self.lists.lock();
             let first = lists.wakers.pop();
             let others = if lists.wakers.is_empty() {
                 Vec::new()
@@ -88,6 +103,7 @@ impl WaitQueue {
             let observers: Vec<_> = living.collect();
             (first, others, observer, observers)
         };
+        drop(lists);
         for (_, waker) in first.into_iter().chain(others) {
             waker.wake();
         }
@@ -136,6 +152,10 @@ pub struct Wait<'a> {
 impl Wait<'_> {
     fn leave(&mut self) {
         if let Some(entry) = self.entry.take() {
+            // Most often who notified has taken it out.
+            if self.queue.waiting.load(Ordering::SeqCst) == 0 {
+                return;
+            }
             let mut lists = self.queue.lists.lock();
             let before = lists.wakers.len();
             lists.wakers.retain(|(number, _)| *number != entry);

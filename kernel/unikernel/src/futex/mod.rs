@@ -4,7 +4,7 @@ mod queue;
 mod robust;
 mod word;
 
-pub use queue::{Key, Waiter, requeue, wait, wake};
+pub use queue::{Key, Place, Waiter, begin, requeue, wake};
 pub use robust::release_robust_list;
 pub use word::{WakeOperation, compare_exchange, load, modify};
 

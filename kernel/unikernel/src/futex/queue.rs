@@ -95,59 +95,67 @@ impl Key {
     }
 }
 
-/// Leaves the queue when the wait ends, however it ends.
-struct Place<'a>(&'a Arc<Waiter>);
+/// A thread's place in the queue of a futex. It leaves the queue when the wait ends, however it ends.
+pub struct Place<'a>(&'a Arc<Waiter>);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        while !self.0.woken.load(Ordering::Acquire) {
-            let bucket = self.0.bucket.load(Ordering::Acquire);
-            let mut queue = QUEUES[bucket].lock();
-            let before = queue.len();
-            queue.retain(|entry| !Arc::ptr_eq(&entry.waiter, self.0));
-            if queue.len() != before {
-                return;
-            }
-        }
+        self.leave();
     }
 }
 
-/// Waits on a futex if `check`, called with the queue locked so that no wake-up passes between, says so. Ends with a wake-up whose bits
-/// meet `bits`, at the deadline, or with a signal; with what `check` gave instead when that is an error.
-pub async fn wait<E>(
-    thread: &Thread,
-    key: Key,
-    bits: u32,
-    deadline: Option<u64>,
-    mut check: impl FnMut() -> Result<(), E>,
-) -> Result<Result<(), Stop>, E> {
+/// Takes a place in the queue of a futex if `check`, called with the queue locked so that no wake-up passes between, says so; what it gave instead
+/// when that is an error. Wake-ups whose bits meet `bits` end the wait.
+pub fn begin<E>(thread: &Thread, key: Key, bits: u32, check: impl FnOnce() -> Result<(), E>) -> Result<Place<'_>, E> {
     let waiter = &thread.futex_waiter;
-    poll_fn(|context| {
-        let mut queue = QUEUES[key.bucket()].lock();
-        Poll::Ready(check().map(|()| {
-            waiter.begin(key);
-            queue.push(Entry {
-                key,
-                bits,
-                waker: context.waker().clone(),
-                waiter: waiter.clone(),
-            });
-        }))
-    })
-    .await?;
-    let place = Place(waiter);
-    let woken = poll_fn(|_| {
-        // The entry has the task's waker; nothing to register again.
-        if place.0.woken.load(Ordering::Acquire) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+    let mut queue = QUEUES[key.bucket()].lock();
+    check()?;
+    waiter.begin(key);
+    queue.push(Entry {
+        key,
+        bits,
+        waker: thread.waker(),
+        waiter: waiter.clone(),
     });
-    let result = thread.wait_until(deadline, woken).await;
-    // A wake-up that came together with the time-out or the signal was meant for this waiter and counts.
-    let woken = place.0.woken.load(Ordering::Acquire);
-    Ok(if woken { Ok(()) } else { result })
+    Ok(Place(waiter))
+}
+
+impl Place<'_> {
+    /// Whether a wake-up has come.
+    pub fn is_woken(&self) -> bool {
+        self.0.woken.load(Ordering::Acquire)
+    }
+
+    /// Leaves the queue. True when a wake-up came before: it was meant for this waiter and counts.
+    pub fn leave(&self) -> bool {
+        while !self.is_woken() {
+            let bucket = self.0.bucket.load(Ordering::Acquire);
+            let mut queue = QUEUES[bucket].lock();
+            let place = queue.iter().position(|entry| Arc::ptr_eq(&entry.waiter, self.0));
+            if let Some(place) = place {
+                queue.remove(place);
+                self.0.woken.store(true, Ordering::Release);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Waits for a wake-up, until the deadline, or a signal.
+    pub async fn wait(self, thread: &Thread, deadline: Option<u64>) -> Result<(), Stop> {
+        // The entry has the task's waker; nothing to register again.
+        let woken = poll_fn(|_| {
+            if self.is_woken() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        match thread.wait_until(deadline, woken).await {
+            Err(_) if self.leave() => Ok(()),
+            result => result,
+        }
+    }
 }
 
 /// Wakes up to `count` waiters whose bits meet `bits`, and returns how many.

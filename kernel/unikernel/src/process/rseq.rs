@@ -105,10 +105,19 @@ impl Sequences {
         self.moved.store(true, Ordering::Relaxed);
     }
 
-    /// Whether [`Sequences::update`] has something to do.
+    /// Whether [`Sequences::update`] has something to do for a thread that is, or is not, `amid` its program, where it may be in a section.
     #[inline]
-    pub fn is_due(&self) -> bool {
-        self.moved.load(Ordering::Relaxed) && self.address.load(Ordering::Relaxed) != 0
+    pub fn is_due(&self, amid: bool) -> bool {
+        if !self.moved.load(Ordering::Relaxed) {
+            return false;
+        }
+        if self.address.load(Ordering::Relaxed) != 0
+            && (amid || self.cpu.load(Ordering::Relaxed) != cpu::current() as u32)
+        {
+            return true;
+        }
+        self.moved.store(false, Ordering::Relaxed);
+        false
     }
 
     /// Tells the thread its CPU. Returns where it goes on when it was interrupted at `instruction`, in the middle of a section; a thread

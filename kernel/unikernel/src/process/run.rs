@@ -10,7 +10,7 @@ use core::task::Poll;
 use super::{ExitStatus, Thread};
 use crate::memory::{self, Attempt, FaultError};
 use crate::signal::{self, Info, Signal};
-use crate::syscall::{self, Call, Error, Outcome, Restart};
+use crate::syscall::{self, Call, Error, Outcome, Progress, Restart};
 use hal::mem::PAGE_SIZE;
 use hal::user::{Trap, UserContext};
 
@@ -71,18 +71,20 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
     let mut amid = false;
     loop {
         let cpu_time_left = thread.process.count_cpu_time();
-        if interrupted.is_some() || thread.is_interrupted() {
-            signal::deliver(thread, &mut context, interrupted.take()).await;
-        }
-        if thread.is_leaving() {
-            return;
-        }
-        if thread.process.kinship.is_stopped() {
-            parked(&mut context, pin!(thread.stand_still())).await;
-            continue;
+        if interrupted.is_some() || thread.may_be_held() {
+            if interrupted.is_some() || thread.is_interrupted() {
+                signal::deliver(thread, &mut context, interrupted.take()).await;
+            }
+            if thread.is_leaving() {
+                return;
+            }
+            if thread.process.kinship.is_stopped() {
+                parked(&mut context, pin!(thread.stand_still())).await;
+                continue;
+            }
         }
         memory::balance();
-        if thread.rseq.is_due() {
+        if thread.rseq.is_due(amid) {
             let at = amid.then(|| context.instruction_pointer());
             match parked(&mut context, pin!(thread.rseq.update(&thread.memory, at))).await {
                 Ok(Some(next)) => context.set_instruction_pointer(next),
@@ -106,7 +108,11 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
         thread.cpu_time.leave_user();
         amid = !matches!(trap, Trap::SystemCall);
         match trap {
-            Trap::SystemCall => interrupted = system_call(thread, &mut context).await,
+            Trap::SystemCall => {
+                if let Some((call, mut progress)) = begin_call(thread, &mut context) {
+                    interrupted = finish_call(thread, &mut context, &call, &mut progress).await;
+                }
+            }
             Trap::PageFault {
                 address,
                 write,
@@ -149,16 +155,38 @@ fn touches(code: usize, address: usize) -> bool {
     code < page + PAGE_SIZE && code + LONGEST > page
 }
 
-async fn system_call(thread: &Arc<Thread>, context: &mut UserContext) -> Option<InterruptedCall> {
+/// Serves a system call as far as that goes without a future: to its end, or what it has come to.
+fn begin_call<'a>(thread: &'a Arc<Thread>, context: &mut UserContext) -> Option<(Call, Progress<'a>)> {
     let (number, arguments) = context.system_call();
     let call = Call {
         number,
         arguments,
         stack_pointer: context.stack_pointer(),
     };
-    let result = match syscall::check_memory(&call) {
-        Ok(()) => parked(context, pin!(syscall::dispatch(thread, &call))).await,
-        Err(error) => Err(error),
+    let progress = match syscall::check_memory(&call) {
+        Ok(()) => syscall::attempt(thread, &call),
+        Err(error) => Progress::Over(Err(error)),
+    };
+    match progress {
+        Progress::Over(Ok(value)) => context.set_return_value(value as isize),
+        Progress::Over(Err(Error::Errno(errno))) => context.set_return_value(errno.to_return_value()),
+        progress => return Some((call, progress)),
+    }
+    None
+}
+
+async fn finish_call(
+    thread: &Arc<Thread>,
+    context: &mut UserContext,
+    call: &Call,
+    progress: &mut Progress<'_>,
+) -> Option<InterruptedCall> {
+    let number = call.number;
+    let result = match progress {
+        Progress::Over(result) => core::mem::replace(result, Ok(0)),
+        Progress::Transfer(transfer) => transfer.finish(thread, context).await,
+        Progress::Futex(place) => syscall::stay(thread, context, place).await,
+        Progress::Waits => parked(context, pin!(syscall::dispatch(thread, call))).await,
     };
     match result {
         Ok(value) => context.set_return_value(value as isize),

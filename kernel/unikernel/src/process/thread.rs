@@ -164,11 +164,19 @@ impl Thread {
         SignalSet::from_bits(self.awaited.load(Ordering::Acquire)).contains(signal)
     }
 
+    /// Whether there may be something that keeps the thread from user mode: a signal, its end, a stop. Asked with each system call, and seldom so.
+    #[inline]
+    pub(super) fn may_be_held(&self) -> bool {
+        let process = &*self.process;
+        let signals = self.pending.set().with(process.pending.set());
+        let exiting = self.exiting.load(Ordering::Acquire) != 0;
+        !signals.is_empty() | exiting | process.is_changing() | process.kinship.is_stopped()
+    }
+
     /// Whether a signal is to be delivered or the process ends: waits end then.
     #[inline]
     pub fn is_interrupted(&self) -> bool {
         let pending = self.pending.set().with(self.process.pending.set());
-        // Asked with each system call, and seldom so.
         (!pending.is_empty() || self.process.is_changing()) && self.has_interruption()
     }
 
@@ -288,6 +296,11 @@ impl Thread {
     /// Whether it waits for something; otherwise it runs, or would if there were CPUs enough.
     pub fn is_waiting(&self) -> bool {
         self.task.lock().upgrade().is_some_and(|task| task.is_waiting())
+    }
+
+    /// Wakes the task that runs the thread.
+    pub(crate) fn waker(&self) -> Waker {
+        self.waker.lock().clone().unwrap_or_else(|| Waker::noop().clone())
     }
 
     pub(crate) fn set_waker(&self, waker: &Waker) {

@@ -1,22 +1,88 @@
 //! `futex(2)` and robust lists.
 
+use core::future::{Future, poll_fn};
+use core::task::Poll;
+
 use abi::{Errno, Timespec};
+use hal::user::UserContext;
 use linux_raw_sys::general as linux;
 
 use super::wait::deadline_after;
-use super::{Call, Error, Result, Stop};
-use crate::futex::{self, Key, WakeOperation};
+use super::{Call, Error, Progress, Result, Stop};
+use crate::futex::{self, Key, Place, WakeOperation};
 use crate::process::Thread;
 
+const OPTIONS: u32 = linux::FUTEX_PRIVATE_FLAG | linux::FUTEX_CLOCK_REALTIME;
+
+fn key(thread: &Thread, call: &Call) -> core::result::Result<Key, Errno> {
+    let shared = call.unsigned(1) & linux::FUTEX_PRIVATE_FLAG == 0;
+    Key::of(&thread.memory, call.word(0), shared)
+}
+
+/// Wakes, or begins to wait without a time limit.
+pub(super) fn attempt<'a>(thread: &'a Thread, call: &Call) -> Progress<'a> {
+    let value = call.unsigned(2);
+    let operation = call.unsigned(1) & !OPTIONS;
+    let bits = match operation {
+        linux::FUTEX_WAKE_BITSET | linux::FUTEX_WAIT_BITSET => call.unsigned(5),
+        _ => futex::ANY,
+    };
+    match operation {
+        linux::FUTEX_WAKE | linux::FUTEX_WAKE_BITSET if bits != 0 => {
+            let wake = |key| futex::wake(key, value.max(1) as usize, bits);
+            Progress::Over(key(thread, call).map(wake).map_err(Error::from))
+        }
+        linux::FUTEX_WAIT | linux::FUTEX_WAIT_BITSET if bits != 0 && call.word(3) == 0 => {
+            let key = match key(thread, call) {
+                Ok(key) => key,
+                Err(errno) => return Progress::Over(Err(errno.into())),
+            };
+            match futex::begin(thread, key, bits, || check(call.word(0), value)) {
+                Ok(place) => Progress::Futex(place),
+                Err(Some(errno)) => Progress::Over(Err(errno.into())),
+                // The word has to be brought in.
+                Err(None) => Progress::Waits,
+            }
+        }
+        linux::FUTEX_WAKE_BITSET => Progress::Over(Err(Errno::INVAL.into())),
+        _ => Progress::Waits,
+    }
+}
+
+/// Waits in a place without a time limit.
+pub fn stay(thread: &Thread, context: &mut UserContext, place: &Place<'_>) -> impl Future<Output = Result> {
+    poll_fn(move |_| {
+        if place.is_woken() {
+            return Poll::Ready(Ok(0));
+        }
+        if thread.is_interrupted() {
+            let woken = place.leave();
+            return Poll::Ready(if woken { Ok(0) } else { Err(Error::INTERRUPTED) });
+        }
+        context.park();
+        Poll::Pending
+    })
+}
+
+/// Whether to wait: `EAGAIN` for another value, no number when the word is not there.
+fn check(address: usize, value: u32) -> core::result::Result<(), Option<Errno>> {
+    match hal::user::load_u32(address) {
+        Ok(found) if found == value => Ok(()),
+        Ok(_) => Err(Some(Errno::AGAIN)),
+        Err(_) => Err(None),
+    }
+}
+
+/// What [`attempt`] leaves.
 pub(super) async fn futex(thread: &Thread, call: &Call) -> Result {
     let operation = call.unsigned(1);
     let shared = operation & linux::FUTEX_PRIVATE_FLAG == 0;
     let address = call.word(0);
     let value = call.unsigned(2);
     let memory = &thread.memory;
-    let key = || Key::of(memory, address, shared);
+    let key = || key(thread, call);
     let second = || Key::of(memory, call.word(4), shared);
-    match operation & !(linux::FUTEX_PRIVATE_FLAG | linux::FUTEX_CLOCK_REALTIME) {
+    match operation & !OPTIONS {
         linux::FUTEX_WAIT => {
             // A duration is the same on either clock.
             let deadline = deadline_after(thread, call.word(3)).await?;
@@ -30,14 +96,6 @@ pub(super) async fn futex(thread: &Thread, call: &Call) -> Result {
             let realtime = operation & linux::FUTEX_CLOCK_REALTIME != 0;
             let deadline = absolute_deadline(thread, call.word(3), realtime).await?;
             wait(thread, key()?, address, value, bits, deadline).await
-        }
-        linux::FUTEX_WAKE => Ok(futex::wake(key()?, value.max(1) as usize, futex::ANY)),
-        linux::FUTEX_WAKE_BITSET => {
-            let bits = call.unsigned(5);
-            if bits == 0 {
-                return Err(Errno::INVAL.into());
-            }
-            Ok(futex::wake(key()?, value.max(1) as usize, bits))
         }
         linux::FUTEX_REQUEUE => {
             let counts = counts(value, call.word(3))?;
@@ -93,22 +151,20 @@ fn counts(first: u32, second: usize) -> Result<(usize, usize)> {
 
 async fn wait(thread: &Thread, key: Key, address: usize, value: u32, bits: u32, deadline: Option<u64>) -> Result {
     loop {
-        let result = futex::wait(thread, key, bits, deadline, || match hal::user::load_u32(address) {
-            Ok(found) if found == value => Ok(()),
-            Ok(_) => Err(Some(Errno::AGAIN)),
-            Err(_) => Err(None),
-        })
-        .await;
-        match result {
-            Ok(Ok(())) => return Ok(0),
-            Ok(Err(Stop::TimedOut)) => return Err(Errno::TIMEDOUT.into()),
-            Ok(Err(Stop::Signal)) if deadline.is_some() => return Err(Error::INTERRUPTED_ONCE),
-            Ok(Err(Stop::Signal)) => return Err(Error::INTERRUPTED),
+        let place = match futex::begin(thread, key, bits, || check(address, value)) {
+            Ok(place) => place,
             Err(Some(errno)) => return Err(errno.into()),
             Err(None) => {
                 futex::load(&thread.memory, address).await?;
+                continue;
             }
-        }
+        };
+        return match place.wait(thread, deadline).await {
+            Ok(()) => Ok(0),
+            Err(Stop::TimedOut) => Err(Errno::TIMEDOUT.into()),
+            Err(Stop::Signal) if deadline.is_some() => Err(Error::INTERRUPTED_ONCE),
+            Err(Stop::Signal) => Err(Error::INTERRUPTED),
+        };
     }
 }
 

@@ -1,5 +1,5 @@
-//! System calls. A call is an `async fn` that takes the calling [`Thread`](crate::process::Thread) and its arguments, in a file by topic, and a
-//! row in [`table`].
+//! System calls. A call is a function that takes the calling [`Thread`](crate::process::Thread) and its arguments, in a file by topic, and a
+//! row in [`table`]; one that may wait is an `async fn`, those that seldom do begin with an [`Progress`].
 
 mod aio;
 mod attributes;
@@ -31,6 +31,7 @@ mod message_queue;
 mod path;
 mod pidfd;
 mod poll;
+mod progress;
 mod scheduling;
 mod semaphore;
 mod shared_memory;
@@ -52,8 +53,10 @@ mod wait;
 pub use call::Call;
 pub use describe::describe;
 pub use error::{Error, Outcome, RegisterChange, Restart, Result};
+pub use futex::stay;
+pub use progress::Progress;
 pub use shortage::check as check_memory;
 pub use system::RELEASE;
-pub use table::{Entry, SYSTEM_CALLS, Support, dispatch, quick};
+pub use table::{Entry, SYSTEM_CALLS, Support, attempt, dispatch, quick};
 pub use time::monotonic_of_realtime;
 pub use wait::{Stop, Waiting, retry, retry_ready};

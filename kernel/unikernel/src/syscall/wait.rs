@@ -6,7 +6,8 @@ use core::task::Poll;
 
 use abi::{Errno, Timespec};
 use file::File;
-use task::Completion;
+use hal::user::UserContext;
+use task::{Completion, WaitQueue};
 
 use super::{Error, Result};
 use crate::memory::{self, Use};
@@ -44,6 +45,24 @@ impl Thread {
             }
         })
         .await
+    }
+
+    /// Waits for the first notification of a queue after `ticket`, until a signal comes. The CPU may run other threads meanwhile.
+    pub(super) fn wait_notified(
+        &self,
+        context: &mut UserContext,
+        queue: &WaitQueue,
+        ticket: u64,
+    ) -> impl Future<Output = Result<()>> {
+        let mut wait = queue.wait(ticket);
+        poll_fn(move |task| match Pin::new(&mut wait).poll(task) {
+            Poll::Ready(()) => Poll::Ready(Ok(())),
+            Poll::Pending if self.is_interrupted() => Poll::Ready(Err(Error::INTERRUPTED)),
+            Poll::Pending => {
+                context.park();
+                Poll::Pending
+            }
+        })
     }
 
     /// Waits for something that happens, whatever signals come, unless the thread ends.

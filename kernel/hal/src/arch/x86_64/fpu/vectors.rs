@@ -38,7 +38,8 @@ pub(super) fn are_enough() -> bool {
     // the control word is loaded again.
     unsafe {
         asm!("fnstenv [{}]", in(reg) environment.as_mut_ptr(), options(nostack));
-        let [control, status, tags, ..] = environment.map(|word| word as u16);
+        let [control, status, tags, ..] = environment;
+        let [control, status, tags] = [control as u16, status as u16, tags as u16];
         let initial = control == DEFAULT_CONTROL_WORD && status == 0 && tags == 0xffff;
         if !initial {
             asm!("fldcw [{}]", in(reg) &raw const control, options(nostack, readonly));

@@ -1,5 +1,9 @@
 //! Reading and writing: `read`, `write`, their vector and offset forms, `lseek`.
 
+mod first;
+
+pub(super) use first::{Transfer, begin};
+
 use abi::general::{RWF_APPEND, RWF_DSYNC, RWF_HIPRI, RWF_NOWAIT, RWF_SYNC};
 use abi::{Errno, IoVector};
 use alloc::sync::Arc;
@@ -23,10 +27,26 @@ const MAX_VECTORS: usize = 1024;
 enum Place {
     /// At the position, which moves.
     Position,
+    /// There too, in a call that has come so many bytes far.
+    Onward(usize),
     /// At an offset.
     Offset(u64),
     /// At the end (`RWF_APPEND`).
     End,
+}
+
+impl Place {
+    /// How many bytes of the call are done.
+    fn done(self) -> usize {
+        match self {
+            Self::Onward(done) => done,
+            _ => 0,
+        }
+    }
+}
+
+fn length(segments: &[Segment]) -> usize {
+    segments.iter().map(|segment| segment.length).sum()
 }
 
 /// How a call may wait for a file.
@@ -62,9 +82,10 @@ async fn read_segments(
     place: Place,
     mut waiting: Waiting,
 ) -> Result {
-    let total: usize = segments.iter().map(|segment| segment.length).sum();
+    let mut done = place.done();
+    let total: usize = done + length(segments);
     check_end(place, total)?;
-    let mut done = 0;
+    waiting.nonblocking |= done > 0 && !file.is_seekable();
     let mut timed_out = false;
     loop {
         let mut fault = None;
@@ -72,8 +93,8 @@ async fn read_segments(
             let mut sink = UserBuffers::new(segments);
             let read = match place {
                 Place::Offset(offset) => file.read_at(offset + done as u64, &mut sink),
-                Place::Position | Place::End if timed_out => file.file().read_early(&mut sink, true),
-                Place::Position | Place::End => file.read(&mut sink),
+                _ if timed_out => file.file().read_early(&mut sink, true),
+                _ => file.read(&mut sink),
             };
             fault = sink.fault();
             read
@@ -106,18 +127,18 @@ async fn write_segments(
     place: Place,
     waiting: Waiting,
 ) -> Result {
-    let mut total: usize = segments.iter().map(|segment| segment.length).sum();
+    let mut done = place.done();
+    let mut total: usize = done + length(segments);
     check_end(place, total)?;
     if file.is_seekable() && file.flags().writes() {
         total = limit(thread, file, segments, place, total).await?;
     }
-    let mut done = 0;
     loop {
         let result = retry(thread, &**file.file(), waiting, || {
             let mut source = UserBuffers::new(segments);
             match place {
                 Place::Offset(offset) => file.write_at(offset + done as u64, &mut source),
-                Place::Position => file.write(&mut source),
+                Place::Position | Place::Onward(_) => file.write(&mut source),
                 Place::End => {
                     file.check_writes()?;
                     file.file().append(&mut source).map(|(count, _)| count)
@@ -148,7 +169,7 @@ async fn write_segments(
 async fn limit(thread: &Thread, file: &OpenFile, segments: &mut [Segment], place: Place, total: usize) -> Result {
     let offset = match place {
         Place::Offset(offset) => Some(offset),
-        Place::Position => None,
+        Place::Position | Place::Onward(_) => None,
         Place::End => Some(retry_ready(thread, || file.file().status()).await?.size),
     };
     let room = super::file_size::room(thread, file, offset, total).await?;
@@ -213,20 +234,6 @@ pub(super) async fn read_vectors(
 
 fn descriptor(thread: &Thread, call: &Call) -> core::result::Result<Arc<OpenFile>, Errno> {
     thread.process.files.get(call.int(0))
-}
-
-/// `read(fd, buffer, count)`
-pub(super) async fn read(thread: &Thread, call: &Call) -> Result {
-    let file = descriptor(thread, call)?;
-    let mut segments = one(call.word(1), call.word(2))?;
-    read_segments(thread, &file, &mut segments, Place::Position, waiting(&file, false)).await
-}
-
-/// `write(fd, buffer, count)`
-pub(super) async fn write(thread: &Thread, call: &Call) -> Result {
-    let file = descriptor(thread, call)?;
-    let mut segments = one(call.word(1), call.word(2))?;
-    write_segments(thread, &file, &mut segments, Place::Position, waiting(&file, true)).await
 }
 
 /// `readv(fd, vectors, count)`

@@ -1,0 +1,17 @@
+//! What a call comes to before anything is waited for. Most calls end there, without a future.
+
+use super::Result;
+use super::transfer::Transfer;
+use crate::futex::Place;
+
+/// What a call has come to.
+pub enum Progress<'a> {
+    /// Its end.
+    Over(Result),
+    /// A transfer that goes on.
+    Transfer(Transfer),
+    /// A place in the queue of a futex, to [`stay`](super::stay) there.
+    Futex(Place<'a>),
+    /// Nothing: [`dispatch`](super::dispatch) serves it.
+    Waits,
+}
