@@ -1,10 +1,10 @@
 //! Advisory locks on files: record locks of processes and of open file descriptions (`fcntl(2)`), and whole-file locks (`flock(2)`).
 
 use abi::Errno;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use hal::sync::SpinLock;
+use litemap::LiteMap;
 use task::WaitQueue;
 
 use crate::{Error, Result};
@@ -52,7 +52,7 @@ impl Lock {
     }
 }
 
-static LOCKS: SpinLock<BTreeMap<FileId, Vec<Lock>>> = SpinLock::new(BTreeMap::new());
+static LOCKS: SpinLock<LiteMap<FileId, Vec<Lock>>> = SpinLock::new(LiteMap::new());
 /// Files with locks, so that closing a file in a program without any costs no lock.
 static FILES: AtomicUsize = AtomicUsize::new(0);
 static RELEASED: WaitQueue = WaitQueue::new();
@@ -144,7 +144,7 @@ fn cut(held: &mut Vec<Lock>, owner: Owner, first: u64, last: u64) {
     held.append(&mut rest);
 }
 
-fn tidy(locks: &mut BTreeMap<FileId, Vec<Lock>>, file: FileId) {
+fn tidy(locks: &mut LiteMap<FileId, Vec<Lock>>, file: FileId) {
     if locks.get(&file).is_some_and(Vec::is_empty) {
         locks.remove(&file);
     }

@@ -1,8 +1,7 @@
 //! What `inotify_init1(2)` makes: a queue of events.
 
 use alloc::boxed::Box;
-use alloc::collections::btree_map::Entry;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -13,6 +12,7 @@ use abi::Errno;
 use abi::ioctl::FIONREAD;
 use file::{Error, File, FileType, Readiness, Result, Sink, Status, UserMemory, anonymous_inode};
 use hal::sync::SpinLock;
+use litemap::LiteMap;
 use task::WaitQueue;
 
 use super::Events;
@@ -37,7 +37,7 @@ struct State {
     bytes: usize,
     /// The event that says that some were lost is in the queue.
     overflowed: bool,
-    watches: BTreeMap<i32, FileId>,
+    watches: LiteMap<i32, FileId>,
     /// The number of the last watch: numbers come again only after all others.
     last: i32,
 }
@@ -95,8 +95,7 @@ impl Inotify {
         loop {
             state.last = state.last.checked_add(1).unwrap_or(1);
             let number = state.last;
-            if let Entry::Vacant(free) = state.watches.entry(number) {
-                free.insert(file);
+            if state.watches.try_insert(number, file).is_none() {
                 return number;
             }
         }

@@ -1,6 +1,5 @@
 //! Nodes: attributes, and what every type of file has.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
@@ -10,6 +9,7 @@ use abi::{Errno, OpenFlags};
 use file::{DirectoryEntry, File, FileType, Pages, Result, Sink, Source, Status};
 use hal::mem::PAGE_SIZE;
 use hal::sync::{SpinLock, SpinLockGuard};
+use litemap::LiteMap;
 
 use super::Tmpfs;
 use super::directory::Directory;
@@ -45,7 +45,7 @@ pub(super) struct Attributes {
     modified: u64,
     changed: u64,
     /// `None`: as the lower inode has them.
-    xattrs: Option<BTreeMap<Vec<u8>, Vec<u8>>>,
+    xattrs: Option<LiteMap<Vec<u8>, Vec<u8>>>,
 }
 
 pub(super) enum Content {
@@ -86,7 +86,7 @@ impl Node {
                 accessed: now,
                 modified: now,
                 changed: now,
-                xattrs: Some(BTreeMap::new()),
+                xattrs: Some(LiteMap::new()),
             }),
             content,
             attachment: SpinLock::new(None),
@@ -188,8 +188,8 @@ impl Node {
     }
 
     /// Runs `act` on the extended attributes, which become its own.
-    fn change_xattrs<T>(&self, act: impl FnOnce(&mut BTreeMap<Vec<u8>, Vec<u8>>) -> Result<T>) -> Result<T> {
-        let mut inherited = BTreeMap::new();
+    fn change_xattrs<T>(&self, act: impl FnOnce(&mut LiteMap<Vec<u8>, Vec<u8>>) -> Result<T>) -> Result<T> {
+        let mut inherited = LiteMap::new();
         if let Some(lower) = &self.lower
             && self.attributes.lock().xattrs.is_none()
         {

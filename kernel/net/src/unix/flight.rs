@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,6 +15,7 @@ use abi::Errno;
 use file::OpenFile;
 use hal::sync::{SpinLock, SpinLockGuard};
 use hashbrown::{HashMap, HashSet};
+use litemap::LiteMap;
 
 use super::end::{End, Packet, Role, State};
 use crate::socket::SocketFile;
@@ -29,7 +30,7 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// Ends in whose queues descriptors wait, by their addresses. Whoever puts descriptors into a queue or takes them out holds the lock meanwhile;
 /// it is taken before that of an end.
 static HOLDERS: SpinLock<Holders> = SpinLock::new(Holders::new());
-type Holders = BTreeMap<usize, Weak<End>>;
+type Holders = LiteMap<usize, Weak<End>>;
 
 /// The lock on all queues with descriptors.
 pub(super) struct Flight(SpinLockGuard<'static, Holders>);

@@ -1,9 +1,9 @@
 //! Objects that processes find by a key or an identifier.
 
 use abi::Errno;
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicI32, Ordering};
+use litemap::LiteMap;
 
 use hal::sync::{SpinLock, SpinLockGuard};
 
@@ -17,7 +17,7 @@ pub trait Object {
 
 /// The objects of a kind.
 pub struct Registry<T> {
-    objects: SpinLock<BTreeMap<i32, Arc<T>>>,
+    objects: SpinLock<LiteMap<i32, Arc<T>>>,
     next: AtomicI32,
     limit: usize,
 }
@@ -26,14 +26,14 @@ impl<T: Object> Registry<T> {
     /// With room for `limit`.
     pub const fn new(limit: usize) -> Self {
         Self {
-            objects: SpinLock::new(BTreeMap::new()),
+            objects: SpinLock::new(LiteMap::new()),
             next: AtomicI32::new(0),
             limit,
         }
     }
 
     /// All objects by identifier.
-    pub fn lock(&self) -> SpinLockGuard<'_, BTreeMap<i32, Arc<T>>> {
+    pub fn lock(&self) -> SpinLockGuard<'_, LiteMap<i32, Arc<T>>> {
         self.objects.lock()
     }
 

@@ -1,9 +1,9 @@
 //! Sets of semaphores.
 
 use abi::Errno;
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use litemap::LiteMap;
 
 use hal::sync::SpinLock;
 use task::WaitQueue;
@@ -59,7 +59,7 @@ pub struct State {
     /// When a value was set or its owner changed last.
     pub changed: u64,
     /// What is added when a process ends, by process and semaphore.
-    undo: BTreeMap<(i32, u16), i32>,
+    undo: LiteMap<(i32, u16), i32>,
 }
 
 /// What came of an attempt.
@@ -161,7 +161,7 @@ impl SemaphoreSet {
             semaphores: alloc::vec![Semaphore::default(); count],
             operated: 0,
             changed: now(),
-            undo: BTreeMap::new(),
+            undo: LiteMap::new(),
         };
         Self {
             id,
@@ -221,7 +221,8 @@ pub fn undo(process: i32) {
         let mut state = set.state.lock();
         let owed: Vec<(u16, i32)> = state
             .undo
-            .range((process, 0)..=(process, u16::MAX))
+            .iter()
+            .filter(|((owner, _), _)| *owner == process)
             .map(|(&(_, number), &change)| (number, change))
             .collect();
         for &(number, change) in &owed {

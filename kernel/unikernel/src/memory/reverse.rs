@@ -3,7 +3,6 @@
 //! Files are known by [`file::Pages::identity`]. For each, the list below has the address spaces, and each address space has the areas; so a fault
 //! costs nothing, and `mmap(2)` and `munmap(2)` two steps in trees.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -12,10 +11,11 @@ use fs::{MappedPage, Reason};
 use hal::mem::PAGE_SIZE;
 use hal::sync::SpinLock;
 use hal::user::Candidate;
+use litemap::LiteMap;
 
 use super::{AddressSpace, Area, AreaFlags};
 
-static SPACES: SpinLock<BTreeMap<usize, Vec<Weak<AddressSpace>>>> = SpinLock::new(BTreeMap::new());
+static SPACES: SpinLock<LiteMap<usize, Vec<Weak<AddressSpace>>>> = SpinLock::new(LiteMap::new());
 
 /// Takes note that an address space shows a file, which it has not done before.
 pub(super) fn register(file: usize, space: &Weak<AddressSpace>) {

@@ -1,10 +1,11 @@
 //! Contexts of Linux's own asynchronous input and output (`io_setup(2)`): queues of what has been done.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use hal::sync::SpinLock;
+use litemap::LiteMap;
 use task::WaitQueue;
 use zerocopy::{Immutable, IntoBytes};
 
@@ -61,7 +62,7 @@ impl Context {
 
 /// The contexts of a process, by the addresses that stand for them.
 #[derive(Default)]
-pub struct Contexts(SpinLock<BTreeMap<usize, Arc<Context>>>);
+pub struct Contexts(SpinLock<LiteMap<usize, Arc<Context>>>);
 
 impl Contexts {
     /// Adds one.

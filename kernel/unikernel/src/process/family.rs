@@ -1,12 +1,12 @@
 //! The processes of the machine: finding them, and what passes between parents and children, up to those that have ended but whose parent
 //! does not know yet.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use hal::sync::SpinLock;
+use litemap::LiteMap;
 
 use super::news::{Clones, Event, Found, Report, Wanted, Which};
 use super::{ExitStatus, Process, Thread};
@@ -16,7 +16,7 @@ use crate::signal::{ActionFlags, Disposition, Info, Signal};
 pub const LIMIT: usize = 32768;
 
 /// Every process by its ID, until its parent has waited for it.
-static PROCESSES: SpinLock<BTreeMap<i32, Arc<Process>>> = SpinLock::new(BTreeMap::new());
+static PROCESSES: SpinLock<LiteMap<i32, Arc<Process>>> = SpinLock::new(LiteMap::new());
 
 /// Lets others find a process.
 pub fn add(process: &Arc<Process>) {

@@ -1,12 +1,12 @@
 //! A process: what its threads share.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use abi::Errno;
+use litemap::LiteMap;
 
 use file::{DescriptorTable, OpenFile};
 use hal::sync::SpinLock;
@@ -34,7 +34,7 @@ pub struct Process {
     pub kinship: Kinship,
     /// `None` once it has ended.
     memory: SpinLock<Option<Arc<AddressSpace>>>,
-    threads: SpinLock<BTreeMap<i32, Weak<Thread>>>,
+    threads: SpinLock<LiteMap<i32, Weak<Thread>>>,
     /// What each signal does.
     pub actions: Arc<Actions>,
     /// Signals for any of its threads.
@@ -123,7 +123,7 @@ impl Process {
             pid,
             kinship: Kinship::first(pid),
             memory: SpinLock::new(Some(memory)),
-            threads: SpinLock::new(BTreeMap::new()),
+            threads: SpinLock::new(LiteMap::new()),
             actions: Arc::default(),
             pending: Pending::default(),
             arrivals: Arc::default(),

@@ -1,6 +1,5 @@
 //! Timers that send signals: `setitimer(2)` and `timer_create(2)`.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
@@ -10,6 +9,7 @@ use core::task::Poll;
 
 use abi::Errno;
 use hal::sync::SpinLock;
+use litemap::LiteMap;
 use task::WaitQueue;
 
 use super::{Limit, Process, Resource};
@@ -111,7 +111,7 @@ struct State {
 
 /// The timers of a process.
 pub struct Timers {
-    all: SpinLock<BTreeMap<u64, Arc<Timer>>>,
+    all: SpinLock<LiteMap<u64, Arc<Timer>>>,
     /// Whether one counts CPU time and may be armed, or that time is limited.
     watches_cpu_time: AtomicBool,
 }
@@ -197,12 +197,15 @@ impl Timers {
 
     /// Deletes the timers that do not survive `execve(2)`.
     pub fn clear(&self) {
-        let created = {
-            let mut all = self.all.lock();
-            let intervals = all.split_off(&(LIMIT as u64 + 1));
-            core::mem::replace(&mut *all, intervals)
-        };
-        for timer in created.values() {
+        let mut created = Vec::new();
+        self.all.lock().retain(|&id, timer| {
+            let stays = id > LIMIT as u64;
+            if !stays {
+                created.push(timer.clone());
+            }
+            stays
+        });
+        for timer in created {
             timer.stop();
         }
     }
