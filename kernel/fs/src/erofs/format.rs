@@ -114,11 +114,28 @@ pub(super) fn xattr_prefix(index: u8) -> Option<&'static [u8]> {
     })
 }
 
+/// What four bits do to a CRC-32C.
+const NIBBLES: [u32; 16] = {
+    let mut table = [0; 16];
+    let mut bits = 0;
+    while bits < table.len() {
+        let mut sum = bits as u32;
+        let mut step = 0;
+        while step < 4 {
+            sum = (sum >> 1) ^ (0x82f6_3b78 & 0u32.wrapping_sub(sum & 1));
+            step += 1;
+        }
+        table[bits] = sum;
+        bits += 1;
+    }
+    table
+};
+
 /// CRC-32C as the superblock has it: started with ones, not inverted at the end.
 pub(super) fn checksum(bytes: impl Iterator<Item = u8>) -> u32 {
     bytes.fold(u32::MAX, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(byte), |sum, _| {
-            (sum >> 1) ^ (0x82f6_3b78 & 0u32.wrapping_sub(sum & 1))
-        })
+        let first = sum ^ u32::from(byte);
+        let second = (first >> 4) ^ NIBBLES[(first & 15) as usize];
+        (second >> 4) ^ NIBBLES[(second & 15) as usize]
     })
 }
