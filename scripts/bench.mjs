@@ -4,6 +4,8 @@
 //                                                 build, upload, disk, handover
 //   npm run bench -- profile APPLICATION [time] [linux] [REQUESTS]
 //                                                 where the instructions, or the time, of its boot and requests go
+//   npm run bench -- profile operations NAME [linux]
+//                                                 where those of an operation go, such as "pipe"
 import path from "node:path";
 import { definitions } from "../test/bench/images.mjs";
 import { build } from "./build.mjs";

@@ -1,6 +1,7 @@
 // Says where the CPU is until an application answers, and how much a request takes. Runs in the benchmark's network namespace.
 //
 //   main.mjs KERNEL APPLICATION [count|time] [linux] [REQUESTS]    KERNEL is Debian's, as JSON
+//   main.mjs KERNEL operations NAME [linux]                        what is counted by `bench operations`
 import fs from "node:fs";
 import net from "node:net";
 import os from "node:os";
@@ -11,6 +12,7 @@ import { applications } from "../applications.mjs";
 import { Guest } from "../guest.mjs";
 import { setUpNetwork } from "../network.mjs";
 import { ask, firstAnswer } from "../probe.mjs";
+import { operationProfile } from "../rows/operations.mjs";
 import { linux, unikernel } from "../systems.mjs";
 import { buildPlugin } from "./plugin.mjs";
 import { byFunction } from "./symbols.mjs";
@@ -29,7 +31,7 @@ async function quit(machine, folder) {
   await machine.ended;
 }
 
-/** Boots, asks, and returns what the plugin wrote: the special ones by name, the blocks of user mode and of the kernel. */
+/** Boots, asks, and returns what the plugin wrote. */
 async function profile(boot, plugin, mode, requests, folder) {
   const out = path.join(folder, "profile");
   const guestFolder = path.join(folder, "guest");
@@ -39,8 +41,13 @@ async function profile(boot, plugin, mode, requests, folder) {
   if (!(await firstAnswer(machine, timeoutMs))) throw new VisibleError(`No answer:\n${machine.lastWords()}`);
   await ask(machine, requests, connections, timeoutMs);
   await quit(machine, guestFolder);
+  return parse(fs.readFileSync(out, "utf8"));
+}
+
+/** What the plugin wrote: the special ones by name, the blocks of user mode and of the kernel. */
+function parse(written) {
   const result = { idle: 0, translation: 0, user: 0, kernel: 0, blocks: [] };
-  for (const line of fs.readFileSync(out, "utf8").trim().split("\n")) {
+  for (const line of written.trim().split("\n")) {
     const [where, amount] = line.split(" ");
     if (where in result) {
       result[where] += Number(amount);
@@ -70,6 +77,20 @@ function print(title, { idle, translation, user, kernel, blocks }, mode, ofLinux
     console.log(`  ${share(amount, all).padStart(7)}  ${name}`);
 }
 
+/** Says what one operation takes, function by function. */
+async function printOperation(system, wanted, ofLinux, plugin, folder) {
+  const found = await operationProfile(system, wanted, plugin, folder);
+  if (!found) throw new VisibleError(`No operation begins with "${wanted}": npm run bench -- operations names them.`);
+  const { user, kernel, blocks } = parse(found.written);
+  const one = (amount) => (amount / found.times).toFixed(1);
+  console.log(
+    `\n${found.name} on ${system.title}: ${one(user)} instructions in user mode, ${one(kernel)} in the kernel`,
+  );
+  if (ofLinux) return;
+  for (const { name, amount } of byFunction(blocks, kernelWithSymbols).slice(0, shown))
+    console.log(`  ${one(amount).padStart(9)}  ${name}`);
+}
+
 await main(async () => {
   const [kernel, application, ...rest] = process.argv.slice(2);
   if (!(application in applications))
@@ -84,6 +105,10 @@ await main(async () => {
   setUpNetwork(folder);
   const plugin = await buildPlugin(folder);
   const system = ofLinux ? linux(JSON.parse(kernel), folder) : unikernel();
+  if (application === "operations") {
+    await printOperation(system, rest.filter((word) => word !== "linux").join(" "), ofLinux, plugin, folder);
+    process.exit();
+  }
   const boot = await system.boot(application);
   const answer = await profile(boot, plugin, mode, 0, folder);
   print(`${application} on ${system.title}, until the first answer`, answer, mode, ofLinux);

@@ -7,8 +7,11 @@
 //                                         first time that the other was, written to the file as soon as it is known
 //   -plugin PLUGIN,mode=marks,start=HEX,out=FILE
 //                                         instructions so far whenever code which begins with these bytes is entered, a line each
+//   -plugin PLUGIN,mode=count,start=HEX,from=N,out=FILE
+//                                         instructions of each block from the Nth time that such code is entered (0 is the first) to the next
 //
-// In the first two modes, at the end of QEMU it writes lines of "ADDRESS AMOUNT"; in place of an address `idle`, and `translation`. For one CPU.
+// In the first two modes, at the end of QEMU it writes lines of "ADDRESS AMOUNT"; in place of an address `idle`, and `translation`; in the last
+// one as soon as they are known. For one CPU.
 #include <inttypes.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -54,8 +57,42 @@ static void executed(unsigned cpu, void *block) {
     current = block;
 }
 
+// Code that is known by its first bytes.
+struct mark {
+    uint8_t bytes[32];
+    size_t size;
+};
+
+static struct mark start_mark, end_mark;
+
+static int begins_with(struct qemu_plugin_tb *tb, const struct mark *mark) {
+    size_t done = 0;
+    for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb) && done < mark->size; i++) {
+        const struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+        size_t size = qemu_plugin_insn_size(insn);
+        if (size > mark->size - done) size = mark->size - done;
+        if (memcmp(qemu_plugin_insn_data(insn), mark->bytes + done, size)) return 0;
+        done += size;
+    }
+    return done == mark->size;
+}
+
+static long from, entered;
+static void write_all(qemu_plugin_id_t id, void *unused);
+
+// The count begins, or is over.
+static void entered_part(unsigned cpu, void *unused) {
+    (void)cpu, (void)unused;
+    long time = entered++;
+    if (time == from)
+        for (struct block *block = blocks; block; block = block->next) block->amount = 0;
+    if (time == from + 1) write_all(0, NULL);
+}
+
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     (void)id;
+    if (start_mark.size && begins_with(tb, &start_mark))
+        qemu_plugin_register_vcpu_tb_exec_cb(tb, entered_part, QEMU_PLUGIN_CB_NO_REGS, NULL);
     struct block *block = calloc(1, sizeof *block);
     if (!block) abort();
     block->address = qemu_plugin_tb_vaddr(tb);
@@ -71,13 +108,6 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     }
 }
 
-// Code that is known by its first bytes.
-struct mark {
-    uint8_t bytes[32];
-    size_t size;
-};
-
-static struct mark start_mark, end_mark;
 static uint64_t executed_instructions, at_start;
 static int between, marks, started;
 
@@ -86,18 +116,6 @@ static void parse_mark(const char *hex, struct mark *mark) {
         mark->size++;
         hex += 2;
     }
-}
-
-static int begins_with(struct qemu_plugin_tb *tb, const struct mark *mark) {
-    size_t done = 0;
-    for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb) && done < mark->size; i++) {
-        const struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-        size_t size = qemu_plugin_insn_size(insn);
-        if (size > mark->size - done) size = mark->size - done;
-        if (memcmp(qemu_plugin_insn_data(insn), mark->bytes + done, size)) return 0;
-        done += size;
-    }
-    return done == mark->size;
 }
 
 static void entered_start(unsigned cpu, void *unused) {
@@ -177,6 +195,7 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
         if (!strcmp(argv[i], "mode=marks")) marks = 1;
         if (!strncmp(argv[i], "start=", 6)) parse_mark(argv[i] + 6, &start_mark);
         if (!strncmp(argv[i], "end=", 4)) parse_mark(argv[i] + 4, &end_mark);
+        if (!strncmp(argv[i], "from=", 5)) from = atol(argv[i] + 5);
         if (!strncmp(argv[i], "out=", 4)) out = strdup(argv[i] + 4);
     }
     if (!out) {
@@ -200,7 +219,7 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
         return 0;
     }
     qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
-    qemu_plugin_register_atexit_cb(id, write_all, NULL);
+    if (!start_mark.size) qemu_plugin_register_atexit_cb(id, write_all, NULL);
     if (!counts) {
         pthread_t thread;
         qemu_plugin_register_vcpu_idle_cb(id, went_idle);

@@ -7,14 +7,23 @@ const application = "operations";
 /** The first bytes of the program's `mark`. */
 const mark = "b86d61726bb96174696f";
 
+const ofConsole = (console) =>
+  /^@end/m.test(console)
+    ? [...console.matchAll(/^@operation (.+) (\d+)\r?$/gm)].map(([, name, times]) => ({ name, times: Number(times) }))
+    : undefined;
+
 /** What was counted by a guest that has come to its end, as [name, instructions of one]. */
 function parse(written, console) {
-  if (!/^@end/m.test(console)) return undefined;
   const counts = written.trim().split("\n").map(Number);
-  return [...console.matchAll(/^@operation (.+) (\d+)\r?$/gm)].map(([, name, times], i) => [
-    name,
-    (counts[2 * i + 1] - counts[2 * i]) / Number(times),
-  ]);
+  return ofConsole(console)?.map(({ name, times }, i) => [name, (counts[2 * i + 1] - counts[2 * i]) / times]);
+}
+
+/** Boots the program under a system and counts with the plugin. */
+async function count(system, plugin, options, folder, done) {
+  const { kernel, disk, extra = [] } = await system.boot(application);
+  const args = ["-kernel", kernel, ...extra, ...diskOf(disk), "-netdev", "user,id=net,restrict=on"];
+  args.push("-device", "virtio-net-pci,netdev=net,romfile=");
+  return countInstructions(args, `${plugin},start=${mark},${options}`, folder, done);
 }
 
 /**
@@ -25,11 +34,20 @@ export async function operationCosts(systems, { folder }) {
   await imageOf(application);
   const plugin = await buildPlugin(folder);
   const costs = [];
-  for (const system of systems) {
-    const { kernel, disk, extra = [] } = await system.boot(application);
-    const args = ["-kernel", kernel, ...extra, ...diskOf(disk), "-netdev", "user,id=net,restrict=on"];
-    args.push("-device", "virtio-net-pci,netdev=net,romfile=");
-    costs.push(new Map(await countInstructions(args, `${plugin},mode=marks,start=${mark}`, folder, parse)));
-  }
+  for (const system of systems) costs.push(new Map(await count(system, plugin, "mode=marks", folder, parse)));
   return costs;
+}
+
+/**
+ * What the plugin wrote of one operation, the first whose name begins so, and how often it was done.
+ * @returns {Promise<{ name: string, times: number, written: string } | undefined>} Nothing when there is none.
+ */
+export async function operationProfile(system, wanted, plugin, folder) {
+  const all = await count(system, plugin, "mode=marks", folder, (_written, console) => ofConsole(console));
+  const index = all.findIndex(({ name }) => name.startsWith(wanted));
+  if (index < 0) return undefined;
+  const written = await count(system, plugin, `mode=count,from=${2 * index}`, folder, (text, console) =>
+    ofConsole(console) ? text : undefined,
+  );
+  return { ...all[index], written };
 }
