@@ -9,8 +9,6 @@ use super::device::{Kind, Notifier, Transport, VirtioDevice};
 use receiver::{RECEIVE_BUFFER, Receiver};
 
 use super::queue::{Part, Queue};
-use crate::dma::Buffer;
-use crate::mem::PAGE_SIZE;
 use crate::network::{Card, ETHERNET_HEADER, ETHERNET_MTU, LEAST_MTU, Offloads, Outgoing, Store, Version, queue_size};
 use crate::sync::SpinLock;
 
