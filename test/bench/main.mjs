@@ -33,7 +33,14 @@ await main(async () => {
       console.error(error.message);
     }
     results.push(result);
-    console.error(`• ${title}: ${result.failure ? "failed" : "measured"} in ${duration(performance.now() - began)}`);
+    // A run that is ended early has told what it had found.
+    const found = result.failure
+      ? "failed"
+      : [result.here, result.linux]
+          .filter(Boolean)
+          .map(({ value }) => value.toPrecision(3))
+          .join(" and ");
+    console.error(`• ${title}: ${found}, in ${duration(performance.now() - began)}`);
   }
   const file = report(results, { linux: systems[1].title, accelerator, rounds }, inRoot("test", "results"));
   console.log(path.relative(process.cwd(), file));
