@@ -17,6 +17,7 @@ extern crate alloc;
 
 mod block;
 mod cache;
+mod crc32;
 pub mod dev;
 pub mod erofs;
 mod generated;

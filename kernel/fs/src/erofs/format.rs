@@ -2,6 +2,8 @@
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, little_endian::U16, little_endian::U32, little_endian::U64};
 
+use crate::crc32::Crc32;
+
 /// Where the superblock begins on the disk.
 pub(super) const SUPERBLOCK_OFFSET: u64 = 1024;
 /// The first field of the superblock.
@@ -114,28 +116,8 @@ pub(super) fn xattr_prefix(index: u8) -> Option<&'static [u8]> {
     })
 }
 
-/// What four bits do to a CRC-32C.
-const NIBBLES: [u32; 16] = {
-    let mut table = [0; 16];
-    let mut bits = 0;
-    while bits < table.len() {
-        let mut sum = bits as u32;
-        let mut step = 0;
-        while step < 4 {
-            sum = (sum >> 1) ^ (0x82f6_3b78 & 0u32.wrapping_sub(sum & 1));
-            step += 1;
-        }
-        table[bits] = sum;
-        bits += 1;
-    }
-    table
-};
-
 /// CRC-32C as the superblock has it: started with ones, not inverted at the end.
 pub(super) fn checksum(bytes: impl Iterator<Item = u8>) -> u32 {
-    bytes.fold(u32::MAX, |sum, byte| {
-        let first = sum ^ u32::from(byte);
-        let second = (first >> 4) ^ NIBBLES[(first & 15) as usize];
-        (second >> 4) ^ NIBBLES[(second & 15) as usize]
-    })
+    static CRC: Crc32 = Crc32::of(0x82f6_3b78);
+    bytes.fold(u32::MAX, |sum, byte| CRC.add(sum, byte))
 }

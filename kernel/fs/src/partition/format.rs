@@ -3,6 +3,8 @@
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
+use crate::crc32::Crc32;
+
 pub(super) const SECTOR: usize = 512;
 const SIGNATURE: [u8; 8] = *b"EFI PART";
 /// The most bytes of entries that are read; what everybody writes is 16 KiB.
@@ -89,24 +91,6 @@ pub(super) struct Entry {
 
 /// CRC-32 of IEEE 802.3.
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 16] = {
-        let mut table = [0; 16];
-        let mut index = 0;
-        while index < 16 {
-            let mut sum = index as u32;
-            let mut bit = 0;
-            while bit < 4 {
-                sum = (sum >> 1) ^ (0xedb8_8320 & 0u32.wrapping_sub(sum & 1));
-                bit += 1;
-            }
-            table[index] = sum;
-            index += 1;
-        }
-        table
-    };
-    !bytes.iter().fold(u32::MAX, |sum, &byte| {
-        let sum = sum ^ u32::from(byte);
-        let sum = (sum >> 4) ^ TABLE[(sum & 15) as usize];
-        (sum >> 4) ^ TABLE[(sum & 15) as usize]
-    })
+    static CRC: Crc32 = Crc32::of(0xedb8_8320);
+    !bytes.iter().fold(u32::MAX, |sum, &byte| CRC.add(sum, byte))
 }
