@@ -22,15 +22,16 @@ const MiB = 1024 * 1024;
 export class Guest {
   /**
    * @param {Boot} boot
-   * @param {{ memory: number, cpus?: number, accelerator: string, folder: string }} options `memory` in MiB; `folder` for its files.
+   * @param {{ memory: number, cpus?: number, accelerator: string, qboot: boolean, folder: string }} options `memory` in MiB; `folder` for its files.
    */
-  constructor(boot, { memory, cpus = 1, accelerator, folder }) {
+  constructor(boot, { memory, cpus = 1, accelerator, qboot, folder }) {
     this.console = path.join(folder, "console.log");
     for (const name of fs.readdirSync(folder)) fs.rmSync(path.join(folder, name), { recursive: true });
     const args = qemuArguments({
       machine: "q35",
       accelerator,
       sandbox: false,
+      qboot,
       memory: memory * MiB,
       cpus,
       kernel: boot.kernel,

@@ -19,8 +19,8 @@ await main(async () => {
       `There is no row "${names.join(" ")}". There is: ${rows.map(({ name }) => name).join(", ")}.`,
     );
 
-  const { accelerator, folder, systems } = await preparePlace("bench", kernel);
-  const bench = { accelerator, rounds, folder };
+  const { accelerator, qboot, folder, systems } = await preparePlace("bench", kernel);
+  const bench = { accelerator, qboot, rounds, folder };
 
   const results = [];
   for (const { name, title, unit, target, measure } of chosen) {

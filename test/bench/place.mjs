@@ -11,6 +11,12 @@ const { findQemu } = require("../../provider/dist/targets/local/qemu.js");
 const { probeAccelerator } = require("../../provider/dist/targets/local/accelerator.js");
 
 /**
+ * What QEMU can do here.
+ * @param {string} folder For what is found out.
+ */
+export const probe = async (folder) => probeAccelerator(await findQemu("x86_64"), folder);
+
+/**
  * Makes it, for as long as this process runs. Call it in a fresh network namespace.
  * @param {string} name Of the folder.
  * @param {string} kernel Debian's, as JSON.
@@ -21,6 +27,6 @@ export async function preparePlace(name, kernel) {
   const guestFolder = path.join(folder, "guest");
   fs.mkdirSync(guestFolder);
   setUpNetwork(folder);
-  const { accelerator } = await probeAccelerator(await findQemu("x86_64"), folder);
-  return { accelerator, folder: guestFolder, systems: [unikernel(), linux(JSON.parse(kernel), folder)] };
+  const { accelerator, qboot } = await probe(folder);
+  return { accelerator, qboot, folder: guestFolder, systems: [unikernel(), linux(JSON.parse(kernel), folder)] };
 }

@@ -12,6 +12,20 @@ beforeEach(() => {
 });
 afterEach(() => machine.dispose());
 
+/** Runs an image with this stop signal, asks it to end, and expects the signal of this number to have come. */
+async function expectSignal(StopSignal: string | undefined, number: number): Promise<void> {
+  const layers = [await tar([{ name: "stop", content: readFileSync(guestProgram("stop")), mode: 0o755 }])];
+  writeLayout(path.join(machine.folder, "image"), { layers, config: { Entrypoint: ["/stop"], StopSignal } });
+  const cli = new Cli(machine, ["run", "image", "-m", "16MiB"]);
+  await expect.poll(() => cli.stdout).toBe("waiting\n");
+  cli.child.kill("SIGTERM");
+
+  expect(await cli.finished).toMatchObject({
+    code: 7,
+    stdout: `waiting\nsignal ${number}, of the kernel, from process 0\n`,
+  });
+}
+
 describe("the stop signal of a container", () => {
   test.each([
     [undefined, 15],
@@ -19,16 +33,11 @@ describe("the stop signal of a container", () => {
     ["usr1", 10],
     ["28", 28],
     ["SIGRTMIN+3", 37],
-  ])("%s is what the application gets when `unikernel run` is asked to end", async (StopSignal, number) => {
-    const layers = [await tar([{ name: "stop", content: readFileSync(guestProgram("stop")), mode: 0o755 }])];
-    writeLayout(path.join(machine.folder, "image"), { layers, config: { Entrypoint: ["/stop"], StopSignal } });
-    const cli = new Cli(machine, ["run", "image", "-m", "16MiB"]);
-    await expect.poll(() => cli.stdout).toBe("waiting\n");
-    cli.child.kill("SIGTERM");
+  ])("%s is what the application gets when `unikernel run` is asked to end", expectSignal);
 
-    expect(await cli.finished).toMatchObject({
-      code: 7,
-      stdout: `waiting\nsignal ${number}, of the kernel, from process 0\n`,
-    });
+  test("comes where QEMU's default firmware starts the guest, too", async () => {
+    machine.leaveOutQboot();
+
+    await expectSignal("SIGINT", 2);
   });
 });

@@ -2,7 +2,9 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "
 import * as path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { probeAccelerator, type AcceleratorProbe } from "../../provider/src/targets/local/accelerator.js";
+import { observeInstance, startInstance } from "../../provider/src/targets/local/index.js";
 import { findQemu, type Qemu } from "../../provider/src/targets/local/qemu.js";
+import { scriptedGuest } from "../../provider/src/targets/local/testing/scripted-guest.js";
 import { Machine } from "../support/machine.js";
 
 let machine: Machine;
@@ -108,6 +110,33 @@ exec ${real.path} "$@"`);
 exec ${real.path} "$@"`);
 
     expect(await probe()).toMatchObject({ accelerator: expect.any(String) as string, sandbox: false });
+  });
+
+  describe("is asked for qboot, which", () => {
+    test("starts guests where QEMU comes with it", async () => {
+      expect((await probe()).qboot).toBe(true);
+    });
+
+    test("is done without where QEMU comes without it", async () => {
+      install(`case "$*" in *qboot.rom*) echo "qemu: could not load PC BIOS 'qboot.rom'" >&2; exit 1;; esac
+exec ${real.path} "$@"`);
+
+      expect((await probe()).qboot).toBe(false);
+      const spec = machine.spec(scriptedGuest({ status: { event: "boot", version: "0.0.0" } }, "halt"));
+      await startInstance(spec, machine.options());
+      expect((await observeInstance("web", machine.stateDir)).state).toBe("running");
+    });
+
+    test("was not asked about by older versions", async () => {
+      const first = await probe();
+      for (const name of readdirSync(answers())) {
+        const file = path.join(answers(), name);
+        const { qboot: _, ...older } = JSON.parse(readFileSync(file, "utf8")) as AcceleratorProbe;
+        writeFileSync(file, JSON.stringify(older));
+      }
+
+      expect(await probe()).toEqual(first);
+    });
   });
 
   test("that nothing can be run under is told", async () => {

@@ -42,6 +42,8 @@ function fnv(bytes: Buffer): string {
 
 interface Machinery {
   machine?: string;
+  /** Default: the machine's own. */
+  firmware?: string;
   devices: string[];
   /** QEMU's description of the disk behind the devices, which call it `disk`. */
   drive?: string;
@@ -49,13 +51,14 @@ interface Machinery {
 }
 
 /** Boots the image and returns what the guest printed. */
-function boot({ machine = "q35", devices, drive, words = "" }: Machinery): Promise<string[]> {
+function boot({ machine = "q35", firmware, devices, drive, words = "" }: Machinery): Promise<string[]> {
   const file = `format=raw,snapshot=on,file.locking=off,file=${disk}`;
   const qemu = spawn(
     "qemu-system-x86_64",
     [
       ...["-accel", "tcg", "-machine", machine, "-cpu", "max", "-m", "32", "-kernel", kernel, "-append", words],
       ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"],
+      ...(firmware === undefined ? [] : ["-bios", firmware]),
       ...["-device", "isa-debug-exit,iobase=0x501,iosize=2", "-drive", `if=none,id=disk,${drive ?? file}`],
       ...devices.flatMap((device) => ["-device", device]),
     ],
@@ -104,12 +107,33 @@ const everyDisk: [string, Machinery][] = [
   ["AHCI, added to a PC", { machine: "pc", devices: ["ahci,id=ahci", "ide-hd,drive=disk,bus=ahci.0"] }],
 ];
 
-describe("the image is read, byte for byte, from", () => {
-  test.each(everyDisk)("%s", async (_, machinery) => {
-    const whole = `${SIZE} bytes, sum ${fnv(data)}, 0 failures`;
+const BEHIND_BRIDGE = ["pcie-root-port,id=bridge", "virtio-blk-pci,drive=disk,bus=bridge"];
 
-    expect(await boot(machinery)).toEqual([`read ${whole}`, `mapped ${whole}`]);
+describe("the image is read, byte for byte, from", () => {
+  const all = (): string[] => {
+    const whole = `${SIZE} bytes, sum ${fnv(data)}, 0 failures`;
+    return [`read ${whole}`, `mapped ${whole}`];
+  };
+
+  test.each([...everyDisk, ["virtio-blk, behind a bridge", { devices: BEHIND_BRIDGE }] as const])(
+    "%s",
+    async (_, machinery) => {
+      expect(await boot(machinery)).toEqual(all());
+    },
+  );
+
+  // Ports, memory, wide memory, and what is built into the machine.
+  const placed = ["virtio-blk, legacy", "virtio-scsi, transitional", "NVMe", "AHCI"];
+  test.each(everyDisk.filter(([name]) => placed.includes(name)))("%s, placed by the kernel", async (_, machinery) => {
+    expect(await boot({ ...machinery, firmware: "qboot.rom" })).toEqual(all());
   });
+});
+
+test("a disk behind a bridge that the firmware gave no addresses is left out, and a line says so", async () => {
+  expect(await boot({ firmware: "qboot.rom", devices: BEHIND_BRIDGE })).toEqual([
+    "unikernel: PCI device 01:00.0 is left out: the firmware gave it no addresses, and it is not on the first bus",
+    "unikernel: there is no disk that this kernel has a driver for; attach the image as one",
+  ]);
 });
 
 /** The same bytes as the image, served by a disk that fails as it is told to. */

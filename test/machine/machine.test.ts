@@ -30,17 +30,25 @@ async function buildExamples(): Promise<void> {
   );
 }
 
-const machines = ["q35", "pc", "microvm"] as const;
+/** Machines, and what starts them: their own firmware, or one that gives PCI devices no addresses. */
+const machines = [
+  ["q35", "its own firmware"],
+  ["q35", "qboot.rom"],
+  ["pc", "its own firmware"],
+  ["pc", "qboot.rom"],
+  ["microvm", "its own firmware"],
+] as const;
 
 function boot(
   example: string,
-  { machine = "q35", cpu = "max", cpus = 1, memory = 32, words = "" } = {},
+  { machine = "q35", firmware = "its own firmware", cpu = "max", cpus = 1, memory = 32, words = "" } = {},
 ): Promise<Outcome> {
   const kernel = path.join(root, "kernel/target/x86_64-unknown-none/release/examples", example);
   const qemu = spawn(
     "qemu-system-x86_64",
     [
       ...["-accel", "tcg", "-machine", machine, "-cpu", cpu, "-smp", String(cpus), "-m", String(memory)],
+      ...(firmware === "its own firmware" ? [] : ["-bios", firmware]),
       ...["-kernel", kernel, "-append", words, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
       ...["-serial", "stdio", "-device", "isa-debug-exit,iobase=0x501,iosize=2"],
     ],
@@ -59,22 +67,31 @@ beforeAll(buildExamples, 600_000);
 
 describe("the machine", () => {
   test.each(machines)(
-    "boots on %s, runs user code and keeps time, with and without the newer CPU features",
-    async (machine) => {
-      for (const cpu of ["max", "qemu64"]) expect(await boot("smoke", { machine, cpu })).toMatchObject({ code: 7 });
+    "boots on %s by %s, runs user code and keeps time, with and without the newer CPU features",
+    async (machine, firmware) => {
+      for (const cpu of ["max", "qemu64"])
+        expect(await boot("smoke", { machine, firmware, cpu })).toMatchObject({ code: 7 });
     },
   );
 
-  test.each([8, 4096])("boots in %i MiB", async (memory) => {
-    expect(await boot("smoke", { memory })).toMatchObject({ code: 7 });
+  test.each([
+    [8, "its own firmware"],
+    [8, "qboot.rom"],
+    [4096, "its own firmware"],
+    [4096, "qboot.rom"],
+  ])("boots in %i MiB by %s", async (memory, firmware) => {
+    expect(await boot("smoke", { memory, firmware })).toMatchObject({ code: 7 });
   });
 
-  test.each(machines)("starts eight CPUs on %s, and takes pages away from all of them", async (machine) => {
-    const outcome = await boot("smoke", { machine, cpus: 8, memory: 64 });
+  test.each(machines)(
+    "starts eight CPUs on %s by %s, and takes pages away from all of them",
+    async (machine, firmware) => {
+      const outcome = await boot("smoke", { machine, firmware, cpus: 8, memory: 64 });
 
-    expect(outcome).toMatchObject({ code: 7 });
-    expect(outcome.console).toContain("8 CPUs\nunmapped pages are out of reach\nlarge objects fit into pieces");
-  });
+      expect(outcome).toMatchObject({ code: 7 });
+      expect(outcome.console).toContain("8 CPUs\nunmapped pages are out of reach\nlarge objects fit into pieces");
+    },
+  );
 
   test("ends with a message, a backtrace and its own status when the kernel fails", async () => {
     const { code, console } = await boot("smoke", { words: "panic" });

@@ -43,6 +43,7 @@ await main(async () => {
   const suite = suites[name];
   const {
     accelerator,
+    qboot,
     folder,
     systems: [here, linux],
   } = await preparePlace("suites", kernel);
@@ -52,7 +53,7 @@ await main(async () => {
     const began = performance.now();
     const result = { linux: onlyHere ? loadResults(name)[module]?.linux : undefined };
     for (const [key, system] of Object.entries({ here, linux }))
-      result[key] ??= await runModule(system, module, suite, { memory, accelerator, folder }, (text) =>
+      result[key] ??= await runModule(system, module, suite, { memory, accelerator, qboot, folder }, (text) =>
         saveConsole(name, module, key, text),
       );
     result.day = new Date().toISOString().slice(0, 10);

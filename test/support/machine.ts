@@ -38,6 +38,15 @@ export class Machine {
   readonly cacheDir = path.join(this.cacheHome, "unikernel");
   readonly stateDir = path.join(this.stateHome, "unikernel");
 
+  /** Lets guests start by QEMU's default firmware, as where its package has no other. */
+  leaveOutQboot(): void {
+    const answers = path.join(this.cacheDir, "v1/accelerators");
+    for (const file of readdirSync(answers).map((name) => path.join(answers, name))) {
+      const answer = JSON.parse(readFileSync(file, "utf8")) as object;
+      writeFileSync(file, JSON.stringify({ ...answer, qboot: false, time: Date.now() }));
+    }
+  }
+
   /** What a program that runs on this machine has in its environment. */
   get environment(): Record<string, string> {
     return { XDG_CACHE_HOME: this.cacheHome, XDG_STATE_HOME: this.stateHome };

@@ -11,6 +11,7 @@ import { main, VisibleError } from "../../../scripts/lib/terminal.mjs";
 import { applications } from "../applications.mjs";
 import { Guest } from "../guest.mjs";
 import { setUpNetwork } from "../network.mjs";
+import { probe } from "../place.mjs";
 import { ask, firstAnswer } from "../probe.mjs";
 import { operationProfile } from "../rows/operations.mjs";
 import { linux, unikernel } from "../systems.mjs";
@@ -37,7 +38,8 @@ async function profile(boot, plugin, mode, requests, folder) {
   const guestFolder = path.join(folder, "guest");
   fs.mkdirSync(guestFolder, { recursive: true });
   const extra = [...(boot.extra ?? []), "-plugin", `${plugin},mode=${mode},out=${out}`];
-  const machine = new Guest({ ...boot, extra }, { memory, accelerator: "tcg", folder: guestFolder });
+  const { qboot } = await probe(folder);
+  const machine = new Guest({ ...boot, extra }, { memory, accelerator: "tcg", qboot, folder: guestFolder });
   if (!(await firstAnswer(machine, timeoutMs))) throw new VisibleError(`No answer:\n${machine.lastWords()}`);
   await ask(machine, requests, connections, timeoutMs);
   await quit(machine, guestFolder);

@@ -16,7 +16,7 @@ use crate::virtio::VirtioDevice;
 use crate::{ahci, ena, gve, nvme};
 
 pub(crate) use messages::Messages;
-pub(crate) use pci::Function;
+pub(crate) use pci::{Function, window};
 #[cfg(test)]
 pub(crate) use registers::Model;
 pub(crate) use registers::Registers;
@@ -41,13 +41,26 @@ pub enum Device {
 
 /// All devices of the machine that there are drivers for: those of PCI in the order of their addresses, then those in memory.
 pub fn devices(boot: &Boot) -> Vec<Device> {
-    let on_pci = pci::functions().filter_map(|function| match function.class() {
-        CLASS_NVME => Some(Device::Nvme(nvme::Found(function))),
-        CLASS_AHCI => Some(Device::Ahci(ahci::Found(function))),
-        _ if ena::is_known(function.vendor(), function.device()) => Some(Device::Ena(ena::Found(function))),
-        _ if gve::is_known(function.vendor(), function.device()) => Some(Device::Gve(gve::Found(function))),
-        _ => virtio_pci::open(function).map(Device::Virtio),
-    });
+    let functions = pci::functions();
+    let mut driven: Vec<_> = functions
+        .iter()
+        .filter_map(|&function| Some((function, driver(function)?)))
+        .collect();
+    pci::give_addresses(&functions, &mut driven);
+    let on_pci = driven.into_iter().filter_map(|(function, open)| open(function));
     let in_memory = mmio::devices(boot).filter_map(|slot| virtio_mmio::open(&slot));
     on_pci.chain(in_memory.map(Device::Virtio)).collect()
+}
+
+/// What opens a function, when there is a driver for it.
+fn driver(function: Function) -> Option<fn(Function) -> Option<Device>> {
+    let (vendor, device) = (function.vendor(), function.device());
+    match function.class() {
+        CLASS_NVME => Some(|function| Some(Device::Nvme(nvme::Found(function)))),
+        CLASS_AHCI => Some(|function| Some(Device::Ahci(ahci::Found(function)))),
+        _ if ena::is_known(vendor, device) => Some(|function| Some(Device::Ena(ena::Found(function)))),
+        _ if gve::is_known(vendor, device) => Some(|function| Some(Device::Gve(gve::Found(function)))),
+        _ if virtio_pci::is_known(vendor, device) => Some(|function| virtio_pci::open(function).map(Device::Virtio)),
+        _ => None,
+    }
 }

@@ -45,11 +45,13 @@ struct Pci {
     messages: Messages,
 }
 
-/// A virtio device, when the function is one.
+/// Whether a PCI function is a virtio device.
+pub(super) fn is_known(vendor: u16, device: u16) -> bool {
+    vendor == VENDOR && (0x1000..=0x107f).contains(&device)
+}
+
+/// The device behind a function that is known to be one.
 pub(super) fn open(function: Function) -> Option<VirtioDevice> {
-    if function.vendor() != VENDOR {
-        return None;
-    }
     let number = match function.device() {
         modern @ 0x1040..=0x107f => u32::from(modern - 0x1040),
         // Transitional devices carry the number in their subsystem identifier.

@@ -1,5 +1,5 @@
 import type { Accelerator } from "./accelerator.js";
-import { SANDBOX } from "./accelerator.js";
+import { QBOOT, SANDBOX } from "./accelerator.js";
 import type { PortMapping } from "./ports.js";
 
 /** A machine that QEMU emulates: `q35` (PCI Express), `pc` (PCI), `microvm` (no PCI). */
@@ -11,6 +11,8 @@ export interface GuestHardware {
   accelerator: Accelerator;
   /** Confine QEMU with seccomp. */
   sandbox: boolean;
+  /** Start the kernel by {@link QBOOT}, where it knows the machine. */
+  qboot: boolean;
   /** In bytes. */
   memory: number;
   cpus: number;
@@ -40,6 +42,8 @@ export function qemuArguments(guest: GuestHardware): string[] {
     ...["-name", `guest=${value(guest.name)}`],
     // SMM is of no use without UEFI and slows the firmware down. With graphics=off SeaBIOS would write to the console.
     ...["-machine", guest.machine === "microvm" ? "microvm,acpi=on,ioapic2=off" : `${guest.machine},smm=off,usb=off`],
+    // The firmware that microvm has of its own is as quick.
+    ...(guest.qboot && bus === "pci" ? ["-bios", QBOOT] : []),
     // Virtio of version 1, which microvm offers only when asked.
     ...(bus === "device" ? ["-global", "virtio-mmio.force-legacy=false"] : []),
     ...["-accel", guest.accelerator],

@@ -71,6 +71,7 @@ export async function runForeground(spec: InstanceSpec, options: ForegroundOptio
       machine: spec.machine,
       accelerator: probe.accelerator,
       sandbox: probe.sandbox,
+      qboot: probe.qboot,
       memory: spec.memory,
       cpus: spec.cpus,
       kernel: spec.image.kernel.path,

@@ -145,6 +145,7 @@ async function launch(
       machine: spec.machine,
       accelerator: probe.accelerator,
       sandbox: probe.sandbox,
+      qboot: probe.qboot,
       memory: spec.memory,
       cpus: spec.cpus,
       kernel: spec.image.kernel.path,

@@ -178,6 +178,10 @@ pub(crate) fn has_pci() -> bool {
     false
 }
 
+pub(crate) fn pci_window() -> core::ops::Range<u64> {
+    0..0
+}
+
 pub(crate) fn read_pci(_function: u16, _offset: u8) -> u32 {
     u32::MAX
 }

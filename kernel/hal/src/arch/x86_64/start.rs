@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{cpu, features, paging, serial, stack, trap};
 use crate::boot::{Boot, MAX_COMMAND_LINE};
+use crate::bus;
 use crate::mem::{PAGE_SIZE, pool};
 use crate::sync::SpinLock;
 
@@ -113,6 +114,15 @@ static MODULE: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 /// The usable memory that the hypervisor reported.
 static RAM: SpinLock<Vec<Region>> = SpinLock::new(Vec::new());
 
+/// Where PCI has addresses to give: the first, and the one behind the last.
+static PCI_WINDOW: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+/// The physical addresses that PCI functions may be given: those that the hypervisor's or firmware's memory map leaves below 4 GiB.
+pub(crate) fn pci_window() -> core::ops::Range<u64> {
+    let [start, end] = [&PCI_WINDOW[0], &PCI_WINDOW[1]].map(|value| value.load(Ordering::Relaxed) as u64);
+    start..end
+}
+
 /// Physical address of ACPI's root pointer, when the hypervisor gives one.
 pub(crate) fn rsdp() -> Option<u64> {
     Some(RSDP.load(Ordering::Relaxed) as u64).filter(|&address| address != 0)
@@ -156,9 +166,16 @@ extern "C" fn boot_main(start_info: usize, _base: usize, seed: u64) -> ! {
     unsafe { read_command_line(info.command_line as usize, &mut boot) };
     let mut regions = [Region::default(); MAX_REGIONS];
     let mut count = 0;
-    for index in 0..info.memory_map_entries as usize {
-        // SAFETY: as for `info`.
-        let entry = unsafe { (info.memory_map as usize as *const MemoryMapEntry).add(index).read() };
+    // SAFETY: as for `info`.
+    let entry = |index| unsafe { (info.memory_map as usize as *const MemoryMapEntry).add(index).read() };
+    let map = (0..info.memory_map_entries as usize).map(entry);
+    let window = bus::window(
+        map.clone()
+            .map(|entry| entry.address..entry.address.saturating_add(entry.size)),
+    );
+    PCI_WINDOW[0].store(window.start as usize, Ordering::Relaxed);
+    PCI_WINDOW[1].store(window.end as usize, Ordering::Relaxed);
+    for entry in map {
         let start = (entry.address as usize).next_multiple_of(PAGE_SIZE).max(LOWEST);
         let end = (entry.address as usize).saturating_add(entry.size as usize) / PAGE_SIZE * PAGE_SIZE;
         if entry.kind == TYPE_RAM && start < end && count < MAX_REGIONS - 1 {

@@ -1,17 +1,22 @@
 //! PCI functions and their configuration space (PCI Local Bus Specification 3.0, chapter 6).
 
+mod base_address;
+mod resources;
+
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::Registers;
 use super::ports::Ports;
-use crate::arch;
+use crate::{arch, console};
+use base_address::{BaseAddress, Configuration, Kind};
+use resources::Resources;
+pub(crate) use resources::window;
 
 const VENDOR: u8 = 0x00;
 const COMMAND: u8 = 0x04;
 const CLASS: u8 = 0x08;
 const HEADER_TYPE: u8 = 0x0c;
-const BASE_ADDRESSES: u8 = 0x10;
 const SECONDARY_BUS: u8 = 0x18;
 const CAPABILITIES: u8 = 0x34;
 
@@ -34,12 +39,35 @@ pub(crate) struct Function {
 }
 
 /// All functions behind the host bridge, in the order of their addresses.
-pub(super) fn functions() -> impl Iterator<Item = Function> {
+pub(super) fn functions() -> Vec<Function> {
     let mut found = Vec::new();
     if arch::has_pci() {
         scan(0, 0, &mut found);
     }
-    found.into_iter()
+    found
+}
+
+/// Gives addresses to those functions of all that are to be driven and that the firmware gave none. Those that cannot have any go from the
+/// list, with a line on the console.
+pub(super) fn give_addresses<T>(all: &[Function], driven: &mut Vec<(Function, T)>) {
+    let mut resources = None;
+    driven.retain(|&(function, _)| {
+        if !resources::is_untouched(&function) {
+            return true;
+        }
+        let given = if function.address >> 8 == 0 {
+            let resources = resources.get_or_insert_with(|| Resources::new(arch::pci_window(), all));
+            resources.assign(&function)
+        } else {
+            Err("it is not on the first bus")
+        };
+        if let Err(why) = given {
+            console::write_line(format_args!(
+                "PCI device {function} is left out: the firmware gave it no addresses, and {why}"
+            ));
+        }
+        given.is_ok()
+    });
 }
 
 fn scan(bus: u8, depth: usize, found: &mut Vec<Function>) {
@@ -134,48 +162,38 @@ impl Function {
     }
 
     /// The memory behind a base address register; `None` when it is not one of memory or was given no address.
-    pub(super) fn memory(self, register: u8) -> Option<u64> {
-        if register > 5 {
-            return None;
-        }
-        let offset = BASE_ADDRESSES + 4 * register;
-        let low = self.read(offset);
-        let high = match low & 0b111 {
-            0b000 => 0,
-            0b100 if register < 5 => self.read(offset + 4),
-            _ => return None,
-        };
-        let address = u64::from(high) << 32 | u64::from(low & !0xf);
-        (address != 0).then_some(address)
+    fn memory(self, register: u8) -> Option<BaseAddress> {
+        BaseAddress::read(&self, register).filter(|found| found.is_memory() && found.address != 0)
     }
 
-    /// Bytes of the memory behind a base address register (6.2.5.1), less than 4 GiB; `None` when there is none.
+    /// Bytes of the memory behind a base address register, less than 4 GiB; `None` when there is none.
     pub(crate) fn length(self, register: u8) -> Option<u32> {
-        self.memory(register)?;
-        let offset = BASE_ADDRESSES + 4 * register;
-        let (command, address) = (self.read(COMMAND) & 0xffff, self.read(offset));
-        self.write(COMMAND, command & !(IO_SPACE | MEMORY_SPACE));
-        self.write(offset, u32::MAX);
-        let mask = self.read(offset) & !0xf;
-        self.write(offset, address);
-        self.write(COMMAND, command);
-        (mask != 0).then(|| mask.wrapping_neg())
+        self.memory(register)?.length(&self)?.try_into().ok()
     }
 
     /// Maps a part of the memory behind a base address register.
     pub(crate) fn map(self, register: u8, offset: u32, length: u32) -> Option<Registers> {
-        let start = self.memory(register)?.checked_add(u64::from(offset))?;
-        // SAFETY: the firmware gave this range to the device.
+        let start = self.memory(register)?.address.checked_add(u64::from(offset))?;
+        // SAFETY: the firmware or this module gave this range to the device.
         Some(unsafe { Registers::map(start, length as usize) })
     }
 
     /// The I/O ports behind a base address register; `None` when it is not one of ports or was given none.
     pub(super) fn ports(self, register: u8, length: u16) -> Option<Ports> {
-        const IS_PORT: u32 = 1;
-        let value = self.read(BASE_ADDRESSES + 4 * register);
-        let first = u16::try_from(value & !0b11).ok().filter(|&first| first != 0)?;
-        // SAFETY: the firmware gave these ports to the device.
-        (value & IS_PORT != 0).then(|| unsafe { Ports::new(first, length) })
+        let found = BaseAddress::read(&self, register).filter(|found| found.kind == Kind::Ports)?;
+        let first = u16::try_from(found.address).ok().filter(|&first| first != 0)?;
+        // SAFETY: the firmware or this module gave these ports to the device.
+        Some(unsafe { Ports::new(first, length) })
+    }
+}
+
+impl Configuration for Function {
+    fn read(&self, offset: u8) -> u32 {
+        Self::read(*self, offset)
+    }
+
+    fn write(&self, offset: u8, value: u32) {
+        Self::write(*self, offset, value);
     }
 }
 
