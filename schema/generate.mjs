@@ -9,12 +9,18 @@ import { pulumiSchema } from "./pulumi.mjs";
 
 const folder = path.dirname(fileURLToPath(import.meta.url));
 const source = path.join(folder, "..", "provider", "src");
-const tsconfig = path.join(folder, "..", "provider", "tsconfig.json");
+const tsconfig = path.join(folder, "..", "tsconfig.json");
+
+/** Generators by the file whose types they know: to compile a file takes a second. */
+const generators = new Map();
 
 /** The JSON Schema of an exported type. */
 function jsonSchema(file, type) {
-  const options = { path: path.join(source, file), tsconfig, type, topRef: false, skipTypeCheck: true, expose: "export" };
-  return createGenerator(options).createSchema(type);
+  if (!generators.has(file)) {
+    const options = { path: path.join(source, file), tsconfig, topRef: false, skipTypeCheck: true, expose: "export" };
+    generators.set(file, createGenerator(options));
+  }
+  return generators.get(file).createSchema(type);
 }
 
 /** A JSON Schema document with a title in front. */

@@ -10,8 +10,8 @@ import { nodeModules } from "./tools/node-modules.mjs";
 export async function buildProvider() {
   const provider = inRoot("provider");
   const stamp = inRoot("provider", "dist", ".build.stamp");
-  const inputs = ["src", "tsconfig.json", "tsconfig.build.json"].map((name) => inRoot("provider", name));
-  const print = fingerprint([...inputs, inRoot("package-lock.json")]);
+  const inputs = ["provider/src", "provider/tsconfig.build.json", "tsconfig.json", "package-lock.json"];
+  const print = fingerprint(inputs.map((name) => inRoot(name)));
   if (isCurrent(stamp, print, [inRoot("provider", "dist", "index.js")])) return;
   await step("Compile the provider", "from TypeScript", () =>
     run(process.execPath, [inRoot("node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"], {

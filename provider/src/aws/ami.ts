@@ -1,4 +1,8 @@
-import * as aws from "@pulumi/aws";
+import type * as ebs from "@pulumi/aws/ebs";
+import * as ec2 from "@pulumi/aws/ec2";
+import { getRegionOutput } from "@pulumi/aws/getRegion";
+import type { Provider } from "@pulumi/aws/provider";
+import type * as s3 from "@pulumi/aws/s3";
 import * as pulumi from "@pulumi/pulumi";
 import { given } from "../cloud/given.js";
 import type { Size } from "../cloud/size.js";
@@ -13,7 +17,7 @@ import { importedSnapshot, writtenSnapshot } from "./root-snapshot.js";
 /** How a disk comes to AWS by way of S3. */
 export interface ImportArgs {
   /** The bucket that the disk is uploaded to, or its name. It must exist, in the region that the image is for. */
-  bucket: aws.s3.Bucket | pulumi.Input<string>;
+  bucket: s3.Bucket | pulumi.Input<string>;
   /**
    * Whether the uploaded object stays in the bucket, as part of the stack, once the snapshot has been made of it. If not, it is removed
    * then, and uploaded again should the snapshot have to be made again. Default: `true`.
@@ -78,10 +82,10 @@ export interface AmiArgs {
   transform?: {
     snapshot?: Transform<SnapshotArgs>;
     object?: Transform<DiskObjectArgs>;
-    snapshotImport?: Transform<aws.ebs.SnapshotImportArgs>;
-    ami?: Transform<aws.ec2.AmiArgs>;
-    copy?: Transform<aws.ec2.AmiCopyArgs>;
-    launchPermission?: Transform<aws.ec2.AmiLaunchPermissionArgs>;
+    snapshotImport?: Transform<ebs.SnapshotImportArgs>;
+    ami?: Transform<ec2.AmiArgs>;
+    copy?: Transform<ec2.AmiCopyArgs>;
+    launchPermission?: Transform<ec2.AmiLaunchPermissionArgs>;
   };
 }
 
@@ -113,9 +117,9 @@ export class Ami extends pulumi.ComponentResource {
   /** What the snapshot was imported from, if it was. */
   readonly object: DiskObject | undefined;
   /** The snapshot, if it was imported. */
-  readonly snapshotImport: aws.ebs.SnapshotImport | undefined;
-  readonly ami: aws.ec2.Ami;
-  readonly copies: { [region: string]: aws.ec2.AmiCopy };
+  readonly snapshotImport: ebs.SnapshotImport | undefined;
+  readonly ami: ec2.Ami;
+  readonly copies: { [region: string]: ec2.AmiCopy };
 
   readonly #demands: pulumi.Output<Demands>;
 
@@ -123,8 +127,8 @@ export class Ami extends pulumi.ComponentResource {
     super("unikernel:aws:Ami", name, {}, opts);
     const { bootMode = "uefi-preferred", tpm = false, transform = {}, tags } = args;
     const parent = { parent: this };
-    const provider = this.getProvider("aws:ec2/ami:Ami") as aws.Provider | undefined;
-    this.region = pulumi.output(args.region ?? aws.getRegionOutput({}, parent).region);
+    const provider = this.getProvider("aws:ec2/ami:Ami") as Provider | undefined;
+    this.region = pulumi.output(args.region ?? getRegionOutput({}, parent).region);
     this.digest = pulumi.output(digestOf(args.image));
     const architecture = architectureOf(args.image);
     this.#demands = architecture.apply((architecture) => ({ architecture, bootMode, tpm }));
@@ -136,8 +140,8 @@ export class Ami extends pulumi.ComponentResource {
     this.snapshot = root.snapshot;
     this.object = root.object;
     this.snapshotImport = root.snapshotImport;
-    this.ami = new aws.ec2.Ami(
-      ...transformed<aws.ec2.AmiArgs>(
+    this.ami = new ec2.Ami(
+      ...transformed<ec2.AmiArgs>(
         transform.ami,
         name,
         {
@@ -172,8 +176,8 @@ export class Ami extends pulumi.ComponentResource {
     this.copies = {};
     this.ids = {};
     for (const region of args.copyTo ?? []) {
-      this.copies[region] = new aws.ec2.AmiCopy(
-        ...transformed<aws.ec2.AmiCopyArgs>(
+      this.copies[region] = new ec2.AmiCopy(
+        ...transformed<ec2.AmiCopyArgs>(
           transform.copy,
           `${name}-${region}`,
           {
@@ -207,19 +211,19 @@ export class Ami extends pulumi.ComponentResource {
   #share(
     name: string,
     { shareWith = {}, transform = {} }: AmiArgs,
-    image: aws.ec2.Ami | aws.ec2.AmiCopy,
+    image: ec2.Ami | ec2.AmiCopy,
     region: pulumi.Input<string>,
     suffix: string,
   ): void {
     const { accounts = [], organizations = [], organizationalUnits = [] } = shareWith;
-    const whom: [id: string, args: Partial<aws.ec2.AmiLaunchPermissionArgs>][] = [
+    const whom: [id: string, args: Partial<ec2.AmiLaunchPermissionArgs>][] = [
       ...accounts.map((id): [string, object] => [id, { accountId: id }]),
       ...organizations.map((arn): [string, object] => [lastPart(arn), { organizationArn: arn }]),
       ...organizationalUnits.map((arn): [string, object] => [lastPart(arn), { organizationalUnitArn: arn }]),
     ];
     for (const [id, permission] of whom) {
-      new aws.ec2.AmiLaunchPermission(
-        ...transformed<aws.ec2.AmiLaunchPermissionArgs>(
+      new ec2.AmiLaunchPermission(
+        ...transformed<ec2.AmiLaunchPermissionArgs>(
           transform.launchPermission,
           `${name}-${id}${suffix}`,
           { imageId: image.id, region, ...permission },

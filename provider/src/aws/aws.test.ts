@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import * as aws from "@pulumi/aws";
+import { Provider } from "@pulumi/aws/provider";
+import * as s3 from "@pulumi/aws/s3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MockedProgram, value } from "../cloud/testing/program.js";
 import { Image } from "../hosts/dynamic/image.js";
@@ -86,7 +87,7 @@ describe("an AMI", () => {
   });
 
   test("may be imported from a bucket, the real one or its name", async () => {
-    const bucket = new aws.s3.Bucket("staging", { bucket: "images" });
+    const bucket = new s3.Bucket("staging", { bucket: "images" });
     const kmsKeyArn = "arn:aws:kms:eu-central-1:1:key/1";
     const ami = new Ami("web", {
       image: image(),
@@ -185,7 +186,7 @@ describe("an AMI", () => {
   });
 
   test("goes through the provider that it is given, and hands its keys to the upload as a secret", async () => {
-    const provider = new aws.Provider("other", {
+    const provider = new Provider("other", {
       region: "eu-west-1",
       profile: "other",
       accessKey: "AKIDEXAMPLE",

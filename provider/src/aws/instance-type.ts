@@ -1,4 +1,4 @@
-import * as aws from "@pulumi/aws";
+import * as ec2 from "@pulumi/aws/ec2";
 import * as pulumi from "@pulumi/pulumi";
 import { tooSmall, type Size } from "../cloud/size.js";
 
@@ -22,7 +22,7 @@ export function fittingInstanceType(
   resource: pulumi.Resource,
 ): pulumi.Output<string> {
   const args = { instanceType, ...(region !== undefined && { region }) };
-  const type = aws.ec2.getInstanceTypeOutput(args, { parent: resource });
+  const type = ec2.getInstanceTypeOutput(args, { parent: resource });
   return pulumi.all([instanceType, type, demands]).apply(([name, facts, wanted]) => {
     const reason = misfit(facts, wanted);
     if (reason === undefined) return name;
@@ -33,7 +33,7 @@ export function fittingInstanceType(
 /** What of AWS's description of an instance type counts. */
 export type InstanceTypeFacts = Partial<
   Pick<
-    aws.ec2.GetInstanceTypeResult,
+    ec2.GetInstanceTypeResult,
     | "supportedArchitectures"
     | "hypervisor"
     | "bareMetal"

@@ -1,4 +1,4 @@
-import * as aws from "@pulumi/aws";
+import * as ec2 from "@pulumi/aws/ec2";
 import * as pulumi from "@pulumi/pulumi";
 import { openPorts, reachedAt } from "../cloud/ports.js";
 import { askedSize } from "../cloud/size.js";
@@ -23,8 +23,8 @@ export interface TargetArgs {
   image?: Omit<AmiArgs, "image">;
   /** Changes what the underlying resources are made with. */
   transform?: {
-    instance?: Transform<aws.ec2.InstanceArgs>;
-    securityGroup?: Transform<aws.ec2.SecurityGroupArgs>;
+    instance?: Transform<ec2.InstanceArgs>;
+    securityGroup?: Transform<ec2.SecurityGroupArgs>;
   };
 }
 
@@ -53,8 +53,8 @@ export class Instance extends pulumi.ComponentResource implements AnyInstance {
   readonly address: pulumi.Output<string | undefined>;
   readonly url: pulumi.Output<string | undefined>;
   readonly ami: Ami;
-  readonly securityGroup: aws.ec2.SecurityGroup;
-  readonly instance: aws.ec2.Instance;
+  readonly securityGroup: ec2.SecurityGroup;
+  readonly instance: ec2.Instance;
 
   constructor(name: string, args: InstanceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("unikernel:aws:Instance", name, {}, opts);
@@ -67,9 +67,9 @@ export class Instance extends pulumi.ComponentResource implements AnyInstance {
     const tags = { Name: pulumi.output(args.instance.name).apply((given) => given ?? name) };
 
     const subnet = args.subnetId;
-    const vpcId = subnet === undefined ? undefined : aws.ec2.getSubnetOutput({ id: subnet, region }, parent).vpcId;
-    this.securityGroup = new aws.ec2.SecurityGroup(
-      ...transformed<aws.ec2.SecurityGroupArgs>(
+    const vpcId = subnet === undefined ? undefined : ec2.getSubnetOutput({ id: subnet, region }, parent).vpcId;
+    this.securityGroup = new ec2.SecurityGroup(
+      ...transformed<ec2.SecurityGroupArgs>(
         transform.securityGroup,
         name,
         {
@@ -85,8 +85,8 @@ export class Instance extends pulumi.ComponentResource implements AnyInstance {
         parent,
       ),
     );
-    this.instance = new aws.ec2.Instance(
-      ...transformed<aws.ec2.InstanceArgs>(
+    this.instance = new ec2.Instance(
+      ...transformed<ec2.InstanceArgs>(
         transform.instance,
         name,
         {

@@ -1,4 +1,5 @@
-import * as aws from "@pulumi/aws";
+import * as ebs from "@pulumi/aws/ebs";
+import type { Provider } from "@pulumi/aws/provider";
 import * as pulumi from "@pulumi/pulumi";
 import { given } from "../cloud/given.js";
 import { whileStaged } from "../cloud/staging.js";
@@ -18,7 +19,7 @@ export interface RootSnapshot {
   snapshot?: Snapshot;
   /** What it was imported from, and its import, where it came by S3. */
   object?: DiskObject;
-  snapshotImport?: aws.ebs.SnapshotImport;
+  snapshotImport?: ebs.SnapshotImport;
 }
 
 /** What a snapshot is made of, and by whom. */
@@ -27,7 +28,7 @@ export interface Making {
   args: AmiArgs;
   digest: pulumi.Output<string>;
   region: pulumi.Output<string>;
-  provider: aws.Provider | undefined;
+  provider: Provider | undefined;
   parent: { parent: pulumi.Resource };
 }
 
@@ -72,8 +73,8 @@ export function importedSnapshot(
   );
   const object = new DiskObject(...objectArgs);
   const encrypted = args.encrypted ?? (args.kmsKeyArn === undefined ? undefined : true);
-  const snapshotImport = new aws.ebs.SnapshotImport(
-    ...transformed<aws.ebs.SnapshotImportArgs>(
+  const snapshotImport = new ebs.SnapshotImport(
+    ...transformed<ebs.SnapshotImportArgs>(
       transform.snapshotImport,
       name,
       {
@@ -108,7 +109,7 @@ function staging(object: DiskObject, { credentials, image, ...rest }: DiskObject
 /** How an upload finds the account. */
 function connectionOf(
   { connection = {} }: AmiArgs,
-  provider: aws.Provider | undefined,
+  provider: Provider | undefined,
 ): Pick<SnapshotArgs, "profile" | "credentials" | "assumeRole" | "endpoints"> {
   return {
     ...given("profile", connection.profile ?? (provider?.profile as pulumi.Input<string> | undefined)),
@@ -119,7 +120,7 @@ function connectionOf(
 }
 
 /** The keys of a provider that was given some. */
-function credentialsOf(provider: aws.Provider | undefined): pulumi.Output<AwsCredentials | undefined> | undefined {
+function credentialsOf(provider: Provider | undefined): pulumi.Output<AwsCredentials | undefined> | undefined {
   if (provider === undefined) return undefined;
   const { accessKey, secretKey, token } = provider;
   return pulumi.all([accessKey, secretKey, token]).apply(([accessKeyId, secretAccessKey, sessionToken]) => {

@@ -1,4 +1,5 @@
-import * as gcp from "@pulumi/gcp";
+import { Provider } from "@pulumi/gcp/provider";
+import * as storage from "@pulumi/gcp/storage";
 import * as pulumi from "@pulumi/pulumi";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MockedProgram, value } from "../cloud/testing/program.js";
@@ -71,7 +72,7 @@ describe("an image of Compute Engine", () => {
   });
 
   test("takes the bucket itself, a family, locations, a key and a project", async () => {
-    const bucket = new gcp.storage.Bucket("staging", { name: "images", location: "EU" });
+    const bucket = new storage.Bucket("staging", { name: "images", location: "EU" });
     const kmsKey = "projects/p/locations/eu/keyRings/r/cryptoKeys/k";
     new Image("web", { image: image(), bucket, family: "web", storageLocations: ["eu"], kmsKey, project: "p" });
     const [object] = await program.resources(OBJECT);
@@ -111,7 +112,7 @@ describe("an image of Compute Engine", () => {
   });
 
   test("goes through the provider that it is given, and hands its credentials to the upload as a secret", async () => {
-    const provider = new gcp.Provider("other", {
+    const provider = new Provider("other", {
       project: "other",
       accessToken: "hush",
       impersonateServiceAccount: "deploy@p.iam.gserviceaccount.com",

@@ -1,4 +1,6 @@
-import * as gcp from "@pulumi/gcp";
+import * as compute from "@pulumi/gcp/compute";
+import type * as storage from "@pulumi/gcp/storage";
+import type { Provider } from "@pulumi/gcp/provider";
 import * as pulumi from "@pulumi/pulumi";
 import { given } from "../cloud/given.js";
 import type { Size } from "../cloud/size.js";
@@ -14,7 +16,7 @@ export interface ImageArgs {
   /** The image, or its digest. */
   image: AnyImage | pulumi.Input<string>;
   /** The bucket that the disk is uploaded to, or its name. It must exist. */
-  bucket: gcp.storage.Bucket | pulumi.Input<string>;
+  bucket: storage.Bucket | pulumi.Input<string>;
   /**
    * Whether the uploaded object stays in the bucket, as part of the stack, once the image has been made of it. If not, it is removed
    * then, and uploaded again should the image have to be made again. Default: `true`.
@@ -42,7 +44,7 @@ export interface ImageArgs {
   /** Changes what the underlying resources are made with. */
   transform?: {
     object?: Transform<DiskObjectArgs>;
-    image?: Transform<gcp.compute.ImageArgs>;
+    image?: Transform<compute.ImageArgs>;
   };
 }
 
@@ -67,7 +69,7 @@ export class Image extends pulumi.ComponentResource {
   /** The digest of the image that it was made of. */
   readonly digest: pulumi.Output<string>;
   readonly object: DiskObject;
-  readonly image: gcp.compute.Image;
+  readonly image: compute.Image;
 
   readonly #architecture: pulumi.Output<string>;
 
@@ -81,8 +83,8 @@ export class Image extends pulumi.ComponentResource {
     const object = transformed<DiskObjectArgs>(transform.object, name, this.#objectArgs(args), parent);
     this.object = new DiskObject(...object);
     const staging = keepObject ? {} : { hooks: this.#staging(object[1]) };
-    this.image = new gcp.compute.Image(
-      ...transformed<gcp.compute.ImageArgs>(
+    this.image = new compute.Image(
+      ...transformed<compute.ImageArgs>(
         transform.image,
         name,
         {
@@ -126,7 +128,7 @@ export class Image extends pulumi.ComponentResource {
   }
 
   #objectArgs({ bucket, connection = {}, keepObject = true }: ImageArgs): DiskObjectArgs {
-    const provider = this.getProvider("gcp:compute/image:Image") as gcp.Provider | undefined;
+    const provider = this.getProvider("gcp:compute/image:Image") as Provider | undefined;
     const impersonated = connection.impersonateServiceAccount ?? provider?.impersonateServiceAccount;
     return {
       image: this.digest,
@@ -150,7 +152,7 @@ function architectureOf(image: ImageArgs["image"]): pulumi.Output<string> {
 }
 
 /** What a provider proves who asks with, if it was given that. */
-function credentialsOf(provider: gcp.Provider | undefined): pulumi.Output<GcpCredentials | undefined> | undefined {
+function credentialsOf(provider: Provider | undefined): pulumi.Output<GcpCredentials | undefined> | undefined {
   if (provider === undefined) return undefined;
   return pulumi
     .all([provider.credentials, provider.accessToken])

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import * as gcp from "@pulumi/gcp";
+import * as compute from "@pulumi/gcp/compute";
+import * as config from "@pulumi/gcp/config";
 import * as pulumi from "@pulumi/pulumi";
 import { given } from "../cloud/given.js";
 import { openPorts, reachedAt, type OpenPort } from "../cloud/ports.js";
@@ -28,8 +29,8 @@ export type TargetArgs = {
   allowFrom?: string[];
   /** Changes what the underlying resources are made with. */
   transform?: {
-    instance?: Transform<gcp.compute.InstanceArgs>;
-    firewall?: Transform<gcp.compute.FirewallArgs>;
+    instance?: Transform<compute.InstanceArgs>;
+    firewall?: Transform<compute.FirewallArgs>;
   };
 } & (
   | {
@@ -72,16 +73,16 @@ export class Instance extends pulumi.ComponentResource implements AnyInstance {
   readonly address: pulumi.Output<string | undefined>;
   readonly url: pulumi.Output<string | undefined>;
   readonly gceImage: Image;
-  readonly instance: gcp.compute.Instance;
+  readonly instance: compute.Instance;
   /** One for IPv4 and one for IPv6, as far as addresses of each are let in; none without ports. */
-  readonly firewalls: gcp.compute.Firewall[];
+  readonly firewalls: compute.Firewall[];
 
   constructor(name: string, args: InstanceArgs, opts?: pulumi.ComponentResourceOptions) {
     super("unikernel:gcp:Instance", name, {}, opts);
     const { transform = {}, subnetwork, publicAddress = true } = args;
     const { image, env, command, hostname, files } = args.instance;
     const parent = { parent: this };
-    const place = { ...given("project", args.project), zone: args.zone ?? gcp.config.zone };
+    const place = { ...given("project", args.project), zone: args.zone ?? config.zone };
     const network = args.network ?? "default";
     this.gceImage = args.gceImage ?? new Image(name, { ...args.image, image }, parent);
     const ports = pulumi.output(args.instance.ports).apply((ports) => openPorts(ports ?? [], "Google Cloud"));
@@ -94,8 +95,8 @@ export class Instance extends pulumi.ComponentResource implements AnyInstance {
     const size = disk.apply((disk): pulumi.Output<number | undefined> =>
       disk === undefined ? pulumi.output(undefined) : imageSize.apply((size) => Math.max(size, disk.least)),
     );
-    this.instance = new gcp.compute.Instance(
-      ...transformed<gcp.compute.InstanceArgs>(
+    this.instance = new compute.Instance(
+      ...transformed<compute.InstanceArgs>(
         transform.instance,
         name,
         {
@@ -136,7 +137,7 @@ export class Instance extends pulumi.ComponentResource implements AnyInstance {
     name: string,
     { instance, allowFrom = EVERYBODY, project, transform = {} }: InstanceArgs,
     { network, tag, ports }: { network: pulumi.Input<string>; tag: string; ports: pulumi.Output<OpenPort[]> },
-  ): gcp.compute.Firewall[] {
+  ): compute.Firewall[] {
     const isNone = instance.ports === undefined || (Array.isArray(instance.ports) && instance.ports.length === 0);
     // A rule has blocks of one kind only.
     const isV6 = (block: string): boolean => block.includes(":");
@@ -148,8 +149,8 @@ export class Instance extends pulumi.ComponentResource implements AnyInstance {
       .filter(([, blocks]) => !isNone && blocks.length > 0)
       .map(
         ([suffix, sourceRanges]) =>
-          new gcp.compute.Firewall(
-            ...transformed<gcp.compute.FirewallArgs>(
+          new compute.Firewall(
+            ...transformed<compute.FirewallArgs>(
               transform.firewall,
               `${name}${suffix}`,
               {

@@ -1,4 +1,4 @@
-import * as gcp from "@pulumi/gcp";
+import * as compute from "@pulumi/gcp/compute";
 import * as pulumi from "@pulumi/pulumi";
 import { tooSmall, type Size } from "../cloud/size.js";
 
@@ -28,7 +28,7 @@ export function fittingMachineType(
   const facts =
     zone === undefined
       ? undefined
-      : gcp.compute.getMachineTypesOutput(
+      : compute.getMachineTypesOutput(
           {
             filter: pulumi.output(machineType).apply((type) => `name = "${shortName(type)}"`),
             zone,
