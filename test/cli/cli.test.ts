@@ -82,6 +82,16 @@ describe("unikernel run", () => {
     expect(guests()).toEqual([]);
   });
 
+  test("says who has ended QEMU", async () => {
+    const cli = start(["run", "rootfs", "-v", "--", "/bin/server"], BOOT, "halt");
+    await expect.poll(() => cli.stderr).toContain('"boot"');
+    for (const qemu of machine.guests()) process.kill(qemu, "SIGTERM");
+
+    const { code, stderr } = await cli.finished;
+    expect(code).toBe(143);
+    expect(stderr).toMatch(new RegExp(`QEMU was ended by signal 15 from pid ${process.pid}`));
+  });
+
   test("leaves no guest when it is killed", async () => {
     const cli = start(["run", "rootfs", "-v", "--", "/bin/server"], BOOT, "halt");
     await expect.poll(() => cli.stderr).toContain('"boot"');

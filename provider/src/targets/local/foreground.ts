@@ -131,8 +131,11 @@ async function follow(child: ChildProcess, options: ForegroundOptions): Promise<
   const ending = endingOf(events);
   if (ending !== undefined) return ending;
   if (child.signalCode !== null) return { code: 137, reason: `QEMU was ended by ${child.signalCode}` };
+  const complaint = (await complaints).trim().split("\n").at(-1);
+  // QEMU ends as if all were well when a signal asks it to.
+  const asked = complaint?.match(/terminating on signal (\d+)(.*)/);
+  if (asked) return { code: 128 + Number(asked[1]), reason: `QEMU was ended by signal ${asked[1]}${asked[2]}` };
   if (events.length === 0 && child.exitCode !== 0) {
-    const complaint = (await complaints).trim().split("\n").at(-1);
     throw new VisibleError(`QEMU could not start the guest: ${complaint || `it ended with status ${child.exitCode}`}`);
   }
   return { code: 255, reason: "the guest reset itself without a word" };
