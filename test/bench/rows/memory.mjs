@@ -30,13 +30,10 @@ async function least(boot, bench) {
   if (usual === undefined) throw new Error(`The guest does not serve ${requests} requests even with ${plenty} MiB.`);
   const limitMs = Math.max(timeoutMs.least, patience * usual);
   const suffices = async (memory) => (await serve(boot, memory, limitMs, bench)) !== undefined;
-  // Doubling first: most machines in question are small.
-  let low = 1;
-  let high = 4;
-  while (high < plenty && !(await suffices(high))) {
-    low = high + 1;
-    high *= 2;
-  }
+  // Halving first: a size that is too small takes many times as long as one that suffices.
+  let high = plenty;
+  while (high > 1 && (await suffices(high >> 1))) high >>= 1;
+  let low = (high >> 1) + 1;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (await suffices(middle)) high = middle;
