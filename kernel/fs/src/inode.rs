@@ -48,6 +48,11 @@ pub trait Inode: Any + Send + Sync {
         true
     }
 
+    /// Whether what it shows is gone, as a process may be whose directory is still open. Nothing is in it then.
+    fn is_gone(&self) -> bool {
+        false
+    }
+
     /// Makes a new file. `EEXIST` when the name is taken.
     fn create(&self, _name: &[u8], _new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {
         Err(Errno::PERM.into())

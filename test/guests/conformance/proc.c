@@ -156,6 +156,37 @@ static void children(char **arguments) {
   }
 }
 
+// What was opened of a process that has ended and been waited for, and what its directory still leads to.
+static void gone(void) {
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    // It stands in what shows itself.
+    chdir("/proc/self");
+    pause();
+  }
+  wait_for_state(child, 'S');
+  char path[64], byte;
+  snprintf(path, sizeof path, "/proc/%d", child);
+  int directory = open(path, O_RDONLY | O_DIRECTORY);
+  int stat = openat(directory, "stat", O_RDONLY), environment = openat(directory, "environ", O_RDONLY);
+  int task = openat(directory, "task", O_RDONLY | O_DIRECTORY);
+  SHOW(pread(stat, &byte, 1, 0));
+  kill(child, SIGKILL);
+  waitid(P_PID, child, NULL, WEXITED | WNOWAIT);
+  SHOW(pread(stat, &byte, 1, 0));
+  WORKS(readlinkat(directory, "cwd", text, sizeof text));
+  WORKS(readlinkat(directory, "exe", text, sizeof text));
+  waitpid(child, NULL, 0);
+  SHOW(pread(stat, &byte, 1, 0));
+  SHOW(pread(environment, &byte, 1, 0));
+  WORKS(openat(directory, "stat", O_RDONLY));
+  WORKS(openat(directory, "task", O_RDONLY));
+  WORKS(readlinkat(directory, "cwd", text, sizeof text));
+  WORKS(syscall(SYS_getdents64, directory, text, sizeof text));
+  WORKS(syscall(SYS_getdents64, task, text, sizeof text));
+}
+
 static void times(void) {
   struct timespec now, after;
   double up = 0;
@@ -343,6 +374,7 @@ int main(int count, char **arguments) {
   if (count == 1) return execle("/proc/self/exe", "program", "argument", NULL, (char *[]){"NAME=value", NULL});
   enter_scratch();
   children(arguments);
+  gone();
   times();
   sockets();
   return 0;

@@ -24,6 +24,11 @@ pub(crate) trait Directory: Send + Sync {
     fn is_fixed(&self) -> bool {
         false
     }
+
+    /// Whether what it shows is gone.
+    fn is_gone(&self) -> bool {
+        false
+    }
 }
 
 /// A file, directory or link of a generated file system.
@@ -153,6 +158,10 @@ impl Inode for GeneratedInode {
 
     fn caches_names(&self) -> bool {
         matches!(&self.body, Body::Directory(directory) if directory.is_fixed())
+    }
+
+    fn is_gone(&self) -> bool {
+        matches!(&self.body, Body::Directory(directory) if directory.is_gone())
     }
 
     fn create(&self, _name: &[u8], _new: &NewInode<'_>) -> Result<Arc<dyn Inode>> {

@@ -188,7 +188,7 @@ impl Directory for Root {
             // A thread's directory can be entered by its number, though it is not listed.
             (_, Some(pid)) => {
                 let process = self.shared.system.process(pid).ok_or(Errno::NOENT)?;
-                ProcessDirectory::inode(&self.shared, process, pid)
+                ProcessDirectory::inode(&self.shared, &process, pid)
             }
             _ => self.fixed.lookup(name),
         }

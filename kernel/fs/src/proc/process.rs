@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt::Write as _;
 
@@ -56,7 +56,8 @@ const FIRST_NAMESPACE: u64 = 4_026_531_834;
 #[derive(Clone)]
 pub(super) struct ProcessDirectory {
     shared: Arc<Shared>,
-    process: Arc<dyn Process>,
+    /// Kept alive by nobody who looks at it: it may itself have its working directory in here.
+    process: Weak<dyn Process>,
     tid: i32,
     /// Whether this is the process's, which also lists its threads.
     whole: bool,
@@ -65,13 +66,13 @@ pub(super) struct ProcessDirectory {
 }
 
 impl ProcessDirectory {
-    pub(super) fn inode(shared: &Arc<Shared>, process: Arc<dyn Process>, pid: i32) -> Result<Arc<dyn Inode>> {
+    pub(super) fn inode(shared: &Arc<Shared>, process: &Arc<dyn Process>, pid: i32) -> Result<Arc<dyn Inode>> {
         Self::inode_at(shared, process, pid, true, alloc::format!("/{pid}"))
     }
 
     fn inode_at(
         shared: &Arc<Shared>,
-        process: Arc<dyn Process>,
+        process: &Arc<dyn Process>,
         tid: i32,
         whole: bool,
         path: alloc::string::String,
@@ -80,7 +81,7 @@ impl ProcessDirectory {
         let owner = (identity.uid[1], identity.gid[1]);
         let directory = Self {
             shared: shared.clone(),
-            process,
+            process: Arc::downgrade(process),
             tid,
             whole,
             owner,
@@ -100,8 +101,17 @@ impl ProcessDirectory {
         number(&self.path, name)
     }
 
+    /// `ESRCH` when it is gone: it has ended, and its parent knows.
+    fn process(&self) -> Result<Arc<dyn Process>> {
+        Ok(self.process.upgrade().ok_or(Errno::SRCH)?)
+    }
+
+    fn is_gone(&self) -> bool {
+        self.process.strong_count() == 0
+    }
+
     fn identity(&self) -> Result<Identity> {
-        Ok(self.process.identity(self.tid).ok_or(Errno::SRCH)?)
+        Ok(self.process()?.identity(self.tid).ok_or(Errno::SRCH)?)
     }
 
     fn directory(&self, name: &str, permissions: u16, directory: Box<dyn Directory>) -> Arc<dyn Inode> {
@@ -115,7 +125,10 @@ impl ProcessDirectory {
         place: impl Fn(&dyn Process) -> Option<Place> + Send + Sync + 'static,
     ) -> Arc<dyn Inode> {
         let process = self.process.clone();
-        let target: Target = Arc::new(move || Ok(Link::Place(place(&*process).ok_or(Errno::NOENT)?)));
+        let target: Target = Arc::new(move || {
+            let process = process.upgrade().ok_or(Errno::NOENT)?;
+            Ok(Link::Place(place(&*process).ok_or(Errno::NOENT)?))
+        });
         let number = self.number(name.as_bytes());
         GeneratedInode::owned_link(&self.shared.file_system, number, self.owner, target)
     }
@@ -137,7 +150,11 @@ impl ProcessDirectory {
     }
 
     fn read(&self, name: &str, out: &mut Vec<u8>) -> Result<()> {
-        let process = &*self.process;
+        // These belong to its memory, which may be gone before it is.
+        if let ("auxv" | "environ", None) = (name, self.process.upgrade()) {
+            return Ok(());
+        }
+        let process = &*self.process()?;
         let mut text = alloc::string::String::new();
         match name {
             "auxv" => out.extend(process.auxiliary()),
@@ -187,13 +204,13 @@ impl ProcessDirectory {
         let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         let text = core::str::from_utf8(line).unwrap_or_default().trim();
         match name {
-            "comm" => self.process.set_name(self.tid, &line[..line.len().min(15)]),
+            "comm" => self.process()?.set_name(self.tid, &line[..line.len().min(15)]),
             "oom_score_adj" => {
                 let value = text.parse().map_err(|_| Errno::INVAL)?;
                 if !(-1000..=1000).contains(&value) {
                     return Err(Errno::INVAL.into());
                 }
-                self.process.set_oom_adjustment(value);
+                self.process()?.set_oom_adjustment(value);
             }
             // There are no core dumps and no audit to set anything for.
             _ => {}
@@ -205,13 +222,14 @@ impl ProcessDirectory {
 impl Directory for ProcessDirectory {
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>> {
         let name = core::str::from_utf8(name).map_err(|_| Errno::NOENT)?;
+        self.process()?;
         if let Some(name) = FILES.iter().find(|file| **file == name) {
             return Ok(self.file(name));
         }
         Ok(match name {
             "cwd" => self.link(name, |process| process.working()),
             "exe" => self.link(name, |process| process.executable()),
-            "root" => self.link(name, |process| Some(process.context().root)),
+            "root" => self.link(name, |process| process.root()),
             "fd" => self.directory(
                 name,
                 0o500,
@@ -242,6 +260,10 @@ impl Directory for ProcessDirectory {
             .flat_map(|names| names.iter().map(|name| name.as_bytes().to_vec()))
             .collect()
     }
+
+    fn is_gone(&self) -> bool {
+        Self::is_gone(self)
+    }
 }
 
 /// `/proc/PID/task`.
@@ -254,12 +276,20 @@ impl Directory for Threads {
             shared, process, path, ..
         } = &self.0;
         let path = alloc::format!("{}/task/{tid}", alloc::string::String::from_utf8_lossy(path));
-        ProcessDirectory::inode_at(shared, process.clone(), tid, false, path)
+        let process = process.upgrade().ok_or(Errno::SRCH)?;
+        ProcessDirectory::inode_at(shared, &process, tid, false, path)
     }
 
     fn names(&self) -> Vec<Vec<u8>> {
-        let threads = self.0.process.threads();
+        let threads = self
+            .0
+            .process()
+            .map_or_else(|_| Vec::new(), |process| process.threads());
         threads.iter().map(|tid| tid.to_string().into_bytes()).collect()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.0.is_gone()
     }
 }
 
@@ -286,6 +316,10 @@ impl Directory for Namespaces {
     fn names(&self) -> Vec<Vec<u8>> {
         NAMESPACES.iter().map(|name| name.as_bytes().to_vec()).collect()
     }
+
+    fn is_gone(&self) -> bool {
+        self.0.is_gone()
+    }
 }
 
 /// `/proc/PID/fd` and `/proc/PID/fdinfo`.
@@ -300,12 +334,16 @@ impl Directory for Descriptors {
             .and_then(|number| u32::try_from(number).ok())
             .ok_or(Errno::NOENT)?;
         let process = self.of.process.clone();
-        process.descriptor(descriptor).ok_or(Errno::NOENT)?;
+        let find = move || process.upgrade()?.descriptor(descriptor);
+        find().ok_or(Errno::NOENT)?;
         let kind: &[u8] = if self.information { b"fdinfo/" } else { b"fd/" };
         let number = self.of.number(&[kind, name].concat());
         let file_system = &self.of.shared.file_system;
         if self.information {
-            let read: Reader = Arc::new(move |out| describe(out, &*process, descriptor));
+            let read: Reader = Arc::new(move |out| {
+                let (file, closes) = find().ok_or(Errno::NOENT)?;
+                describe(out, &file, closes)
+            });
             return Ok(GeneratedInode::owned_file(
                 file_system,
                 number,
@@ -316,7 +354,7 @@ impl Directory for Descriptors {
             ));
         }
         let target: Target = Arc::new(move || {
-            let (file, _) = process.descriptor(descriptor).ok_or(Errno::NOENT)?;
+            let (file, _) = find().ok_or(Errno::NOENT)?;
             Ok(Link::Place(match place_of(&file) {
                 Some(place) => place,
                 None => Anonymous::place(&file)?,
@@ -326,8 +364,15 @@ impl Directory for Descriptors {
     }
 
     fn names(&self) -> Vec<Vec<u8>> {
-        let numbers = self.of.process.descriptors();
+        let numbers = self
+            .of
+            .process()
+            .map_or_else(|_| Vec::new(), |process| process.descriptors());
         numbers.iter().map(|number| number.to_string().into_bytes()).collect()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.of.is_gone()
     }
 }
 
@@ -336,10 +381,9 @@ pub(super) fn place_of(file: &file::OpenFile) -> Option<Place> {
     Some(file.downcast::<OpenInode>()?.place().clone())
 }
 
-fn describe(out: &mut Vec<u8>, process: &dyn Process, descriptor: u32) -> Result<()> {
-    let (file, closes) = process.descriptor(descriptor).ok_or(Errno::NOENT)?;
+fn describe(out: &mut Vec<u8>, file: &file::OpenFile, closes: bool) -> Result<()> {
     let flags = file.flags().bits() | if closes { OpenFlags::CLOEXEC.bits() } else { 0 };
-    let mount = place_of(&file).map_or(0, |place| place.mount.id);
+    let mount = place_of(file).map_or(0, |place| place.mount.id);
     let status = file.file().status()?;
     let position = match status.file_type {
         FileType::Regular | FileType::Directory => file.position(),

@@ -16,7 +16,7 @@ pub trait System: Send + Sync {
     /// The IDs of all processes, ascending.
     fn processes(&self) -> Vec<i32>;
 
-    /// A process by its ID.
+    /// A process by its ID: the one object that lives as long as it does.
     fn process(&self, pid: i32) -> Option<Arc<dyn Process>>;
 
     /// The host name.
@@ -108,13 +108,16 @@ pub trait Process: Send + Sync {
     /// Auxiliary vector, as it lies in memory.
     fn auxiliary(&self) -> Vec<u8>;
 
-    /// The program.
+    /// The program; `None` once it has ended, as with the other places.
     fn executable(&self) -> Option<Place>;
 
     /// The working directory.
     fn working(&self) -> Option<Place>;
 
-    /// What `/` means to it, and which file systems are mounted.
+    /// What `/` means to it.
+    fn root(&self) -> Option<Place>;
+
+    /// What `/` means to it, or did, and which file systems are mounted.
     fn context(&self) -> Context;
 
     /// The numbers of its open descriptors, ascending.

@@ -224,6 +224,8 @@ struct Machine {
     context: Mutex<Option<Context>>,
     host_name: Mutex<Vec<u8>>,
     name: Mutex<Vec<u8>>,
+    /// `None` once it has ended and its parent knows.
+    process: Mutex<Option<Arc<dyn Process>>>,
 }
 
 struct Application(Arc<Machine>);
@@ -238,7 +240,7 @@ impl System for Kernel {
         vec![1]
     }
     fn process(&self, pid: i32) -> Option<Arc<dyn Process>> {
-        (pid == 1).then(|| Arc::new(Application(self.0.clone())) as Arc<dyn Process>)
+        self.0.process.lock().unwrap().clone().filter(|_| pid == 1)
     }
     fn host_name(&self) -> Vec<u8> {
         self.0.host_name.lock().unwrap().clone()
@@ -284,6 +286,9 @@ impl Process for Application {
     }
     fn working(&self) -> Option<Place> {
         self.context().resolve(b"/bin", Lookup::FOLLOW).ok()
+    }
+    fn root(&self) -> Option<Place> {
+        Some(self.context().root)
     }
     fn context(&self) -> Context {
         self.0.context.lock().unwrap().clone().unwrap()
@@ -356,7 +361,9 @@ fn machine() -> (Arc<Machine>, Context, Arc<Console>) {
         context: Mutex::new(Some(context.clone())),
         host_name: Mutex::new(b"box".to_vec()),
         name: Mutex::new(b"app".to_vec()),
+        process: Mutex::default(),
     });
+    *machine.process.lock().unwrap() = Some(Arc::new(Application(machine.clone())));
     let system: Arc<dyn System> = Arc::new(Kernel(machine.clone()));
     let console = Arc::new(Console::default());
     let device = console.clone();
@@ -416,6 +423,23 @@ fn a_process_finds_itself() {
     comm.write(&mut BytesSource::new(b"a-name-longer-than-it-may-be\n"))
         .unwrap();
     assert_eq!(machine.name.lock().unwrap().as_slice(), b"app");
+}
+
+#[test]
+fn a_process_that_is_gone_is_not_kept_by_who_looks_at_it() {
+    let (machine, mut context, _) = machine();
+    let stat = open(&context, "/proc/1/stat", OpenFlags::empty()).unwrap();
+    let stands_in = context.resolve(b"/proc/1", Lookup::FOLLOW).unwrap();
+    let gone = Arc::downgrade(&machine.process.lock().unwrap().take().unwrap());
+    assert!(gone.upgrade().is_none());
+
+    let error = stat.read(&mut BytesSink::new(&mut [0; 100])).unwrap_err();
+    assert!(matches!(error, Error::Errno(Errno::SRCH)));
+    assert_eq!(open(&context, "/proc/1", OpenFlags::empty()).unwrap_err(), Errno::NOENT);
+    context.base = stands_in;
+    for name in ["stat", "task", "fd", "cwd"] {
+        assert_eq!(open(&context, name, OpenFlags::empty()).unwrap_err(), Errno::SRCH);
+    }
 }
 
 #[test]

@@ -126,7 +126,7 @@ impl OpenInode {
 
     /// Gives the entries of a directory.
     fn list(&self, from: u64, entry: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<()> {
-        if self.place.dentry.is_removed() {
+        if self.place.dentry.is_removed() || self.inode.is_gone() {
             return Err(Errno::NOENT.into());
         }
         if !self.dots(from, entry)? {

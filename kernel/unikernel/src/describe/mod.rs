@@ -14,7 +14,6 @@ use hal::cpu::{self, MAX_CPUS};
 use net::SocketFile;
 
 use crate::process::family;
-use process::Shown;
 
 /// The thread that each CPU runs, and its process; 0 for none.
 static RUNNING: [AtomicI32; MAX_CPUS] = [const { AtomicI32::new(0) }; MAX_CPUS];
@@ -61,7 +60,7 @@ impl System for Machine {
     fn process(&self, pid: i32) -> Option<Arc<dyn Described>> {
         // A thread's number leads to its process, too.
         let process = family::find(pid).or_else(|| Some(family::find_thread(pid)?.process.clone()))?;
-        Some(Arc::new(Shown(process)))
+        Some(process)
     }
 
     fn host_name(&self) -> Vec<u8> {

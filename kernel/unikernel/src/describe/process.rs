@@ -15,57 +15,48 @@ use crate::memory::{AreaFlags, Protection};
 use crate::process::{Process, Texts, Thread};
 use crate::signal::{Disposition, Signal};
 
-/// A process as `/proc/PID` sees it.
-pub(super) struct Shown(pub(super) Arc<Process>);
-
-impl Shown {
-    /// The signals that `which` is true for, one bit each.
-    fn signals(&self, which: impl Fn(Disposition) -> bool) -> u64 {
-        (1..=i32::from(Signal::MAX))
-            .filter_map(|number| Signal::new(number).ok())
-            .filter(|&signal| which(self.0.actions.get(signal).disposition(signal)))
-            .fold(0, |set, signal| set | 1 << (signal.number() - 1))
-    }
-
-    fn threads(&self) -> Vec<Arc<Thread>> {
-        self.0.threads()
-    }
-
-    /// `comm` of a thread, or of the first one when that has ended.
-    fn name(&self, thread: Option<&Thread>) -> Vec<u8> {
-        const LENGTH: usize = 15;
-        let mut name = thread
-            .map_or_else(|| self.0.last_name(), |thread| *thread.name.lock())
-            .to_vec();
-        let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
-        name.truncate(end.min(LENGTH));
-        name
-    }
+/// The signals that `which` is true for, one bit each.
+fn signals(process: &Process, which: impl Fn(Disposition) -> bool) -> u64 {
+    (1..=i32::from(Signal::MAX))
+        .filter_map(|number| Signal::new(number).ok())
+        .filter(|&signal| which(process.actions.get(signal).disposition(signal)))
+        .fold(0, |set, signal| set | 1 << (signal.number() - 1))
 }
 
-impl Described for Shown {
+/// `comm` of a thread, or of the first one when that has ended.
+fn name(process: &Process, thread: Option<&Thread>) -> Vec<u8> {
+    const LENGTH: usize = 15;
+    let mut name = thread
+        .map_or_else(|| process.last_name(), |thread| *thread.name.lock())
+        .to_vec();
+    let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+    name.truncate(end.min(LENGTH));
+    name
+}
+
+impl Described for Process {
     fn identity(&self, tid: i32) -> Option<Identity> {
-        let thread = self.0.thread(tid);
+        let thread = self.thread(tid);
         // The first thread stands for the process, also when it has ended.
-        if thread.is_none() && tid != self.0.pid {
+        if thread.is_none() && tid != self.pid {
             return None;
         }
-        let credentials = self.0.credentials();
-        let name = self.name(thread.as_deref());
+        let credentials = self.credentials();
+        let name = name(self, thread.as_deref());
         let state = match () {
             () if thread.is_none() => 'Z',
-            () if self.0.kinship.is_stopped() => 'T',
+            () if self.kinship.is_stopped() => 'T',
             () if thread.as_ref().is_some_and(|thread| thread.is_waiting()) => 'S',
             () => 'R',
         };
         let capabilities = &credentials.capabilities;
-        let terminal = self.0.kinship.terminal();
+        let terminal = self.kinship.terminal();
         Some(Identity {
-            pid: self.0.pid,
+            pid: self.pid,
             tid,
-            parent: self.0.kinship.parent(),
-            group: self.0.kinship.group(),
-            session: self.0.kinship.session(),
+            parent: self.kinship.parent(),
+            group: self.kinship.group(),
+            session: self.kinship.session(),
             terminal: terminal.as_ref().map_or(0, |terminal| terminal.number() as u32),
             foreground: terminal.map_or(-1, |terminal| terminal.foreground_group()),
             name,
@@ -73,13 +64,13 @@ impl Described for Shown {
             uid: [credentials.uid, credentials.euid, credentials.suid, credentials.fsuid],
             gid: [credentials.gid, credentials.egid, credentials.sgid, credentials.fsgid],
             groups: credentials.groups.clone(),
-            umask: self.0.paths.places().umask,
+            umask: self.paths.places().umask,
             signals: [
                 thread.as_ref().map_or(0, |thread| thread.pending.set().bits()),
-                self.0.pending.set().bits(),
+                self.pending.set().bits(),
                 thread.as_ref().map_or(0, |thread| thread.blocked().bits()),
-                self.signals(|disposition| matches!(disposition, Disposition::Ignore)),
-                self.signals(|disposition| matches!(disposition, Disposition::Handler)),
+                signals(self, |disposition| matches!(disposition, Disposition::Ignore)),
+                signals(self, |disposition| matches!(disposition, Disposition::Handler)),
             ],
             capabilities: [
                 capabilities.inheritable,
@@ -96,16 +87,16 @@ impl Described for Shown {
 
     fn threads(&self) -> Vec<i32> {
         let mut numbers: Vec<_> = Self::threads(self).iter().map(|thread| thread.tid).collect();
-        numbers.push(self.0.pid);
+        numbers.push(self.pid);
         numbers.sort_unstable();
         numbers.dedup();
         numbers
     }
 
     fn usage(&self) -> Usage {
-        let (user, system) = self.0.cpu_times();
-        let started = self.0.started;
-        let Some(memory) = self.0.memory() else {
+        let (user, system) = self.cpu_times();
+        let started = self.started;
+        let Some(memory) = self.memory() else {
             return Usage {
                 user,
                 system,
@@ -113,7 +104,7 @@ impl Described for Shown {
                 ..Usage::default()
             };
         };
-        let texts = self.0.program.lock().texts();
+        let texts = self.program.lock().texts();
         let range = |range: Range<usize>| (range.start as u64, range.end as u64);
         let bytes = |pages: usize| (pages * PAGE_SIZE) as u64;
         let mut usage = Usage {
@@ -140,7 +131,7 @@ impl Described for Shown {
     }
 
     fn arguments(&self) -> Vec<u8> {
-        let (Some(memory), Texts { arguments, environment }) = (self.0.memory(), self.0.program.lock().texts()) else {
+        let (Some(memory), Texts { arguments, environment }) = (self.memory(), self.program.lock().texts()) else {
             return Vec::new();
         };
         let end = environment.end;
@@ -155,42 +146,49 @@ impl Described for Shown {
     }
 
     fn environment(&self) -> Vec<u8> {
-        let range = self.0.program.lock().texts().environment;
-        self.0.memory().map_or_else(Vec::new, |memory| memory.peek(range))
+        let range = self.program.lock().texts().environment;
+        self.memory().map_or_else(Vec::new, |memory| memory.peek(range))
     }
 
     fn auxiliary(&self) -> Vec<u8> {
-        let entries = self.0.program.lock().auxiliary.clone();
+        let entries = self.program.lock().auxiliary.clone();
         let words = entries.iter().flat_map(|&(kind, value)| [kind, value]);
         words.flat_map(u64::to_ne_bytes).collect()
     }
 
     fn executable(&self) -> Option<Place> {
-        let path = self.0.program.lock().path.clone();
-        self.0.context(None).resolve(&path, Lookup::FOLLOW).ok()
+        self.memory()?;
+        let path = self.program.lock().path.clone();
+        self.context(None).resolve(&path, Lookup::FOLLOW).ok()
     }
 
     fn working(&self) -> Option<Place> {
-        Some(self.0.paths.places().working)
+        self.memory()?;
+        Some(self.paths.places().working)
+    }
+
+    fn root(&self) -> Option<Place> {
+        self.memory()?;
+        Some(self.paths.places().root)
     }
 
     fn context(&self) -> Context {
-        self.0.context(None)
+        self.context(None)
     }
 
     fn descriptors(&self) -> Vec<u32> {
-        self.0.files.numbers().into_iter().map(|number| number as u32).collect()
+        self.files.numbers().into_iter().map(|number| number as u32).collect()
     }
 
     fn descriptor(&self, number: u32) -> Option<(Arc<OpenFile>, bool)> {
         let number = i32::try_from(number).ok()?;
-        let file = self.0.files.get_any(number).ok()?;
-        Some((file, self.0.files.close_on_exec(number).unwrap_or(false)))
+        let file = self.files.get_any(number).ok()?;
+        Some((file, self.files.close_on_exec(number).unwrap_or(false)))
     }
 
     fn areas(&self) -> Vec<Area> {
         let mut areas = Vec::new();
-        let Some(memory) = self.0.memory() else {
+        let Some(memory) = self.memory() else {
             return areas;
         };
         memory.visit_areas(0, |range, area| {
@@ -218,7 +216,7 @@ impl Described for Shown {
     }
 
     fn limits(&self) -> [(u64, u64); 16] {
-        let limits = self.0.limits.lock();
+        let limits = self.limits.lock();
         core::array::from_fn(|number| {
             limits
                 .get_number(number)
@@ -227,7 +225,7 @@ impl Described for Shown {
     }
 
     fn set_name(&self, tid: i32, name: &[u8]) {
-        if let Some(thread) = self.0.thread(tid) {
+        if let Some(thread) = self.thread(tid) {
             let mut field = [0; 16];
             let length = name.len().min(field.len() - 1);
             field[..length].copy_from_slice(&name[..length]);
