@@ -37,8 +37,6 @@ export interface Connection {
   readonly region: string;
   readonly ebs: ebsSdk.EBS;
   readonly ec2: ec2Sdk.EC2;
-  /** Breaks off what is being asked of EBS; more may be asked. */
-  dropRequests(): void;
   close(): void;
 }
 
@@ -65,15 +63,12 @@ const REQUEST_TIMEOUT_MS = 60_000;
 export async function connect(settings: ConnectionSettings): Promise<Connection> {
   const { EBS } = loadSdk<typeof ebsSdk>("@aws-sdk/client-ebs");
   const { EC2 } = loadSdk<typeof ec2Sdk>("@aws-sdk/client-ec2");
-  // How a request is made is worked out once for each kind, not for each block.
-  const ebs = new EBS({ ...clientOptions(settings, "ebs", REQUESTS_IN_FLIGHT), cacheMiddleware: true });
-  signByChecksum(ebs);
+  const ebs = new EBS(clientOptions(settings, "ebs", REQUESTS_IN_FLIGHT));
   const ec2 = new EC2(clientOptions(settings, "ec2", 4));
   return {
     region: await regionOf(ebs),
     ebs,
     ec2,
-    dropRequests: () => ebs.destroy(),
     close() {
       ebs.destroy();
       ec2.destroy();
@@ -96,7 +91,7 @@ export async function connectStorage(settings: ConnectionSettings): Promise<Stor
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
   });
-  signByChecksum(s3 as never);
+  signByChecksum(s3);
   return { region: await regionOf(s3), s3, close: () => s3.destroy() };
 }
 
@@ -129,15 +124,12 @@ async function regionOf(client: { config: { region: () => Promise<string> } }): 
   );
 }
 
-/** Lets the signature of a block, or of a part of an object, go by the SHA-256 that its checksum is: the SDK would compute it a second time. */
-function signByChecksum({ middlewareStack }: { middlewareStack: Pick<ebsSdk.EBS["middlewareStack"], "add"> }): void {
+/** Lets the signature of a part of an object go by the SHA-256 that its checksum is: the SDK would compute it a second time. */
+function signByChecksum({ middlewareStack }: s3Sdk.S3): void {
   middlewareStack.add(
     (next) => (args) => {
       const { headers } = args.request as { headers: Record<string, string> };
-      const checksum =
-        "BlockData" in args.input
-          ? headers["x-amz-checksum"]
-          : "Body" in args.input && headers["x-amz-checksum-sha256"];
+      const checksum = "Body" in args.input && headers["x-amz-checksum-sha256"];
       if (checksum) headers["x-amz-content-sha256"] = Buffer.from(checksum, "base64").toString("hex");
       return next(args);
     },

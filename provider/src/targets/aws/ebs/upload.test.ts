@@ -229,6 +229,15 @@ describe("a service that has its troubles", () => {
     await expectArrived((await upload(source)).id, source);
   });
 
+  test("accepts a clock that is put off in mid-upload", async () => {
+    service.fault = onBlocks(({ count }) => {
+      if (count === 30) service.clockAheadMs = 60 * 60_000;
+      return undefined;
+    });
+    const source = disk(80);
+    await expectArrived((await upload(source)).id, source);
+  });
+
   test("that will have no clock but its own: the sentence says so", async () => {
     const message = "Signature not yet current: 20261125T120000Z";
     service.fault = () => ({ status: 403, code: "InvalidSignatureException", message });

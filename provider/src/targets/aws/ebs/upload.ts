@@ -13,6 +13,7 @@ import { explain } from "../errors.js";
 import { abort } from "../request.js";
 import { messageOf, nameOf, retry } from "../../retry.js";
 import { isTransient } from "../transient.js";
+import { BlockSender } from "./block-sender.js";
 import {
   BLOCK_SIZE,
   BLOCKS_PER_GIB,
@@ -235,26 +236,16 @@ class Upload {
     // One failure ends the others, too.
     const failure = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, failure.signal]) : failure.signal;
-    // Each pause listens to it.
+    // Each request listens to it, and each pause.
     setMaxListeners(2 * REQUESTS_IN_FLIGHT, signal);
-    // Requests do not, each by itself: it would keep the SDK from making a request as it made the one before.
-    signal.addEventListener("abort", () => this.connection.dropRequests(), { once: true });
+    const sender = new BlockSender(this.connection, this.snapshotId);
     const send = async (index: number, data: Buffer, digest: Buffer): Promise<void> => {
-      const checksum = digest.toString("base64");
       await retry(
-        () =>
-          this.connection.ebs.putSnapshotBlock({
-            SnapshotId: this.snapshotId,
-            BlockIndex: index,
-            BlockData: data,
-            DataLength: BLOCK_SIZE,
-            Checksum: checksum,
-            ChecksumAlgorithm: "SHA256",
-          }),
+        () => sender.send(index, data, digest, signal),
         // A snapshot that was started a moment ago may not be known everywhere yet.
         { signal, when: (error) => isTransient(error) || nameOf(error) === "ResourceNotFoundException" },
       );
-      this.journal.written(index, checksum);
+      this.journal.written(index, digest.toString("base64"));
       this.#sentBlocks++;
       this.#progress.sentBytes += BLOCK_SIZE;
     };
