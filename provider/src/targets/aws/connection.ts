@@ -30,6 +30,8 @@ export interface ConnectionSettings {
   endpoints?:
     | { ebs?: string | undefined; ec2?: string | undefined; s3?: string | undefined; sts?: string | undefined }
     | undefined;
+  /** After how long without a byte a request counts as broken, and is sent again. Default: 60,000. */
+  stallTimeoutMs?: number;
 }
 
 /** The services that a snapshot takes. */
@@ -53,7 +55,8 @@ export const REQUESTS_IN_FLIGHT = 64;
 export const PARTS_IN_FLIGHT = 4;
 
 const CONNECT_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 60_000;
+/** How long a connection may stand still in a request. A slow line is none that stands still. */
+const STALL_TIMEOUT_MS = 60_000;
 
 /**
  * Opens a connection to EBS and EC2. Nothing is sent yet.
@@ -109,7 +112,8 @@ function clientOptions(settings: ConnectionSettings, service: Service, maxSocket
     maxAttempts: 1,
     requestHandler: {
       connectionTimeout: CONNECT_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      // `requestTimeout` would only warn.
+      socketTimeout: settings.stallTimeoutMs ?? STALL_TIMEOUT_MS,
       httpAgent: { keepAlive: true, maxSockets },
       httpsAgent: { keepAlive: true, maxSockets },
     },

@@ -223,6 +223,16 @@ describe("a service that has its troubles", () => {
     );
   });
 
+  test("does not answer, now and then: the upload does not wait for ever", async () => {
+    connection.close();
+    const endpoints = { ebs: service.endpoint, ec2: service.endpoint };
+    connection = await connect({ region: "eu-central-1", credentials: service.key, endpoints, stallTimeoutMs: 1000 });
+    // Of each kind the first request.
+    service.gate = ({ count }) => (count === 0 ? new Promise(() => undefined) : undefined);
+    const source = disk();
+    await expectArrived((await upload(source)).id, source);
+  });
+
   test("accepts a clock that is off, as the SDK learns by how much", async () => {
     service.clockAheadMs = 60 * 60_000;
     const source = disk();
