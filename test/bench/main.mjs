@@ -1,6 +1,6 @@
 // Measures the kernel beside Debian's. Runs inside a network namespace of its own; `npm run bench` makes it.
 //
-//   main.mjs KERNEL [ROW…]    KERNEL is Debian's, as JSON
+//   main.mjs KERNEL [here] [ROW…]    KERNEL is Debian's, as JSON; `here` leaves it out
 import path from "node:path";
 import { inRoot } from "../../scripts/lib/paths.mjs";
 import { duration, main, VisibleError } from "../../scripts/lib/terminal.mjs";
@@ -11,7 +11,9 @@ import { rows } from "./rows.mjs";
 const rounds = 5;
 
 await main(async () => {
-  const [kernel, ...names] = process.argv.slice(2);
+  const [kernel, ...words] = process.argv.slice(2);
+  const alone = words[0] === "here";
+  const names = alone ? words.slice(1) : words;
   const chosen =
     names.length === 0 ? rows : rows.filter((row) => names.some((name) => `${row.name}:`.startsWith(`${name}:`)));
   if (chosen.length === 0)
@@ -27,7 +29,7 @@ await main(async () => {
     const began = performance.now();
     const result = { name, title, unit, target };
     try {
-      Object.assign(result, await measure(systems, bench));
+      Object.assign(result, await measure(alone ? systems.slice(0, 1) : systems, bench));
     } catch (error) {
       result.failure = error.message;
       console.error(error.message);

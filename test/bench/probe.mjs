@@ -117,7 +117,7 @@ export async function ask(machine, count, connections, timeoutMs) {
 export async function benchmarkRedis(timeoutMs, ...options) {
   const where = ["-h", guest.address, "-p", String(port)];
   const { stdout } = await promisify(execFile)("redis-benchmark", [...where, "--csv", ...options], {
-    timeout: timeoutMs,
+    timeout: Math.ceil(timeoutMs),
   });
   return stdout;
 }

@@ -18,7 +18,7 @@ function cells({ title, unit, here, linux, target, failure }) {
     format(linux?.value, unit),
     format(ratio, "×"),
     describe(target, unit),
-    isMet(target, here, ratio) ? "yes" : "no",
+    describeOutcome(isMet(target, here, ratio)),
   ];
 }
 
@@ -29,9 +29,15 @@ function describe({ ratio, atMost, atLeast, atLeastRatio }, unit) {
   return `≤ ${format(atMost, unit)}`;
 }
 
+function describeOutcome(met) {
+  if (met === undefined) return "–";
+  return met ? "yes" : "no";
+}
+
+/** `undefined` when there is nothing to compare with. */
 function isMet({ ratio: most, atMost, atLeast, atLeastRatio }, here, ratio) {
-  if (most) return ratio <= most;
-  if (atLeastRatio) return ratio >= atLeastRatio;
+  if (most) return ratio && ratio <= most;
+  if (atLeastRatio) return ratio && ratio >= atLeastRatio;
   if (atLeast) return here.value >= atLeast;
   return here.value <= atMost;
 }
