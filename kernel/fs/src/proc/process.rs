@@ -126,7 +126,10 @@ impl ProcessDirectory {
     ) -> Arc<dyn Inode> {
         let process = self.process.clone();
         let target: Target = Arc::new(move || {
-            let process = process.upgrade().ok_or(Errno::NOENT)?;
+            let process = process
+                .upgrade()
+                .filter(|process| !process.has_ended())
+                .ok_or(Errno::NOENT)?;
             Ok(Link::Place(place(&*process).ok_or(Errno::NOENT)?))
         });
         let number = self.number(name.as_bytes());
@@ -150,11 +153,11 @@ impl ProcessDirectory {
     }
 
     fn read(&self, name: &str, out: &mut Vec<u8>) -> Result<()> {
-        // These belong to its memory, which may be gone before it is.
-        if let ("auxv" | "environ", None) = (name, self.process.upgrade()) {
-            return Ok(());
-        }
-        let process = &*self.process()?;
+        let process = match self.process() {
+            // What belongs to its memory is empty without it.
+            Err(_) if matches!(name, "auxv" | "environ") => return Ok(()),
+            found => &*found?,
+        };
         let mut text = alloc::string::String::new();
         match name {
             "auxv" => out.extend(process.auxiliary()),
@@ -229,7 +232,7 @@ impl Directory for ProcessDirectory {
         Ok(match name {
             "cwd" => self.link(name, |process| process.working()),
             "exe" => self.link(name, |process| process.executable()),
-            "root" => self.link(name, |process| process.root()),
+            "root" => self.link(name, |process| Some(process.context().root)),
             "fd" => self.directory(
                 name,
                 0o500,

@@ -108,16 +108,16 @@ pub trait Process: Send + Sync {
     /// Auxiliary vector, as it lies in memory.
     fn auxiliary(&self) -> Vec<u8>;
 
-    /// The program; `None` once it has ended, as with the other places.
+    /// Whether it has ended, which its parent may not know yet.
+    fn has_ended(&self) -> bool;
+
+    /// The program.
     fn executable(&self) -> Option<Place>;
 
     /// The working directory.
     fn working(&self) -> Option<Place>;
 
-    /// What `/` means to it.
-    fn root(&self) -> Option<Place>;
-
-    /// What `/` means to it, or did, and which file systems are mounted.
+    /// What `/` means to it, and which file systems are mounted.
     fn context(&self) -> Context;
 
     /// The numbers of its open descriptors, ascending.

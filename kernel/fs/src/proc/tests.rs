@@ -287,8 +287,8 @@ impl Process for Application {
     fn working(&self) -> Option<Place> {
         self.context().resolve(b"/bin", Lookup::FOLLOW).ok()
     }
-    fn root(&self) -> Option<Place> {
-        Some(self.context().root)
+    fn has_ended(&self) -> bool {
+        false
     }
     fn context(&self) -> Context {
         self.0.context.lock().unwrap().clone().unwrap()

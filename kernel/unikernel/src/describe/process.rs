@@ -156,20 +156,17 @@ impl Described for Process {
         words.flat_map(u64::to_ne_bytes).collect()
     }
 
+    fn has_ended(&self) -> bool {
+        self.memory().is_none()
+    }
+
     fn executable(&self) -> Option<Place> {
-        self.memory()?;
         let path = self.program.lock().path.clone();
         self.context(None).resolve(&path, Lookup::FOLLOW).ok()
     }
 
     fn working(&self) -> Option<Place> {
-        self.memory()?;
         Some(self.paths.places().working)
-    }
-
-    fn root(&self) -> Option<Place> {
-        self.memory()?;
-        Some(self.paths.places().root)
     }
 
     fn context(&self) -> Context {
