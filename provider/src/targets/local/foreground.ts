@@ -7,7 +7,7 @@ import { VisibleError } from "../../image/index.js";
 import { probeAccelerator } from "./accelerator.js";
 import { qemuArguments } from "./arguments.js";
 import { describeDiskError } from "./disk-error.js";
-import { endingOf, StatusParser, type Ending, type GuestEvent } from "./guest-status.js";
+import { endingOf, silentEnding, StatusParser, type Ending, type GuestEvent } from "./guest-status.js";
 import { requireMemory } from "./memory.js";
 import { claimPorts } from "./ports.js";
 import { findQemu } from "./qemu.js";
@@ -130,13 +130,10 @@ async function follow(child: ChildProcess, options: ForegroundOptions): Promise<
 
   const ending = endingOf(events);
   if (ending !== undefined) return ending;
-  if (child.signalCode !== null) return { code: 137, reason: `QEMU was ended by ${child.signalCode}` };
-  const complaint = (await complaints).trim().split("\n").at(-1);
-  // QEMU ends as if all were well when a signal asks it to.
-  const asked = complaint?.match(/terminating on signal (\d+)(.*)/);
-  if (asked) return { code: 128 + Number(asked[1]), reason: `QEMU was ended by signal ${asked[1]}${asked[2]}` };
-  if (events.length === 0 && child.exitCode !== 0) {
+  const complaint = (await complaints).trim().split("\n").at(-1) ?? "";
+  // Killed, it has no status.
+  if (events.length === 0 && child.exitCode !== 0 && child.signalCode === null) {
     throw new VisibleError(`QEMU could not start the guest: ${complaint || `it ended with status ${child.exitCode}`}`);
   }
-  return { code: 255, reason: "the guest reset itself without a word" };
+  return silentEnding(child.signalCode, complaint);
 }

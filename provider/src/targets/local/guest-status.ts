@@ -154,3 +154,16 @@ export function endingOf(events: readonly GuestEvent[]): Ending | undefined {
   }
   return undefined;
 }
+
+/**
+ * How a guest ended that has told of no ending itself, by how QEMU did.
+ *
+ * @param complaint - The last line that QEMU has written to its standard error.
+ */
+export function silentEnding(signalCode: NodeJS.Signals | null, complaint: string): Ending {
+  if (signalCode !== null) return { code: 137, reason: `QEMU was killed by ${signalCode}` };
+  // QEMU ends as if all were well when a signal asks it to.
+  const asked = /terminating on signal (\d+)(.*)/.exec(complaint);
+  if (asked) return { code: 128 + Number(asked[1]), reason: `QEMU was ended by signal ${asked[1]}${asked[2]}` };
+  return { code: 255, reason: "the guest reset itself without a word" };
+}

@@ -7,7 +7,7 @@ import { probeAccelerator, type AcceleratorProbe } from "./accelerator.js";
 import { qemuArguments, type Machine } from "./arguments.js";
 import { quoteConsole } from "./console-log.js";
 import { describeDiskError } from "./disk-error.js";
-import { endingOf, listensOn, StatusReader, type Ending, type GuestEvent } from "./guest-status.js";
+import { endingOf, listensOn, silentEnding, StatusReader, type Ending, type GuestEvent } from "./guest-status.js";
 import { withLock } from "./lock.js";
 import { requireMemory } from "./memory.js";
 import { observeInstance } from "./observe.js";
@@ -238,16 +238,15 @@ async function unexplainedEnd(
   ports: PortMapping[],
   paths: InstancePaths,
 ): Promise<Error> {
-  const complaint = (await readFile(paths.log, "utf8").catch(() => "")).trim();
+  const log = (await readFile(paths.log, "utf8").catch(() => "")).trim();
+  const complaint = log.split("\n").at(-1) ?? "";
   if (events.length === 0 && child.exitCode !== 0 && complaint !== "") {
-    const message = `QEMU could not start the guest: ${complaint.split("\n").at(-1) ?? ""}`;
-    return complaint.includes("host forwarding rule") ? new PortLostError(message) : new VisibleError(message);
+    const message = `QEMU could not start the guest: ${complaint}`;
+    return log.includes("host forwarding rule") ? new PortLostError(message) : new VisibleError(message);
   }
-  const how =
-    child.signalCode !== null ? `QEMU was killed by ${child.signalCode}` : "the guest reset itself without a word";
-  const ending = { code: child.signalCode !== null ? 137 : 255, reason: how };
+  const ending = silentEnding(child.signalCode, complaint);
   return new NotReadyError(
-    `The guest ended while it was starting: ${how}. ${await quoteConsole(paths.console)}`,
+    `The guest ended while it was starting: ${ending.reason}. ${await quoteConsole(paths.console)}`,
     ports,
     ending,
   );
