@@ -48,8 +48,8 @@ const GOOGLE = ["-smbios", "type=1,manufacturer=Google,product=Google Compute En
 
 /** Boots the image in a network that has the service, if any, at its address; the lines that the guest printed. */
 function boot({ firmware = [], port, devices = [], card = "" }: Setting): Promise<string[]> {
-  const relay = path.join(import.meta.dirname, "../support/relay.mjs");
-  const forward = port === undefined ? "" : `,guestfwd=tcp:169.254.169.254:80-cmd:${process.execPath} ${relay} ${port}`;
+  const relay = path.join(import.meta.dirname, "../support/relay.sh");
+  const forward = port === undefined ? "" : `,guestfwd=tcp:169.254.169.254:80-cmd:bash ${relay} ${port}`;
   const qemu = spawn(
     "qemu-system-x86_64",
     [

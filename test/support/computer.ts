@@ -107,8 +107,8 @@ export class Computer {
 
 /** A network in which the port is reached at a metadata service's address. */
 function linkLocal(port: number): string {
-  const relay = path.join(import.meta.dirname, "relay.mjs");
-  const forward = `guestfwd=tcp:169.254.169.254:80-cmd:${process.execPath} ${relay} ${port}`;
+  const relay = path.join(import.meta.dirname, "relay.sh");
+  const forward = `guestfwd=tcp:169.254.169.254:80-cmd:bash ${relay} ${port}`;
   return `,net=169.254.0.0/16,host=169.254.0.2,dhcpstart=169.254.0.15,${forward}`;
 }
 

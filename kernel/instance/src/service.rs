@@ -49,15 +49,24 @@ impl Service {
     }
 
     /// Asks the service for what the instance has. What may pass is asked again until `deadline`.
+    ///
+    /// Of the failures of all tries the last that came as an answer is told: the deadline cuts a try short, and says nothing about the service.
     pub async fn fetch<T: Transport>(self, transport: &T, deadline: u64) -> Result<Instance, Failure> {
         let mut pause = FIRST_PAUSE;
+        let mut answered = None;
         loop {
-            let result = self.try_fetch(transport, deadline).await;
-            let next = transport.now() + pause;
-            match result {
-                Err(failure) if failure.may_pass() && next < deadline => transport.sleep_until(next).await,
-                other => return other,
+            let failure = match self.try_fetch(transport, deadline).await {
+                Ok(instance) => return Ok(instance),
+                Err(failure) => failure,
+            };
+            if !matches!(failure, Failure::Trouble(_)) {
+                answered = Some(failure);
             }
+            let next = transport.now() + pause;
+            if !failure.may_pass() || next >= deadline {
+                return Err(answered.unwrap_or(failure));
+            }
+            transport.sleep_until(next).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }

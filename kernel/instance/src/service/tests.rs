@@ -308,6 +308,22 @@ fn what_may_pass_is_asked_again() {
 }
 
 #[test]
+fn an_answer_is_told_rather_than_the_silence_that_follows() {
+    let count = Mutex::new(0);
+    let falling_silent: Arc<Behaviour> = Arc::new(move |_, stream| {
+        *count.lock().expect("the count") += 1;
+        if *count.lock().expect("the count") == 1 {
+            return stream.write_all(answer("503 Service Unavailable", "", "").as_bytes());
+        }
+        stream.read(&mut [0; 1]).map(drop)
+    });
+    assert_eq!(
+        fetch_within(Service::Amazon, falling_silent, 300),
+        Err(Failure::NoToken(503))
+    );
+}
+
+#[test]
 fn the_makers_name_decides() {
     assert_eq!(Service::of_makers(["", "Amazon EC2 "]), Some(Service::Amazon));
     assert_eq!(Service::of_makers(["BOCHS", "Google"]), Some(Service::Google));
