@@ -13,11 +13,11 @@ use task::WaitQueue;
 
 use super::connection::{Connection, Link, State, Tcb, WINDOW_SHIFT, initial_sequence, own_mss, timestamp_offset};
 use super::cookie;
+use super::lone;
 use super::rtt::MILLISECOND;
-use super::segment::{CHECKSUM_AT, Flags, Options, Outline, Segment};
+use super::segment::{Flags, Options, Outline, Segment};
 use super::settings::Settings;
-use crate::header::Header;
-use crate::ip::{Datagram, Endpoint, Outgoing, Path, protocol};
+use crate::ip::{Datagram, Endpoint};
 use crate::stack::Stack;
 
 /// Half-open connections that a listener keeps at the least before it turns to cookies.
@@ -220,8 +220,7 @@ fn answer_by_cookie(stack: &Stack, local: Endpoint, remote: Endpoint, segment: &
         .options
         .timestamp
         .map(|(value, _)| (cookie::timestamp(clock, &segment.options), value));
-    let mut header = Header::new();
-    Outline {
+    let outline = Outline {
         local,
         remote,
         seq: cookie::make(stack, local, remote, segment),
@@ -235,21 +234,8 @@ fn answer_by_cookie(stack: &Stack, local: Endpoint, remote: Endpoint, segment: &
             timestamp,
             sack: [None; 3],
         },
-    }
-    .write(&mut header);
-    let outgoing = Outgoing {
-        source: local.address,
-        destination: remote.address,
-        protocol: protocol::TCP,
-        ttl: 64,
-        tos: 0,
-        dont_fragment: true,
-        checksum_at: Some(CHECKSUM_AT),
-        segment_size: None,
-        payload: &[],
     };
-    // The peer tries again.
-    let _ = stack.send(header, &outgoing, &mut Path::default());
+    lone::send(stack, &outline);
 }
 
 /// Listeners by port.

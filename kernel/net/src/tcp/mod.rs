@@ -6,6 +6,7 @@ mod connection;
 mod cookie;
 mod input;
 mod listener;
+mod lone;
 mod memory;
 mod output;
 mod receive_queue;
@@ -28,7 +29,7 @@ use connection::{Gone, Link, Outcome, Tcb};
 use listener::Listeners;
 pub(crate) use listener::{Listener, listen};
 use memory::Memory;
-use segment::{CHECKSUM_AT, Flags, Options, Outline, Segment};
+use segment::{Flags, Options, Outline, Segment};
 use sequence::Seq;
 pub(crate) use settings::Settings;
 use table::{Found, Table};
@@ -36,8 +37,7 @@ use time_wait::Verdict;
 use timer::Timers;
 pub(crate) use user::Information;
 
-use crate::header::Header;
-use crate::ip::{Datagram, Endpoint, Outgoing, Path, Unreachable, protocol};
+use crate::ip::{Datagram, Endpoint, Unreachable};
 use crate::stack::{NEVER, Stack};
 
 /// Everything about TCP that connections share.
@@ -213,8 +213,7 @@ fn send_reset_for(stack: &Stack, local: Endpoint, remote: Endpoint, segment: &Se
     } else {
         (Seq(0), segment.seq + segment.sequence_length(), Flags::RST | Flags::ACK)
     };
-    let mut header = Header::new();
-    Outline {
+    let outline = Outline {
         local,
         remote,
         seq,
@@ -222,19 +221,6 @@ fn send_reset_for(stack: &Stack, local: Endpoint, remote: Endpoint, segment: &Se
         flags,
         window: 0,
         options: Options::default(),
-    }
-    .write(&mut header);
-    let outgoing = Outgoing {
-        source: local.address,
-        destination: remote.address,
-        protocol: protocol::TCP,
-        ttl: 64,
-        tos: 0,
-        dont_fragment: true,
-        checksum_at: Some(CHECKSUM_AT),
-        segment_size: None,
-        payload: &[],
     };
-    // Who is not reached by it finds out by its own timers.
-    let _ = stack.send(header, &outgoing, &mut Path::default());
+    lone::send(stack, &outline);
 }

@@ -1,10 +1,10 @@
 //! Connections that are over, kept so that late segments do no harm (RFC 9293 section 3.6.1, RFC 6191).
 
+use super::lone;
 use super::rtt::{MILLISECOND, SECOND};
-use super::segment::{CHECKSUM_AT, Flags, Options, Outline, Segment};
+use super::segment::{Flags, Options, Outline, Segment};
 use super::sequence::Seq;
-use crate::header::Header;
-use crate::ip::{Endpoint, Outgoing, Path, protocol};
+use crate::ip::Endpoint;
 use crate::stack::Stack;
 
 /// All that is left of a connection.
@@ -61,8 +61,7 @@ impl TimeWait {
 
     fn send_ack(&self, stack: &Stack) {
         let clock = ((stack.now() / MILLISECOND) as u32).wrapping_add(self.timestamp_offset);
-        let mut header = Header::new();
-        Outline {
+        let outline = Outline {
             local: self.local,
             remote: self.remote,
             seq: self.next,
@@ -73,20 +72,7 @@ impl TimeWait {
                 timestamp: self.timestamp_recent.map(|recent| (clock, recent)),
                 ..Options::default()
             },
-        }
-        .write(&mut header);
-        let outgoing = Outgoing {
-            source: self.local.address,
-            destination: self.remote.address,
-            protocol: protocol::TCP,
-            ttl: 64,
-            tos: 0,
-            dont_fragment: true,
-            checksum_at: Some(CHECKSUM_AT),
-            segment_size: None,
-            payload: &[],
         };
-        // The peer asks again.
-        let _ = stack.send(header, &outgoing, &mut Path::default());
+        lone::send(stack, &outline);
     }
 }
