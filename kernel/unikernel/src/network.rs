@@ -53,7 +53,7 @@ pub fn get() -> Arc<Network> {
 }
 
 /// Starts the network above a card.
-pub(crate) fn start(device: Option<Arc<dyn Device>>) {
+pub fn start(device: Option<Arc<dyn Device>>) {
     use core::sync::atomic::Ordering;
     if device.is_some() {
         WAIT_UNTIL.store(hal::time::monotonic() + PATIENCE, Ordering::Relaxed);

@@ -48,7 +48,7 @@ pub fn first() -> Option<Arc<Process>> {
 }
 
 /// Makes a process the first.
-pub(crate) fn set_first(process: &Arc<Process>) {
+pub fn set_first(process: &Arc<Process>) {
     family::add(process);
     *FIRST.lock() = Some(process.clone());
 }
