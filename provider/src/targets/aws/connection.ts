@@ -3,6 +3,7 @@ import type * as ec2Sdk from "@aws-sdk/client-ec2";
 import type * as s3Sdk from "@aws-sdk/client-s3";
 import type * as providers from "@aws-sdk/credential-providers";
 import { VisibleError } from "../../image/index.js";
+import { openAgents } from "./agents.js";
 import { loadSdk } from "./sdk.js";
 
 /** Keys of an AWS account, when they are not left to where AWS's own tools look for them. */
@@ -61,7 +62,7 @@ const STALL_TIMEOUT_MS = 60_000;
 /**
  * Opens a connection to EBS and EC2. Nothing is sent yet.
  *
- * @throws {VisibleError} when AWS's SDK is not installed, or no region is given anywhere.
+ * @throws {VisibleError} when AWS's SDK is not installed, no region is given anywhere, or `AWS_CA_BUNDLE` names no file that can be read.
  */
 export async function connect(settings: ConnectionSettings): Promise<Connection> {
   const { EBS } = loadSdk<typeof ebsSdk>("@aws-sdk/client-ebs");
@@ -114,8 +115,7 @@ function clientOptions(settings: ConnectionSettings, service: Service, maxSocket
       connectionTimeout: CONNECT_TIMEOUT_MS,
       // `requestTimeout` would only warn.
       socketTimeout: settings.stallTimeoutMs ?? STALL_TIMEOUT_MS,
-      httpAgent: { keepAlive: true, maxSockets },
-      httpsAgent: { keepAlive: true, maxSockets },
+      ...openAgents(maxSockets),
     },
   };
 }
