@@ -23,6 +23,7 @@ export const applications = {
   redis: { ...container("redis", "redis-bench"), protocol: redis },
   node: container("Node.js", "node-bench"),
   python: container("Python + gunicorn", "python-bench"),
+  "python-http": container("Python's http.server", "python-http-bench"),
 };
 
 export const protocolOf = (name) => applications[name].protocol ?? http;

@@ -16,6 +16,10 @@ export const definitions = {
     "nginx-bench": { packages: "servers", config: { Cmd: ["nginx", "-g", "daemon off;"] } },
     "redis-bench": { packages: "servers", config: { Cmd: ["redis-server", ...redisOptions], User: "redis" } },
     "node-bench": { packages: "node", config: { Cmd: ["node", "server.js"], WorkingDir: "/app" } },
+    "python-http-bench": {
+      packages: "python",
+      config: { Cmd: ["python3", "server.py"], WorkingDir: "/app", User: "www-data" },
+    },
     "python-bench": {
       packages: "python",
       config: { Cmd: ["gunicorn", ...gunicornOptions, "server:application"], WorkingDir: "/app", User: "www-data" },

@@ -166,6 +166,7 @@ export const rows = [
   memory("redis", 10),
   memory("node", 64),
   memory("python", 24),
+  memory("python-http", 24),
   ...requests("go", [16, 64], 1.5),
   ...requests("ruby", [16, 64], 1.5),
   ...requests("nginx", [64], 2.5),
