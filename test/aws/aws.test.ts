@@ -46,12 +46,17 @@ function write(): void {
   writeFileSync(path.join(stack.folder, "rootfs/data"), content);
 }
 
+interface Change {
+  instance?: object;
+  image?: object;
+}
+
 /** A program with an image and an instance of it on EC2. */
-function web(change: { instance?: object; image?: object } = {}): () => Promise<Record<string, unknown>> {
+function web(change: Change = {}, name = "web"): () => Promise<Record<string, unknown>> {
   return async () => {
-    const image = new unikernel.Image("image", { source: { directory: "./rootfs", command: ["/bin/server"] } });
+    const image = new unikernel.Image(`${name}-image`, { source: { directory: "./rootfs", command: ["/bin/server"] } });
     const endpoints = { ebs: ebs.endpoint, ec2: ebs.endpoint };
-    const instance = new unikernel.Instance("web", {
+    const instance = new unikernel.Instance(name, {
       image,
       ports: [80],
       env: { GREETING: "hello" },
@@ -160,21 +165,23 @@ describe("the state", () => {
 });
 
 describe("what goes wrong is told in one sentence", () => {
-  test("an instance type that does not fit, in the preview", async () => {
+  test("what does not fit, in the preview", async () => {
     plugin.instanceType = { supportedArchitectures: ["arm64"], hypervisor: "nitro" };
-    expect(await failureOf(stack.preview())).toContain(
-      'The instance type "t3.nano" does not fit the image: it has arm64 processors, and the image is for x86_64.',
-    );
-  });
-
-  test("a port that cannot be mapped, in the preview", async () => {
-    stack.program = web({ instance: { ports: [{ guest: 8080, host: 80 }] } });
-    expect(await failureOf(stack.preview())).toContain("Port 8080 of the guest cannot be port 80 of its host on AWS");
-  });
-
-  test("user data that is too long, in the preview", async () => {
-    stack.program = web({ instance: { env: { LARGE: "x".repeat(17_000) } } });
-    expect(await failureOf(stack.preview())).toContain("and EC2 takes 16384");
+    const cases: [Change, string][] = [
+      [{}, 'The instance type "t3.nano" does not fit the image: it has arm64 processors, and the image is for x86_64.'],
+      [
+        { instance: { ports: [{ guest: 8080, host: 80 }] } },
+        "Port 8080 of the guest cannot be port 80 of its host on AWS",
+      ],
+      [{ instance: { env: { LARGE: "x".repeat(17_000) } } }, "and EC2 takes 16384"],
+    ];
+    stack.program = async () => {
+      await Promise.all(cases.map(([change], index) => web(change, `wrong-${index}`)()));
+      return {};
+    };
+    const said = await failureOf(stack.preview());
+    for (const [, sentence] of cases) expect(said).toContain(sentence);
+    expect(ebs.calls).toEqual([]);
   });
 
   test("a permission that is missing; the next update goes on", async () => {
