@@ -1,16 +1,23 @@
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const folder = mkdtempSync(path.join(os.tmpdir(), "unikernel-package-"));
 const user = path.join(folder, "user");
 
-function run(program: string, ...args: string[]): string {
-  const env = { ...process.env, XDG_CACHE_HOME: path.join(folder, "cache") };
-  return execFileSync(program, args, { cwd: user, env, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+/** What a program prints. */
+async function output(cwd: string, env: NodeJS.ProcessEnv, program: string, args: string[]): Promise<string> {
+  const running = promisify(execFile)(program, args, { cwd, env, maxBuffer: 16 << 20 });
+  running.child.stdin?.end();
+  return (await running).stdout;
+}
+
+function run(program: string, ...args: string[]): Promise<string> {
+  return output(user, { ...process.env, XDG_CACHE_HOME: path.join(folder, "cache") }, program, args);
 }
 
 interface Packed {
@@ -21,18 +28,15 @@ interface Packed {
 
 let packed: Packed;
 
-beforeAll(() => {
-  const answer = execFileSync("npm", ["pack", "--json", "--pack-destination", folder], {
-    cwd: path.join(root, "provider"),
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+beforeAll(async () => {
+  const provider = path.join(root, "provider");
+  const answer = await output(provider, process.env, "npm", ["pack", "--json", "--pack-destination", folder]);
   // What prepack prints comes before the JSON.
   [packed] = JSON.parse(answer.slice(answer.indexOf("[\n"))) as [Packed];
   mkdirSync(user);
   writeFileSync(path.join(user, "package.json"), JSON.stringify({ name: "user", private: true }));
   // Everything is in npm's cache since the workspace was installed.
-  run("npm", "install", "--prefer-offline", "--no-audit", "--no-fund", path.join(folder, packed.filename));
+  await run("npm", "install", "--prefer-offline", "--no-audit", "--no-fund", path.join(folder, packed.filename));
 }, 300_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -63,17 +67,17 @@ describe("the package, installed in an empty folder", () => {
     );
   });
 
-  it("loads from CommonJS and from ES modules", () => {
-    const names = (code: string, ...options: string[]): string =>
-      run(process.execPath, ...options, "--eval", code).trim();
-    expect(names("const u = require('pulumi-unikernel'); console.log(typeof u.Image, typeof u.Instance)")).toBe(
+  it("loads from CommonJS and from ES modules", async () => {
+    const names = async (code: string, ...options: string[]): Promise<string> =>
+      (await run(process.execPath, ...options, "--eval", code)).trim();
+    expect(await names("const u = require('pulumi-unikernel'); console.log(typeof u.Image, typeof u.Instance)")).toBe(
       "function function",
     );
     const imported = "import { Image, Instance } from 'pulumi-unikernel'; console.log(typeof Image, typeof Instance)";
-    expect(names(imported, "--input-type=module")).toBe("function function");
+    expect(await names(imported, "--input-type=module")).toBe("function function");
   });
 
-  it("type-checks a program that uses it", () => {
+  it("type-checks a program that uses it", async () => {
     cpSync(path.join(root, "examples/ruby-container/index.ts"), path.join(user, "index.ts"));
     const options = [
       "--noEmit",
@@ -86,7 +90,7 @@ describe("the package, installed in an empty folder", () => {
       "--types",
       "node",
     ];
-    run(
+    await run(
       path.join(root, "node_modules/.bin/tsc"),
       ...options,
       ...["--typeRoots", path.join(root, "node_modules/@types")],
@@ -94,10 +98,10 @@ describe("the package, installed in an empty folder", () => {
     );
   });
 
-  it("builds an image with the kernel it carries", () => {
+  it("builds an image with the kernel it carries", async () => {
     const disk = path.join(user, "server.img");
-    run("npx", "--no-install", "unikernel", "build", path.join(root, "test/guests/build/c-server"), "-o", disk);
+    await run("npx", "--no-install", "unikernel", "build", path.join(root, "test/guests/build/c-server"), "-o", disk);
     expect(existsSync(disk)).toBe(true);
-    expect(run("npx", "--no-install", "unikernel", "inspect", disk)).toContain("c-server");
+    expect(await run("npx", "--no-install", "unikernel", "inspect", disk)).toContain("c-server");
   });
 });
