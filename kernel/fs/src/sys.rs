@@ -1,7 +1,10 @@
 //! `/sys`: the machine's parts, as far as programs look for them.
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use core::fmt::{self, Write as _};
+
+use hal::cpu::Cache;
 
 use crate::generated::{Folder, Generated};
 use crate::inode::Inode;
@@ -109,6 +112,7 @@ fn processor(folder: Folder, number: usize, system: Arc<dyn System>) -> Folder {
                     Ok(())
                 })
         })
+        .folder("cache", move |folder| caches(folder, number))
         .folder("cpufreq", move |folder| {
             ["cpuinfo_max_freq", "scaling_max_freq", "scaling_cur_freq"]
                 .into_iter()
@@ -120,6 +124,47 @@ fn processor(folder: Folder, number: usize, system: Arc<dyn System>) -> Folder {
                     })
                 })
         })
+}
+
+fn caches(folder: Folder, number: usize) -> Folder {
+    let caches = (0..).map_while(hal::cpu::cache);
+    caches.enumerate().fold(folder, |folder, (index, cache)| {
+        folder.folder(&alloc::format!("index{index}"), move |folder| {
+            CACHE_FILES.into_iter().fold(folder, |folder, (name, write)| {
+                folder.file(name, move |out| {
+                    let mut text = String::new();
+                    let _ = write(&mut text, &cache, number);
+                    out.extend_from_slice(text.as_bytes());
+                    Ok(())
+                })
+            })
+        })
+    })
+}
+
+/// Writes what a file tells of a CPU's cache.
+type CacheFile = fn(&mut String, &Cache, usize) -> fmt::Result;
+
+const CACHE_FILES: [(&str, CacheFile); 8] = [
+    ("level", |out, cache, _| writeln!(out, "{}", cache.level)),
+    ("type", |out, cache, _| writeln!(out, "{}", cache.kind)),
+    ("size", |out, cache, _| writeln!(out, "{}K", cache.kibibytes())),
+    ("coherency_line_size", |out, cache, _| writeln!(out, "{}", cache.line)),
+    ("ways_of_associativity", |out, cache, _| writeln!(out, "{}", cache.ways)),
+    ("number_of_sets", |out, cache, _| writeln!(out, "{}", cache.sets)),
+    ("shared_cpu_map", |out, cache, number| {
+        writeln!(out, "{:x}", sharers(cache, number))
+    }),
+    ("shared_cpu_list", |out, cache, number| {
+        writeln!(out, "{}", ranges(sharers(cache, number)))
+    }),
+];
+
+/// The CPUs that have a cache in common with one: they have numbers in a row.
+fn sharers(cache: &Cache, number: usize) -> u64 {
+    let count = cache.sharers.min(64);
+    let first = number & !(count as usize - 1);
+    all() & (u64::MAX >> (64 - count) << first)
 }
 
 /// There is one memory node, with all CPUs.

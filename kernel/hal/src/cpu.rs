@@ -50,6 +50,35 @@ pub fn description() -> Description {
     arch::description()
 }
 
+/// A cache of a CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// 1 for the nearest.
+    pub level: u32,
+    /// What for: `Data`, `Instruction` or `Unified`.
+    pub kind: &'static str,
+    /// Bytes of a line.
+    pub line: u32,
+    /// Lines of a set.
+    pub ways: u32,
+    /// Sets.
+    pub sets: u32,
+    /// How many CPUs in a row share it at the most: a power of two.
+    pub sharers: u32,
+}
+
+impl Cache {
+    /// Its size in kibibytes.
+    pub fn kibibytes(&self) -> u32 {
+        (u64::from(self.line) * u64::from(self.ways) * u64::from(self.sets) / 1024) as u32
+    }
+}
+
+/// The caches of the CPU that runs the caller by number, the nearest first; `None` after the last, and where it does not tell.
+pub fn cache(number: u32) -> Option<Cache> {
+    arch::cache(number)
+}
+
 /// Returns after every other CPU has passed a memory barrier (`membarrier(2)`).
 pub fn synchronize() {
     arch::synchronize();

@@ -44,6 +44,9 @@ int main(void) {
   SHOW(ioctl(base, TIOCGWINSZ, &size));
   SHOW(isatty(base));
   SHOW(fcntl(base, 9999));
+  SHOW(fcntl(base, F_NOTIFY, 0));
+  SHOW(fcntl(base, F_NOTIFY, DN_MULTISHOT));
+  SHOW(fcntl(9999, F_NOTIFY, 0));
 
   int path = open("file", O_PATH);
   WORKS(path);

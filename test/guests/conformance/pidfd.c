@@ -104,6 +104,35 @@ static void telling(void) {
   close(own);
 }
 
+// Before `pidfd_open` a process's directory was its descriptor.
+static void by_directory(void) {
+  char path[64];
+  pid_t child = sleeper();
+  snprintf(path, sizeof path, "/proc/%d", child);
+  int whole = WORKS(open(path, O_RDONLY | O_DIRECTORY));
+  int place = open(path, O_PATH);
+  snprintf(path, sizeof path, "/proc/%d/task/%d", child, child);
+  int thread = WORKS(open(path, O_RDONLY | O_DIRECTORY));
+  snprintf(path, sizeof path, "/proc/%d/status", child);
+  int status = WORKS(open(path, O_RDONLY));
+  int others = WORKS(open("/proc", O_RDONLY | O_DIRECTORY));
+  SHOW(pidfd_send_signal(whole, 0, NULL, 0));
+  SHOW(pidfd_send_signal(place, 0, NULL, 0));
+  SHOW(pidfd_send_signal(thread, 0, NULL, 0));
+  SHOW(pidfd_send_signal(status, 0, NULL, 0));
+  SHOW(pidfd_send_signal(others, 0, NULL, 0));
+  SHOW(pidfd_getfd(whole, 0, 0));
+  siginfo_t info = {0};
+  SHOW(waitid(P_PIDFD, whole, &info, WEXITED | WNOHANG));
+  SHOW(pidfd_send_signal(whole, SIGTERM, NULL, 0));
+  int ended = 0;
+  SHOW(waitpid(child, &ended, 0) == child);
+  VALUE(WTERMSIG(ended));
+  SHOW(pidfd_send_signal(whole, 0, NULL, 0));
+  for (int file = whole; file <= others; file++)
+    close(file);
+}
+
 static void taking(void) {
   int pipes[2];
   if (pipe(pipes)) return;
@@ -188,6 +217,7 @@ int main(void) {
   opening();
   ending();
   telling();
+  by_directory();
   taking();
   cloning();
   comparing();

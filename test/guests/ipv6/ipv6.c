@@ -89,6 +89,7 @@ int main(int count, char **arguments) {
   show_addresses();
   show_file("/proc/net/if_inet6", "eth0");
   show_file("/proc/net/ipv6_route", "eth0");
+  show_file("/proc/net/igmp6", "eth0");
   struct sockaddr_in6 host = {.sin6_family = AF_INET6};
   inet_pton(AF_INET6, "fec0::2", &host.sin6_addr);
   host.sin6_port = htons(atoi(arguments[1]));

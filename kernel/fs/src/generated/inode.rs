@@ -13,7 +13,7 @@ use super::{Generated, Reader, Target, Writer};
 use crate::inode::{FileSystem, Inode, Link, NewInode};
 
 /// The entries of a generated directory.
-pub(crate) trait Directory: Send + Sync {
+pub(crate) trait Directory: Any + Send + Sync {
     /// The entry `name`.
     fn lookup(&self, name: &[u8]) -> Result<Arc<dyn Inode>>;
 
@@ -94,6 +94,15 @@ impl GeneratedInode {
         write: Option<Writer>,
     ) -> Arc<dyn Inode> {
         Self::with_body(file_system, number, owner, permissions, Body::File(read, write))
+    }
+
+    /// What makes the entries, if this is a directory of such.
+    pub(crate) fn directory_of<T: Directory>(&self) -> Option<&T> {
+        let Body::Directory(directory) = &self.body else {
+            return None;
+        };
+        let directory: &dyn Any = &**directory;
+        directory.downcast_ref()
     }
 
     pub(crate) fn link(file_system: &Arc<Generated>, number: u64, target: Target) -> Arc<dyn Inode> {

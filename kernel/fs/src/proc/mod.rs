@@ -64,6 +64,7 @@ const NETWORK_TABLES: &[(&str, &str)] = &[
         "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT                                                       \n",
     ),
     ("if_inet6", ""),
+    ("igmp6", ""),
     ("ipv6_route", ""),
     (
         "arp",
@@ -103,6 +104,13 @@ pub fn create(system: &Arc<dyn System>) -> Arc<dyn Inode> {
     });
     let root = Root { fixed, shared };
     GeneratedInode::directory(&file_system, 1, (0, 0), 0o555, Box::new(root))
+}
+
+/// The ID of the process whose directory an inode is: `EBADF` when it is none, `ESRCH` when the process is gone.
+pub fn process_of(inode: &dyn Inode) -> core::result::Result<i32, Errno> {
+    let inode: Option<&GeneratedInode> = inode.as_any().downcast_ref();
+    let directory: Option<&ProcessDirectory> = inode.and_then(GeneratedInode::directory_of);
+    directory.ok_or(Errno::BADF)?.pid()
 }
 
 fn network_tables(folder: Folder, system: &Arc<dyn System>) -> Folder {

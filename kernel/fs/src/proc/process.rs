@@ -97,6 +97,13 @@ impl ProcessDirectory {
         ))
     }
 
+    /// The ID of the process that this is the directory of: `EBADF` for a thread's, `ESRCH` when it is gone.
+    pub(super) fn pid(&self) -> core::result::Result<i32, Errno> {
+        let process = self.process.upgrade().ok_or(Errno::SRCH)?;
+        let identity = process.identity(self.tid).ok_or(Errno::SRCH)?;
+        if self.whole { Ok(identity.pid) } else { Err(Errno::BADF) }
+    }
+
     fn number(&self, name: &[u8]) -> u64 {
         number(&self.path, name)
     }

@@ -526,6 +526,24 @@ fn memory_is_reported_in_linux_columns() {
 }
 
 #[test]
+fn caches_are_described() {
+    let (_, context, _) = machine();
+    let told = |name: &str| read(&context, &format!("/sys/devices/system/cpu/cpu0/cache/index0/{name}"));
+    for (name, text) in [
+        ("level", "1"),
+        ("type", "Data"),
+        ("size", "32K"),
+        ("coherency_line_size", "64"),
+        ("ways_of_associativity", "8"),
+        ("number_of_sets", "64"),
+        ("shared_cpu_map", "1"),
+        ("shared_cpu_list", "0"),
+    ] {
+        assert_eq!(told(name), format!("{text}\n"), "{name}");
+    }
+}
+
+#[test]
 fn memory_devices_behave() {
     let (_, context, _) = machine();
     assert_eq!(read(&context, "/dev/null"), "");
@@ -576,6 +594,20 @@ fn visit(context: &Context, path: &str, files: &mut usize) {
             _ => {}
         }
     }
+}
+
+#[test]
+fn directories_of_processes_tell_whose_they_are() {
+    let (machine, context, _) = machine();
+    let place = |path: &str| context.resolve(path.as_bytes(), Lookup::empty()).unwrap();
+    let process_of = |place: &Place| super::process_of(&**place.inode().unwrap());
+    let own = place("/proc/1");
+    assert_eq!(process_of(&own), Ok(1));
+    for other in ["/proc", "/proc/1/task", "/proc/1/task/1", "/proc/1/status", "/bin"] {
+        assert_eq!(process_of(&place(other)), Err(Errno::BADF), "{other}");
+    }
+    *machine.process.lock().unwrap() = None;
+    assert_eq!(process_of(&own), Err(Errno::SRCH));
 }
 
 #[test]

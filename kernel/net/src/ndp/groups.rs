@@ -44,7 +44,7 @@ pub(super) fn join(stack: &Stack, address: Ipv6Addr) {
 }
 
 /// The groups of our addresses.
-fn own(stack: &Stack) -> Vec<Ipv6Addr> {
+pub(crate) fn own(stack: &Stack) -> Vec<Ipv6Addr> {
     let mut groups = Vec::new();
     for own in stack.routes.lock().addresses() {
         if let IpAddr::V6(address) = own.at.address

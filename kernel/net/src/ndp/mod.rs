@@ -7,6 +7,7 @@ mod message;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use groups::own as own_groups;
 pub(crate) use host::Host;
 
 use alloc::vec::Vec;

@@ -6,7 +6,9 @@ use core::fmt::{self, Write};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::pad;
-use crate::ip::{Interface, Prefix, Route};
+use crate::ip::{ALL_NODES, Interface, Prefix, Route};
+use crate::ndp::own_groups;
+use crate::socket::{Description, interfaces};
 use crate::stack::Stack;
 
 const ROUTE_WIDTH: usize = 127;
@@ -144,6 +146,31 @@ pub(super) fn addresses_v6(out: &mut String, stack: &Stack) -> fmt::Result {
                 own.flags.bits(),
             )?;
         }
+    }
+    Ok(())
+}
+
+pub(super) fn groups_v6(out: &mut String, stack: &Stack) -> fmt::Result {
+    // `MAF_*` of Linux's `net/if_inet6.h`.
+    const LAST_REPORTER: u32 = 4;
+    const NO_REPORT: u32 = 8;
+    let mut line = |group: Ipv6Addr, interface: Interface, flags: u32| {
+        writeln!(
+            out,
+            "{:<4} {:<15} {:032x}     1 {flags:08X} 0",
+            interface as u32,
+            interface.name(),
+            group.to_bits(),
+        )
+    };
+    for Description { interface, .. } in interfaces(stack) {
+        if interface == Interface::Ethernet {
+            for group in own_groups(stack) {
+                line(group, interface, LAST_REPORTER)?;
+            }
+        }
+        line(ALL_NODES, interface, LAST_REPORTER | NO_REPORT)?;
+        line(Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0, 0, 1), interface, NO_REPORT)?;
     }
     Ok(())
 }

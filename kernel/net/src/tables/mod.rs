@@ -37,6 +37,7 @@ pub fn write(name: &str, stack: &Stack, sockets: &[Owned<'_>], out: &mut String)
         "route" => internet::routes_v4(out, stack),
         "ipv6_route" => internet::routes_v6(out, stack),
         "if_inet6" => internet::addresses_v6(out, stack),
+        "igmp6" => internet::groups_v6(out, stack),
         "arp" => internet::neighbours_v4(out, stack),
         "sockstat" => statistics(out, stack, sockets),
         _ => Ok(()),

@@ -86,8 +86,8 @@ impl System for Machine {
             name: description.name,
             signature: description.signature,
             frequency: description.kilohertz,
+            cache: (0..).map_while(cpu::cache).last().map_or(0, |cache| cache.kibibytes()),
             flags: description.flags,
-            ..Processor::default()
         }
     }
 

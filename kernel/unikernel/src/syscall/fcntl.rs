@@ -1,9 +1,10 @@
 //! `fcntl(2)` and `flock(2)`.
 
 use abi::general::{
-    F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLK, F_GETOWN, F_GETPIPE_SZ, F_OFD_GETLK,
-    F_OFD_SETLK, F_OFD_SETLKW, F_RDLCK, F_SETFD, F_SETFL, F_SETLK, F_SETLKW, F_SETOWN, F_SETPIPE_SZ, F_UNLCK, F_WRLCK,
-    FD_CLOEXEC, LOCK_EX, LOCK_MAND, LOCK_NB, LOCK_SH, LOCK_UN, SEEK_CUR, SEEK_END, SEEK_SET,
+    DN_MULTISHOT, F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLK, F_GETOWN,
+    F_GETPIPE_SZ, F_NOTIFY, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_RDLCK, F_SETFD, F_SETFL, F_SETLK, F_SETLKW,
+    F_SETOWN, F_SETPIPE_SZ, F_UNLCK, F_WRLCK, FD_CLOEXEC, LOCK_EX, LOCK_MAND, LOCK_NB, LOCK_SH, LOCK_UN, SEEK_CUR,
+    SEEK_END, SEEK_SET,
 };
 use abi::{Errno, OpenFlags, RecordLock};
 use file::OpenFile;
@@ -51,6 +52,8 @@ pub(super) async fn fcntl(thread: &Thread, call: &Call) -> Result {
         F_GETPIPE_SZ => Ok(pipe_end(&file)?.pipe().capacity()),
         F_GET_SEALS => memory_file::seals(&file),
         F_ADD_SEALS => memory_file::add_seals(&file, argument),
+        // Nobody is told of anything in this way, so that there is nothing to end; inotify has replaced it.
+        F_NOTIFY if argument as u32 & !DN_MULTISHOT == 0 => Ok(0),
         _ => Err(Errno::INVAL.into()),
     }
 }

@@ -4,6 +4,7 @@ use abi::{Errno, OpenFlags};
 use alloc::sync::Arc;
 use core::mem::offset_of;
 use file::OpenFile;
+use fs::vfs::OpenInode;
 use linux_raw_sys::general as linux;
 
 use super::signal::{may_signal, queued_info, sender_info, signal_or_none};
@@ -37,12 +38,21 @@ fn process(thread: &Thread, descriptor: i32) -> core::result::Result<Arc<Process
     file.downcast::<PidFd>().ok_or(Errno::BADF)?.process()
 }
 
+/// The same, of a process's directory in `/proc`, too, which was the descriptor of a process before there were others.
+fn addressee(thread: &Thread, descriptor: i32) -> core::result::Result<Arc<Process>, Errno> {
+    let file = thread.file(descriptor)?;
+    let Some(open) = file.downcast::<OpenInode>() else {
+        return process(thread, descriptor);
+    };
+    family::find(fs::proc::process_of(&**open.inode())?).ok_or(Errno::SRCH)
+}
+
 /// `pidfd_send_signal(fd, signal, info, flags)`
 pub(super) async fn pidfd_send_signal(thread: &Thread, call: &Call) -> Result {
     if call.unsigned(3) != 0 {
         return Err(Errno::INVAL.into());
     }
-    let target = process(thread, call.int(0))?;
+    let target = addressee(thread, call.int(0))?;
     let signal = signal_or_none(call.int(1))?;
     let told = match call.word(2) {
         0 => None,

@@ -265,6 +265,18 @@ pub(crate) fn vdso_pages() -> Option<[crate::mem::Frame; 2]> {
 /// The machine's name for `uname(2)` and `AT_PLATFORM`.
 pub(crate) const ARCHITECTURE: &str = std::env::consts::ARCH;
 
+/// One that tests can know.
+pub(crate) fn cache(number: u32) -> Option<crate::cpu::Cache> {
+    (number == 0).then_some(crate::cpu::Cache {
+        level: 1,
+        kind: "Data",
+        line: 64,
+        ways: 8,
+        sets: 64,
+        sharers: 1,
+    })
+}
+
 pub(crate) fn description() -> crate::cpu::Description {
     crate::cpu::Description::default()
 }

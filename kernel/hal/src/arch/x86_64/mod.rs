@@ -2,6 +2,7 @@
 
 mod apic;
 mod boot;
+mod caches;
 mod clock;
 mod copy;
 mod cpu;
@@ -25,6 +26,7 @@ mod user;
 mod vdso;
 
 pub(crate) use apic::{arm_timer, idle, interrupt_target, kick_cpu};
+pub(crate) use caches::cache;
 pub(crate) use clock::{
     adjust_realtime_nanoseconds, monotonic_nanoseconds, nanoseconds_of_ticks, realtime_nanoseconds, refine_clock,
     set_realtime_nanoseconds, ticks,
