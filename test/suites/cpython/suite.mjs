@@ -77,9 +77,6 @@ export const modules = [
 
 /** Why tests that pass on Linux do not here: the beginning of their names → the reason. */
 export const exceptions = {
-  "test.test_fcntl.TestFcntl.test_fcntl_64_bit": "`F_NOTIFY`, which inotify has replaced.",
-  "test.test_signal.PidfdSignalTest":
-    "`pidfd_send_signal` with a directory of `/proc`, which is for kernels without `pidfd_open`.",
   ...Object.fromEntries(
     ["ProcessTestCase", "ProcessTestCaseNoPoll"].map((name) => [
       `test.test_subprocess.${name}.test_no_leaking`,

@@ -50,7 +50,5 @@ export function read(line) {
 export const exceptions = {
   ptrace: "No process can trace another.",
   "vm-segv": "No process can trace another.",
-  l1cache: "`/sys` does not describe the CPU's caches.",
-  "llc-affinity": "`/sys` does not describe the CPU's caches.",
-  pci: "`/sys` does not list PCI devices.",
+  pci: "`/sys` does not list PCI devices, all of which the kernel drives itself.",
 };
