@@ -216,6 +216,9 @@ static void limits(void) {
   VALUE(poke((char *)huge + PAGE, 7));
   SHOW(munmap(huge, 1UL << 40));
   VALUE(mmap(NULL, 1UL << 48, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == ENOMEM);
+  VALUE(mmap(NULL, -2L * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == ENOMEM);
+  VALUE(mmap(NULL, -PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == ENOMEM);
+  VALUE(mmap(NULL, -1L, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == ENOMEM);
 }
 
 static void moves(void) {
@@ -236,6 +239,8 @@ static void moves(void) {
   VALUE(peek(shared + PAGE));
   VALUE(peek(shared));
   VALUE(mremap(moved, 0, 2 * PAGE, MREMAP_MAYMOVE) == MAP_FAILED && errno == EINVAL);
+  VALUE(mremap(moved, 2 * PAGE, -2L * PAGE, MREMAP_MAYMOVE) == MAP_FAILED);
+  VALUE(mremap(shared, 0, -2L * PAGE, MREMAP_MAYMOVE) == MAP_FAILED);
   char *start = sbrk(0);
   VALUE(sbrk(3 * PAGE) == start);
   memset(start, 'h', 3 * PAGE);

@@ -180,7 +180,7 @@ impl Areas {
             };
             end = end.min(start.saturating_sub(gap));
         }
-        (end >= MIN_ADDRESS + length).then(|| end - length)
+        end.checked_sub(length).filter(|&start| start >= MIN_ADDRESS)
     }
 
     /// Makes `at` a border between areas.
