@@ -1,7 +1,7 @@
 //! The end of a kernel that cannot go on.
 
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::{arch, console, power};
 
@@ -24,7 +24,10 @@ const OUT_OF_MEMORY: Kind = Kind {
 /// How the standard library begins to say that the heap is used up; there is no other sign of it.
 const ALLOCATION_FAILED: &[u8] = b"memory allocation of ";
 
-static FAILING: AtomicBool = AtomicBool::new(false);
+/// The CPU that reports a failure, counted from one; 0 while there is none to report.
+static REPORTER: AtomicUsize = AtomicUsize::new(0);
+/// How long other CPUs that fail meanwhile leave it to report, in nanoseconds.
+const REPORT_TIME: u64 = 10_000_000_000;
 
 #[cfg(target_os = "none")]
 #[panic_handler]
@@ -53,8 +56,14 @@ pub(crate) fn fail(message: fmt::Arguments<'_>, address: usize, stack: usize) ->
 
 fn report(kind: Kind, message: fmt::Arguments<'_>, address: usize, stack: usize) -> ! {
     let Kind { event, code } = kind;
-    if FAILING.swap(true, Ordering::SeqCst) {
-        // A failure while reporting one, or on another CPU meanwhile: nothing more to say.
+    let this = arch::current_cpu() + 1;
+    if let Err(reporter) = REPORTER.compare_exchange(0, this, Ordering::SeqCst, Ordering::SeqCst) {
+        // Memory that is used up fails several CPUs at once, and the first has not said so yet.
+        let give_up = arch::monotonic_nanoseconds() + REPORT_TIME;
+        while reporter != this && arch::monotonic_nanoseconds() < give_up {
+            arch::spin_wait();
+        }
+        // A failure while reporting one: nothing more to say.
         power::end(code);
     }
     console::flush();
