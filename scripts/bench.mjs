@@ -2,7 +2,7 @@
 //
 //   npm run bench [-- ROW…]                       only rows whose name begins so: boot, boot:c, memory, requests:go, redis, stream, size,
 //                                                 build, upload, disk, handover
-//   npm run bench -- profile APPLICATION [time] [linux] [REQUESTS]
+//   npm run bench -- profile APPLICATION [blocks|time] [linux] [REQUESTS]
 //                                                 where the instructions, or the time, of its boot and requests go
 //   npm run bench -- profile operations NAME [linux]
 //                                                 where those of an operation go, such as "pipe"

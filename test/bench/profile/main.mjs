@@ -1,6 +1,6 @@
 // Says where the CPU is until an application answers, and how much a request takes. Runs in the benchmark's network namespace.
 //
-//   main.mjs KERNEL APPLICATION [count|time] [linux] [REQUESTS]    KERNEL is Debian's, as JSON
+//   main.mjs KERNEL APPLICATION [count|blocks|time] [linux] [REQUESTS]    KERNEL is Debian's, as JSON
 //   main.mjs KERNEL operations NAME [linux]                        what is counted by `bench operations`
 import fs from "node:fs";
 import net from "node:net";
@@ -64,15 +64,14 @@ function parse(written) {
 }
 
 const millions = (amount) => `${(amount / 1e6).toFixed(1)} M`;
+const absolute = (amount, mode) => ({ count: `${millions(amount)}, `, blocks: `${amount}, ` })[mode] ?? "";
 const share = (amount, all) => `${((100 * amount) / all).toFixed(1)} %`;
 
 function print(title, { idle, translation, user, kernel, blocks }, mode, ofLinux) {
   const all = idle + translation + user + kernel;
   // Firmware and the kernel's first steps run at low addresses, as user mode does.
   const parts = { "user mode and firmware": user, kernel, ...(mode === "time" && { translation, idle }) };
-  const cells = Object.entries(parts).map(
-    ([name, amount]) => `${name} ${mode === "count" ? `${millions(amount)}, ` : ""}${share(amount, all)}`,
-  );
+  const cells = Object.entries(parts).map(([name, amount]) => `${name} ${absolute(amount, mode)}${share(amount, all)}`);
   console.log(`\n${title}: ${cells.join("; ")}`);
   if (ofLinux) return;
   for (const { name, amount } of byFunction(blocks, kernelWithSymbols).slice(0, shown))
@@ -97,9 +96,9 @@ await main(async () => {
   const [kernel, application, ...rest] = process.argv.slice(2);
   if (!(application in applications))
     throw new VisibleError(
-      `What shall be profiled? There is ${Object.keys(applications).join(", ")}: npm run bench -- profile ruby [count|time] [linux] [REQUESTS]`,
+      `What shall be profiled? There is ${Object.keys(applications).join(", ")}: npm run bench -- profile ruby [count|blocks|time] [linux] [REQUESTS]`,
     );
-  const mode = rest.includes("time") ? "time" : "count";
+  const mode = ["blocks", "time"].find((word) => rest.includes(word)) ?? "count";
   const ofLinux = rest.includes("linux");
   const requests = Number(rest.find((argument) => /^\d+$/.test(argument)) ?? 0);
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "unikernel-profile-"));
@@ -117,7 +116,7 @@ await main(async () => {
   if (requests > 0) {
     const more = await profile(boot, plugin, mode, requests, folder);
     const per = (part) => ((more[part] - answer[part]) / requests / (mode === "count" ? 1000 : 1)).toFixed(1);
-    const unit = mode === "count" ? "thousand instructions" : "samples of 0.2 ms";
+    const unit = { count: "thousand instructions", blocks: "blocks translated", time: "samples of 0.2 ms" }[mode];
     print(`${application} on ${system.title}, with ${requests} requests`, more, mode, ofLinux);
     console.log(`\nA request: ${per("user")} ${unit} in user mode, ${per("kernel")} in the kernel`);
   }

@@ -1,6 +1,7 @@
 // A plugin for QEMU that says where a guest's CPU is.
 //
 //   -plugin PLUGIN,mode=count,out=FILE    instructions of each translation block: the same in every run, whatever the load
+//   -plugin PLUGIN,mode=blocks,out=FILE   the blocks themselves, each as often as it was translated
 //   -plugin PLUGIN,mode=time,out=FILE     wall time by samples, of the blocks and of QEMU's translation of them
 //   -plugin PLUGIN,mode=between,start=HEX,end=HEX,out=FILE
 //                                         instructions from the last time that code which begins with these bytes was entered until the
@@ -10,7 +11,7 @@
 //   -plugin PLUGIN,mode=count,start=HEX,from=N,out=FILE
 //                                         instructions of each block from the Nth time that such code is entered (0 is the first) to the next
 //
-// In the first two modes, at the end of QEMU it writes lines of "ADDRESS AMOUNT"; in place of an address `idle`, and `translation`; in the last
+// In the first three modes, at the end of QEMU it writes lines of "ADDRESS AMOUNT"; in place of an address `idle`, and `translation`; in the last
 // one as soon as they are known. For one CPU.
 #include <inttypes.h>
 #include <pthread.h>
@@ -49,7 +50,7 @@ struct block {
 static struct block *blocks;
 static struct block idle, translation;
 static struct block *_Atomic current = &idle;
-static int counts;
+static int counts, blocks_alone;
 static char *out;
 
 static void executed(unsigned cpu, void *block) {
@@ -99,7 +100,9 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     block->instructions = counts ? qemu_plugin_tb_n_insns(tb) : 1;
     block->next = blocks;
     blocks = block;
-    if (counts) {
+    if (blocks_alone) {
+        block->instructions = block->amount = 1;
+    } else if (counts) {
         qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64, &block->amount, 1);
     } else {
         // Until the first block runs; what was done before this call counts for the block before.
@@ -191,6 +194,7 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
     (void)info;
     for (int i = 0; i < argc; i++) {
         if (!strcmp(argv[i], "mode=count")) counts = 1;
+        if (!strcmp(argv[i], "mode=blocks")) blocks_alone = 1;
         if (!strcmp(argv[i], "mode=between")) between = 1;
         if (!strcmp(argv[i], "mode=marks")) marks = 1;
         if (!strncmp(argv[i], "start=", 6)) parse_mark(argv[i] + 6, &start_mark);
@@ -220,7 +224,7 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
     }
     qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
     if (!start_mark.size) qemu_plugin_register_atexit_cb(id, write_all, NULL);
-    if (!counts) {
+    if (!counts && !blocks_alone) {
         pthread_t thread;
         qemu_plugin_register_vcpu_idle_cb(id, went_idle);
         if (pthread_create(&thread, NULL, sample, NULL)) return 1;
