@@ -138,9 +138,15 @@ pub trait Pages: Send + Sync {
         Err(Error::Errno(Errno::ACCES))
     }
 
+    /// The pages from number `first` on that are in memory, without starting a read. The places of those that are not stay as they are.
+    fn cached_pages(&self, _first: u64, _into: &mut [Option<Frame>]) {}
+
     /// The page if it is in memory, without starting a read.
-    fn cached_page(&self, _index: u64) -> Option<Frame> {
-        None
+    fn cached_page(&self, index: u64) -> Option<Frame> {
+        let mut page = [None];
+        self.cached_pages(index, &mut page);
+        let [page] = page;
+        page
     }
 
     /// Whether [`Pages::writable_page`] may succeed: the file was opened for writing on a writable file system.

@@ -218,13 +218,13 @@ impl CachedPages {
         }
     }
 
-    /// What is in a slot, once its read has ended. `used` says that somebody wants this very page.
-    fn settle(&self, slots: &mut BTreeMap<u64, Slot>, index: u64, used: bool) -> Option<Result<Frame>> {
+    /// What is in a slot, once its read has ended, for somebody who wants this very page.
+    fn settle(&self, slots: &mut BTreeMap<u64, Slot>, index: u64) -> Option<Result<Frame>> {
         let slot = slots.get_mut(&index)?;
         if let Some(transfer) = &slot.transfer {
             match transfer.succeeded() {
                 None => return Some(Err(Error::Pending(transfer.completion()))),
-                Some(false) if used && !slot.alone => {
+                Some(false) if !slot.alone => {
                     // One bad sector fails all that was read with it: what is wanted is read again alone.
                     let again = self
                         .device
@@ -238,16 +238,19 @@ impl CachedPages {
                     slots.remove(&index);
                     return Some(Err(Errno::IO.into()));
                 }
-                Some(true) => {
-                    // What lies on the disk behind the end of the file must not show in a mapping.
-                    let length = self.length_of(index);
-                    slot.frame.fill(length, PAGE_SIZE - length, 0);
-                    slot.transfer = None;
-                }
+                Some(true) => self.finish(slot, index),
             }
         }
-        slot.referenced |= used;
+        slot.referenced = true;
         Some(Ok(slot.frame.clone()))
+    }
+
+    /// The read that fills a slot has succeeded.
+    fn finish(&self, slot: &mut Slot, index: u64) {
+        // What lies on the disk behind the end of the file must not show in a mapping.
+        let length = self.length_of(index);
+        slot.frame.fill(length, PAGE_SIZE - length, 0);
+        slot.transfer = None;
     }
 
     fn register(&self) {
@@ -270,7 +273,7 @@ impl Pages for CachedPages {
         }
         let mut state = self.state.lock();
         let state = &mut *state;
-        if let Some(settled) = self.settle(&mut state.slots, index, true) {
+        if let Some(settled) = self.settle(&mut state.slots, index) {
             if settled.is_ok()
                 && let Some(range) = state.readahead.hit(index, self.block_pages())
             {
@@ -288,13 +291,19 @@ impl Pages for CachedPages {
         }
         let range = state.readahead.missed(index, self.block_pages());
         self.start_reads(state, range, index);
-        self.settle(&mut state.slots, index, true)
-            .unwrap_or(Err(Error::Shortage))
+        self.settle(&mut state.slots, index).unwrap_or(Err(Error::Shortage))
     }
 
-    fn cached_page(&self, index: u64) -> Option<Frame> {
+    fn cached_pages(&self, first: u64, into: &mut [Option<Frame>]) {
         let mut state = self.state.lock();
-        self.settle(&mut state.slots, index, false)?.ok()
+        for (&index, slot) in state.slots.range_mut(first..first.saturating_add(into.len() as u64)) {
+            match slot.transfer.as_ref().map(Transfer::succeeded) {
+                None => {}
+                Some(Some(true)) => self.finish(slot, index),
+                Some(None | Some(false)) => continue,
+            }
+            into[(index - first) as usize] = Some(slot.frame.clone());
+        }
     }
 
     fn size(&self) -> u64 {

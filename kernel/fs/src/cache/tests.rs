@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use abi::Errno;
 use file::{BytesSink, Error, Pages};
-use hal::mem::PAGE_SIZE;
+use hal::mem::{Frame, PAGE_SIZE};
 
 use super::clock::Aging;
 use super::{Age, CachedPages, MappedPage};
@@ -137,6 +137,29 @@ fn the_clock_goes_on_where_it_stopped() {
     assert_eq!(file.shrink(3, None), (3, false));
     let left: Vec<_> = (0..8).filter(|&index| file.cached_page(index).is_some()).collect();
     assert_eq!(left, [0, 1, 2, 6, 7]);
+}
+
+#[test]
+fn pages_that_are_in_memory_are_found_together() {
+    let disk = disk();
+    let file = cache(&disk, 7, 40 * PAGE_SIZE as u64 - 100);
+    disk.wait(|| file.page(33)).unwrap();
+    let under_way = file.page(3);
+    assert!(matches!(under_way, Err(Error::Pending(_))));
+    let reads = disk.reads.load(Ordering::Relaxed);
+    let mut found = [const { None }; 10];
+    file.cached_pages(31, &mut found);
+    assert!(found[0].is_none() && found[9].is_none());
+    let bytes = |page: &Option<Frame>, at: usize| {
+        let mut byte = [0];
+        page.as_ref().unwrap().read(at, &mut byte);
+        byte[0]
+    };
+    for (place, page) in found[1..9].iter().enumerate() {
+        assert_eq!(bytes(page, 0), 7 + 32 + place as u8);
+    }
+    assert_eq!(bytes(&found[8], PAGE_SIZE - 100), 0, "what lies behind the end shows");
+    assert_eq!(disk.reads.load(Ordering::Relaxed), reads);
 }
 
 #[test]

@@ -446,15 +446,15 @@ impl Pages for Node {
         }
     }
 
-    fn cached_page(&self, index: u64) -> Option<Frame> {
-        let regular = self.regular()?;
-        if index >= regular.size.div_ceil(PAGE) {
-            return None;
+    fn cached_pages(&self, first: u64, into: &mut [Option<Frame>]) {
+        let Some(regular) = self.regular() else { return };
+        let before = |end: u64| (end.saturating_sub(first) as usize).min(into.len());
+        let (within, below) = (before(regular.size.div_ceil(PAGE)), before(regular.lower_pages()));
+        if let Some(lower) = self.lower.as_ref().and_then(|lower| lower.pages()) {
+            lower.cached_pages(first, &mut into[..below]);
         }
-        match (&self.lower, regular.pages.get(&index)) {
-            (_, Some(frame)) => Some(frame.clone()),
-            (Some(lower), None) if index < regular.lower_pages() => lower.pages()?.cached_page(index),
-            _ => None,
+        for (&index, frame) in regular.pages.range(first..first + within as u64) {
+            into[(index - first) as usize] = Some(frame.clone());
         }
     }
 

@@ -106,6 +106,35 @@ fn a_file_that_is_held_opens_when_it_is_ready() {
 }
 
 #[test]
+fn pages_in_memory_are_the_own_ones_over_those_of_the_image() {
+    let (disk, _, file) = overlay();
+    let pages = file.pages().unwrap();
+    disk.wait(|| pages.page(0)).unwrap();
+    for offset in [3, 19] {
+        disk.wait(|| file.write(offset * PAGE_SIZE as u64, &mut BytesSource::new(b"new")))
+            .unwrap();
+    }
+    file.truncate(22 * PAGE_SIZE as u64).unwrap();
+    disk.wait(|| pages.page(20)).unwrap();
+    let found = |length: usize| {
+        let mut found = vec![None; length];
+        pages.cached_pages(2, &mut found);
+        let first = |frame: &hal::mem::Frame| {
+            let mut byte = [0];
+            frame.read(0, &mut byte);
+            byte[0]
+        };
+        found.iter().map(|page| page.as_ref().map(first)).collect::<Vec<_>>()
+    };
+    let image = [Some(7); 15];
+    let expected = [&[Some(7), Some(b'n')][..], &image, &[Some(b'n'), Some(0), None, None]].concat();
+    assert_eq!(found(21), expected);
+    // What is cut off is not found, though its blocks are in memory.
+    file.truncate(5 * PAGE_SIZE as u64 - 1).unwrap();
+    assert_eq!(found(4), [Some(7), Some(b'n'), Some(7), None]);
+}
+
+#[test]
 fn a_write_to_a_file_of_the_image_copies_one_page() {
     let (disk, root, file) = overlay();
     let pages = file.pages().unwrap();

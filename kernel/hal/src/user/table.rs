@@ -162,6 +162,43 @@ impl PageTable {
         self.set(address, frame, rights(access) | OWN)
     }
 
+    /// Maps those frames of neighbouring pages, the first at `address`, in whose places nothing is mapped, and says how many those are. The pages
+    /// lie in one table, which covers 2 MiB. What was mapped is taken out of `frames`.
+    ///
+    /// # Panics
+    ///
+    /// When they lie in two.
+    pub fn map_missing(
+        &self,
+        address: usize,
+        frames: &mut [Option<Frame>],
+        access: Access,
+    ) -> Result<usize, OutOfMemory> {
+        check(address);
+        let first = index(address, 0);
+        assert!(
+            first + frames.len() <= 512,
+            "{address:#x} and what follows lies in two tables"
+        );
+        let bits = rights(access);
+        let mut count = 0;
+        {
+            let _guard = self.lock.lock();
+            let table = self.lowest_table(address)?;
+            for (number, frame) in frames.iter_mut().enumerate() {
+                let entry = slot(table, first + number);
+                if !is_mapped(entry.load(Ordering::Acquire))
+                    && let Some(frame) = frame.take()
+                {
+                    entry.store(frame.into_address() | bits, Ordering::Release);
+                    count += 1;
+                }
+            }
+        }
+        arch::note_mappings(count);
+        Ok(count)
+    }
+
     fn set(&self, address: usize, frame: Frame, bits: u64) -> Result<Option<bool>, OutOfMemory> {
         check(address);
         let old = {
@@ -169,7 +206,7 @@ impl PageTable {
             let entry = self.entry_or_make(address)?;
             entry.swap(frame.into_address() | bits, Ordering::AcqRel)
         };
-        arch::note_mapping();
+        arch::note_mappings(1);
         if !is_mapped(old) {
             return Ok(None);
         }
@@ -405,6 +442,11 @@ impl PageTable {
     }
 
     fn entry_or_make(&self, address: usize) -> Result<&'static Entry, OutOfMemory> {
+        Ok(slot(self.lowest_table(address)?, index(address, 0)))
+    }
+
+    /// The table with the entry of a page, made when it does not exist.
+    fn lowest_table(&self, address: usize) -> Result<u64, OutOfMemory> {
         let mut table = self.root;
         for level in (1..4).rev() {
             let entry = slot(table, index(address, level));
@@ -415,7 +457,7 @@ impl PageTable {
             }
             table = value & ADDRESS;
         }
-        Ok(slot(table, index(address, 0)))
+        Ok(table)
     }
 
     /// Visits the mapped pages of a range in order until `visit` returns false; the address to go on from.
@@ -552,6 +594,35 @@ mod tests {
         assert!(table.lookup(AT + PAGE_SIZE).is_none());
         drop(table);
         assert_eq!(frame.shares(), 1);
+    }
+
+    #[test]
+    fn neighbours_are_mapped_where_nothing_is() {
+        let table = PageTable::new().expect("memory");
+        let (there, one, two) = (page(1), page(2), page(3));
+        table
+            .map_own(AT + PAGE_SIZE, there.clone(), Access::READ | Access::WRITE)
+            .expect("memory");
+        let mut frames = [Some(one.clone()), Some(two.clone()), None, Some(two.clone())];
+        assert_eq!(table.map_missing(AT, &mut frames, Access::READ), Ok(2));
+        assert_eq!(frames, [None, Some(two.clone()), None, None]);
+        assert_eq!(table.lookup(AT).expect("it is mapped").frame, one);
+        assert!(table.lookup(AT + PAGE_SIZE).expect("it is mapped").own);
+        assert!(table.lookup(AT + 2 * PAGE_SIZE).is_none());
+        let last = table.lookup(AT + 3 * PAGE_SIZE).expect("it is mapped");
+        assert_eq!(
+            (&last.frame, last.access, last.own, last.accessed),
+            (&two, Access::READ, false, false)
+        );
+        drop((frames, last, table));
+        assert_eq!((there.shares(), one.shares(), two.shares()), (1, 1, 1));
+    }
+
+    #[test]
+    #[should_panic(expected = "two tables")]
+    fn neighbours_in_two_tables_are_refused() {
+        let table = PageTable::new().expect("memory");
+        let _ = table.map_missing(TABLE_SPAN - PAGE_SIZE, &mut [const { None }; 2], Access::READ);
     }
 
     #[test]

@@ -424,12 +424,12 @@ impl AddressSpace {
         }
     }
 
-    /// Takes note of a page that is present now.
-    pub(super) fn count_present(&self, own: bool) {
-        let resident = self.resident.fetch_add(1, Ordering::Relaxed) + 1;
+    /// Takes note of pages that are present now.
+    pub(super) fn count_present(&self, pages: usize, own: bool) {
+        let resident = self.resident.fetch_add(pages, Ordering::Relaxed) + pages;
         self.peak.fetch_max(resident, Ordering::Relaxed);
         if own {
-            self.own.fetch_add(1, Ordering::Relaxed);
+            self.own.fetch_add(pages, Ordering::Relaxed);
         }
     }
 }

@@ -180,15 +180,13 @@ impl AddressSpace {
         let window = FAULT_AROUND * PAGE_SIZE;
         let first = (page & !(window - 1)).max(start);
         let last = ((page & !(window - 1)) + window).min(area.end);
-        for address in (first..last).step_by(PAGE_SIZE) {
-            if address == page || self.table.lookup(address).is_some() {
-                continue;
-            }
-            if let Some(frame) = backing.pages.cached_page(area.page_index(start, address))
-                && let Ok(access) = access_for(area, Attempt::Read)
-            {
-                let _ = self.put(address, frame, access - Access::WRITE, false);
-            }
+        let mut frames = [const { None }; FAULT_AROUND];
+        let frames = &mut frames[..(last - first) / PAGE_SIZE];
+        backing.pages.cached_pages(area.page_index(start, first), frames);
+        if let Ok(access) = access_for(area, Attempt::Read)
+            && let Ok(mapped) = self.table.map_missing(first, frames, access - Access::WRITE)
+        {
+            self.count_present(mapped, false);
         }
     }
 
@@ -202,7 +200,7 @@ impl AddressSpace {
         if let Some(old) = replaced.map_err(|_| FaultError::OutOfMemory(Use::Lasting))? {
             self.count_gone(1, old);
         }
-        self.count_present(own);
+        self.count_present(1, own);
         Ok(())
     }
 

@@ -17,10 +17,6 @@ impl Pages for ClockPages {
         page.cloned().ok_or(Error::Errno(Errno::IO))
     }
 
-    fn cached_page(&self, index: u64) -> Option<Frame> {
-        self.page(index).ok()
-    }
-
     fn size(&self) -> u64 {
         2 * PAGE_SIZE as u64
     }

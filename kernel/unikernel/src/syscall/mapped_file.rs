@@ -66,8 +66,8 @@ impl Pages for ReadOnly {
         self.0.page(index)
     }
 
-    fn cached_page(&self, index: u64) -> Option<Frame> {
-        self.0.cached_page(index)
+    fn cached_pages(&self, first: u64, into: &mut [Option<Frame>]) {
+        self.0.cached_pages(first, into);
     }
 
     fn is_executable(&self) -> bool {

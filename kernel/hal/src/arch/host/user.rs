@@ -115,7 +115,7 @@ pub(crate) fn deactivate(root: u64) {
 
 pub(crate) fn flush(_root: u64, _range: Range<usize>) {}
 
-pub(crate) fn note_mapping() {}
+pub(crate) fn note_mappings(_pages: usize) {}
 
 pub(crate) fn share_kernel_half(_root: u64) {}
 

@@ -46,7 +46,7 @@ pub(crate) use paging::{entry_mask, map_data, map_device, page_number, page_poin
 pub(crate) use pci::{has_pci, read_pci, write_pci};
 pub(crate) use power::{enable_power_button, power_off};
 pub(crate) use serial::{FIFO_SIZE, can_send, debug, enable_serial_interrupt, has_debug_port, has_sent, receive, send};
-pub(crate) use shootdown::{activate, deactivate, flush, note_mapping, spin_wait, synchronize};
+pub(crate) use shootdown::{activate, deactivate, flush, note_mappings, spin_wait, synchronize};
 pub(crate) use smp::start_others;
 pub(crate) use start::{module, pci_window, rsdp};
 pub(crate) use trap::{FIRST_INTERRUPT, PAGE_FAULT, has_interrupts, note_interrupt, take_interrupts};

@@ -60,20 +60,20 @@ pub(crate) fn flush(root: u64, range: Range<usize>) {
     ask_others(root, false);
 }
 
-/// Pages that this CPU has mapped, and how many those will be when it next drops its translations; see [`note_mapping`].
+/// Pages that this CPU has mapped, and how many those will be when it next drops its translations; see [`note_mappings`].
 static MAPPED: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
 static NEXT_DROP: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(FEWEST_MAPPED) }; MAX_CPUS];
 const FEWEST_MAPPED: usize = 256;
 
-/// Called for each user page that is mapped. QEMU's emulator gives its translations more room only when all of them are dropped, which
+/// Called when user pages have been mapped. QEMU's emulator gives its translations more room only when all of them are dropped, which
 /// nothing else here does: a large program would thrash in the 256 that it starts with.
 #[inline]
-pub(crate) fn note_mapping() {
+pub(crate) fn note_mappings(pages: usize) {
     if !features().contains(Features::EMULATED) {
         return;
     }
     let this = current_cpu();
-    let mapped = MAPPED[this].load(Ordering::Relaxed) + 1;
+    let mapped = MAPPED[this].load(Ordering::Relaxed) + pages;
     MAPPED[this].store(mapped, Ordering::Relaxed);
     if mapped >= NEXT_DROP[this].load(Ordering::Relaxed) {
         NEXT_DROP[this].store(mapped + (mapped / 4).max(FEWEST_MAPPED), Ordering::Relaxed);
