@@ -14,6 +14,9 @@ export const modules = [
   ...["runtime/debug", "runtime/pprof", "sync", "sync/atomic", "syscall", "testing/fstest", "time"],
 ];
 
+/** Where the container has the sources and the tests. */
+const place = "/srv";
+
 /** The container with it: see test/guests/containers. */
 export const definitions = {
   packageSets: {
@@ -26,11 +29,11 @@ export const definitions = {
   containers: {
     "go-suite": {
       packages: "go-suite",
-      build: [process.execPath, fileURLToPath(new URL("compile.mjs", import.meta.url)), ...modules],
+      build: [process.execPath, fileURLToPath(new URL("compile.mjs", import.meta.url)), place, ...modules],
       config: {
         Entrypoint: ["/srv/run.sh"],
-        Env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp", "GOROOT=/srv"],
-        WorkingDir: "/srv",
+        Env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp", `GOROOT=${place}`],
+        WorkingDir: place,
         User: "tester",
       },
     },
