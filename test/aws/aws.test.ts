@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import * as path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type * as awsModule from "@pulumi/aws/provider.js";
 import type * as ukawsModule from "pulumi-unikernel/aws";
 import { noise } from "../../provider/src/targets/testing/disk.js";
 import { EbsService } from "../../provider/src/targets/aws/testing/ebs-service.js";
@@ -12,7 +13,9 @@ import { failureOf, OperationFailed, TestStack, unikernel } from "../support/sta
 import { AwsPlugin } from "./support/aws-plugin.js";
 import { awsEnvironment } from "./support/environment.js";
 
-const ukaws = createRequire(import.meta.url)("pulumi-unikernel/aws") as typeof ukawsModule;
+const load = createRequire(import.meta.url);
+const ukaws = load("pulumi-unikernel/aws") as typeof ukawsModule;
+const aws = load("@pulumi/aws/provider") as typeof awsModule;
 
 const AMI = "aws:ec2/ami:Ami";
 const INSTANCE = "aws:ec2/instance:Instance";
@@ -49,6 +52,8 @@ function write(): void {
 interface Change {
   instance?: object;
   image?: object;
+  /** Options of the instance. */
+  opts?: () => object;
 }
 
 /** A program with an image and an instance of it on EC2. */
@@ -56,13 +61,14 @@ function web(change: Change = {}, name = "web"): () => Promise<Record<string, un
   return async () => {
     const image = new unikernel.Image(`${name}-image`, { source: { directory: "./rootfs", command: ["/bin/server"] } });
     const endpoints = { ebs: ebs.endpoint, ec2: ebs.endpoint };
-    const instance = new unikernel.Instance(name, {
+    const args = {
       image,
       ports: [80],
       env: { GREETING: "hello" },
       target: ukaws.target({ instanceType: "t3.nano", image: { connection: { endpoints }, ...change.image } }),
       ...change.instance,
-    });
+    };
+    const instance = new unikernel.Instance(name, args, change.opts?.());
     return { url: instance.url, digest: image.digest, snapshot: instance.ami.snapshotId };
   };
 }
@@ -118,6 +124,17 @@ test("a stack's life on AWS", async () => {
   await stack.destroy();
   expect(snapshots()).toEqual([]);
   expect(plugin.resources.size).toBe(0);
+});
+
+test("by a provider of the program's own: a preview sees that there is nothing to do", async () => {
+  const { accessKeyId: accessKey, secretAccessKey: secretKey } = ebs.key;
+  stack.program = web({
+    opts: () => ({ providers: { aws: new aws.Provider("own", { region: "eu-central-1", accessKey, secretKey }) } }),
+  });
+  delete stack.env["AWS_ACCESS_KEY_ID"];
+  delete stack.env["AWS_SECRET_ACCESS_KEY"];
+  await stack.up();
+  expect((await stack.preview()).steps).toEqual([]);
 });
 
 test("another machine, with an empty cache, sends what has changed and no more", async () => {

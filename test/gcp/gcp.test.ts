@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import * as path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type * as gcpModule from "@pulumi/gcp/provider.js";
 import type * as ukgcpModule from "pulumi-unikernel/gcp";
 import { StorageService } from "../../provider/src/targets/gcp/testing/storage-service.js";
 import { noise } from "../../provider/src/targets/testing/disk.js";
@@ -11,7 +12,9 @@ import { Machine } from "../support/machine.js";
 import { failureOf, OperationFailed, TestStack, unikernel } from "../support/stack.js";
 import { GcpPlugin } from "./support/gcp-plugin.js";
 
-const ukgcp = createRequire(import.meta.url)("pulumi-unikernel/gcp") as typeof ukgcpModule;
+const load = createRequire(import.meta.url);
+const ukgcp = load("pulumi-unikernel/gcp") as typeof ukgcpModule;
+const gcp = load("@pulumi/gcp/provider") as typeof gcpModule;
 
 const IMAGE = "gcp:compute/image:Image";
 const INSTANCE = "gcp:compute/instance:Instance";
@@ -55,6 +58,8 @@ function write(): void {
 }
 
 interface Change {
+  /** Options of the instance. */
+  opts?: () => object;
   instance?: object;
   target?: object;
   image?: Partial<ukgcpModule.ImageArgs>;
@@ -62,12 +67,12 @@ interface Change {
 
 /** A program with an image and an instance of it on Compute Engine. */
 function web(
-  { instance: changed, target, image: how }: Change = {},
+  { instance: changed, target, image: how, opts }: Change = {},
   name = "web",
 ): () => Promise<Record<string, unknown>> {
   return async () => {
     const image = new unikernel.Image(`${name}-image`, { source: { directory: "./rootfs", command: ["/bin/server"] } });
-    const instance = new unikernel.Instance(name, {
+    const args = {
       image,
       ports: [80],
       env: { GREETING: "hello" },
@@ -78,7 +83,8 @@ function web(
         ...target,
       }),
       ...changed,
-    });
+    };
+    const instance = new unikernel.Instance(name, args, opts?.());
     return { url: instance.url, digest: image.digest, object: instance.gceImage.object.object };
   };
 }
@@ -132,6 +138,15 @@ test("a stack's life on Google Cloud", async () => {
   expect(objects()).toEqual([]);
   expect(plugin.resources.size).toBe(0);
   expect(storage.unfinished).toBe(0);
+});
+
+test("by a provider of the program's own: a preview sees that there is nothing to do", async () => {
+  stack.program = web({
+    opts: () => ({ providers: { gcp: new gcp.Provider("own", { project: "shop", accessToken: storage.token }) } }),
+  });
+  delete stack.env["GOOGLE_OAUTH_ACCESS_TOKEN"];
+  await stack.up();
+  expect((await stack.preview()).steps).toEqual([]);
 });
 
 test("a machine with gVNIC and Hyperdisks alone gets them", async () => {

@@ -23,6 +23,8 @@ export type Changes = Record<string, string>;
 /** What an operation did and said. */
 export interface Result {
   changes: Changes;
+  /** What was done to resources of whatever package, in order: `create aws:ec2/ami:Ami`. */
+  steps: string[];
   output: string;
   outputs: Record<string, unknown>;
 }
@@ -43,6 +45,8 @@ export class TestStack {
   readonly backend: string;
   /** More of the environment of the engine and the provider. */
   readonly env: Record<string, string> = {};
+  /** The folders of the plugins that are not to be looked for elsewhere, by the names of their packages. */
+  plugins: Record<string, string> = {};
   program: () => Promise<Record<string, unknown>> = async () => ({});
   /** What the operation that runs, or ran last, has said. */
   output = "";
@@ -129,6 +133,8 @@ export class TestStack {
   }
 
   async #open(): Promise<automation.Stack> {
+    // The type of settings does not know of plugins; the engine does.
+    const plugins = { providers: Object.entries(this.plugins).map(([name, path]) => ({ name, path })) };
     const open = existsSync(this.#stateFile) ? "selectStack" : "createStack";
     this.#stack ??= await LocalWorkspace[open](
       { projectName: "test", stackName: this.name, program: () => this.program() },
@@ -137,7 +143,7 @@ export class TestStack {
         workDir: this.folder,
         envVars: this.#environment(),
         // Unless told, the engine takes the folder that the tests run in for the project's.
-        projectSettings: { name: "test", runtime: "nodejs", main: this.folder },
+        projectSettings: Object.assign({ name: "test", runtime: "nodejs", main: this.folder }, { plugins }),
       },
     );
     this.#stack.workspace.envVars = this.#environment();
@@ -160,9 +166,11 @@ export class TestStack {
     const stack = await this.#open();
     this.output = "";
     const changes: Changes = {};
+    const steps: string[] = [];
     const write = (text: string): void => void (this.output += text);
     const onEvent = ({ resourcePreEvent }: automation.EngineEvent): void => {
       const step = resourcePreEvent?.metadata;
+      if (step && !["same", "read", "refresh"].includes(step.op)) steps.push(`${step.op} ${step.type}`);
       if (step?.type.includes("unikernel"))
         changes[step.urn.split("::").at(-1) ?? ""] = mainStep(changes[step.urn.split("::").at(-1) ?? ""], step.op);
     };
@@ -171,7 +179,7 @@ export class TestStack {
     } catch {
       throw new OperationFailed(this.output);
     }
-    return { changes, output: this.output, outputs: this.#outputs() };
+    return { changes, steps, output: this.output, outputs: this.#outputs() };
   }
 
   /** The outputs of the stack, from its state. */

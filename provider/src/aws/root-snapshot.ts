@@ -2,6 +2,7 @@ import * as ebs from "@pulumi/aws/ebs";
 import type { Provider } from "@pulumi/aws/provider";
 import * as pulumi from "@pulumi/pulumi";
 import { given } from "../cloud/given.js";
+import { providerInput } from "../cloud/provider-input.js";
 import { whileStaged } from "../cloud/staging.js";
 import { transformed } from "../cloud/transform.js";
 import { DiskObject, type DiskObjectArgs } from "../hosts/dynamic/aws-object.js";
@@ -112,7 +113,7 @@ function connectionOf(
   provider: Provider | undefined,
 ): Pick<SnapshotArgs, "profile" | "credentials" | "assumeRole" | "endpoints"> {
   return {
-    ...given("profile", connection.profile ?? (provider?.profile as pulumi.Input<string> | undefined)),
+    ...given("profile", connection.profile ?? (provider && (providerInput(provider.profile) as pulumi.Output<string>))),
     ...given("credentials", connection.credentials ?? credentialsOf(provider)),
     ...given("assumeRole", connection.assumeRole),
     ...given("endpoints", connection.endpoints),
@@ -122,8 +123,8 @@ function connectionOf(
 /** The keys of a provider that was given some. */
 function credentialsOf(provider: Provider | undefined): pulumi.Output<AwsCredentials | undefined> | undefined {
   if (provider === undefined) return undefined;
-  const { accessKey, secretKey, token } = provider;
-  return pulumi.all([accessKey, secretKey, token]).apply(([accessKeyId, secretAccessKey, sessionToken]) => {
+  const keys = [provider.accessKey, provider.secretKey, provider.token].map(providerInput);
+  return pulumi.all(keys).apply(([accessKeyId, secretAccessKey, sessionToken]) => {
     if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
     return { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) };
   });

@@ -3,6 +3,7 @@ import type * as storage from "@pulumi/gcp/storage";
 import type { Provider } from "@pulumi/gcp/provider";
 import * as pulumi from "@pulumi/pulumi";
 import { given } from "../cloud/given.js";
+import { providerInput } from "../cloud/provider-input.js";
 import type { Size } from "../cloud/size.js";
 import { whileStaged } from "../cloud/staging.js";
 import { transformed, type Transform } from "../cloud/transform.js";
@@ -129,16 +130,17 @@ export class Image extends pulumi.ComponentResource {
 
   #objectArgs({ bucket, connection = {}, keepObject = true }: ImageArgs): DiskObjectArgs {
     const provider = this.getProvider("gcp:compute/image:Image") as Provider | undefined;
-    const impersonated = connection.impersonateServiceAccount ?? provider?.impersonateServiceAccount;
+    const ofProvider = (key: "impersonateServiceAccount" | "billingProject"): pulumi.Input<string> | undefined =>
+      provider && (providerInput(provider[key]) as pulumi.Output<string>);
     return {
       image: this.digest,
       bucket: pulumi.CustomResource.isInstance(bucket) ? bucket.name : bucket,
       ...given("keep", keepObject ? undefined : false),
-      ...given("impersonateServiceAccount", impersonated as pulumi.Input<string> | undefined),
       ...given(
-        "billingProject",
-        (connection.billingProject ?? provider?.billingProject) as pulumi.Input<string> | undefined,
+        "impersonateServiceAccount",
+        connection.impersonateServiceAccount ?? ofProvider("impersonateServiceAccount"),
       ),
+      ...given("billingProject", connection.billingProject ?? ofProvider("billingProject")),
       ...given("endpoint", connection.endpoint),
       ...given("credentials", connection.credentials ?? credentialsOf(provider)),
     };
@@ -155,7 +157,7 @@ function architectureOf(image: ImageArgs["image"]): pulumi.Output<string> {
 function credentialsOf(provider: Provider | undefined): pulumi.Output<GcpCredentials | undefined> | undefined {
   if (provider === undefined) return undefined;
   return pulumi
-    .all([provider.credentials, provider.accessToken])
+    .all([providerInput(provider.credentials), providerInput(provider.accessToken)])
     .apply(([credentials, accessToken]) =>
       credentials === undefined && accessToken === undefined
         ? undefined
