@@ -1,6 +1,6 @@
 // Installs what a command of this project needs and is not there yet. Takes a fraction of a second when nothing is missing.
 //
-//   node scripts/setup.mjs [start|test|bench|suites]
+//   node scripts/setup.mjs [start|test|bench|suites|plugins]
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { main, VisibleError } from "./lib/terminal.mjs";
@@ -38,6 +38,7 @@ const disks = {
   why: "the tests check and boot disks with it",
   packages: ["ovmf", "qemu-utils", "gdisk", "fdisk", "parted", "dosfstools", "mtools", "genisoimage"],
 };
+const servers = { why: "a server of AWS's APIs is installed with it", packages: ["python3-venv"] };
 const benchmark = {
   why: "the benchmark measures with it",
   packages: ["wrk", "redis-tools", "ovmf", "iproute2", "dnsmasq-base"],
@@ -48,11 +49,12 @@ const needs = {
   test: [guests, exampleImage, buildScripts, guestPrograms, guestContainers, judges, clients, terminals, disks],
   bench: [guests, exampleImage, buildScripts, guestPrograms, guestContainers, benchmark],
   suites: [guests, exampleImage, buildScripts, guestPrograms, guestContainers, benchmark],
+  plugins: [buildScripts, servers],
 };
 
 /**
  * Makes ready for a command.
- * @param {"start" | "test" | "bench" | "suites"} command
+ * @param {"start" | "test" | "bench" | "suites" | "plugins"} command
  * @returns The Rust toolchain, and the environment in which `pulumi` is on PATH.
  */
 export async function setup(command) {
@@ -65,7 +67,8 @@ export async function setup(command) {
   const toolchain = await rust({ lint: command === "test" });
   // Neither the benchmark nor the suites deploy anything.
   const env = command === "bench" || command === "suites" ? process.env : pulumiEnvironment(await pulumi());
-  if (command === "test") env.PATH = [await fakeGcsServer(), await moto(), env.PATH].join(path.delimiter);
+  if (command === "test" || command === "plugins")
+    env.PATH = [await fakeGcsServer(), await moto(), env.PATH].join(path.delimiter);
   return { rust: toolchain, env };
 }
 
@@ -82,6 +85,7 @@ export function pulumiEnvironment(engine) {
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href)
   await main(async () => {
     const command = process.argv[2] ?? "start";
-    if (!(command in needs)) throw new VisibleError(`There is no setup for "${command}": want start, test or bench.`);
+    if (!(command in needs))
+      throw new VisibleError(`There is no setup for "${command}": want ${Object.keys(needs).join(", ")}.`);
     await setup(command);
   });

@@ -1,10 +1,12 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 import { PATIENCE_MS } from "./support/limits.js";
 
 export default defineConfig({
   test: {
     root: import.meta.dirname,
     include: ["**/*.test.ts"],
+    // They need what takes many minutes to build, and have a command of their own.
+    exclude: [...configDefaults.exclude, "plugins/**"],
     globalSetup: ["support/prepare.ts"],
     // Guests run in QEMU, at a fraction of the machine's speed, and the machine may be busy with other things.
     testTimeout: 600_000,
