@@ -1,5 +1,5 @@
 // The provider plugins of `@pulumi/aws` and `@pulumi/gcp`, of which no package registry has the sources: built from what those are
-// made of, Terraform's providers and Pulumi's bridge. Only the services that this project's programs use are in them.
+// made of, Terraform's providers and Pulumi's bridge. Only the services that the tests use are in them.
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { installInto } from "../lib/install.mjs";
@@ -20,11 +20,9 @@ const onlyServices = (text, services, ...patterns) =>
     })
     .join("\n");
 
-const awsServices = ["autoscaling", "ec2", "elbv2"];
+const awsServices = ["ec2"];
 /** Names of clients (`EC2Client`) by which these services, and those that they import, call AWS. */
-const awsClients = ["Account", "AutoScaling", "EC2", "ELB", "ELBV2", "Organizations", "S3"].map(
-  (name) => `${name}Client`,
-);
+const awsClients = ["Account", "EC2", "Organizations", "S3"].map((name) => `${name}Client`);
 
 /** The functions that make these clients, and imports of what they mention. */
 function onlyClients(text) {
@@ -39,7 +37,7 @@ function onlyClients(text) {
   return `${imports.join("\n")}\n${kept}`;
 }
 
-const googleServices = ["compute", "storage"];
+const googleServices = ["compute"];
 
 /** @typedef {{ name: string; module: string; packages: string[]; edit: (file: string, text: string) => string | undefined; minutes: number }} Plugin */
 /** @type {Plugin[]} */

@@ -128,7 +128,9 @@ test("an AMI, a copy of it, whom it is shared with, and an instance", async () =
   await live(stack, { ...life(), types: [AMI, COPY, PERMISSION, PERMISSION, INSTANCE] });
 });
 
-test("an instance the short way", async () => {
+test("an instance the short way, in a subnet", async () => {
+  const subnetId = await ec2.subnet(region);
+  expect(subnetId).toMatch(/^subnet-/);
   stack.program = async () => {
     const instance = new unikernel.Instance(
       "web",
@@ -136,7 +138,7 @@ test("an instance the short way", async () => {
         image: image(),
         ports: [80, { guest: 53, protocol: "udp" }],
         env: { GREETING: "hello" },
-        target: ukaws.target({ instanceType: "t3.nano", image: { connection: { endpoints: endpoints() } } }),
+        target: ukaws.target({ instanceType: "t3.nano", subnetId, image: { connection: { endpoints: endpoints() } } }),
       },
       { providers: { aws: provider() } },
     );

@@ -1,4 +1,4 @@
-// The plugin of @pulumi/aws for the few resources and functions that this project's programs use: Terraform's provider for AWS by
+// The plugin of @pulumi/aws for the few resources and functions that the tests use: Terraform's provider for AWS by
 // Pulumi's bridge, as the published plugin is.
 package main
 
@@ -22,13 +22,7 @@ var resources = map[string]string{
 	"aws_ami":                   "aws:ec2/ami:Ami",
 	"aws_ami_copy":              "aws:ec2/amiCopy:AmiCopy",
 	"aws_ami_launch_permission": "aws:ec2/amiLaunchPermission:AmiLaunchPermission",
-	"aws_autoscaling_group":     "aws:autoscaling/group:Group",
-	"aws_ebs_snapshot_import":   "aws:ebs/snapshotImport:SnapshotImport",
 	"aws_instance":              "aws:ec2/instance:Instance",
-	"aws_launch_template":       "aws:ec2/launchTemplate:LaunchTemplate",
-	"aws_lb":                    "aws:lb/loadBalancer:LoadBalancer",
-	"aws_lb_listener":           "aws:lb/listener:Listener",
-	"aws_lb_target_group":       "aws:lb/targetGroup:TargetGroup",
 	"aws_security_group":        "aws:ec2/securityGroup:SecurityGroup",
 }
 
@@ -36,8 +30,6 @@ var functions = map[string]string{
 	"aws_ec2_instance_type": "aws:ec2/getInstanceType:getInstanceType",
 	"aws_region":            "aws:index/getRegion:getRegion",
 	"aws_subnet":            "aws:ec2/getSubnet:getSubnet",
-	"aws_subnets":           "aws:ec2/getSubnets:getSubnets",
-	"aws_vpc":               "aws:ec2/getVpc:getVpc",
 }
 
 // Upstream's is written for Terraform's plugin framework, whose bridge needs the code generators of all of Pulumi's languages. It, too,

@@ -1,4 +1,4 @@
-// The plugin of @pulumi/gcp for the few resources and functions that this project's programs use: Terraform's provider for Google Cloud by
+// The plugin of @pulumi/gcp for the few resources and functions that the tests use: Terraform's provider for Google Cloud by
 // Pulumi's bridge, as the published plugin is.
 package main
 
@@ -16,7 +16,6 @@ var resources = map[string]string{
 	"google_compute_firewall": "gcp:compute/firewall:Firewall",
 	"google_compute_image":    "gcp:compute/image:Image",
 	"google_compute_instance": "gcp:compute/instance:Instance",
-	"google_storage_bucket":   "gcp:storage/bucket:Bucket",
 }
 
 var functions = map[string]string{

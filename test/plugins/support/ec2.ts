@@ -40,6 +40,16 @@ export class Ec2 extends LoopbackService {
     super(60_000);
   }
 
+  /** Id of a subnet of the default VPC. */
+  async subnet(region: string): Promise<string> {
+    const answer = await fetch(this.moto.endpoint, {
+      method: "POST",
+      headers: { authorization: `AWS4-HMAC-SHA256 Credential=nobody/20260101/${region}/ec2/aws4_request` },
+      body: new URLSearchParams({ Action: "DescribeSubnets", Version: "2016-11-15" }),
+    });
+    return element(await answer.text(), "subnetId");
+  }
+
   protected override async serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of message) chunks.push(chunk as Buffer);
