@@ -66,7 +66,8 @@ async function packageLayer(name, set) {
 async function buildContainer(name, { config, build }, files, base) {
   const folder = path.join(guestContainers, name);
   const stamp = path.join(guestContainers, `.${name}.stamp`);
-  const print = fingerprint([...how, ...(existsSync(files) ? [files] : [])], [base.digest, config, build]);
+  const scripts = build?.filter((argument) => argument.startsWith(inRoot("test"))) ?? [];
+  const print = fingerprint([...how, files, ...scripts], [base.digest, config, build]);
   if (isCurrent(stamp, print, [folder])) return;
   await installInto(folder, async (partial) => {
     const tree = path.join(partial, "tree");
