@@ -85,7 +85,7 @@ function noCredentials(message: string): string {
   if (/expired|refresh/i.test(message)) {
     return `The AWS credentials have expired. Sign in again, for example with \`aws sso login\`. (${message})`;
   }
-  return `There are no AWS credentials. Set AWS_PROFILE, sign in with \`aws sso login\`, or run \`pulumi config set aws:profile\`. (${message})`;
+  return `There are no AWS credentials. Set AWS_PROFILE, sign in with \`aws sso login\`, or run \`pulumi config set aws:profile\`. Those that only the program gives are not kept for \`pulumi refresh\` and \`pulumi destroy\`. (${message})`;
 }
 
 function denied(error: unknown, message: string, { action, region, bucket }: Request): string {

@@ -68,7 +68,7 @@ function failure(error: unknown, { bucket }: Request): string | undefined {
   const outOfTime = certificateOutOfTime(error, "Google Cloud");
   if (outOfTime !== undefined) return outOfTime;
   if (/default credentials|Unable to detect a Project Id/i.test(message))
-    return `There are no Google Cloud credentials. Sign in with \`gcloud auth application-default login\`, set GOOGLE_APPLICATION_CREDENTIALS to a key file, or run \`pulumi config set --secret gcp:credentials\`. (${message})`;
+    return `There are no Google Cloud credentials. Sign in with \`gcloud auth application-default login\`, set GOOGLE_APPLICATION_CREDENTIALS to a key file, or run \`pulumi config set --secret gcp:credentials\`. Those that only the program gives are not kept for \`pulumi refresh\` and \`pulumi destroy\`. (${message})`;
   if (/reasonable timeframe|\biat\b/.test(message))
     return `Google Cloud does not accept the time of this machine, ${new Date().toISOString()}: ${message} Set its clock right, for example by turning NTP on.`;
   if (/invalid_grant|invalid_rapt|reauth/.test(message))
