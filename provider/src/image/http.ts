@@ -3,6 +3,11 @@ import type { RequestInit, Response } from "undici";
 /** Hosts that no proxy leads to: this one. */
 const LOOPBACK = ["localhost", ".localhost", "127.0.0.1", "[::1]"];
 
+/** Whether a host's name, without a port, is one of this machine by itself. */
+export function isLoopback(name: string): boolean {
+  return /^(localhost|.*\.localhost|127(\.\d+){3}|\[?::1\]?)$/.test(name);
+}
+
 /** Fetches over HTTP. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 

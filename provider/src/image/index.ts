@@ -19,7 +19,7 @@ export {
 } from "./disk/index.js";
 export { buildImage, openImage } from "./build.js";
 export { Cache, defaultCacheDir, writeSynced } from "./cache.js";
-export { openHttp, type Fetch } from "./http.js";
+export { isLoopback, openHttp, type Fetch } from "./http.js";
 export { inspectDisk } from "./inspect.js";
 export { bundledKernel } from "./kernel.js";
 export type {

@@ -4,7 +4,7 @@ import * as http from "node:http";
 import * as https from "node:https";
 import * as net from "node:net";
 import * as path from "node:path";
-import { onTestFinished } from "vitest";
+import { listen } from "./listen.js";
 
 /** A server with a certificate of its own, under a name that nobody can look up, and the proxy that leads to it. */
 export interface ProxiedServer {
@@ -16,15 +16,6 @@ export interface ProxiedServer {
   proxy: string;
   /** What the proxy was asked for, `host:port`. */
   asked: string[];
-}
-
-async function listen(server: http.Server | https.Server): Promise<number> {
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return (server.address() as net.AddressInfo).port;
 }
 
 /** Starts both until the test ends; the certificate is for the name and for 127.0.0.1. */

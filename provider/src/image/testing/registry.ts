@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { createServer, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import { listen } from "./listen.js";
 import { temporaryDirectory } from "./temporary.js";
 
 /** `htpasswd -B` of the user "user" with the password "secret". */
@@ -42,11 +42,5 @@ export async function startRegistry(options: { password?: boolean } = {}): Promi
 
 /** Starts an HTTP server on a free port of the loopback interface. @returns its host and port. */
 export async function startServer(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return `127.0.0.1:${await listen(createServer(listener))}`;
 }

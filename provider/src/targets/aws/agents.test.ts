@@ -1,8 +1,6 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import * as os from "node:os";
-import * as path from "node:path";
-import { afterEach, expect, onTestFinished, test, vi } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { startProxied } from "../../image/testing/proxy.js";
+import { temporaryDirectory } from "../../image/testing/temporary.js";
 import { connect } from "./connection.js";
 
 afterEach(() => vi.unstubAllEnvs());
@@ -11,12 +9,10 @@ const HOST = "ec2.example";
 
 /** EC2 behind a proxy, in an environment without any; asks for its regions. */
 async function startEc2() {
-  const folder = mkdtempSync(path.join(os.tmpdir(), "agents-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
   for (const name of ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"])
     vi.stubEnv(name, undefined);
   vi.stubEnv("AWS_CA_BUNDLE", undefined);
-  const { port, ...rest } = await startProxied(folder, HOST, (_request, response) => {
+  const { port, ...rest } = await startProxied(temporaryDirectory(), HOST, (_request, response) => {
     response.setHeader("content-type", "text/xml");
     response.end(
       "<DescribeRegionsResponse><regionInfo><item><regionName>here</regionName></item></regionInfo></DescribeRegionsResponse>",

@@ -6,7 +6,7 @@ import * as https from "node:https";
 import { Agent, type AgentConnectOpts } from "agent-base";
 import { HttpsProxyAgent } from "https-proxy-agent";
 import { getProxyForUrl } from "proxy-from-env";
-import { VisibleError } from "../../image/index.js";
+import { isLoopback, VisibleError } from "../../image/index.js";
 
 /** What opens and keeps the connections of a client of the SDK. */
 export interface Agents {
@@ -51,11 +51,9 @@ class ProxiedAgent extends Agent {
 
   override async connect(request: http.ClientRequest, options: AgentConnectOpts) {
     const host = options.host ?? "localhost";
-    const proxy = isThisMachine(host) ? "" : getProxyForUrl(`https://${host}:${options.port}`);
+    const proxy = isLoopback(host) ? "" : getProxyForUrl(`https://${host}:${options.port}`);
     if (proxy === "") return this.#direct;
     const secure = { ...options, ...this.secure } as Parameters<HttpsProxyAgent<string>["connect"]>[1];
     return new HttpsProxyAgent(proxy).connect(request, secure);
   }
 }
-
-const isThisMachine = (host: string): boolean => /^(localhost|.*\.localhost|127(\.\d+){3}|\[?::1\]?)$/.test(host);

@@ -1,4 +1,5 @@
 import { VisibleError } from "../../errors.js";
+import { isLoopback } from "../../http.js";
 
 /** A reference to an image in a registry, with Docker's defaults filled in. */
 export interface Reference {
@@ -51,7 +52,8 @@ export function parseReference(text: string): Reference {
   const host = isDockerHub ? DEFAULT_REGISTRY_HOST : registry;
   let origin: string;
   try {
-    origin = new URL(`${isLoopback(host) ? "http" : "https"}://${host}`).origin;
+    // Registries on this host are spoken to without TLS, as Docker does.
+    origin = new URL(`${isLoopback(host.replace(/:\d+$/, "")) ? "http" : "https"}://${host}`).origin;
   } catch {
     throw invalid(`"${registry}" is not a host`);
   }
@@ -63,10 +65,4 @@ export function parseReference(text: string): Reference {
     ...(tag !== undefined || digest === undefined ? { tag: tag ?? "latest" } : {}),
     ...(digest !== undefined ? { digest } : {}),
   };
-}
-
-/** Registries on this host are spoken to without TLS, as Docker does. */
-function isLoopback(host: string): boolean {
-  const name = host.replace(/:\d+$/, "");
-  return name === "localhost" || name.endsWith(".localhost") || name === "[::1]" || /^127(\.\d+){3}$/.test(name);
 }
