@@ -1,11 +1,8 @@
-import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import * as path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type * as awsModule from "@pulumi/aws/provider.js";
 import type * as ukawsModule from "pulumi-unikernel/aws";
-import { noise } from "../../provider/src/targets/testing/disk.js";
 import { EbsService } from "../../provider/src/targets/aws/testing/ebs-service.js";
 import { SERVER } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
@@ -24,7 +21,6 @@ let machine: Machine;
 let stack: TestStack;
 let ebs: EbsService;
 let plugin: AwsPlugin;
-let content: Buffer;
 
 beforeEach(async () => {
   machine = new Machine();
@@ -33,8 +29,7 @@ beforeEach(async () => {
   stack = new TestStack(machine);
   stack.kernel(...SERVER);
   Object.assign(stack.env, awsEnvironment(machine, plugin, ebs.key));
-  content = noise(6_000_000, 1);
-  write();
+  stack.addData();
   stack.program = web();
 });
 afterEach(() => {
@@ -43,11 +38,6 @@ afterEach(() => {
   ebs.stop();
   machine.dispose();
 });
-
-/** Puts the application's data into the image's root. */
-function write(): void {
-  writeFileSync(path.join(stack.folder, "rootfs/data"), content);
-}
 
 interface Change {
   instance?: object;
@@ -94,8 +84,7 @@ test("a stack's life on AWS", async () => {
   expect(ebs.calls.length, "an update without a change asks nothing of EBS").toBe(calls);
   expect(plugin.asked).toEqual([]);
 
-  content.write("one line", 3_000_000);
-  write();
+  stack.changeData();
   await stack.preview();
   expect(ebs.calls.length).toBe(calls);
   const second = await stack.up();
@@ -142,8 +131,7 @@ test("another machine, with an empty cache, sends what has changed and no more",
   const sent = ebs.count("PutSnapshotBlock");
   const away = new Machine();
   try {
-    content.write("one line", 3_000_000);
-    write();
+    stack.changeData();
     stack.machine = away;
     await stack.up();
     expect(ebs.count("PutSnapshotBlock") - sent).toBeLessThanOrEqual(3);
@@ -270,7 +258,7 @@ describe("in mid-upload", () => {
 test("two stacks upload the same image at once, and each has a snapshot of its own", async () => {
   const other = new TestStack(machine, "other", "other-project");
   Object.assign(other.env, stack.env);
-  writeFileSync(path.join(other.folder, "rootfs/data"), readFileSync(path.join(stack.folder, "rootfs/data")));
+  other.addData();
   other.program = web();
   const [one, two] = await Promise.all([stack.up(), other.up()]);
 

@@ -1,13 +1,10 @@
-import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import * as path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type * as ukawsModule from "pulumi-unikernel/aws";
 import { openBootDiskFor, openImage } from "../../provider/src/image/index.js";
 import { EbsService } from "../../provider/src/targets/aws/testing/ebs-service.js";
 import { S3Service } from "../../provider/src/targets/aws/testing/s3-service.js";
-import { noise } from "../../provider/src/targets/testing/disk.js";
 import { SERVER } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
 import { failureOf, OperationFailed, TestStack, unikernel } from "../support/stack.js";
@@ -25,7 +22,6 @@ let stack: TestStack;
 let ebs: EbsService;
 let s3: S3Service;
 let plugin: AwsPlugin;
-let content: Buffer;
 
 beforeEach(async () => {
   machine = new Machine();
@@ -35,8 +31,7 @@ beforeEach(async () => {
   stack = new TestStack(machine);
   stack.kernel(...SERVER);
   Object.assign(stack.env, awsEnvironment(machine, plugin, ebs.key));
-  content = noise(6_000_000, 1);
-  write();
+  stack.addData();
   stack.program = web();
 });
 afterEach(() => {
@@ -47,11 +42,6 @@ afterEach(() => {
   ebs.stop();
   machine.dispose();
 });
-
-/** Puts the application's data into the image's root. */
-function write(): void {
-  writeFileSync(path.join(stack.folder, "rootfs/data"), content);
-}
 
 /** A program with an AMI that is imported. */
 function web(how: Partial<ukawsModule.ImportArgs> = {}, change: object = {}): () => Promise<Record<string, unknown>> {
@@ -98,8 +88,7 @@ test("a stack's life by way of S3", async () => {
   expect(s3.calls.length, "an update without a change asks nothing of S3").toBe(calls);
   expect(plugin.asked).toEqual([]);
 
-  content.write("one line", 3_000_000);
-  write();
+  stack.changeData();
   const second = await stack.up();
   expect(plugin.asked).toEqual([`create ${IMPORT}`, `create ${AMI}`, `delete ${AMI}`, `delete ${IMPORT}`]);
   expect(objects(), "the former object is gone").toEqual([`images/${String(second.outputs["key"])}`]);

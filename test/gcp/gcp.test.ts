@@ -1,12 +1,9 @@
-import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import * as path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type * as gcpModule from "@pulumi/gcp/provider.js";
 import type * as ukgcpModule from "pulumi-unikernel/gcp";
 import { StorageService } from "../../provider/src/targets/gcp/testing/storage-service.js";
-import { noise } from "../../provider/src/targets/testing/disk.js";
 import { SERVER } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
 import { failureOf, OperationFailed, TestStack, unikernel } from "../support/stack.js";
@@ -24,7 +21,6 @@ let machine: Machine;
 let stack: TestStack;
 let storage: StorageService;
 let plugin: GcpPlugin;
-let content: Buffer;
 
 beforeEach(async () => {
   machine = new Machine();
@@ -40,8 +36,7 @@ beforeEach(async () => {
     GOOGLE_APPLICATION_CREDENTIALS: "",
     HOME: machine.folder,
   });
-  content = noise(6_000_000, 1);
-  write();
+  stack.addData();
   stack.program = web();
 });
 afterEach(() => {
@@ -51,11 +46,6 @@ afterEach(() => {
   storage.stop();
   machine.dispose();
 });
-
-/** Puts the application's data into the image's root. */
-function write(): void {
-  writeFileSync(path.join(stack.folder, "rootfs/data"), content);
-}
 
 interface Change {
   /** Options of the instance. */
@@ -118,8 +108,7 @@ test("a stack's life on Google Cloud", async () => {
   expect(storage.calls.length, "an update without a change asks nothing of Cloud Storage").toBe(calls);
   expect(plugin.asked).toEqual([]);
 
-  content.write("one line", 3_000_000);
-  write();
+  stack.changeData();
   await stack.preview();
   expect(storage.calls.length).toBe(calls);
   const second = await stack.up();
@@ -359,7 +348,7 @@ describe("in mid-upload", () => {
 test("two stacks upload the same image to one bucket at once, and each has an object of its own", async () => {
   const other = new TestStack(machine, "other", "other-project");
   Object.assign(other.env, stack.env);
-  writeFileSync(path.join(other.folder, "rootfs/data"), readFileSync(path.join(stack.folder, "rootfs/data")));
+  other.addData();
   other.program = web();
   const [one, two] = await Promise.all([stack.up(), other.up()]);
 

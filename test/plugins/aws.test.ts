@@ -1,11 +1,9 @@
-import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import * as path from "node:path";
 import type * as awsModule from "@pulumi/aws";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type * as ukawsModule from "pulumi-unikernel/aws";
 import { EbsService } from "../../provider/src/targets/aws/testing/ebs-service.js";
-import { noise } from "../../provider/src/targets/testing/disk.js";
 import { Moto } from "../aws/support/moto.js";
 import { SERVER } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
@@ -31,7 +29,6 @@ let stack: TestStack;
 let moto: Moto;
 let ebs: EbsService;
 let ec2: Ec2;
-let content: Buffer;
 
 beforeEach(async () => {
   machine = new Machine({ accelerator: false });
@@ -49,8 +46,7 @@ beforeEach(async () => {
     AWS_CONFIG_FILE: path.join(machine.folder, "none"),
     AWS_SHARED_CREDENTIALS_FILE: path.join(machine.folder, "none"),
   });
-  content = noise(6_000_000, 1);
-  write();
+  stack.addData();
 });
 afterEach(() => {
   for (const { pid } of stack.processes()) process.kill(pid, "SIGKILL");
@@ -60,19 +56,11 @@ afterEach(() => {
   machine.dispose();
 });
 
-/** Puts the application's data into the image's root. */
-function write(): void {
-  writeFileSync(path.join(stack.folder, "rootfs/data"), content);
-}
-
 /** What all of the stacks go through. */
 function life(): Omit<Life, "types"> {
   return {
     asked: ec2.asked,
-    change: () => {
-      content.write("one line", 3_000_000);
-      write();
-    },
+    change: () => stack.changeData(),
     expectNoLeftovers: () => expect(ebs.snapshots.size, "the former snapshot is gone").toBe(1),
     expectNothing: () => {
       expect(ebs.snapshots.size).toBe(0);

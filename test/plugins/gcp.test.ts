@@ -1,10 +1,7 @@
-import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import * as path from "node:path";
 import type * as gcpModule from "@pulumi/gcp";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type * as ukgcpModule from "pulumi-unikernel/gcp";
-import { noise } from "../../provider/src/targets/testing/disk.js";
 import { FakeGcsServer } from "../gcp/support/fake-gcs-server.js";
 import { SERVER } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
@@ -28,7 +25,6 @@ let machine: Machine;
 let stack: TestStack;
 let storage: FakeGcsServer;
 let compute: ComputeEngine;
-let content: Buffer;
 
 beforeEach(async () => {
   machine = new Machine({ accelerator: false });
@@ -45,8 +41,7 @@ beforeEach(async () => {
     GOOGLE_APPLICATION_CREDENTIALS: "",
     HOME: machine.folder,
   });
-  content = noise(6_000_000, 1);
-  write();
+  stack.addData();
 });
 afterEach(() => {
   for (const { pid } of stack.processes()) process.kill(pid, "SIGKILL");
@@ -55,19 +50,11 @@ afterEach(() => {
   machine.dispose();
 });
 
-/** Puts the application's data into the image's root. */
-function write(): void {
-  writeFileSync(path.join(stack.folder, "rootfs/data"), content);
-}
-
 /** What all of the stacks go through. */
 function life(): Omit<Life, "types"> {
   return {
     asked: compute.asked,
-    change: () => {
-      content.write("one line", 3_000_000);
-      write();
-    },
+    change: () => stack.changeData(),
     expectNoLeftovers: () => {
       expect(compute.all("images"), "the former image is gone").toHaveLength(1);
       expect(compute.all("instances"), "the former instance is gone").toHaveLength(1);

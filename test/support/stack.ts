@@ -6,6 +6,7 @@ import type * as automation from "@pulumi/pulumi/automation/index.js";
 import { expect } from "vitest";
 import type { Step } from "../../provider/src/targets/local/testing/scripted-guest.js";
 import { scriptedGuest } from "../../provider/src/targets/local/testing/scripted-guest.js";
+import { noise } from "../../provider/src/targets/testing/disk.js";
 import type * as unikernelModule from "pulumi-unikernel";
 import { findProcesses, type Machine, type Process } from "./machine.js";
 
@@ -16,6 +17,8 @@ export const pulumi = load("@pulumi/pulumi") as typeof pulumiModule;
 const { LocalWorkspace, PulumiCommand } = load("@pulumi/pulumi/automation") as typeof automation;
 
 const modules = path.resolve(import.meta.dirname, "../../node_modules");
+
+const DATA_BYTES = 6_000_000;
 
 /** What happened to each resource, by its name: `create`, `update`, `replace`, `delete`, `same`. */
 export type Changes = Record<string, string>;
@@ -66,6 +69,22 @@ export class TestStack {
     // A root file system with one static program; what it does, the kernel decides.
     mkdirSync(path.join(this.folder, "rootfs/bin"), { recursive: true });
     writeFileSync(path.join(this.folder, "rootfs/bin/server"), staticElf(), { mode: 0o755 });
+  }
+
+  /** Puts data into the application's root: six megabytes that nothing compresses, the same in every stack. */
+  addData(): void {
+    this.#writeData(noise(DATA_BYTES, 1));
+  }
+
+  /** Changes a line in the middle of the data. */
+  changeData(): void {
+    const data = noise(DATA_BYTES, 1);
+    data.write("one line", DATA_BYTES / 2);
+    this.#writeData(data);
+  }
+
+  #writeData(data: Buffer): void {
+    writeFileSync(path.join(this.folder, "rootfs/data"), data);
   }
 
   /** Makes every guest from now on do these steps. */
