@@ -12,7 +12,7 @@ import { Guest } from "../bench/guest.mjs";
 import { preparePlace } from "../bench/place.mjs";
 import { differences, readOutcomes } from "./outcomes.mjs";
 import { writeReport } from "./report.mjs";
-import { loadResults, saveConsole, saveResults } from "./results.mjs";
+import { loadResults, saveConsole, saveResults, saveSummary } from "./results.mjs";
 import { suites } from "./suites.mjs";
 
 /** MiB of each guest. */
@@ -58,6 +58,7 @@ await main(async () => {
       );
     result.day = new Date().toISOString().slice(0, 10);
     saveResults(name, { ...loadResults(name), [module]: result });
+    saveSummary(name, module, result);
     const count = ({ passed, trouble }) => `${passed.length}${trouble ? ` (${trouble})` : ""}`;
     console.log(
       `${module}: ${count(result.here)} of Linux's ${count(result.linux)} in ${duration(performance.now() - began)}`,

@@ -2,8 +2,7 @@
 import fs from "node:fs";
 import prettier from "prettier";
 import { inRoot } from "../../scripts/lib/paths.mjs";
-import { differences } from "./outcomes.mjs";
-import { loadResults } from "./results.mjs";
+import { loadSummaries } from "./results.mjs";
 
 /** Rounded down: a hundred says that none is missing. */
 const percent = (part, whole) => `${(Math.floor((1000 * part) / whole) / 10).toFixed(1)} %`;
@@ -28,21 +27,21 @@ function reasons(tests, exceptions) {
   });
 }
 
-/** Writes a suite's document anew, from the results that there are of its modules. */
+/** Writes a suite's document anew, from what is known of its modules. */
 export async function writeReport(name, suite, linux) {
-  const results = loadResults(name);
+  const results = loadSummaries(name);
   const missing = suite.modules.filter((module) => !(module in results));
-  const modules = suite.modules.filter((module) => results[module]?.linux.passed.length > 0);
-  const both = (module) => results[module].linux.passed.length - differences(results[module]).length;
+  const modules = suite.modules.filter((module) => results[module]?.passOnLinux > 0);
+  const both = (module) => results[module].passOnLinux - results[module].missing.length;
   const sum = (of) => modules.reduce((total, module) => total + of(module), 0);
-  const [whole, part] = [sum((module) => results[module].linux.passed.length), sum(both)];
+  const [whole, part] = [sum((module) => results[module].passOnLinux), sum(both)];
   const rows = modules.map((module) => {
-    const { here, linux, day } = results[module];
-    const notes = [here.trouble && `here ${here.trouble}`, linux.trouble && `on Linux ${linux.trouble}`];
-    return `| ${module} | ${linux.passed.length} | ${both(module)} | ${day} | ${notes.filter(Boolean).join("; ")} |`;
+    const { passOnLinux, day, trouble } = results[module];
+    const notes = [trouble?.here && `here ${trouble.here}`, trouble?.linux && `on Linux ${trouble.linux}`];
+    return `| ${module} | ${passOnLinux} | ${both(module)} | ${day} | ${notes.filter(Boolean).join("; ")} |`;
   });
   const differ = reasons(
-    modules.flatMap((module) => differences(results[module])),
+    modules.flatMap((module) => results[module].missing),
     suite.exceptions,
   );
   const text = `# ${suite.title}
