@@ -100,7 +100,11 @@ const size = (application) => [
     measure: async (_systems, { folder }) => ({ here: await bootDiskOverhead(application, folder) }),
   },
 ];
-const operationNames = ["getpid", "futex wake-up", "pipe round trip", "page fault", "fork + exit", "thread create"];
+/** Those of the first line have a target. */
+const operationNames = [
+  ...["getpid", "futex wake-up", "pipe round trip", "page fault", "fork + exit", "thread create"],
+  ...["stat", "open + close", "HTTP response"],
+];
 const costs = shared((systems, bench) => operationCosts(systems, bench));
 const operation = (name) =>
   compare(

@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod buffer;
+mod bytes;
 mod descriptors;
 pub mod epoll;
 mod error;
@@ -21,6 +22,7 @@ pub mod timerfd;
 mod traits;
 
 pub use buffer::{BytesSink, BytesSource, Fault, Sink, Source, put_record};
+pub use bytes::find_byte;
 pub use descriptors::{Closed, DescriptorTable};
 pub use error::{Error, Result, finish, finish_with};
 pub use open_file::{OpenFile, Watcher};

@@ -1,6 +1,6 @@
 // Says where the CPU is until an application answers, and how much a request takes. Runs in the benchmark's network namespace.
 //
-//   main.mjs KERNEL APPLICATION [count|blocks|time] [linux] [REQUESTS]    KERNEL is Debian's, as JSON
+//   main.mjs KERNEL APPLICATION [count|blocks|time] [linux] [get:16|set:16…] [REQUESTS]    KERNEL is Debian's, as JSON; commands are redis's
 //   main.mjs KERNEL operations NAME [linux]                        what is counted by `bench operations`
 import fs from "node:fs";
 import net from "node:net";
@@ -8,11 +8,11 @@ import os from "node:os";
 import path from "node:path";
 import { kernelWithSymbols } from "../../../scripts/build-kernel.mjs";
 import { main, VisibleError } from "../../../scripts/lib/terminal.mjs";
-import { applications } from "../applications.mjs";
+import { applications, protocolOf } from "../applications.mjs";
 import { Guest } from "../guest.mjs";
 import { setUpNetwork } from "../network.mjs";
 import { probe } from "../place.mjs";
-import { ask, firstAnswer } from "../probe.mjs";
+import { ask, benchmarkRedis, firstAnswer, redis } from "../probe.mjs";
 import { operationProfile } from "../rows/operations.mjs";
 import { linux, unikernel } from "../systems.mjs";
 import { buildPlugin } from "./plugin.mjs";
@@ -21,7 +21,9 @@ import { byFunction } from "./symbols.mjs";
 const memory = 256;
 const timeoutMs = 300_000;
 const connections = 16;
-const shown = 40;
+const shown = 60;
+/** The time between two samples, as the plugin takes them. */
+const sampleMicroseconds = 200;
 
 /** Ends QEMU so that the plugin can write what it has. */
 async function quit(machine, folder) {
@@ -33,15 +35,15 @@ async function quit(machine, folder) {
 }
 
 /** Boots, asks, and returns what the plugin wrote. */
-async function profile(boot, plugin, mode, requests, folder) {
+async function profile(boot, { protocol, load }, plugin, mode, requests, folder) {
   const out = path.join(folder, "profile");
   const guestFolder = path.join(folder, "guest");
   fs.mkdirSync(guestFolder, { recursive: true });
   const extra = [...(boot.extra ?? []), "-plugin", `${plugin},mode=${mode},out=${out}`];
   const { qboot } = await probe(folder);
   const machine = new Guest({ ...boot, extra }, { memory, accelerator: "tcg", qboot, folder: guestFolder });
-  if (!(await firstAnswer(machine, timeoutMs))) throw new VisibleError(`No answer:\n${machine.lastWords()}`);
-  await ask(machine, requests, connections, timeoutMs);
+  if (!(await firstAnswer(machine, timeoutMs, protocol))) throw new VisibleError(`No answer:\n${machine.lastWords()}`);
+  if (requests > 0) await load(machine, requests);
   await quit(machine, guestFolder);
   return parse(fs.readFileSync(out, "utf8"));
 }
@@ -63,6 +65,16 @@ function parse(written) {
   return result;
 }
 
+/** How the application is asked: redis by its own commands and so many of them in a pipeline, the others by HTTP. */
+function askingOf(application, words) {
+  const protocol = protocolOf(application);
+  if (protocol !== redis)
+    return { protocol, load: (machine, requests) => ask(machine, requests, connections, timeoutMs) };
+  const [command, pipeline] = (words.find((word) => /^[gs]et(:\d+)?$/.test(word)) ?? "get").split(":");
+  const options = ["-t", command, "-P", pipeline ?? "1"];
+  return { protocol, load: (_machine, requests) => benchmarkRedis(timeoutMs, "-n", String(requests), ...options) };
+}
+
 const millions = (amount) => `${(amount / 1e6).toFixed(1)} M`;
 const absolute = (amount, mode) => ({ count: `${millions(amount)}, `, blocks: `${amount}, ` })[mode] ?? "";
 const share = (amount, all) => `${((100 * amount) / all).toFixed(1)} %`;
@@ -76,6 +88,25 @@ function print(title, { idle, translation, user, kernel, blocks }, mode, ofLinux
   if (ofLinux) return;
   for (const { name, amount } of byFunction(blocks, kernelWithSymbols).slice(0, shown))
     console.log(`  ${share(amount, all).padStart(7)}  ${name}`);
+}
+
+/** Says what a request takes: what there is more of than until the first answer, function by function. */
+function printRequest(title, answer, more, requests, mode, ofLinux) {
+  const [unit, worth] = {
+    count: ["instructions", 1],
+    blocks: ["blocks translated", 1],
+    time: ["µs", sampleMicroseconds],
+  }[mode];
+  const one = (after, before = 0) => (((after - before) * worth) / requests).toFixed(1);
+  const [user, kernel] = ["user", "kernel"].map((part) => one(more[part], answer[part]));
+  console.log(`\nA request of ${title}, of ${requests}: ${user} ${unit} in user mode, ${kernel} in the kernel`);
+  if (ofLinux) return;
+  // The kernel lies elsewhere at each boot, so that only names can be compared.
+  const before = new Map(byFunction(answer.blocks, kernelWithSymbols).map(({ name, amount }) => [name, amount]));
+  const gained = ({ name, amount }) => ({ name, amount: amount - (before.get(name) ?? 0) });
+  const functions = byFunction(more.blocks, kernelWithSymbols).map(gained);
+  for (const { name, amount } of functions.sort((a, b) => b.amount - a.amount).slice(0, shown))
+    console.log(`  ${one(amount).padStart(9)}  ${name}`);
 }
 
 /** Says what one operation takes, function by function. */
@@ -111,14 +142,12 @@ await main(async () => {
     process.exit();
   }
   const boot = await system.boot(application);
-  const answer = await profile(boot, plugin, mode, 0, folder);
+  const asking = askingOf(application, rest);
+  const answer = await profile(boot, asking, plugin, mode, 0, folder);
   print(`${application} on ${system.title}, until the first answer`, answer, mode, ofLinux);
   if (requests > 0) {
-    const more = await profile(boot, plugin, mode, requests, folder);
-    const per = (part) => ((more[part] - answer[part]) / requests / (mode === "count" ? 1000 : 1)).toFixed(1);
-    const unit = { count: "thousand instructions", blocks: "blocks translated", time: "samples of 0.2 ms" }[mode];
-    print(`${application} on ${system.title}, with ${requests} requests`, more, mode, ofLinux);
-    console.log(`\nA request: ${per("user")} ${unit} in user mode, ${per("kernel")} in the kernel`);
+    const more = await profile(boot, asking, plugin, mode, requests, folder);
+    printRequest(`${application} on ${system.title}`, answer, more, requests, mode, ofLinux);
   }
   process.exit();
 });

@@ -3,8 +3,14 @@
 // For each it prints "@operation NAME COUNT", and enters mark() before and after it has done it COUNT times.
 #include "../conformance/show.h"
 #include <linux/futex.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 void mark(void);
@@ -102,6 +108,61 @@ static void threads(long count) {
   }
 }
 
+static const char page[] = "/usr/share/site/page";
+
+// What web servers ask about each file that they send.
+static void file_states(long count) {
+  struct stat state;
+  for (long i = 0; i < count; i++)
+    stat(page, &state);
+}
+
+static void opened_files(long count) {
+  for (long i = 0; i < count; i++)
+    close(open(page, O_RDONLY | O_NONBLOCK));
+}
+
+// Two ends of one connection.
+static void connect_both(int ends[2]) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof address;
+  int listener = socket(AF_INET, SOCK_STREAM, 0);
+  bind(listener, (struct sockaddr *)&address, size);
+  listen(listener, 1);
+  getsockname(listener, (struct sockaddr *)&address, &size);
+  ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+  connect(ends[0], (struct sockaddr *)&address, size);
+  ends[1] = accept(listener, NULL, NULL);
+  close(listener);
+}
+
+// A request of 64 bytes, a header of 256 and a file of 1 KiB in one segment, as servers answer.
+static void responses(long count) {
+  int ends[2], on = 1, off = 0, file = open(page, O_RDONLY);
+  char request[64] = {0}, header[256] = {0}, answer[sizeof header + 1024];
+  connect_both(ends);
+  for (long i = 0; i < count; i++) {
+    off_t from = 0;
+    send(ends[0], request, sizeof request, 0);
+    recv(ends[1], request, sizeof request, 0);
+    setsockopt(ends[1], IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+    writev(ends[1], &(struct iovec){header, sizeof header}, 1);
+    sendfile(ends[1], file, &from, 1024);
+    setsockopt(ends[1], IPPROTO_TCP, TCP_CORK, &off, sizeof off);
+    recv(ends[0], answer, sizeof answer, MSG_WAITALL);
+  }
+  close(ends[0]), close(ends[1]), close(file);
+}
+
+static void make_page(void) {
+  char bytes[1024] = {0};
+  mkdir("/usr", 0755), mkdir("/usr/share", 0755), mkdir("/usr/share/site", 0755);
+  int file = open(page, O_CREAT | O_WRONLY, 0644);
+  if (write(file, bytes, sizeof bytes) != sizeof bytes)
+    perror(page);
+  close(file);
+}
+
 int main(void) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   measure("getpid", 10000, get_pid);
@@ -110,6 +171,10 @@ int main(void) {
   measure("page fault", 4000, page_faults);
   measure("fork + exit", 100, forks);
   measure("thread create", 500, threads);
+  make_page();
+  measure("stat", 2000, file_states);
+  measure("open + close", 2000, opened_files);
+  measure("HTTP response", 1000, responses);
   puts("@end");
   pause();
 }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use abi::Errno;
 use file::{FileType, Result, Status};
 
-use super::dentry::Children;
+use super::children::Children;
 use super::walk::Last;
 use super::{Access, Capabilities, Context, Dentry, Lookup, Place};
 use crate::inode::{Inode, NewInode, NewKind};

@@ -73,6 +73,12 @@ impl Credentials {
         self.capabilities.contains(capability)
     }
 
+    /// Whether no directory's permissions keep them from looking up names in it.
+    pub fn searches_all(&self) -> bool {
+        self.capabilities
+            .intersects(Capabilities::DAC_READ_SEARCH | Capabilities::DAC_OVERRIDE)
+    }
+
     /// Whether they own the file or may act as if.
     pub fn owns(&self, status: &Status) -> bool {
         self.user == status.uid || self.can(Capabilities::FOWNER)
@@ -91,6 +97,11 @@ impl Credentials {
     /// As [`Credentials::check`], for a file of this type.
     pub fn check_ownership(&self, file_type: FileType, ownership: Ownership, access: Access) -> Result<(), Errno> {
         let Ownership { permissions, uid, gid } = ownership;
+        // Most of what is looked up in or read allows it to everybody.
+        let everybody = permissions & permissions >> 3 & permissions >> 6;
+        if Access::from_bits_truncate(everybody as u8 & 7).contains(access) {
+            return Ok(());
+        }
         let bits = match () {
             () if self.user == uid => permissions >> 6,
             () if self.is_member(gid) => permissions >> 3,

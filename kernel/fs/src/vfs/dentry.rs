@@ -1,15 +1,15 @@
 //! Names in memory: what lookups found, or found missing, so that they need not look again.
 
 use alloc::boxed::Box;
-use alloc::sync::{Arc, Weak};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use abi::Errno;
 use file::{Error, FileType, Result};
 use hal::sync::{SpinLock, SpinLockGuard};
-use hashbrown::HashMap;
 
+use super::children::Children;
 use crate::inode::Inode;
 use crate::inotify;
 
@@ -18,6 +18,9 @@ use crate::inotify;
 /// The lock on a directory's children is the lock on the directory: who changes entries, or looks one up in the file system, holds it.
 pub struct Dentry {
     inode: Option<Arc<dyn Inode>>,
+    /// Of the inode, which never changes: whether lookups in it are remembered, and its type; asked at each step of a path.
+    caches_names: bool,
+    file_type: Option<FileType>,
     position: SpinLock<Position>,
     children: SpinLock<Children>,
     /// The name was removed.
@@ -34,8 +37,6 @@ struct Position {
     name: Box<[u8]>,
 }
 
-pub(super) type Children = HashMap<Box<[u8]>, Weak<Dentry>>;
-
 impl Dentry {
     /// The top of a file system, or an object that has a name only for show.
     pub fn top(inode: Arc<dyn Inode>, name: &[u8]) -> Arc<Self> {
@@ -44,6 +45,8 @@ impl Dentry {
 
     fn new(inode: Option<Arc<dyn Inode>>, parent: Option<Arc<Dentry>>, name: &[u8]) -> Self {
         Self {
+            caches_names: inode.as_ref().is_some_and(|inode| inode.caches_names()),
+            file_type: inode.as_ref().map(|inode| inode.file_type()),
             inode,
             position: SpinLock::new(Position {
                 parent,
@@ -74,7 +77,7 @@ impl Dentry {
 
     /// Whether it is a file of this type.
     pub fn has_type(&self, file_type: FileType) -> bool {
-        self.inode.as_ref().is_some_and(|inode| inode.file_type() == file_type)
+        self.file_type == Some(file_type)
     }
 
     /// Whether the name was removed since; the file may live on.
@@ -139,10 +142,7 @@ impl Dentry {
         if self.slot.load(Ordering::Relaxed) != 0 || self.is_removed() {
             return;
         }
-        let cacheable = self
-            .parent()
-            .is_some_and(|parent| parent.inode().is_ok_and(|directory| directory.caches_names()));
-        if cacheable {
+        if self.parent().is_some_and(|parent| parent.caches_names) {
             let displaced = CACHE.lock().insert(self);
             drop(displaced);
         }
@@ -150,12 +150,13 @@ impl Dentry {
 
     /// As [`Dentry::child`], for who has locked the directory.
     pub(super) fn child_locked(self: &Arc<Self>, children: &mut Children, name: &[u8]) -> Result<Arc<Dentry>> {
-        let directory = self.inode()?;
-        let caches = directory.caches_names();
-        if caches && let Some(found) = children.get(name).and_then(Weak::upgrade) {
+        if self.caches_names
+            && let Some(found) = children.get(name)
+        {
             found.used.store(true, Ordering::Relaxed);
             return Ok(found);
         }
+        let directory = self.inode()?;
         if name.len() > 255 {
             return Err(Errno::NAMETOOLONG.into());
         }
@@ -165,16 +166,15 @@ impl Dentry {
             Err(error) => return Err(error),
         };
         let found = Arc::new(Self::new(inode, Some(self.clone()), name));
-        if caches {
-            children.insert(name.into(), Arc::downgrade(&found));
+        if self.caches_names {
+            children.insert(name, &found);
         }
         Ok(found)
     }
 
     /// Puts a name in the place of one that was known not to exist, or is gone.
     fn insert(children: &mut Children, name: &[u8], dentry: &Arc<Dentry>) {
-        let former = children.insert(name.into(), Arc::downgrade(dentry));
-        if let Some(former) = former.and_then(|former| former.upgrade()) {
+        if let Some(former) = children.insert(name, dentry) {
             CACHE.lock().forget(&former);
         }
     }
@@ -202,7 +202,7 @@ impl Dentry {
     /// Keeps the names of a directory that goes no longer: each has a share of it. The caller drops them without its lock.
     #[must_use]
     pub(super) fn forget_all(children: &Children) -> Vec<Arc<Dentry>> {
-        let names: Vec<_> = children.values().filter_map(Weak::upgrade).collect();
+        let names: Vec<_> = children.used().collect();
         let mut cache = CACHE.lock();
         for name in &names {
             cache.forget(name);
@@ -248,7 +248,7 @@ impl Drop for Dentry {
         if let Some(directory) = &parent
             // Its lock may be held further up; then the next lookup of the name cleans up.
             && let Some(mut children) = directory.children.try_lock()
-            && children.get(&name).is_some_and(|entry| entry.strong_count() == 0)
+            && children.is_unused(&name)
         {
             children.remove(&name);
         }
@@ -258,7 +258,7 @@ impl Drop for Dentry {
             let name = core::mem::take(&mut last.position.get_mut().name);
             if let Some(directory) = &parent
                 && let Some(mut children) = directory.children.try_lock()
-                && children.get(&name).is_some_and(|entry| entry.strong_count() == 0)
+                && children.is_unused(&name)
             {
                 children.remove(&name);
             }

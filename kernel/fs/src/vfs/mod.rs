@@ -5,6 +5,7 @@
 mod allocate;
 mod attributes;
 mod change;
+mod children;
 mod credentials;
 mod dentry;
 mod mount;

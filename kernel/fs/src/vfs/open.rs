@@ -67,7 +67,7 @@ impl Context {
                 Last::Name { slash: true, .. } => return Err(Errno::ISDIR.into()),
                 Last::Name { name, .. } => {
                     let directory = walk.place.clone();
-                    if let Some(place) = self.create_missing(&directory, &name, mode)? {
+                    if let Some(place) = self.create_missing(&directory, walk.name(&name), mode)? {
                         walk.place = place;
                         created = true;
                     } else if walk.down(&name, follow)? {

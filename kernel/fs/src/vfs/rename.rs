@@ -6,7 +6,7 @@ use abi::Errno;
 use file::Result;
 use hal::sync::SpinLock;
 
-use super::dentry::Children;
+use super::children::Children;
 use super::walk::Last;
 use super::{Access, Context, Dentry, Place};
 use crate::inode::RenameMode;
@@ -144,7 +144,7 @@ impl Context {
             if new.exists() {
                 new.remove(to.as_deref_mut().unwrap_or(&mut *from));
             }
-            from.remove(&*source.name);
+            from.remove(&source.name);
             old.moved(below, &target.name, to.unwrap_or(from));
         }
         Ok(Some((old, new)))

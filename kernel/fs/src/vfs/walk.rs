@@ -1,11 +1,13 @@
 //! Path resolution.
 
+use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use abi::Errno;
 use bitflags::bitflags;
-use file::{FileType, Result};
+use file::{FileType, Result, find_byte};
 
 use super::{Access, Context, Dentry, Place};
 use crate::inode::Link;
@@ -45,12 +47,12 @@ bitflags! {
     }
 }
 
-/// The last component of a path, which calls treat each in its own way.
+/// The last component of a path, which calls treat each in its own way. A walk names it by where it lies in the path.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Last {
+pub(super) enum Last<N = Range<usize>> {
     /// A name.
     Name {
-        name: Vec<u8>,
+        name: N,
         /// Whether slashes follow.
         slash: bool,
     },
@@ -62,76 +64,88 @@ pub(super) enum Last {
     Root,
 }
 
+/// Where the slashes from `start` on end.
+#[inline]
+fn skip_slashes(path: &[u8], start: usize) -> usize {
+    let mut end = start;
+    while path.get(end) == Some(&b'/') {
+        end += 1;
+    }
+    end
+}
+
 /// A resolution under way.
 pub(super) struct Walk<'a> {
     context: &'a Context,
     resolve: Resolve,
-    root: Place,
+    root: &'a Place,
     /// Where it stands.
     pub(super) place: Place,
     /// The path, and how much of it is done.
-    path: Vec<u8>,
+    path: Cow<'a, [u8]>,
     done: usize,
     links: u32,
 }
 
 impl<'a> Walk<'a> {
     /// At the beginning of a path.
-    pub(super) fn new(context: &'a Context, path: &[u8], resolve: Resolve) -> Result<Self> {
+    pub(super) fn new(context: &'a Context, path: &'a [u8], resolve: Resolve) -> Result<Self> {
         if path.is_empty() {
             return Err(Errno::NOENT.into());
         }
         if path.len() >= PATH_MAX {
             return Err(Errno::NAMETOOLONG.into());
         }
+        let is_absolute = path[0] == b'/';
+        if is_absolute && resolve.contains(Resolve::BENEATH) {
+            return Err(Errno::XDEV.into());
+        }
         let scoped = resolve.intersects(Resolve::BENEATH | Resolve::IN_ROOT);
-        let mut walk = Self {
+        let root = if scoped { &context.base } else { &context.root };
+        let start = if is_absolute { root } else { &context.base };
+        Ok(Self {
             context,
             resolve,
-            root: if scoped {
-                context.base.clone()
-            } else {
-                context.root.clone()
-            },
-            place: context.base.clone(),
-            path: path.to_vec(),
+            root,
+            place: start.clone(),
+            path: Cow::Borrowed(path),
             done: 0,
             links: 0,
-        };
-        if path[0] == b'/' {
-            walk.place = walk.root.clone();
-            if resolve.contains(Resolve::BENEATH) {
-                return Err(Errno::XDEV.into());
-            }
-        }
-        Ok(walk)
+        })
+    }
+
+    /// The name that [`Walk::find_last`] has found.
+    pub(super) fn name(&self, range: &Range<usize>) -> &[u8] {
+        &self.path[range.clone()]
     }
 
     /// Goes to the directory of the last component.
     pub(super) fn find_last(&mut self) -> Result<Last> {
         loop {
-            self.skip_slashes();
-            let rest = &self.path[self.done..];
-            if rest.is_empty() {
+            let path = &*self.path;
+            let start = skip_slashes(path, self.done);
+            let rest = &path[start..];
+            let name = &rest[..find_byte(rest, b'/').unwrap_or(rest.len())];
+            let end = start + name.len();
+            self.done = end;
+            if name.is_empty() {
                 return Ok(Last::Root);
             }
-            let length = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
-            let start = self.done;
-            self.done += length;
-            let slash = self.done < self.path.len();
+            let slash = end < path.len();
+            let at_end = skip_slashes(path, end) == path.len();
             self.check_search()?;
-            let at_end = !slash || self.path[self.done..].iter().all(|&byte| byte == b'/');
-            let name = &self.path[start..self.done];
-            match (name, at_end) {
-                (b".", true) => return Ok(Last::Dot),
-                (b"..", true) => return Ok(Last::DotDot),
-                (_, true) => {
-                    let name = name.to_vec();
-                    return Ok(Last::Name { name, slash });
+            match name {
+                b"." if at_end => return Ok(Last::Dot),
+                b"." => {}
+                b".." if at_end => return Ok(Last::DotDot),
+                b".." => self.up()?,
+                _ if at_end => {
+                    return Ok(Last::Name {
+                        name: start..end,
+                        slash,
+                    });
                 }
-                (b".", false) => {}
-                (b"..", false) => self.up()?,
-                (_, false) => {
+                _ => {
                     let child = self.place.dentry.child(name)?;
                     if !self.enter(child, true)? && !self.place.dentry.is_directory() {
                         return Err(Errno::NOTDIR.into());
@@ -141,34 +155,29 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn skip_slashes(&mut self) {
-        let rest = &self.path[self.done..];
-        self.done += rest.iter().position(|&byte| byte != b'/').unwrap_or(rest.len());
-    }
-
     /// Whether names may be looked up where it stands.
     fn check_search(&self) -> Result<()> {
         let inode = self.place.inode()?;
-        if inode.file_type() != FileType::Directory {
+        if !self.place.dentry.is_directory() {
             return Err(Errno::NOTDIR.into());
         }
-        let ownership = inode.ownership()?;
-        Ok(self
-            .context
-            .credentials
-            .check_ownership(FileType::Directory, ownership, Access::EXECUTE)?)
+        let credentials = &self.context.credentials;
+        if credentials.searches_all() {
+            return Ok(());
+        }
+        Ok(credentials.check_ownership(FileType::Directory, inode.ownership()?, Access::EXECUTE)?)
     }
 
-    /// Goes to an entry; `ENOENT` when there is none. With `follow`, a symbolic link puts its target in front of what is left of the path: true is returned, and
-    /// the walk goes on from there.
-    pub(super) fn down(&mut self, name: &[u8], follow: bool) -> Result<bool> {
-        let child = self.place.dentry.child(name)?;
+    /// Goes to the entry that the last component names; `ENOENT` when there is none. With `follow`, a symbolic link puts its target in front of what is
+    /// left of the path: true is returned, and the walk goes on from there.
+    pub(super) fn down(&mut self, name: &Range<usize>, follow: bool) -> Result<bool> {
+        let child = self.place.dentry.child(self.name(name))?;
         self.enter(child, follow)
     }
 
     fn enter(&mut self, child: Arc<Dentry>, follow: bool) -> Result<bool> {
         let inode = child.inode()?;
-        if follow && inode.file_type() == FileType::Symlink {
+        if follow && child.has_type(FileType::Symlink) {
             let link = inode.follow()?;
             if self.place.mount.check_writable().is_ok() {
                 inode.note_access();
@@ -204,15 +213,14 @@ impl<'a> Walk<'a> {
                     if self.resolve.contains(Resolve::BENEATH) {
                         return Err(Errno::XDEV.into());
                     }
-                    let root = self.root.clone();
-                    self.check_mount(&root)?;
-                    self.place = root;
+                    self.check_mount(self.root)?;
+                    self.place = self.root.clone();
                 }
                 if target.is_empty() {
                     return Err(Errno::NOENT.into());
                 }
                 target.extend_from_slice(&self.path[self.done..]);
-                self.path = target;
+                self.path = Cow::Owned(target);
                 self.done = 0;
             }
             Link::Place(place) => {
@@ -233,7 +241,7 @@ impl<'a> Walk<'a> {
     pub(super) fn up(&mut self) -> Result<()> {
         let mut place = self.place.clone();
         loop {
-            if place == self.root {
+            if place == *self.root {
                 if self.resolve.contains(Resolve::BENEATH) {
                     return Err(Errno::XDEV.into());
                 }
@@ -294,9 +302,17 @@ impl Context {
     }
 
     /// The directory of a path's last component, and that component.
-    pub(super) fn resolve_parent(&self, path: &[u8]) -> Result<(Place, Last)> {
+    pub(super) fn resolve_parent(&self, path: &[u8]) -> Result<(Place, Last<Vec<u8>>)> {
         let mut walk = Walk::new(self, path, Resolve::empty())?;
-        let last = walk.find_last()?;
+        let last = match walk.find_last()? {
+            Last::Name { name, slash } => Last::Name {
+                name: walk.name(&name).to_vec(),
+                slash,
+            },
+            Last::Dot => Last::Dot,
+            Last::DotDot => Last::DotDot,
+            Last::Root => Last::Root,
+        };
         Ok((walk.place, last))
     }
 }

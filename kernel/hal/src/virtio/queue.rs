@@ -104,21 +104,29 @@ impl Queue {
         self.held.len()
     }
 
+    #[expect(clippy::inline_always, reason = "each packet goes through a dozen of these")]
+    #[inline(always)]
     fn place(&self, offset: usize) -> *mut u8 {
         debug_assert!(offset < self.rings.len() * PAGE_SIZE);
         self.rings[0].pointer().wrapping_add(offset)
     }
 
+    #[expect(clippy::inline_always, reason = "each packet goes through a dozen of these")]
+    #[inline(always)]
     fn u16_at(&self, offset: usize) -> &AtomicU16 {
         // SAFETY: all offsets lie in the rings, are even, and the rings are only reached by atomics, here and by the device.
         unsafe { AtomicU16::from_ptr(self.place(offset).cast()) }
     }
 
+    #[expect(clippy::inline_always, reason = "each packet goes through a dozen of these")]
+    #[inline(always)]
     fn u32_at(&self, offset: usize) -> &AtomicU32 {
         // SAFETY: as in `u16_at`, with offsets that are multiples of 4.
         unsafe { AtomicU32::from_ptr(self.place(offset).cast()) }
     }
 
+    #[expect(clippy::inline_always, reason = "each packet goes through a dozen of these")]
+    #[inline(always)]
     fn u64_at(&self, offset: usize) -> &AtomicU64 {
         // SAFETY: as in `u16_at`, with offsets that are multiples of 8.
         unsafe { AtomicU64::from_ptr(self.place(offset).cast()) }

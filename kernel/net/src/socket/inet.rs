@@ -177,7 +177,12 @@ impl InetOptions {
     /// `setsockopt(2)` at `level`.
     pub(crate) fn set(&mut self, domain: Domain, level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
         // Some are set by a byte.
-        let number = read_integer(value).or_else(|_| value.first().map(|byte| i32::from(*byte)).ok_or(Errno::INVAL))?;
+        let number = match value.first() {
+            _ if value.len() >= size_of::<i32>() => read_integer(value)?,
+            Some(byte) => i32::from(*byte),
+            None if level == SOL_IP => 0,
+            None => return Err(Errno::INVAL),
+        };
         let on = number != 0;
         if level == SOL_IPV6 && domain != Domain::Inet6 {
             return Err(Errno::NOPROTOOPT);

@@ -24,6 +24,8 @@ use crate::stack::{NEVER, Stack};
 pub(super) const WINDOW_SHIFT: u8 = 7;
 /// The segment size of a peer that names none (RFC 9293 section 3.7.1).
 pub(super) const DEFAULT_MSS: u16 = 536;
+/// Small segments at the start of a connection that are acknowledged at once, as many as Linux does.
+const QUICK_ACKS: u8 = 16;
 /// Bytes of headers that a segment always has: Internet (IPv4) and TCP.
 const HEADERS: usize = 40;
 /// Bytes of the timestamp option, padded.
@@ -181,6 +183,10 @@ pub(super) struct Tcb {
     pub(super) armed: u64,
     pub(super) keep_probes: u8,
     pub(super) last_received: u64,
+    /// When data last came, and how many more small segments are acknowledged at once: until an answer shows that acknowledgements ride on
+    /// answers, the peer may hold back its next segment for one.
+    pub(super) data_received: u64,
+    pub(super) quick_acks: u8,
     pub(super) last_sent: u64,
     /// When the peer last acknowledged something new.
     pub(super) progress: u64,
@@ -325,6 +331,8 @@ impl Tcb {
             armed: NEVER,
             keep_probes: 0,
             last_received: now,
+            data_received: 0,
+            quick_acks: QUICK_ACKS,
             last_sent: now,
             progress: now,
             ack_now: false,

@@ -11,7 +11,7 @@ use crate::ip::{Datagram, Unreachable};
 use crate::stack::NEVER;
 
 /// How long an acknowledgement may wait for data to ride on.
-const DELAYED_ACK: u64 = 40 * MILLISECOND;
+pub(super) const DELAYED_ACK: u64 = 40 * MILLISECOND;
 /// Timestamps older than this prove nothing (RFC 7323 section 5.5).
 const TIMESTAMP_LIFETIME: u64 = 24 * 24 * 3600 * SECOND;
 /// Bytes at the start of a connection whose full segments are acknowledged at once, while the peer's window is small.
@@ -456,9 +456,15 @@ impl Tcb {
     /// Decides when received bytes are acknowledged (RFC 9293 section 3.8.6.3).
     fn delay_ack(&mut self, link: &Link<'_>, bytes: usize, segment: &Segment) {
         self.unacknowledged += bytes;
-        let full = segment.length >= self.mss;
-        let quick = full && self.settings.quick_ack && self.receive_next.since(self.irs) <= QUICK_BYTES;
-        if self.ack_now || quick || self.unacknowledged >= 2 * self.mss {
+        self.data_received = link.now;
+        let quick = if segment.length >= self.mss {
+            self.receive_next.since(self.irs) <= QUICK_BYTES
+        } else {
+            let has_some = self.quick_acks > 0;
+            self.quick_acks = self.quick_acks.saturating_sub(1);
+            has_some
+        };
+        if self.ack_now || quick && self.settings.quick_ack || self.unacknowledged >= 2 * self.mss {
             self.ack_now = true;
         } else if self.delayed_ack == NEVER {
             self.delayed_ack = link.now + DELAYED_ACK;

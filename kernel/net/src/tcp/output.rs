@@ -4,6 +4,7 @@ use abi::Errno;
 
 use super::congestion::Phase;
 use super::connection::{Link, Outcome, Retransmit, State, Tcb, WINDOW_SHIFT, own_mss};
+use super::input::DELAYED_ACK;
 use super::rtt::{MILLISECOND, SECOND};
 use super::segment::{CHECKSUM_AT, Flags, Options, Outline};
 use super::send_queue::Gathered;
@@ -189,6 +190,9 @@ impl Tcb {
     /// Sends `length` bytes from `seq` on; false when the device is full.
     pub(super) fn emit_data(&mut self, link: &Link<'_>, seq: Seq, length: usize, flags: Flags) -> bool {
         let gathered = if length > 0 {
+            if link.now < self.data_received + DELAYED_ACK {
+                self.quick_acks = 0;
+            }
             self.send.gather(seq.since(self.data_start()), length)
         } else {
             Gathered::new()

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::mem::size_of;
 use core::ops::Range;
 
-use file::{Fault, Sink, Source};
+use file::{Fault, Sink, Source, find_byte};
 use hal::mem::{Frame, PAGE_SIZE};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -187,6 +187,24 @@ impl AddressSpace {
         Ok(values)
     }
 
+    /// Reads a string that is in memory into a buffer which holds its terminating zero too, without waiting; gives its length without it.
+    pub fn try_read_string(&self, address: usize, into: &mut [u8]) -> Option<usize> {
+        // Most are shorter than a second part; what follows a string need not be there.
+        const PART: usize = 32;
+        let mut done = 0;
+        while done < into.len() {
+            let at = address.wrapping_add(done);
+            let part = PART.min(PAGE_SIZE - at % PAGE_SIZE).min(into.len() - done);
+            let chunk = &mut into[done..done + part];
+            user::copy_from_user(at, chunk).ok()?;
+            if let Some(end) = find_byte(chunk, 0) {
+                return Some(done + end);
+            }
+            done += part;
+        }
+        None
+    }
+
     /// Reads a string up to its terminating zero, which is left out; `too_long` when there is none within `limit` bytes.
     pub async fn read_string(&self, address: usize, limit: usize, too_long: Errno) -> Result<Vec<u8>, Errno> {
         let mut string = Vec::new();
@@ -196,7 +214,7 @@ impl AddressSpace {
             // Never past the end of the page: the next one need not exist.
             let part = chunk.len().min(4096 - at % 4096).min(limit - string.len());
             self.read_bytes(at, &mut chunk[..part]).await?;
-            if let Some(end) = chunk[..part].iter().position(|&byte| byte == 0) {
+            if let Some(end) = find_byte(&chunk[..part], 0) {
                 string.extend_from_slice(&chunk[..end]);
                 return Ok(string);
             }

@@ -2,16 +2,20 @@
 
 use abi::general::EPOLL_CTL_DEL;
 use abi::{EpollEvent, Errno};
+use file::Fault;
 use file::epoll::Epoll;
+use hal::user;
 use zerocopy::IntoBytes;
 
 use super::mask::with_mask;
 use super::wait::deadline_after;
-use super::{Call, Error, Result, Stop};
+use super::{Call, Error, Progress, Result, Stop};
 use crate::process::Thread;
 
 /// Events that are written to the application at a time.
 const BATCH: usize = 64;
+/// Events that are told without a future.
+const FEW: usize = 16;
 
 /// `epoll_ctl(epfd, operation, fd, event)`
 pub(super) async fn ctl(thread: &Thread, call: &Call) -> Result {
@@ -43,6 +47,33 @@ pub(super) async fn wait(thread: &Thread, call: &Call) -> Result {
         deadline_after_milliseconds(milliseconds)
     })
     .await
+}
+
+/// `epoll_wait` where something is to be told already.
+pub(super) fn begin_wait<'a>(thread: &Thread, call: &Call) -> Progress<'a> {
+    Progress::at_once(collect_at_once(thread, call))
+}
+
+/// Nothing has happened when it gives nothing.
+fn collect_at_once(thread: &Thread, call: &Call) -> Option<Result> {
+    let (address, maximum) = (call.word(1), usize::try_from(call.int(2)).ok()?);
+    let file = thread.file(call.int(0)).ok()?;
+    let epoll = file.downcast::<Epoll>()?;
+    let mut left = epoll.candidates();
+    let wanted = left.min(maximum);
+    if wanted == 0 || wanted > FEW {
+        return None;
+    }
+    check_room(address, wanted).ok()?;
+    let mut events = [EpollEvent::default(); FEW];
+    let count = epoll.collect(&mut events[..wanted], &mut left);
+    if count == 0 {
+        return None;
+    }
+    Some(match user::copy_to_user(address, events[..count].as_bytes()) {
+        Ok(()) => Ok(count),
+        Err(_) => Err(Errno::FAULT.into()),
+    })
 }
 
 /// `epoll_pwait(epfd, events, count, milliseconds, mask, size)`
@@ -87,14 +118,40 @@ async fn collect(thread: &Thread, call: &Call, polls: bool, deadline: impl FnOnc
     }
 }
 
+/// Whether so many events, a batch at most, can be written now. What is told is told once: it is not taken before there is room for it.
+fn check_room(address: usize, count: usize) -> core::result::Result<(), Fault> {
+    let last = address.wrapping_add(count * size_of::<EpollEvent>() - 1);
+    // A batch lies in two pages at most.
+    for place in [address, last] {
+        let word = place & !(size_of::<u32>() - 1);
+        // A write that changes nothing.
+        let write = |value| user::compare_exchange_u32(word, value, value);
+        if user::load_u32(word).and_then(write).is_err() {
+            return Err(Fault {
+                address: place,
+                write: true,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Writes the events that there are, `maximum` at most, and returns how many.
 async fn report(thread: &Thread, epoll: &Epoll, address: usize, maximum: usize) -> Result {
     let mut events = [EpollEvent::default(); BATCH];
     let mut left = epoll.candidates();
     let mut done = 0;
     while done < maximum && left > 0 {
-        let count = epoll.collect(&mut events[..BATCH.min(maximum - done)], &mut left);
+        let wanted = BATCH.min(maximum - done).min(left);
         let place = address.wrapping_add(done * size_of::<EpollEvent>());
+        while let Err(fault) = check_room(place, wanted) {
+            match thread.memory.fault_in(fault).await {
+                Ok(()) => {}
+                Err(errno) if done == 0 => return Err(errno.into()),
+                Err(_) => return Ok(done),
+            }
+        }
+        let count = epoll.collect(&mut events[..wanted], &mut left);
         match thread.memory.write_bytes(place, events[..count].as_bytes()).await {
             Ok(()) => done += count,
             Err(errno) if done == 0 => return Err(errno.into()),

@@ -15,3 +15,10 @@ pub enum Progress<'a> {
     /// Nothing: [`dispatch`](super::dispatch) serves it.
     Waits,
 }
+
+impl Progress<'_> {
+    /// The end of a call that may have come to one at once; else nothing has happened yet.
+    pub(super) fn at_once(result: Option<Result>) -> Self {
+        result.map_or(Self::Waits, Self::Over)
+    }
+}

@@ -4,9 +4,10 @@ use abi::general::{SPLICE_F_GIFT, SPLICE_F_MORE, SPLICE_F_MOVE, SPLICE_F_NONBLOC
 use abi::{Errno, OpenFlags};
 use file::pipe::{self, PipeEnd, Segment, SegmentSink, SegmentSource};
 use file::{FileType, OpenFile};
+use hal::user;
 
 use super::transfer::{MAX_TRANSFER, raise, waiting};
-use super::{Call, Error, Result, Waiting, file_size, retry, retry_ready};
+use super::{Call, Error, Progress, Result, Waiting, file_size, retry, retry_ready};
 use crate::process::Thread;
 use crate::signal::Signal;
 
@@ -125,6 +126,59 @@ async fn copy(thread: &Thread, from: (&OpenFile, &mut Place), into: (&OpenFile, 
         }
     }
     Ok(done)
+}
+
+/// `sendfile` of what is in memory to where nothing is waited for, as servers send files.
+pub(super) fn begin_sendfile<'a>(thread: &Thread, call: &Call) -> Progress<'a> {
+    Progress::at_once(send_at_once(thread, call))
+}
+
+/// Nothing has happened when it gives nothing.
+fn send_at_once(thread: &Thread, call: &Call) -> Option<Result> {
+    let (output, input) = (thread.file(call.int(0)).ok()?, thread.file(call.int(1)).ok()?);
+    let count = call.word(3);
+    let is_plain = input.is_seekable() && !output.is_seekable() && !output.flags().contains(OpenFlags::APPEND);
+    if !is_plain || !output.is_nonblocking() || !input.flags().reads() || !output.flags().writes() {
+        return None;
+    }
+    if count == 0 || count > STEP {
+        return None;
+    }
+    let address = call.word(2);
+    let offset = match address {
+        0 => input.position(),
+        _ => {
+            let mut bytes = [0; size_of::<u64>()];
+            user::copy_from_user(address, &mut bytes).ok()?;
+            // Whether it can be written is found out before bytes are on their way.
+            user::copy_to_user(address, &bytes).ok()?;
+            i64::from_le_bytes(bytes).try_into().ok()?
+        }
+    };
+    let mut sink = SegmentSink::new(count);
+    input.read_at(offset, &mut sink).ok()?;
+    let segments = sink.into_segments();
+    if segments.iter().map(Segment::length).sum::<usize>() < count {
+        return None;
+    }
+    let done = match output.write(&mut SegmentSource::new(&segments)) {
+        Ok(done) => done,
+        Err(file::Error::WouldBlock) => return Some(Err(Errno::AGAIN.into())),
+        Err(file::Error::Errno(errno)) if errno != Errno::NOMEM => {
+            if errno == Errno::PIPE {
+                raise(thread, Signal::PIPE);
+            }
+            return Some(Err(errno.into()));
+        }
+        Err(_) => return None,
+    };
+    let end = offset + done as u64;
+    if address == 0 {
+        input.set_position(end);
+    } else if user::copy_to_user(address, &end.to_le_bytes()).is_err() {
+        return Some(Err(Errno::FAULT.into()));
+    }
+    Some(Ok(done))
 }
 
 /// `sendfile(out, in, offset, count)`

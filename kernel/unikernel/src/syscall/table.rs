@@ -234,7 +234,7 @@ system_calls! {
     __NR_flistxattr: Full, "" => waits attributes::listxattr(thread, call, Subject::Descriptor).await;
     __NR_fremovexattr: Full, "" => waits attributes::removexattr(thread, call, Subject::Descriptor).await;
     __NR_fsetxattr: Full, "" => waits attributes::setxattr(thread, call, Subject::Descriptor).await;
-    __NR_fstat: Full, "" => waits stat::fstat(thread, call).await;
+    __NR_fstat: Full, "" => first stat::first::fstat(thread, call), then stat::fstat(thread, call).await;
     __NR_fstatfs: Full, "" => waits stat::fstatfs(thread, call).await;
     __NR_fsync: Full, "" => waits storage::fsync(thread, call, false).await;
     __NR_ftruncate: Full, "" => waits attributes::ftruncate(thread, call).await;
@@ -258,7 +258,7 @@ system_calls! {
     __NR_llistxattr: Full, "" => waits attributes::listxattr(thread, call, Subject::Path(Lookup::empty())).await;
     __NR_lremovexattr: Full, "" => waits attributes::removexattr(thread, call, Subject::Path(Lookup::empty())).await;
     __NR_lsetxattr: Full, "" => waits attributes::setxattr(thread, call, Subject::Path(Lookup::empty())).await;
-    __NR_lstat: Full, "" => waits stat::stat(thread, call, false).await;
+    __NR_lstat: Full, "" => first stat::first::stat(thread, call, false), then stat::stat(thread, call, false).await;
     __NR_mkdir: Full, "" => waits directory::mkdirat(thread, AT_FDCWD, call.word(0), call.unsigned(1)).await;
     __NR_mkdirat: Full, "" => waits directory::mkdirat(thread, call.int(0), call.word(1), call.unsigned(2)).await;
     __NR_mknod: Full, "" => waits
@@ -267,17 +267,20 @@ system_calls! {
         directory::mknodat(thread, call.int(0), call.word(1), call.unsigned(2), u64::from(call.unsigned(3))).await;
     __NR_mount: Refused, "the image's configuration says what is mounted" => now Err(Errno::PERM.into());
     __NR_name_to_handle_at: Refused, "no file system has handles" => now Err(Errno::OPNOTSUPP.into());
-    __NR_newfstatat: Full, "" => waits stat::newfstatat(thread, call).await;
-    __NR_open: Full, "" => waits path::openat(thread, AT_FDCWD, call.word(0), call.unsigned(1), call.unsigned(2)).await;
+    __NR_newfstatat: Full, "" => first stat::first::newfstatat(thread, call), then stat::newfstatat(thread, call).await;
+    __NR_open: Full, "" => first path::first::openat(thread, AT_FDCWD, call.word(0), call.unsigned(1)),
+        then path::openat(thread, AT_FDCWD, call.word(0), call.unsigned(1), call.unsigned(2)).await;
     __NR_open_by_handle_at: Refused, "no file system has handles" => now Err(Errno::PERM.into());
     __NR_openat2: Full, "" => waits path::openat2(thread, call).await;
-    __NR_openat: Full, "" => waits path::openat(thread, call.int(0), call.word(1), call.unsigned(2), call.unsigned(3)).await;
+    __NR_openat: Full, "" => first path::first::openat(thread, call.int(0), call.word(1), call.unsigned(2)),
+        then path::openat(thread, call.int(0), call.word(1), call.unsigned(2), call.unsigned(3)).await;
     __NR_pivot_root: Refused, "the image's configuration says what is mounted" => now Err(Errno::PERM.into());
     __NR_quotactl: Refused, "there are no quotas" => now Err(Errno::NOSYS.into());
     __NR_readahead: Accepted, "the page cache reads ahead of itself" => waits storage::readahead(thread, call).await;
-    __NR_readlink: Full, "" => waits directory::readlinkat(thread, AT_FDCWD, call.word(0), call.word(1), call.int(2)).await;
-    __NR_readlinkat: Full, "" => waits
-        directory::readlinkat(thread, call.int(0), call.word(1), call.word(2), call.int(3)).await;
+    __NR_readlink: Full, "" => first path::first::readlinkat(thread, AT_FDCWD, call.word(0), call.word(1), call.int(2)),
+        then directory::readlinkat(thread, AT_FDCWD, call.word(0), call.word(1), call.int(2)).await;
+    __NR_readlinkat: Full, "" => first path::first::readlinkat(thread, call.int(0), call.word(1), call.word(2), call.int(3)),
+        then directory::readlinkat(thread, call.int(0), call.word(1), call.word(2), call.int(3)).await;
     __NR_removexattr: Full, "" => waits attributes::removexattr(thread, call, Subject::Path(Lookup::FOLLOW)).await;
     __NR_rename: Full, "" => waits directory::renameat2(thread, (AT_FDCWD, call.word(0)), (AT_FDCWD, call.word(1)), 0).await;
     __NR_renameat2: Partial, "no `RENAME_WHITEOUT`" => waits
@@ -286,7 +289,7 @@ system_calls! {
         directory::renameat2(thread, (call.int(0), call.word(1)), (call.int(2), call.word(3)), 0).await;
     __NR_rmdir: Full, "" => waits directory::unlinkat(thread, AT_FDCWD, call.word(0), abi::general::AT_REMOVEDIR).await;
     __NR_setxattr: Full, "" => waits attributes::setxattr(thread, call, Subject::Path(Lookup::FOLLOW)).await;
-    __NR_stat: Full, "" => waits stat::stat(thread, call, true).await;
+    __NR_stat: Full, "" => first stat::first::stat(thread, call, true), then stat::stat(thread, call, true).await;
     __NR_statfs: Full, "" => waits stat::statfs(thread, call).await;
     __NR_statx: Partial, "no time of birth" => waits stat::statx(thread, call).await;
     __NR_swapoff: Refused, "nothing is swapped out" => now Err(Errno::PERM.into());
@@ -324,13 +327,13 @@ system_calls! {
     __NR_pwritev2: Partial, "`RWF_NOWAIT` only for streams" => waits transfer::pwritev2(thread, call).await;
     __NR_pwritev: Full, "" => waits transfer::pwritev(thread, call).await;
     __NR_read: Full, "" => first transfer::begin(thread, call, false);
-    __NR_readv: Full, "" => waits transfer::readv(thread, call).await;
-    __NR_sendfile: Full, "" => waits splice::sendfile(thread, call).await;
+    __NR_readv: Full, "" => first transfer::begin_vectors(thread, call, false), then transfer::readv(thread, call).await;
+    __NR_sendfile: Full, "" => first splice::begin_sendfile(thread, call), then splice::sendfile(thread, call).await;
     __NR_splice: Full, "" => waits splice::splice(thread, call).await;
     __NR_tee: Full, "" => waits splice::tee(thread, call).await;
     __NR_vmsplice: Partial, "copies" => waits splice::vmsplice(thread, call).await;
     __NR_write: Full, "" => first transfer::begin(thread, call, true);
-    __NR_writev: Full, "" => waits transfer::writev(thread, call).await;
+    __NR_writev: Full, "" => first transfer::begin_vectors(thread, call, true), then transfer::writev(thread, call).await;
 
     // Signals.
     __NR_kill: Full, "" => now signal::kill(thread, call);
@@ -356,13 +359,16 @@ system_calls! {
     __NR_getsockname: Full, "" => waits socket::getsockname(thread, call).await;
     __NR_getsockopt: Partial, "the options of the protocol" => waits socket::getsockopt(thread, call).await;
     __NR_listen: Full, "" => now socket::listen(thread, call);
-    __NR_recvfrom: Full, "" => waits socket::message::recvfrom(thread, call).await;
+    __NR_recvfrom: Full, "" => first transfer::begin_message(thread, call, false),
+        then socket::message::recvfrom(thread, call).await;
     __NR_recvmmsg: Full, "" => waits socket::message::recvmmsg(thread, call).await;
     __NR_recvmsg: Full, "" => waits socket::message::recvmsg(thread, call).await;
     __NR_sendmmsg: Full, "" => waits socket::message::sendmmsg(thread, call).await;
     __NR_sendmsg: Full, "" => waits socket::message::sendmsg(thread, call).await;
-    __NR_sendto: Full, "" => waits socket::message::sendto(thread, call).await;
-    __NR_setsockopt: Partial, "the options of the protocol" => waits socket::setsockopt(thread, call).await;
+    __NR_sendto: Full, "" => first transfer::begin_message(thread, call, true),
+        then socket::message::sendto(thread, call).await;
+    __NR_setsockopt: Partial, "the options of the protocol" => first socket::begin_setsockopt(thread, call),
+        then socket::setsockopt(thread, call).await;
     __NR_shutdown: Full, "" => now socket::shutdown(thread, call);
     __NR_socket: Partial, "Unix, IPv4, IPv6, netlink" => now socket::socket(thread, call);
     __NR_socketpair: Full, "" => waits socket::socketpair(thread, call).await;
@@ -467,7 +473,7 @@ system_calls! {
     __NR_epoll_ctl: Full, "" => waits epoll::ctl(thread, call).await;
     __NR_epoll_pwait2: Full, "" => waits epoll::pwait2(thread, call).await;
     __NR_epoll_pwait: Full, "" => waits epoll::pwait(thread, call).await;
-    __NR_epoll_wait: Full, "" => waits epoll::wait(thread, call).await;
+    __NR_epoll_wait: Full, "" => first epoll::begin_wait(thread, call), then epoll::wait(thread, call).await;
     __NR_poll: Full, "" => waits poll::poll_call(thread, call).await;
     __NR_ppoll: Full, "" => waits poll::ppoll(thread, call).await;
     __NR_pselect6: Full, "" => waits poll::pselect6(thread, call).await;

@@ -10,12 +10,14 @@ global_asm!(
     r#"
 .section .text
 // rdi: destination, rsi: source, rdx: bytes. Returns in rax how many are left. Loads and stores may fault: a fault in a block of
-// words goes on byte by byte, one there ends the copy.
+// words goes on byte by byte, one there ends the copy. What is less than a word at the end is moved as the last word, some of it again.
 .balign 16
 .globl copy_until_fault
 copy_until_fault:
+    cmp rdx, 8
+    jb 6f
     cmp rdx, 64
-    jb 3f
+    jb 4f
 2:
 .set PART, 0
 .rept 8
@@ -32,8 +34,8 @@ copy_until_fault:
     sub rdx, 64
     cmp rdx, 64
     jae 2b
-3:  cmp rdx, 8
-    jb 6f
+    cmp rdx, 8
+    jb 3f
 4:  mov rax, [rsi]
 5:  mov [rdi], rax
     .pushsection .exception_table, "a"
@@ -43,7 +45,18 @@ copy_until_fault:
     add rsi, 8
     add rdi, 8
     sub rdx, 8
-    jmp 3b
+    cmp rdx, 8
+    jae 4b
+3:  test rdx, rdx
+    jz 9f
+7:  mov rax, [rsi + rdx - 8]
+8:  mov [rdi + rdx - 8], rax
+    .pushsection .exception_table, "a"
+    .long 7b - ., 6f - .
+    .long 8b - ., 6f - .
+    .popsection
+    xor eax, eax
+    ret
 6:  test rdx, rdx
     jz 9f
 7:  mov al, [rsi]
@@ -63,8 +76,10 @@ copy_until_fault:
 .balign 16
 .globl fill_until_fault
 fill_until_fault:
+    cmp rdx, 8
+    jb 6f
     cmp rdx, 64
-    jb 3f
+    jb 5f
 2:
 .set PART, 0
 .rept 8
@@ -78,15 +93,24 @@ fill_until_fault:
     sub rdx, 64
     cmp rdx, 64
     jae 2b
-3:  cmp rdx, 8
-    jb 6f
+    cmp rdx, 8
+    jb 3f
 5:  mov [rdi], rsi
     .pushsection .exception_table, "a"
     .long 5b - ., 6f - .
     .popsection
     add rdi, 8
     sub rdx, 8
-    jmp 3b
+    cmp rdx, 8
+    jae 5b
+3:  test rdx, rdx
+    jz 9f
+8:  mov [rdi + rdx - 8], rsi
+    .pushsection .exception_table, "a"
+    .long 8b - ., 6f - .
+    .popsection
+    xor eax, eax
+    ret
 6:  test rdx, rdx
     jz 9f
 8:  mov [rdi], sil

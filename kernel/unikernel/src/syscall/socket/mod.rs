@@ -12,11 +12,12 @@ use core::net::IpAddr;
 use file::OpenFile;
 use fs::NewKind;
 use fs::vfs::Lookup;
+use hal::user;
 use net::{Address, Credentials, Destination, Shutdown, SocketFile};
 
 use super::events::{flags, install_pair};
 use super::transfer::waiting;
-use super::{Call, Error, Result, Waiting, retry, retry_ready};
+use super::{Call, Error, Progress, Result, Waiting, retry, retry_ready};
 use crate::network;
 use crate::process::Thread;
 
@@ -222,6 +223,17 @@ pub(super) async fn setsockopt(thread: &Thread, call: &Call) -> Result {
     thread.memory.read_bytes(call.word(3), &mut value).await?;
     socket.set_option(call.unsigned(1), call.unsigned(2), &value)?;
     Ok(0)
+}
+
+/// `setsockopt` of a number that is in memory.
+pub(super) fn begin_setsockopt<'a>(thread: &Thread, call: &Call) -> Progress<'a> {
+    let mut value = [0; size_of::<i32>()];
+    if call.int(4) as usize != value.len() || user::copy_from_user(call.word(3), &mut value).is_err() {
+        return Progress::Waits;
+    }
+    let set = socket_file(thread, call.int(0))
+        .and_then(|file| Ok(as_socket(&file)?.set_option(call.unsigned(1), call.unsigned(2), &value)?));
+    Progress::Over(set.map(|()| 0))
 }
 
 /// `getsockopt(fd, level, name, value, length)`

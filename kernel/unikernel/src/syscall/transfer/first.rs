@@ -1,13 +1,17 @@
-//! `read` and `write`. Pipes, sockets and cached files are ready most of the time, so that a call ends with its first attempt, which needs no future.
+//! `read` and `write`, with vectors and on sockets. Pipes, sockets and cached files are ready most of the time, so that a call ends with its first
+//! attempt, which needs no future.
 
-use abi::Errno;
+use abi::{Errno, IoVector};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::pin::pin;
 use file::OpenFile;
-use hal::user::UserContext;
+use hal::user::{self, UserContext};
+use net::{Domain, SocketFile};
 use task::WaitQueue;
+use zerocopy::{FromZeros, IntoBytes};
 
-use super::{Place, advance, descriptor, one, raise, read_segments, waiting, write_segments};
+use super::{MAX_TRANSFER, Place, advance, descriptor, one, raise, read_segments, to_segment, waiting, write_segments};
 use crate::memory::{Segment, UserBuffers};
 use crate::process::{Thread, parked};
 use crate::signal::Signal;
@@ -17,73 +21,110 @@ use crate::syscall::{Call, Error, Progress, Result};
 pub struct Transfer {
     file: Arc<OpenFile>,
     write: bool,
-    segment: Segment,
+    segments: Segments,
     /// Bytes that are done.
     done: usize,
     /// Its place in the file's queue before the attempt, when the file was not ready and there is no time limit.
     ticket: Option<u64>,
 }
 
-/// `read(fd, buffer, count)`, `write(fd, buffer, count)`
-pub(in crate::syscall) fn begin<'a>(thread: &Thread, call: &Call, write: bool) -> Progress<'a> {
-    let opened = descriptor(thread, call).and_then(|file| Ok((file, one(call.word(1), call.word(2))?)));
-    let (file, [segment]) = match opened {
-        Ok(opened) => opened,
-        Err(errno) => return Progress::Over(Err(errno.into())),
-    };
-    let mut transfer = Transfer {
-        file,
-        write,
-        segment,
-        done: 0,
-        ticket: None,
-    };
-    match transfer.attempt(thread) {
-        Some(result) => Progress::Over(result),
-        None => Progress::Transfer(transfer),
+/// Most transfers have one piece, which needs no memory of the heap.
+enum Segments {
+    One([Segment; 1]),
+    Several(Vec<Segment>),
+}
+
+impl Segments {
+    fn all(&self) -> &[Segment] {
+        match self {
+            Self::One(segment) => segment,
+            Self::Several(segments) => segments,
+        }
     }
 }
 
+/// Pieces of the vectors that are looked at here; longer ones are left.
+const FEW: usize = 8;
+
+/// `read(fd, buffer, count)`, `write(fd, buffer, count)`
+pub(in crate::syscall) fn begin<'a>(thread: &Thread, call: &Call, write: bool) -> Progress<'a> {
+    let opened = descriptor(thread, call).and_then(|file| Ok((file, one(call.word(1), call.word(2))?)));
+    match opened {
+        Ok((file, segment)) => Transfer::begin(thread, file, write, &segment),
+        Err(errno) => Progress::Over(Err(errno.into())),
+    }
+}
+
+/// `readv(fd, vectors, count)`, `writev(fd, vectors, count)`
+pub(in crate::syscall) fn begin_vectors<'a>(thread: &Thread, call: &Call, write: bool) -> Progress<'a> {
+    let file = match descriptor(thread, call) {
+        Ok(file) => file,
+        Err(errno) => return Progress::Over(Err(errno.into())),
+    };
+    let mut vectors = [IoVector::new_zeroed(); FEW];
+    let Some(vectors) = vectors.get_mut(..call.word(2)).filter(|vectors| !vectors.is_empty()) else {
+        return Progress::Waits;
+    };
+    if user::copy_from_user(call.word(1), vectors.as_mut_bytes()).is_err() {
+        return Progress::Waits;
+    }
+    let mut segments = [Segment::default(); FEW];
+    let mut left = MAX_TRANSFER;
+    for (segment, vector) in segments.iter_mut().zip(&*vectors) {
+        match to_segment(vector, &mut left) {
+            Ok(found) => *segment = found,
+            Err(errno) => return Progress::Over(Err(errno.into())),
+        }
+    }
+    Transfer::begin(thread, file, write, &segments[..vectors.len()])
+}
+
+/// `recvfrom` and `sendto` without flags and address, which are `read` and `write` of a socket; nothing for others.
+pub(in crate::syscall) fn begin_message<'a>(thread: &Thread, call: &Call, write: bool) -> Progress<'a> {
+    // A datagram may have no bytes.
+    if call.unsigned(3) != 0 || call.word(4) != 0 || call.word(2) == 0 {
+        return Progress::Waits;
+    }
+    match descriptor(thread, call) {
+        Ok(file)
+            if file
+                .downcast::<SocketFile>()
+                .is_some_and(|socket| !write || socket.domain() != Domain::Unix) =>
+        {
+            match one(call.word(1), call.word(2)) {
+                Ok(segment) => Transfer::begin(thread, file, write, &segment),
+                Err(errno) => Progress::Over(Err(errno.into())),
+            }
+        }
+        // Those of Unix take who sends along.
+        _ => Progress::Waits,
+    }
+}
+
+/// How far a first attempt has come.
+enum Attempt {
+    Over(Result),
+    /// So many bytes are done; the ticket as in [`Transfer`].
+    Onward(usize, Option<u64>),
+}
+
 impl Transfer {
-    /// Tries to transfer all; nothing when more is to be done.
-    fn attempt(&mut self, thread: &Thread) -> Option<Result> {
-        let file = &*self.file;
-        if self.write && file.is_seekable() {
-            // How far it may grow is looked up first.
-            return None;
-        }
-        let segments = [self.segment];
-        let mut buffers = UserBuffers::new(&segments);
-        let ticket = file.file().wait_queue().map(WaitQueue::ticket);
-        let result = if self.write {
-            file.write(&mut buffers)
-        } else {
-            file.read(&mut buffers)
+    fn begin<'a>(thread: &Thread, file: Arc<OpenFile>, write: bool, segments: &[Segment]) -> Progress<'a> {
+        let (done, ticket) = match attempt(thread, &file, write, segments) {
+            Attempt::Over(result) => return Progress::Over(result),
+            Attempt::Onward(done, ticket) => (done, ticket),
         };
-        match result {
-            Ok(count) => {
-                // Streams give what they have, which may be more than memory let them.
-                let is_all = !self.write && !file.is_seekable() && buffers.fault().is_none();
-                if count == 0 || count == self.segment.length || is_all {
-                    return Some(Ok(count));
-                }
-                self.done = count;
-                None
-            }
-            Err(file::Error::WouldBlock) if file.is_nonblocking() => Some(Err(Errno::AGAIN.into())),
-            Err(file::Error::WouldBlock) => {
-                self.ticket = ticket.filter(|_| file.file().time_limit(self.write).is_none());
-                None
-            }
-            Err(file::Error::Interrupted) => Some(Err(Error::INTERRUPTED)),
-            Err(file::Error::Errno(errno)) if errno != Errno::NOMEM => {
-                if self.write && errno == Errno::PIPE {
-                    raise(thread, Signal::PIPE);
-                }
-                Some(Err(errno.into()))
-            }
-            Err(_) => None,
-        }
+        let segments = match *segments {
+            [segment] => Segments::One([segment]),
+            _ => Segments::Several(segments.to_vec()),
+        };
+        Progress::Transfer(Self {
+            file,
+            write,
+            segments,
+            done,
+            ticket,
+        })
     }
 
     /// Waits for what it takes to transfer the rest.
@@ -92,22 +133,62 @@ impl Transfer {
             if let Some(queue) = self.file.file().wait_queue() {
                 thread.wait_notified(context, queue, ticket).await?;
             }
-            if let Some(result) = self.attempt(thread) {
-                return result;
+            match attempt(thread, &self.file, self.write, self.segments.all()) {
+                Attempt::Over(result) => return result,
+                Attempt::Onward(done, ticket) => (self.done, self.ticket) = (done, ticket),
             }
         }
         parked(context, pin!(self.rest(thread))).await
     }
 
-    async fn rest(&self, thread: &Thread) -> Result {
+    async fn rest(&mut self, thread: &Thread) -> Result {
         let waiting = waiting(&self.file, self.write);
-        let mut segments = [self.segment];
-        advance(&mut segments, self.done);
+        let segments = match &mut self.segments {
+            Segments::One(segment) => &mut segment[..],
+            Segments::Several(segments) => segments,
+        };
+        advance(segments, self.done);
         let place = Place::Onward(self.done);
         if self.write {
-            write_segments(thread, &self.file, &mut segments, place, waiting).await
+            write_segments(thread, &self.file, segments, place, waiting).await
         } else {
-            read_segments(thread, &self.file, &mut segments, place, waiting).await
+            read_segments(thread, &self.file, segments, place, waiting).await
         }
+    }
+}
+
+/// Tries to transfer all.
+fn attempt(thread: &Thread, file: &OpenFile, write: bool, segments: &[Segment]) -> Attempt {
+    if write && file.is_seekable() {
+        // How far it may grow is looked up first.
+        return Attempt::Onward(0, None);
+    }
+    let total = super::length(segments);
+    let mut buffers = UserBuffers::new(segments);
+    let ticket = file.file().wait_queue().map(WaitQueue::ticket);
+    let result = if write {
+        file.write(&mut buffers)
+    } else {
+        file.read(&mut buffers)
+    };
+    match result {
+        Ok(count) => {
+            // Streams give what they have, which may be more than memory let them.
+            let is_all = !write && !file.is_seekable() && buffers.fault().is_none();
+            if count == 0 || count == total || is_all {
+                return Attempt::Over(Ok(count));
+            }
+            Attempt::Onward(count, None)
+        }
+        Err(file::Error::WouldBlock) if file.is_nonblocking() => Attempt::Over(Err(Errno::AGAIN.into())),
+        Err(file::Error::WouldBlock) => Attempt::Onward(0, ticket.filter(|_| file.file().time_limit(write).is_none())),
+        Err(file::Error::Interrupted) => Attempt::Over(Err(Error::INTERRUPTED)),
+        Err(file::Error::Errno(errno)) if errno != Errno::NOMEM => {
+            if write && errno == Errno::PIPE {
+                raise(thread, Signal::PIPE);
+            }
+            Attempt::Over(Err(errno.into()))
+        }
+        Err(_) => Attempt::Onward(0, None),
     }
 }

@@ -2,7 +2,7 @@
 
 mod first;
 
-pub(super) use first::{Transfer, begin};
+pub(super) use first::{Transfer, begin, begin_message, begin_vectors};
 
 use abi::general::{RWF_APPEND, RWF_DSYNC, RWF_HIPRI, RWF_NOWAIT, RWF_SYNC};
 use abi::{Errno, IoVector};
@@ -204,6 +204,20 @@ fn one(address: usize, length: usize) -> core::result::Result<[Segment; 1], Errn
     }])
 }
 
+/// A piece of a vector, cut off at what is left of what one call transfers.
+fn to_segment(vector: &IoVector, left: &mut usize) -> core::result::Result<Segment, Errno> {
+    if isize::try_from(vector.length).is_err() {
+        return Err(Errno::INVAL);
+    }
+    check_user(vector.base, vector.length)?;
+    let length = vector.length.min(*left);
+    *left -= length;
+    Ok(Segment {
+        address: vector.base,
+        length,
+    })
+}
+
 /// Reads the `struct iovec` of a call and cuts them off at what one call transfers.
 pub(super) async fn read_vectors(
     thread: &Thread,
@@ -215,21 +229,7 @@ pub(super) async fn read_vectors(
     }
     let vectors: Vec<IoVector> = thread.memory.read_array(address, count).await?;
     let mut left = MAX_TRANSFER;
-    vectors
-        .into_iter()
-        .map(|vector| {
-            if isize::try_from(vector.length).is_err() {
-                return Err(Errno::INVAL);
-            }
-            check_user(vector.base, vector.length)?;
-            let length = vector.length.min(left);
-            left -= length;
-            Ok(Segment {
-                address: vector.base,
-                length,
-            })
-        })
-        .collect()
+    vectors.iter().map(|vector| to_segment(vector, &mut left)).collect()
 }
 
 fn descriptor(thread: &Thread, call: &Call) -> core::result::Result<Arc<OpenFile>, Errno> {

@@ -1,5 +1,7 @@
 //! `stat(2)`, `statx(2)`, `statfs(2)`.
 
+pub(super) mod first;
+
 use abi::general::{
     AT_EMPTY_PATH, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO,
     S_IFLNK, S_IFREG, S_IFSOCK, STATX__RESERVED, STATX_ATTR_MOUNT_ROOT, STATX_BASIC_STATS, STATX_MNT_ID,

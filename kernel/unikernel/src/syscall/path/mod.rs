@@ -1,5 +1,9 @@
 //! Paths in user memory, and opening them.
 
+pub(super) mod first;
+
+pub(super) use first::{at_once, with_path};
+
 use abi::general::{
     AT_FDCWD, O_ACCMODE, RESOLVE_BENEATH, RESOLVE_CACHED, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
     RESOLVE_NO_XDEV,
