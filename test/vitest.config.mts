@@ -12,8 +12,8 @@ export default defineConfig({
     testTimeout: 600_000,
     hookTimeout: 180_000,
     expect: { poll: { timeout: PATIENCE_MS, interval: 20 } },
-    // Each suite runs guests of its own; three at a time keep the CPUs of a small machine busy, for some wait for others.
-    maxWorkers: 3,
+    // Each suite runs guests of its own; four at a time keep two CPUs busy, for many wait: for each other, for the end of a time, for an engine.
+    maxWorkers: 4,
     minWorkers: 1,
   },
 });
