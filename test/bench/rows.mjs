@@ -6,7 +6,7 @@ import { handOver } from "./rows/handover.mjs";
 import { leastMemory } from "./rows/memory.mjs";
 import { bootDiskOverhead, overhead } from "./rows/size.mjs";
 import { writeTime } from "./rows/formats.mjs";
-import { operationCosts } from "./rows/operations.mjs";
+import { operationCosts, scaling } from "./rows/operations.mjs";
 import { redisRates, requestsPerSecond, streamRates } from "./rows/throughput.mjs";
 import { bytesSent, uploadRate } from "./rows/upload.mjs";
 
@@ -103,7 +103,7 @@ const size = (application) => [
 /** Those of the first line have a target. */
 const operationNames = [
   ...["getpid", "futex wake-up", "pipe round trip", "page fault", "fork + exit", "thread create"],
-  ...["stat", "open + close", "HTTP response"],
+  ...["stat", "open + close", "HTTP response", "mixed calls"],
 ];
 const costs = shared((systems, bench) => operationCosts(systems, bench));
 const operation = (name) =>
@@ -114,6 +114,13 @@ const operation = (name) =>
     { ratio: 0.5 },
     async (systems, bench) => (await costs(systems, bench)).map((system) => ({ value: system.get(name) })),
   );
+const fourCpus = {
+  name: "scaling:4-cpus",
+  title: "instructions, mixed calls, 4 CPUs against 1",
+  unit: "×",
+  target: { atMost: 1.1 },
+  measure: async ([here], bench) => ({ here: { value: await scaling(here, 4, bench) } }),
+};
 const buildTime = shared((rounds) => buildTimes(rounds));
 const build = (which, title, atMost) => ({
   name: `build:${which}`,
@@ -182,6 +189,7 @@ export const rows = [
   ...size("c"),
   ...size("ruby"),
   ...operationNames.map(operation),
+  fourCpus,
   build("cold", "image of the Ruby container, nothing cached", 2),
   build("warm", "the same, unchanged", 0.1),
   upload("first", "sent to AWS the first time beyond the files, Ruby", "MiB", 2),

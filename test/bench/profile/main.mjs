@@ -1,7 +1,8 @@
 // Says where the CPU is until an application answers, and how much a request takes. Runs in the benchmark's network namespace.
 //
-//   main.mjs KERNEL APPLICATION [count|blocks|time] [linux] [get:16|set:16…] [REQUESTS]    KERNEL is Debian's, as JSON; commands are redis's
-//   main.mjs KERNEL operations NAME [linux]                        what is counted by `bench operations`
+//   main.mjs KERNEL APPLICATION [count|blocks|time] [linux] [N-cpus] [get:16|set:16…] [REQUESTS]
+//                                                                  KERNEL is Debian's, as JSON; commands are redis's
+//   main.mjs KERNEL operations NAME [linux] [N-cpus]               what is counted by `bench operations`
 import fs from "node:fs";
 import net from "node:net";
 import os from "node:os";
@@ -35,13 +36,13 @@ async function quit(machine, folder) {
 }
 
 /** Boots, asks, and returns what the plugin wrote. */
-async function profile(boot, { protocol, load }, plugin, mode, requests, folder) {
+async function profile(boot, { cpus, protocol, load }, plugin, mode, requests, folder) {
   const out = path.join(folder, "profile");
   const guestFolder = path.join(folder, "guest");
   fs.mkdirSync(guestFolder, { recursive: true });
   const extra = [...(boot.extra ?? []), "-plugin", `${plugin},mode=${mode},out=${out}`];
   const { qboot } = await probe(folder);
-  const machine = new Guest({ ...boot, extra }, { memory, accelerator: "tcg", qboot, folder: guestFolder });
+  const machine = new Guest({ ...boot, extra }, { memory, cpus, accelerator: "tcg", qboot, folder: guestFolder });
   if (!(await firstAnswer(machine, timeoutMs, protocol))) throw new VisibleError(`No answer:\n${machine.lastWords()}`);
   if (requests > 0) await load(machine, requests);
   await quit(machine, guestFolder);
@@ -65,14 +66,21 @@ function parse(written) {
   return result;
 }
 
+/** From a word such as `4-cpus`. */
+const cpusOf = (words) => Number(/\b(\d+)-cpus\b/.exec(words.join(" "))?.[1] ?? 1);
+
 /** How the application is asked: redis by its own commands and so many of them in a pipeline, the others by HTTP. */
 function askingOf(application, words) {
-  const protocol = protocolOf(application);
+  const [protocol, cpus] = [protocolOf(application), cpusOf(words)];
   if (protocol !== redis)
-    return { protocol, load: (machine, requests) => ask(machine, requests, connections, timeoutMs) };
+    return { cpus, protocol, load: (machine, requests) => ask(machine, requests, connections, timeoutMs) };
   const [command, pipeline] = (words.find((word) => /^[gs]et(:\d+)?$/.test(word)) ?? "get").split(":");
   const options = ["-t", command, "-P", pipeline ?? "1"];
-  return { protocol, load: (_machine, requests) => benchmarkRedis(timeoutMs, "-n", String(requests), ...options) };
+  return {
+    cpus,
+    protocol,
+    load: (_machine, requests) => benchmarkRedis(timeoutMs, "-n", String(requests), ...options),
+  };
 }
 
 const millions = (amount) => `${(amount / 1e6).toFixed(1)} M`;
@@ -110,8 +118,8 @@ function printRequest(title, answer, more, requests, mode, ofLinux) {
 }
 
 /** Says what one operation takes, function by function. */
-async function printOperation(system, wanted, ofLinux, plugin, folder) {
-  const found = await operationProfile(system, wanted, plugin, folder);
+async function printOperation(system, wanted, cpus, ofLinux, plugin, folder) {
+  const found = await operationProfile(system, wanted, plugin, folder, cpus);
   if (!found) throw new VisibleError(`No operation begins with "${wanted}": npm run bench -- operations names them.`);
   const { user, kernel, blocks } = parse(found.written);
   const one = (amount) => (amount / found.times).toFixed(1);
@@ -138,7 +146,8 @@ await main(async () => {
   const plugin = await buildPlugin(folder);
   const system = ofLinux ? linux(JSON.parse(kernel), folder) : unikernel();
   if (application === "operations") {
-    await printOperation(system, rest.filter((word) => word !== "linux").join(" "), ofLinux, plugin, folder);
+    const wanted = rest.filter((word) => word !== "linux" && !/^\d+-cpus$/.test(word)).join(" ");
+    await printOperation(system, wanted, cpusOf(rest), ofLinux, plugin, folder);
     process.exit();
   }
   const boot = await system.boot(application);

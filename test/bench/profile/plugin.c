@@ -12,7 +12,7 @@
 //                                         instructions of each block from the Nth time that such code is entered (0 is the first) to the next
 //
 // In the first three modes, at the end of QEMU it writes lines of "ADDRESS AMOUNT"; in place of an address `idle`, and `translation`; in the last
-// one as soon as they are known. For one CPU.
+// one as soon as they are known. What is counted by instructions is right where one CPU runs at a time.
 #include <inttypes.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -49,13 +49,17 @@ struct block {
 
 static struct block *blocks;
 static struct block idle, translation;
-static struct block *_Atomic current = &idle;
+enum { MOST_CPUS = 8 };
+// Where each CPU is; a CPU that has not begun is nowhere.
+static struct block *_Atomic current[MOST_CPUS];
+// The CPU of the thread, once it has run something.
+static _Thread_local unsigned own_cpu;
 static int counts, blocks_alone;
 static char *out;
 
 static void executed(unsigned cpu, void *block) {
-    (void)cpu;
-    current = block;
+    own_cpu = cpu;
+    current[cpu] = block;
 }
 
 // Code that is known by its first bytes.
@@ -106,7 +110,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
         qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64, &block->amount, 1);
     } else {
         // Until the first block runs; what was done before this call counts for the block before.
-        current = &translation;
+        current[own_cpu] = &translation;
         qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, QEMU_PLUGIN_CB_NO_REGS, block);
     }
 }
@@ -165,14 +169,17 @@ static void translated_between(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
 }
 
 static void went_idle(qemu_plugin_id_t id, unsigned cpu) {
-    (void)id, (void)cpu;
-    current = &idle;
+    (void)id;
+    current[cpu] = &idle;
 }
 
 static void *sample(void *unused) {
     for (;;) {
         nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
-        current->amount++;
+        for (int cpu = 0; cpu < MOST_CPUS; cpu++) {
+            struct block *block = current[cpu];
+            if (block) block->amount++;
+        }
     }
     return unused;
 }

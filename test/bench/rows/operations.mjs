@@ -18,11 +18,11 @@ function parse(written, console) {
   return ofConsole(console)?.map(({ name, times }, i) => [name, (counts[2 * i + 1] - counts[2 * i]) / times]);
 }
 
-/** Boots the program under a system and counts with the plugin. */
-async function count(system, plugin, options, folder, done) {
+/** Boots the program under a system, on so many CPUs, and counts with the plugin. */
+async function count(system, plugin, options, folder, done, cpus = 1) {
   const { kernel, disk, extra = [] } = await system.boot(application);
   const args = ["-kernel", kernel, ...extra, ...diskOf(disk), "-netdev", "user,id=net,restrict=on"];
-  args.push("-device", "virtio-net-pci,netdev=net,romfile=");
+  args.push("-device", "virtio-net-pci,netdev=net,romfile=", "-smp", String(cpus));
   return countInstructions(args, `${plugin},start=${mark},${options}`, folder, done);
 }
 
@@ -38,16 +38,32 @@ export async function operationCosts(systems, { folder }) {
   return costs;
 }
 
+/** The operation that keeps all CPUs busy. */
+const onAllCpus = "mixed calls";
+
+/**
+ * How many times the instructions a call takes on so many CPUs that it takes on one: what CPUs spend on each other. Linux does not come to
+ * its first program with several CPUs whose clock is bound to their instructions.
+ */
+export async function scaling(system, cpus, { folder }) {
+  await imageOf(application);
+  const plugin = await buildPlugin(folder);
+  const cost = async (number) =>
+    new Map(await count(system, plugin, "mode=marks", folder, parse, number)).get(onAllCpus);
+  const one = await cost(1);
+  return (await cost(cpus)) / one;
+}
+
 /**
  * What the plugin wrote of one operation, the first whose name begins so, and how often it was done.
  * @returns {Promise<{ name: string, times: number, written: string } | undefined>} Nothing when there is none.
  */
-export async function operationProfile(system, wanted, plugin, folder) {
-  const all = await count(system, plugin, "mode=marks", folder, (_written, console) => ofConsole(console));
+export async function operationProfile(system, wanted, plugin, folder, cpus) {
+  const told = (_written, console) => ofConsole(console);
+  const all = await count(system, plugin, "mode=marks", folder, told, cpus);
   const index = all.findIndex(({ name }) => name.startsWith(wanted));
   if (index < 0) return undefined;
-  const written = await count(system, plugin, `mode=count,from=${2 * index}`, folder, (text, console) =>
-    ofConsole(console) ? text : undefined,
-  );
+  const counted = (text, console) => (ofConsole(console) ? text : undefined);
+  const written = await count(system, plugin, `mode=count,from=${2 * index}`, folder, counted, cpus);
   return { ...all[index], written };
 }

@@ -128,6 +128,11 @@ static void events(void) {
   SHOW(epoll_wait(epoll, (struct epoll_event *)pages, 1, 0));
   SHOW(epoll_wait(epoll, (struct epoll_event *)pages, 4, 0));
   SHOW(epoll_wait(epoll, (struct epoll_event *)pages, 4, 0));
+  // There is room for one of two.
+  write(pipes[0][1], "x", 1), write(pipes[1][1], "x", 1);
+  SHOW(epoll_wait(epoll, (struct epoll_event *)(pages + PAGE) - 1, 4, 0));
+  SHOW(epoll_wait(epoll, (struct epoll_event *)pages, 4, 0));
+  SHOW(epoll_wait(epoll, (struct epoll_event *)pages, 4, 0));
   SHOW(epoll_wait(epoll, (struct epoll_event *)pages, 0, 0));
   SHOW(epoll_wait(epoll, (struct epoll_event *)pages, -1, 0));
   SHOW(epoll_wait(pipes[0][0], (struct epoll_event *)pages, 4, 0));

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -154,6 +155,43 @@ static void responses(long count) {
   close(ends[0]), close(ends[1]), close(file);
 }
 
+// What a server's process asks for again and again, of files and memory of its own.
+static void mixed_calls(long count) {
+  int ends[2], epoll = epoll_create1(0);
+  struct epoll_event event = {.events = EPOLLIN};
+  char byte = 0, bytes[64];
+  uint32_t word = 0;
+  struct stat state;
+  pipe(ends);
+  epoll_ctl(epoll, EPOLL_CTL_ADD, ends[0], &event);
+  for (long i = 0; i < count; i++) {
+    write(ends[1], &byte, 1);
+    epoll_wait(epoll, &event, 1, -1);
+    read(ends[0], &byte, 1);
+    stat(page, &state);
+    int file = open(page, O_RDONLY);
+    pread(file, bytes, sizeof bytes, 0);
+    close(file);
+    syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    volatile char *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    *memory = 1;
+    munmap((void *)memory, 4096);
+  }
+  close(ends[0]), close(ends[1]), close(epoll);
+}
+
+// As many of them in all, by a process for each CPU at the same time.
+static void mixed_calls_everywhere(long count) {
+  long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+  for (long i = 0; i < cpus; i++)
+    if (fork() == 0) {
+      mixed_calls(count / cpus);
+      _exit(0);
+    }
+  for (long i = 0; i < cpus; i++)
+    wait(NULL);
+}
+
 static void make_page(void) {
   char bytes[1024] = {0};
   mkdir("/usr", 0755), mkdir("/usr/share", 0755), mkdir("/usr/share/site", 0755);
@@ -175,6 +213,7 @@ int main(void) {
   measure("stat", 2000, file_states);
   measure("open + close", 2000, opened_files);
   measure("HTTP response", 1000, responses);
+  measure("mixed calls", 2000, mixed_calls_everywhere);
   puts("@end");
   pause();
 }

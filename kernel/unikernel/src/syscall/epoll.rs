@@ -4,6 +4,7 @@ use abi::general::EPOLL_CTL_DEL;
 use abi::{EpollEvent, Errno};
 use file::Fault;
 use file::epoll::Epoll;
+use hal::mem::PAGE_SIZE;
 use hal::user;
 use zerocopy::IntoBytes;
 
@@ -142,13 +143,18 @@ async fn report(thread: &Thread, epoll: &Epoll, address: usize, maximum: usize) 
     let mut left = epoll.candidates();
     let mut done = 0;
     while done < maximum && left > 0 {
-        let wanted = BATCH.min(maximum - done).min(left);
+        let mut wanted = BATCH.min(maximum - done).min(left);
         let place = address.wrapping_add(done * size_of::<EpollEvent>());
         while let Err(fault) = check_room(place, wanted) {
-            match thread.memory.fault_in(fault).await {
-                Ok(()) => {}
-                Err(errno) if done == 0 => return Err(errno.into()),
-                Err(_) => return Ok(done),
+            if let Err(errno) = thread.memory.fault_in(fault).await {
+                // What fits before that is told.
+                let page = fault.address & !(PAGE_SIZE - 1);
+                wanted = page.saturating_sub(place) / size_of::<EpollEvent>();
+                match (wanted, done) {
+                    (0, 0) => return Err(errno.into()),
+                    (0, _) => return Ok(done),
+                    _ => {}
+                }
             }
         }
         let count = epoll.collect(&mut events[..wanted], &mut left);

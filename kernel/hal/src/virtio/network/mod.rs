@@ -10,7 +10,7 @@ use receiver::{RECEIVE_BUFFER, Receiver};
 
 use super::queue::{Part, Queue};
 use crate::network::{Card, ETHERNET_HEADER, ETHERNET_MTU, LEAST_MTU, Offloads, Outgoing, Store, Version, queue_size};
-use crate::sync::SpinLock;
+use crate::sync::{SpinLock, SpinLockGuard};
 
 /// Features (5.1.3).
 mod feature {
@@ -184,13 +184,13 @@ impl Card for Network {
                 receiver = self.receiver.lock();
                 receiver.give_back(packet);
                 if receiver.returned >= REFILL_BATCH {
-                    self.tell(&mut receiver);
+                    self.tell(receiver);
                 }
                 return true;
             }
             receiver.queue.set_interrupts(true);
             if !receiver.queue.has_used() {
-                self.tell(&mut receiver);
+                self.tell(receiver);
                 return false;
             }
             receiver.queue.set_interrupts(false);
@@ -229,12 +229,15 @@ impl Network {
         let mut receiver = self.receiver.lock();
         receiver.fill();
         receiver.queue.set_interrupts(true);
-        self.tell(&mut receiver);
+        self.tell(receiver);
     }
 
-    fn tell(&self, receiver: &mut Receiver) {
+    /// Tells the device of the buffers that it has again, which takes it long, so that nobody has to wait for the queue meanwhile.
+    fn tell(&self, mut receiver: SpinLockGuard<'_, Receiver>) {
         receiver.returned = 0;
-        if receiver.queue.needs_notification() {
+        let is_wanted = receiver.queue.needs_notification();
+        drop(receiver);
+        if is_wanted {
             (self.receive_notifier.0)();
         }
     }
