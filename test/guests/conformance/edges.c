@@ -199,7 +199,10 @@ static void received(void) {
   usleep(10000);
   send(ends[0], "x", 1, 0);
   usleep(10000);
+  // It has ended before it was reset.
+  SHOW(recv(ends[0], buffer, sizeof buffer, 0));
   SHOW(send(ends[0], "x", 1, 0));
+  SHOW(recv(ends[0], buffer, sizeof buffer, 0));
 }
 
 static void sent_files(void) {

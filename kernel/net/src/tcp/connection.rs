@@ -183,10 +183,12 @@ pub(super) struct Tcb {
     pub(super) armed: u64,
     pub(super) keep_probes: u8,
     pub(super) last_received: u64,
-    /// When data last came, and how many more small segments are acknowledged at once: until an answer shows that acknowledgements ride on
-    /// answers, the peer may hold back its next segment for one.
+    /// When data last came, and whether answers follow it, on which acknowledgements ride. Else the peer may hold back its next segment for one.
     pub(super) data_received: u64,
+    pub(super) answers: bool,
+    /// How many more small segments are acknowledged at once, and whether one waits for that.
     pub(super) quick_acks: u8,
+    pub(super) small_waits: bool,
     pub(super) last_sent: u64,
     /// When the peer last acknowledged something new.
     pub(super) progress: u64,
@@ -332,7 +334,9 @@ impl Tcb {
             keep_probes: 0,
             last_received: now,
             data_received: 0,
+            answers: false,
             quick_acks: QUICK_ACKS,
+            small_waits: false,
             last_sent: now,
             progress: now,
             ack_now: false,

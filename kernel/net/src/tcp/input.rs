@@ -457,17 +457,18 @@ impl Tcb {
     fn delay_ack(&mut self, link: &Link<'_>, bytes: usize, segment: &Segment) {
         self.unacknowledged += bytes;
         self.data_received = link.now;
-        let quick = if segment.length >= self.mss {
-            self.receive_next.since(self.irs) <= QUICK_BYTES
-        } else {
-            let has_some = self.quick_acks > 0;
+        let is_small = segment.length < self.mss;
+        let quick = if is_small {
             self.quick_acks = self.quick_acks.saturating_sub(1);
-            has_some
+            self.quick_acks > 0 && !self.answers
+        } else {
+            self.receive_next.since(self.irs) <= QUICK_BYTES
         };
         if self.ack_now || quick && self.settings.quick_ack || self.unacknowledged >= 2 * self.mss {
             self.ack_now = true;
-        } else if self.delayed_ack == NEVER {
-            self.delayed_ack = link.now + DELAYED_ACK;
+        } else {
+            self.small_waits |= is_small;
+            self.delayed_ack = self.delayed_ack.min(link.now + DELAYED_ACK);
         }
     }
 

@@ -190,9 +190,7 @@ impl Tcb {
     /// Sends `length` bytes from `seq` on; false when the device is full.
     pub(super) fn emit_data(&mut self, link: &Link<'_>, seq: Seq, length: usize, flags: Flags) -> bool {
         let gathered = if length > 0 {
-            if link.now < self.data_received + DELAYED_ACK {
-                self.quick_acks = 0;
-            }
+            self.answers |= link.now < self.data_received + DELAYED_ACK;
             self.send.gather(seq.since(self.data_start()), length)
         } else {
             Gathered::new()
@@ -207,6 +205,7 @@ impl Tcb {
         self.ack_now = false;
         self.delayed_ack = NEVER;
         self.unacknowledged = 0;
+        self.small_waits = false;
         Outline {
             local: link.connection.local,
             remote: link.connection.remote,

@@ -323,12 +323,14 @@ impl Tcb {
             }
             self.size_receive_buffer(link, count);
             let grown = self.possible_edge(link).since(self.offered);
-            if grown >= (2 * self.mss).max(self.receive_capacity / 4)
-                && !self.fin_received
-                && self.state.is_synchronized()
-                && self.state != State::TimeWait
-            {
-                // The peer may be waiting for the window to open.
+            // Two segments, for most of what is read; over the loopback interface they may be more than the buffer.
+            let step = (2 * self.mss)
+                .max(self.receive_capacity / 4)
+                .min(self.receive_capacity / 2);
+            // The peer may be waiting for the window to open, or with a small segment for the acknowledgement of the one before.
+            let is_waited_for = grown >= step
+                || self.small_waits && self.settings.quick_ack && !self.answers && self.receive.len() == 0;
+            if is_waited_for && !self.fin_received && self.state.is_synchronized() && self.state != State::TimeWait {
                 self.send_ack(link);
             }
             self.account(link.stack);
@@ -337,10 +339,14 @@ impl Tcb {
     }
 
     fn read_nothing(&mut self, sink: &mut dyn Sink) -> file::Result<usize> {
+        // What was sent ended as it should, whatever came after.
+        if self.fin_received {
+            return Ok(0);
+        }
         if let Some(errno) = self.error.take() {
             return Err(errno.into());
         }
-        if self.fin_received || self.receive_shut || self.state == State::Closed || sink.remaining() == 0 {
+        if self.receive_shut || self.state == State::Closed || sink.remaining() == 0 {
             return Ok(0);
         }
         Err(Error::WouldBlock)

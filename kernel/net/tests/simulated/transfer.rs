@@ -316,6 +316,73 @@ fn a_request_and_its_answer_take_two_frames_and_an_acknowledgement() {
 }
 
 #[test]
+fn a_second_small_segment_does_not_wait_for_a_late_acknowledgement() {
+    let world = World::new(1, Faults::default(), Capabilities::default(), 16 << 20);
+    let (client, server) = connect(&world, MINUTE);
+    let start = world.now();
+    // More often than acknowledgements are sent at once at the start.
+    for _ in 0..30 {
+        for _ in 0..2 {
+            client
+                .send(&mut BytesSource::new(&[1; 100]), &Message::default())
+                .expect("there is room");
+        }
+        let mut left = 200;
+        while left > 0 {
+            let mut buffer = [0; 200];
+            let received = server.receive(&mut BytesSink::new(&mut buffer[..left]), MessageFlags::empty());
+            left -= received.map_or(0, |received| received.length);
+            // It is read when it has come, not when the next thing would happen.
+            world.step(MILLISECOND / 10);
+        }
+    }
+    // Two round trips of 2 ms each, of which the second is the next one's first.
+    let took = world.now() - start;
+    assert!(took < 30 * 5 * MILLISECOND, "{} ms", took / MILLISECOND);
+}
+
+#[test]
+fn a_reader_of_small_pieces_lets_the_sender_go_on_whose_segments_are_as_large_as_the_buffer() {
+    let world = World::new(1, Faults::default(), Capabilities::default(), 64 << 20);
+    let listener = Blocking::listen_dual(&world.stacks[0], 80).0;
+    let client = Blocking::new(&world.stacks[0], AF_INET, STREAM).0;
+    let _ = client.connect(&Destination::Address(inet([127, 0, 0, 1], 80)));
+    let mut accepted = None;
+    world.run_until(MINUTE, |_| {
+        accepted = accepted.take().or_else(|| listener.accept().ok());
+        accepted.is_some() && client.connected().is_ok()
+    });
+    let server = accepted.expect("it was accepted").0;
+    let data = pattern(3_000_000);
+    let mut written = 0;
+    let mut write = || {
+        while written < data.len()
+            && let Ok(count) = client.send(&mut BytesSource::new(&data[written..]), &Message::default())
+        {
+            written += count;
+        }
+    };
+    // Nobody reads before all buffers are full.
+    for _ in 0..1000 {
+        write();
+        world.step(MILLISECOND);
+    }
+    let start = world.now();
+    let mut read = Vec::new();
+    world.run_until(MINUTE, |_| {
+        write();
+        let mut buffer = [0; 4096];
+        while let Ok(received) = server.receive(&mut BytesSink::new(&mut buffer), MessageFlags::empty()) {
+            read.extend_from_slice(&buffer[..received.length]);
+        }
+        read.len() == data.len()
+    });
+    let took = world.now() - start;
+    assert!(read == data);
+    assert!(took < 100 * MILLISECOND, "{} ms", took / MILLISECOND);
+}
+
+#[test]
 fn a_closed_window_opens_again_although_the_news_is_lost() {
     let world = World::new(3, Faults::default(), Capabilities::default(), 16 << 20);
     let (client, server) = connect(&world, MINUTE);
