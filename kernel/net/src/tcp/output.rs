@@ -258,8 +258,13 @@ impl Tcb {
 
     /// Sends an acknowledgement without data, with what arrived out of order.
     pub(super) fn send_ack(&mut self, link: &Link<'_>) {
-        // Not from `next`, which a time-out moves back: the peer would take the acknowledgement for an old one.
-        let mut outline = self.outline(link, self.max, Flags::ACK);
+        // Not from `next`, which a time-out moves back: the peer would take the acknowledgement for an old one. Nor from beyond the window, when
+        // the peer has taken less of it than it had offered: it would not take that at all.
+        let seq = match self.state {
+            State::SynSent | State::SynReceived => self.max,
+            _ => self.max.min(self.una + self.window),
+        };
+        let mut outline = self.outline(link, seq, Flags::ACK);
         if self.sack && self.receive.has_gap() {
             outline.options.sack = self.receive.blocks(self.latest);
         }
@@ -338,8 +343,10 @@ impl Tcb {
         }
         let window = self.offered.since(self.receive_next);
         let shift = if self.scale_windows { WINDOW_SHIFT } else { 0 };
-        // Rounded up, so that the edge does not move back.
-        ((window + (1 << shift) - 1) >> shift).min(65535) as u16
+        // Rounded up, so that the edge does not move back; what the peer sends up to there is taken.
+        let stands = ((window + (1 << shift) - 1) >> shift).min(65535);
+        self.offered = self.offered.max(self.receive_next + (stands << shift));
+        stands as u16
     }
 
     /// The right edge that memory allows.

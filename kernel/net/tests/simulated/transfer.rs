@@ -383,6 +383,45 @@ fn a_reader_of_small_pieces_lets_the_sender_go_on_whose_segments_are_as_large_as
 }
 
 #[test]
+fn a_pipeline_is_written_to_its_end_before_any_answer_is_read() {
+    let world = World::new(1, Faults::default(), Capabilities::default(), 64 << 20);
+    let listener = Blocking::listen_dual(&world.stacks[0], 80).0;
+    let client = Blocking::new(&world.stacks[0], AF_INET, STREAM).0;
+    let _ = client.connect(&Destination::Address(inet([127, 0, 0, 1], 80)));
+    let mut accepted = None;
+    world.run_until(MINUTE, |_| {
+        accepted = accepted.take().or_else(|| listener.accept().ok());
+        accepted.is_some() && client.connected().is_ok()
+    });
+    let server = accepted.expect("it was accepted").0;
+    let (requests, answers) = (4_400_000, 2_500_000);
+    let (mut written, mut read, mut answered) = (0, 0, 0);
+    let start = world.now();
+    while read < requests && world.now() < start + MINUTE {
+        if written < requests
+            && let Ok(count) = client.send(&mut BytesSource::new(&[1; 4096]), &Message::default())
+        {
+            written += count;
+        }
+        // The server keeps its answers until the client takes them, and reads on meanwhile.
+        let mut buffer = [0; 16384];
+        if let Ok(received) = server.receive(&mut BytesSink::new(&mut buffer), MessageFlags::empty()) {
+            read += received.length;
+        }
+        let wanted = (read * answers / requests).saturating_sub(answered).min(65536);
+        if wanted > 0
+            && let Ok(count) = server.send(&mut BytesSource::new(&std::vec![2; wanted]), &Message::default())
+        {
+            answered += count;
+        }
+        // Both work at any time, not when the next thing would happen.
+        world.step(MILLISECOND / 10);
+    }
+    let took = world.now() - start;
+    assert!(took < 1000 * MILLISECOND, "{} ms", took / MILLISECOND);
+}
+
+#[test]
 fn a_closed_window_opens_again_although_the_news_is_lost() {
     let world = World::new(3, Faults::default(), Capabilities::default(), 16 << 20);
     let (client, server) = connect(&world, MINUTE);
