@@ -1,10 +1,10 @@
 // `npm run bench`: this kernel beside Debian's, on the same files and the same virtual machine.
 //
 //   npm run bench [-- ROW…]                       only rows whose name begins so: boot, boot:c, memory, requests:go, redis, stream, size,
-//                                                 build, upload, disk, handover
-//   npm run bench -- profile APPLICATION [blocks|time] [linux] [REQUESTS]
+//                                                 operations, scaling, build, upload, disk, handover
+//   npm run bench -- profile APPLICATION [blocks|time] [linux] [N-cpus] [get:16|set:16…] [REQUESTS]
 //                                                 where the instructions, or the time, of its boot and requests go
-//   npm run bench -- profile operations NAME [linux]
+//   npm run bench -- profile operations NAME [linux] [N-cpus]
 //                                                 where those of an operation go, such as "pipe"
 import path from "node:path";
 import { definitions } from "../test/bench/images.mjs";

@@ -25,12 +25,12 @@ export function saveSummary(suite, module, { here, linux, day }) {
   const trouble = { here: here.trouble, linux: linux.trouble };
   const summary = { passOnLinux: linux.passed.length, missing: differences({ here, linux }), day };
   if (trouble.here || trouble.linux) summary.trouble = trouble;
-  write(summaryFile(suite), { ...loadSummaries(suite), [module]: summary }, 2);
+  write(summaryFile(suite), { ...loadSummaries(suite), [module]: summary });
 }
 
 /** Nobody finds half a file. */
-function write(file, value, indent) {
-  fs.writeFileSync(`${file}.partial`, `${JSON.stringify(value, null, indent)}\n`);
+function write(file, value) {
+  fs.writeFileSync(`${file}.partial`, `${JSON.stringify(value, null, 2)}\n`);
   fs.renameSync(`${file}.partial`, file);
 }
 
@@ -53,5 +53,5 @@ export function saveConsole(suite, module, system, text) {
 /** @param {Results} results */
 export function saveResults(suite, results) {
   fs.mkdirSync(folder, { recursive: true });
-  write(file(suite), results, 1);
+  write(file(suite), results);
 }

@@ -11,7 +11,6 @@
 
 // A null pointer that the compiler does not know of.
 static void *volatile nowhere;
-static char folder[] = "/tmp/edges-XXXXXX";
 
 // Two pages; the second is not there, or cannot be written.
 static char *edge(int protection) {
@@ -138,19 +137,6 @@ static void events(void) {
   SHOW(epoll_wait(pipes[0][0], (struct epoll_event *)pages, 4, 0));
 }
 
-static void connect_both(int ends[2]) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t size = sizeof address;
-  int listener = socket(AF_INET, SOCK_STREAM, 0);
-  bind(listener, (struct sockaddr *)&address, size);
-  listen(listener, 1);
-  getsockname(listener, (struct sockaddr *)&address, &size);
-  ends[0] = socket(AF_INET, SOCK_STREAM, 0);
-  connect(ends[0], (struct sockaddr *)&address, size);
-  ends[1] = accept(listener, NULL, NULL);
-  close(listener);
-}
-
 static void received(void) {
   int ends[2], number = 1;
   char buffer[64] = {0}, *pages = edge(PROT_NONE);
@@ -236,8 +222,7 @@ static void sent_files(void) {
 
 int main(void) {
   setvbuf(stdout, NULL, _IOLBF, 0);
-  if (!mkdtemp(folder) || chdir(folder))
-    return 1;
+  enter_scratch();
   int file = open("file", O_CREAT | O_WRONLY, 0600);
   write(file, "0123456789", 10);
   close(file);
@@ -251,7 +236,4 @@ int main(void) {
   events();
   received();
   sent_files();
-  for (const char **name = (const char *[]){"file", "link", "to-folder", "loop", "dangling", "fifo", NULL}; *name; name++)
-    unlink(*name);
-  rmdir("folder"), chdir("/"), rmdir(folder);
 }

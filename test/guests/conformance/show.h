@@ -6,11 +6,13 @@
 #endif
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -50,6 +52,20 @@ static inline void enter_scratch(void) {
     exit(1);
   }
   umask(022);
+}
+
+// Both ends of one TCP connection over the loopback interface.
+static inline void connect_both(int ends[2]) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t size = sizeof address;
+  int listener = socket(AF_INET, SOCK_STREAM, 0);
+  bind(listener, (struct sockaddr *)&address, size);
+  listen(listener, 1);
+  getsockname(listener, (struct sockaddr *)&address, &size);
+  ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+  connect(ends[0], (struct sockaddr *)&address, size);
+  ends[1] = accept(listener, NULL, NULL);
+  close(listener);
 }
 
 static inline long milliseconds(void) {

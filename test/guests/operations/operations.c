@@ -3,7 +3,6 @@
 // For each it prints "@operation NAME COUNT", and enters mark() before and after it has done it COUNT times.
 #include "../conformance/show.h"
 #include <linux/futex.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -121,20 +120,6 @@ static void file_states(long count) {
 static void opened_files(long count) {
   for (long i = 0; i < count; i++)
     close(open(page, O_RDONLY | O_NONBLOCK));
-}
-
-// Two ends of one connection.
-static void connect_both(int ends[2]) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t size = sizeof address;
-  int listener = socket(AF_INET, SOCK_STREAM, 0);
-  bind(listener, (struct sockaddr *)&address, size);
-  listen(listener, 1);
-  getsockname(listener, (struct sockaddr *)&address, &size);
-  ends[0] = socket(AF_INET, SOCK_STREAM, 0);
-  connect(ends[0], (struct sockaddr *)&address, size);
-  ends[1] = accept(listener, NULL, NULL);
-  close(listener);
 }
 
 // A request of 64 bytes, a header of 256 and a file of 1 KiB in one segment, as servers answer.

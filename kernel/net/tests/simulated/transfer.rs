@@ -77,10 +77,23 @@ pub fn connect(world: &World, limit: u64) -> (Arc<SocketFile>, Arc<SocketFile>) 
 }
 
 fn connect_prepared(world: &World, limit: u64, prepare: impl Fn(&SocketFile)) -> (Arc<SocketFile>, Arc<SocketFile>) {
-    let listener = Blocking::listen_dual(&world.stacks[1], 80).0;
-    let client = Blocking::new(&world.stacks[0], world.domain(), STREAM).0;
+    let end = Destination::Address(world.end(1, 80));
+    connect_ends(world, [0, 1], world.domain(), &end, limit, prepare)
+}
+
+/// Connects one stack to port 80 of another, which may be itself.
+fn connect_ends(
+    world: &World,
+    [from, to]: [usize; 2],
+    domain: u32,
+    end: &Destination,
+    limit: u64,
+    prepare: impl Fn(&SocketFile),
+) -> (Arc<SocketFile>, Arc<SocketFile>) {
+    let listener = Blocking::listen_dual(&world.stacks[to], 80).0;
+    let client = Blocking::new(&world.stacks[from], domain, STREAM).0;
     prepare(&client);
-    let begun = client.connect(&Destination::Address(world.end(1, 80)));
+    let begun = client.connect(end);
     assert!(matches!(begun, Err(Error::Errno(abi::Errno::INPROGRESS))), "{begun:?}");
     let mut server = None;
     world.run_until(limit, |_| {
@@ -89,6 +102,12 @@ fn connect_prepared(world: &World, limit: u64, prepare: impl Fn(&SocketFile)) ->
     });
     listener.close();
     (client, server.expect("it was accepted").0)
+}
+
+/// Connects stack 0 to itself, over its loopback interface.
+fn connect_locally(world: &World) -> (Arc<SocketFile>, Arc<SocketFile>) {
+    let end = Destination::Address(inet([127, 0, 0, 1], 80));
+    connect_ends(world, [0, 0], AF_INET, &end, MINUTE, |_| {})
 }
 
 /// Lets the stacks learn each other's hardware address: three lost requests for it end a connection's opening, and rightly so.
@@ -344,15 +363,7 @@ fn a_second_small_segment_does_not_wait_for_a_late_acknowledgement() {
 #[test]
 fn a_reader_of_small_pieces_lets_the_sender_go_on_whose_segments_are_as_large_as_the_buffer() {
     let world = World::new(1, Faults::default(), Capabilities::default(), 64 << 20);
-    let listener = Blocking::listen_dual(&world.stacks[0], 80).0;
-    let client = Blocking::new(&world.stacks[0], AF_INET, STREAM).0;
-    let _ = client.connect(&Destination::Address(inet([127, 0, 0, 1], 80)));
-    let mut accepted = None;
-    world.run_until(MINUTE, |_| {
-        accepted = accepted.take().or_else(|| listener.accept().ok());
-        accepted.is_some() && client.connected().is_ok()
-    });
-    let server = accepted.expect("it was accepted").0;
+    let (client, server) = connect_locally(&world);
     let data = pattern(3_000_000);
     let mut written = 0;
     let mut write = || {
@@ -385,15 +396,7 @@ fn a_reader_of_small_pieces_lets_the_sender_go_on_whose_segments_are_as_large_as
 #[test]
 fn a_pipeline_is_written_to_its_end_before_any_answer_is_read() {
     let world = World::new(1, Faults::default(), Capabilities::default(), 64 << 20);
-    let listener = Blocking::listen_dual(&world.stacks[0], 80).0;
-    let client = Blocking::new(&world.stacks[0], AF_INET, STREAM).0;
-    let _ = client.connect(&Destination::Address(inet([127, 0, 0, 1], 80)));
-    let mut accepted = None;
-    world.run_until(MINUTE, |_| {
-        accepted = accepted.take().or_else(|| listener.accept().ok());
-        accepted.is_some() && client.connected().is_ok()
-    });
-    let server = accepted.expect("it was accepted").0;
+    let (client, server) = connect_locally(&world);
     let (requests, answers) = (4_400_000, 2_500_000);
     let (mut written, mut read, mut answered) = (0, 0, 0);
     let start = world.now();
