@@ -117,7 +117,7 @@ pub struct RecordLock {
 /// `struct f_owner_ex`, for `F_SETOWN_EX`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub struct Owner {
+pub struct FileOwner {
     /// `F_OWNER_TID`, `F_OWNER_PID` or `F_OWNER_PGRP`.
     pub kind: i32,
     /// Its number.

@@ -14,7 +14,7 @@ mod system_calls;
 mod time;
 
 pub use errno::Errno;
-pub use files::{DirectoryRecord, OpenHow, Owner, RecordLock, Stat, Statfs, Statx, StatxTime, UtimeBuffer};
+pub use files::{DirectoryRecord, FileOwner, OpenHow, RecordLock, Stat, Statfs, Statx, StatxTime, UtimeBuffer};
 pub use flags::OpenFlags;
 pub use io::{EpollEvent, IoVector, PollDescriptor, SignalRecord, Termios, WindowSize};
 pub use linux_raw_sys::{general, ioctl, net};

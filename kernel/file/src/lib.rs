@@ -16,6 +16,7 @@ mod open_file;
 pub mod pipe;
 pub mod poll;
 mod readiness;
+mod signal_driven;
 #[cfg(test)]
 mod testing;
 pub mod timerfd;
@@ -27,4 +28,5 @@ pub use descriptors::{Closed, DescriptorTable};
 pub use error::{Error, Result, finish, finish_with};
 pub use open_file::{OpenFile, Watcher};
 pub use readiness::Readiness;
+pub use signal_driven::{SignalOwner, SignalSender, SignalTarget};
 pub use traits::{DirectoryEntry, File, FileType, Pages, Status, UserMemory, anonymous_inode};

@@ -4,10 +4,11 @@ use abi::general::{SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET};
 use abi::{Errno, OpenFlags};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use hal::sync::SpinLock;
 
 use crate::lock::{self, FileId, Owner};
+use crate::signal_driven::{SignalDriven, SignalSender, SignalTarget};
 use crate::{DirectoryEntry, Error, File, FileType, Result, Sink, Source};
 
 /// Told when an open file description that it watches goes away.
@@ -29,16 +30,15 @@ pub struct OpenFile {
     watchers: SpinLock<Vec<(Weak<dyn Watcher>, u64)>>,
     /// It may hold locks.
     locks: AtomicBool,
-    /// Who gets `SIGIO`: a process, a process group when negative, nobody when 0.
-    signal_owner: AtomicI32,
+    /// Since somebody said who gets signals, or asked for them.
+    signal_driven: SpinLock<Option<Arc<SignalDriven>>>,
 }
 
-/// Flags that `fcntl(F_SETFL)` changes.
+/// Flags that `fcntl(F_SETFL)` changes, besides `O_ASYNC`, which does more than that.
 const CHANGEABLE: OpenFlags = OpenFlags::APPEND
     .union(OpenFlags::NONBLOCK)
     .union(OpenFlags::DIRECT)
-    .union(OpenFlags::NOATIME)
-    .union(OpenFlags::ASYNC);
+    .union(OpenFlags::NOATIME);
 
 /// Flags of `open(2)` that act only while it runs.
 const TRANSIENT: OpenFlags = OpenFlags::CREAT
@@ -58,7 +58,7 @@ impl OpenFile {
             position: SpinLock::new(0),
             watchers: SpinLock::new(Vec::new()),
             locks: AtomicBool::new(false),
-            signal_owner: AtomicI32::new(0),
+            signal_driven: SpinLock::new(None),
         })
     }
 
@@ -83,7 +83,7 @@ impl OpenFile {
         OpenFlags::from_bits_retain(self.flags.load(Ordering::Relaxed))
     }
 
-    /// Replaces the flags that `F_SETFL` may change by those of `flags` and leaves the others.
+    /// Replaces the flags that `F_SETFL` may change by those of `flags` and leaves the others, among them `O_ASYNC`.
     pub fn set_flags(&self, flags: OpenFlags) {
         let update = |old| Some(old & !CHANGEABLE.bits() | flags.intersection(CHANGEABLE).bits());
         let _ = self.flags.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
@@ -264,14 +264,42 @@ impl OpenFile {
         Ok(())
     }
 
-    /// Who gets `SIGIO` (`F_GETOWN`): a process, a process group when negative, nobody when 0.
-    pub fn signal_owner(&self) -> i32 {
-        self.signal_owner.load(Ordering::Relaxed)
+    /// What signal it sends when the file is ready, and to whom.
+    pub fn signal_target(&self) -> SignalTarget {
+        let driven = self.signal_driven.lock();
+        driven
+            .as_ref()
+            .map_or_else(SignalTarget::default, |driven| driven.target())
     }
 
-    /// Says who gets `SIGIO` (`F_SETOWN`).
-    pub fn set_signal_owner(&self, owner: i32) {
-        self.signal_owner.store(owner, Ordering::Relaxed);
+    /// Changes what [`OpenFile::signal_target`] says.
+    pub fn set_signal_target(&self, sender: &'static dyn SignalSender, update: impl FnOnce(&mut SignalTarget)) {
+        self.signal_driven(sender).update(update);
+    }
+
+    /// Sets or clears `O_ASYNC`: whether the file's being ready is told by signals. False, without a change, when files of this kind tell nothing.
+    pub fn set_asynchronous(&self, on: bool, descriptor: i32, sender: &'static dyn SignalSender) -> bool {
+        if !self.file.is_signal_driven() {
+            return false;
+        }
+        let before = self.flags().contains(OpenFlags::ASYNC);
+        self.set_flag(OpenFlags::ASYNC, on);
+        if on {
+            let driven = self.signal_driven(sender);
+            if !before {
+                driven.update(|target| target.descriptor = descriptor);
+            }
+            driven.start(&*self.file);
+        } else if let Some(driven) = &*self.signal_driven.lock() {
+            driven.stop(&*self.file);
+        }
+        true
+    }
+
+    fn signal_driven(&self, sender: &'static dyn SignalSender) -> Arc<SignalDriven> {
+        let mut driven = self.signal_driven.lock();
+        let driven = driven.get_or_insert_with(|| SignalDriven::new(&self.file, sender));
+        driven.clone()
     }
 
     /// The file's identity for locks.
@@ -307,6 +335,9 @@ impl Drop for OpenFile {
                 watcher.closed(key, &*self.file);
             }
         }
+        if let Some(driven) = self.signal_driven.get_mut() {
+            driven.stop(&*self.file);
+        }
         if *self.locks.get_mut()
             && let Ok(id) = self.lock_id()
         {
@@ -331,6 +362,7 @@ mod tests {
     use super::*;
     use crate::testing::Memory;
     use crate::{BytesSink, BytesSource};
+    use crate::{Readiness, SignalOwner};
 
     fn open(flags: OpenFlags) -> (Arc<OpenFile>, Arc<Memory>) {
         let memory = Arc::new(Memory::default());
@@ -393,6 +425,58 @@ mod tests {
         let (file, _) = open(OpenFlags::RDWR | OpenFlags::CREAT | OpenFlags::CLOEXEC);
         file.set_flags(OpenFlags::WRONLY | OpenFlags::NONBLOCK | OpenFlags::SYNC);
         assert_eq!(file.flags(), OpenFlags::RDWR | OpenFlags::NONBLOCK);
+    }
+
+    /// Keeps what signal-driven files say.
+    struct Sent(SpinLock<Vec<(SignalTarget, Readiness)>>);
+
+    impl SignalSender for Sent {
+        fn send(&self, target: &SignalTarget, ready: Readiness) {
+            self.0.lock().push((*target, ready));
+        }
+    }
+
+    #[test]
+    fn a_signal_driven_file_tells_its_owner_as_long_as_it_is_asked_to() {
+        static SENT: Sent = Sent(SpinLock::new(Vec::new()));
+        let (reader, writer) = crate::pipe::pipe(false, crate::pipe::Owner::default());
+        let reader = OpenFile::new(reader, OpenFlags::empty());
+        let put = || writer.write(0, &mut BytesSource::new(b"x")).unwrap();
+        let told = || core::mem::take(&mut *SENT.0.lock());
+        assert!(reader.set_asynchronous(true, 7, &SENT));
+        put();
+        assert_eq!(told().len(), 0, "nobody owns it yet");
+        reader.set_signal_target(&SENT, |target| target.owner = SignalOwner::Process(42));
+        put();
+        let target = SignalTarget {
+            owner: SignalOwner::Process(42),
+            descriptor: 7,
+            ..SignalTarget::default()
+        };
+        assert_eq!(told(), [(target, Readiness::IN | Readiness::RDNORM)]);
+        assert!(reader.flags().contains(OpenFlags::ASYNC));
+        assert!(reader.set_asynchronous(false, 7, &SENT));
+        put();
+        assert_eq!(told().len(), 0);
+        assert!(reader.set_asynchronous(true, 7, &SENT));
+        let file = reader.file().clone();
+        drop(reader);
+        put();
+        assert_eq!(told().len(), 0, "its description has gone");
+        assert!(format!("{:?}", file.wait_queue().unwrap()).contains("0 waiting"));
+    }
+
+    #[test]
+    fn files_that_are_always_ready_send_no_signals() {
+        struct Nobody;
+        impl SignalSender for Nobody {
+            fn send(&self, target: &SignalTarget, _ready: Readiness) {
+                panic!("{target:?}");
+            }
+        }
+        let (file, _) = open(OpenFlags::RDWR);
+        assert!(!file.set_asynchronous(true, 3, &Nobody));
+        assert!(!file.flags().contains(OpenFlags::ASYNC));
     }
 
     #[test]

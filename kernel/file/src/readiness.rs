@@ -20,6 +20,10 @@ bitflags! {
         const RDNORM = 0x040;
         /// As `OUT`.
         const WRNORM = 0x100;
+        /// As `PRI`.
+        const RDBAND = 0x080;
+        /// As `OUT`, for data of priority.
+        const WRBAND = 0x200;
         /// The peer writes no more.
         const RDHUP = 0x2000;
     }

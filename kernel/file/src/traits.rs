@@ -74,6 +74,11 @@ pub trait File: Any + Send + Sync {
         None
     }
 
+    /// Whether it tells by a signal that it is ready, when `O_ASYNC` is set: pipes, sockets, terminals and inotify do.
+    fn is_signal_driven(&self) -> bool {
+        false
+    }
+
     /// Nanoseconds after which a blocking read, or `write`, gives up: `SO_RCVTIMEO` and `SO_SNDTIMEO` of sockets, `VTIME` of terminals.
     fn time_limit(&self, _write: bool) -> Option<u64> {
         None

@@ -133,6 +133,10 @@ impl File for Master {
         Some(&self.terminal.master)
     }
 
+    fn is_signal_driven(&self) -> bool {
+        true
+    }
+
     fn control(&self, command: u32, argument: usize, memory: &mut dyn UserMemory) -> Result<usize> {
         let terminal = &self.terminal;
         match command {

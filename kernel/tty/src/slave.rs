@@ -72,6 +72,10 @@ impl File for Slave {
         Some(&self.terminal.slaves)
     }
 
+    fn is_signal_driven(&self) -> bool {
+        true
+    }
+
     fn time_limit(&self, write: bool) -> Option<u64> {
         if write { None } else { self.terminal.read_limit() }
     }

@@ -205,6 +205,10 @@ impl File for Inotify {
         Some(&self.queue)
     }
 
+    fn is_signal_driven(&self) -> bool {
+        true
+    }
+
     fn control(&self, command: u32, argument: usize, memory: &mut dyn UserMemory) -> Result<usize> {
         if command != FIONREAD {
             return Err(Errno::NOTTY.into());

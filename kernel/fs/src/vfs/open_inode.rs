@@ -269,6 +269,10 @@ impl File for OpenInode {
         self.inner()?.wait_queue()
     }
 
+    fn is_signal_driven(&self) -> bool {
+        self.inner().is_some_and(|file| file.is_signal_driven())
+    }
+
     fn pages(&self) -> Option<Arc<dyn Pages>> {
         match self.delegate().ok()? {
             Some(file) => file.pages(),

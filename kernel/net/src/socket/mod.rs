@@ -466,6 +466,10 @@ impl File for SocketFile {
         Some(self.socket.wait_queue())
     }
 
+    fn is_signal_driven(&self) -> bool {
+        true
+    }
+
     fn time_limit(&self, write: bool) -> Option<u64> {
         let generic = self.generic();
         let limit = if write {

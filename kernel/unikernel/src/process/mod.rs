@@ -18,6 +18,7 @@ mod pidfd;
 mod process;
 pub mod rseq;
 mod run;
+mod signal_driven;
 mod thread;
 mod timers;
 
@@ -36,6 +37,7 @@ pub use pidfd::{Ending, PidFd};
 pub use process::{ExitStatus, Process, Program, Texts};
 pub(crate) use run::parked;
 pub use run::{InterruptedCall, start_thread};
+pub use signal_driven::FileSignals;
 pub use thread::{AlternateStack, FaultRecord, Thread};
 pub use timers::{Clock, Interval, Notification, Setting, Timer, Timers};
 

@@ -1,17 +1,17 @@
 //! `fcntl(2)` and `flock(2)`.
 
 use abi::general::{
-    DN_MULTISHOT, F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLK, F_GETOWN,
-    F_GETPIPE_SZ, F_NOTIFY, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_RDLCK, F_SETFD, F_SETFL, F_SETLK, F_SETLKW,
-    F_SETOWN, F_SETPIPE_SZ, F_UNLCK, F_WRLCK, FD_CLOEXEC, LOCK_EX, LOCK_MAND, LOCK_NB, LOCK_SH, LOCK_UN, SEEK_CUR,
-    SEEK_END, SEEK_SET,
+    DN_MULTISHOT, F_ADD_SEALS, F_DUPFD, F_DUPFD_CLOEXEC, F_GET_SEALS, F_GETFD, F_GETFL, F_GETLK, F_GETOWN, F_GETOWN_EX,
+    F_GETOWNER_UIDS, F_GETPIPE_SZ, F_GETSIG, F_NOTIFY, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_RDLCK, F_SETFD,
+    F_SETFL, F_SETLK, F_SETLKW, F_SETOWN, F_SETOWN_EX, F_SETPIPE_SZ, F_SETSIG, F_UNLCK, F_WRLCK, FD_CLOEXEC, LOCK_EX,
+    LOCK_MAND, LOCK_NB, LOCK_SH, LOCK_UN, SEEK_CUR, SEEK_END, SEEK_SET,
 };
 use abi::{Errno, OpenFlags, RecordLock};
 use file::OpenFile;
 use file::lock::{self, FileId, Lock, Owner};
 use file::pipe::PipeEnd;
 
-use super::{Call, Error, Result, descriptor, memory_file, retry_ready};
+use super::{Call, Error, Result, descriptor, memory_file, retry_ready, signal_driven};
 use crate::process::Thread;
 
 /// `fcntl(fd, command, argument)`
@@ -34,7 +34,9 @@ pub(super) async fn fcntl(thread: &Thread, call: &Call) -> Result {
     }
     match command {
         F_SETFL => {
-            file.set_flags(OpenFlags::from_bits_retain(argument as u32));
+            let flags = OpenFlags::from_bits_retain(argument as u32);
+            signal_driven::set_asynchronous(&file, number, flags.contains(OpenFlags::ASYNC));
+            file.set_flags(flags);
             Ok(0)
         }
         F_GETLK | F_SETLK | F_SETLKW => {
@@ -43,11 +45,13 @@ pub(super) async fn fcntl(thread: &Thread, call: &Call) -> Result {
         F_OFD_GETLK | F_OFD_SETLK | F_OFD_SETLKW => {
             record_lock(thread, &file, command, Owner::Description(file.lock_owner()), argument).await
         }
-        F_SETOWN => {
-            file.set_signal_owner(argument as i32);
-            Ok(0)
-        }
-        F_GETOWN => Ok(file.signal_owner() as usize),
+        F_SETOWN => signal_driven::set_owner(thread, &file, argument as i32),
+        F_GETOWN => Ok(signal_driven::owner(&file) as usize),
+        F_SETOWN_EX => signal_driven::set_owner_by_kind(thread, &file, argument).await,
+        F_GETOWN_EX => signal_driven::owner_by_kind(thread, &file, argument).await,
+        F_GETOWNER_UIDS => signal_driven::owner_uids(thread, &file, argument).await,
+        F_SETSIG => signal_driven::set_signal(&file, argument),
+        F_GETSIG => signal_driven::signal(&file),
         F_SETPIPE_SZ => Ok(pipe_end(&file)?.pipe().set_capacity(argument)?),
         F_GETPIPE_SZ => Ok(pipe_end(&file)?.pipe().capacity()),
         F_GET_SEALS => memory_file::seals(&file),

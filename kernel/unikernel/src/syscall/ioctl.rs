@@ -1,13 +1,16 @@
 //! `ioctl(2)`: what is the same for all files. The rest is the file's own.
 
-use abi::ioctl::{FIOASYNC, FIOCLEX, FIONBIO, FIONCLEX, FIONREAD, TIOCGPTPEER};
+use abi::ioctl::{
+    FIOASYNC, FIOCLEX, FIOGETOWN, FIONBIO, FIONCLEX, FIONREAD, FIOSETOWN, SIOCGPGRP, SIOCSPGRP, TIOCGPTPEER,
+};
 use abi::{Errno, OpenFlags};
 use alloc::sync::Arc;
 use file::{FileType, OpenFile};
 use fs::vfs::{Context, OpenInode, OpenRequest};
+use net::SocketFile;
 use tty::Master;
 
-use super::{Call, Result, retry_ready};
+use super::{Call, Result, retry_ready, signal_driven};
 use crate::memory::UserAccess;
 use crate::process::Thread;
 
@@ -20,14 +23,25 @@ pub(super) async fn ioctl(thread: &Thread, call: &Call) -> Result {
             thread.process.files.set_close_on_exec(number, command == FIOCLEX)?;
             Ok(0)
         }
-        FIONBIO | FIOASYNC => {
+        FIONBIO => {
             let on: i32 = thread.memory.read(argument).await?;
-            let flag = if command == FIONBIO {
-                OpenFlags::NONBLOCK
-            } else {
-                OpenFlags::ASYNC
-            };
-            file.set_flag(flag, on != 0);
+            file.set_flag(OpenFlags::NONBLOCK, on != 0);
+            Ok(0)
+        }
+        FIOASYNC => {
+            let on = thread.memory.read::<i32>(argument).await? != 0;
+            let changes = on != file.flags().contains(OpenFlags::ASYNC);
+            if changes && !signal_driven::set_asynchronous(&file, number, on) {
+                return Err(Errno::NOTTY.into());
+            }
+            Ok(0)
+        }
+        FIOSETOWN | SIOCSPGRP if file.downcast::<SocketFile>().is_some() => {
+            let owner = thread.memory.read(argument).await?;
+            signal_driven::set_owner(thread, &file, owner)
+        }
+        FIOGETOWN | SIOCGPGRP if file.downcast::<SocketFile>().is_some() => {
+            thread.memory.write(argument, &signal_driven::owner(&file)).await?;
             Ok(0)
         }
         FIONREAD if file.is_seekable() => {

@@ -37,6 +37,7 @@ mod semaphore;
 mod shared_memory;
 mod shortage;
 mod signal;
+mod signal_driven;
 mod socket;
 mod splice;
 mod stat;

@@ -142,9 +142,9 @@ system_calls! {
     __NR_dup2: Full, "" => now descriptor::dup2(thread, call);
     __NR_dup3: Full, "" => now descriptor::dup3(thread, call);
     __NR_dup: Full, "" => now descriptor::dup(thread, call);
-    __NR_fcntl: Partial, "no leases, `F_NOTIFY` of events, `F_SETSIG`; `SIGIO` is not sent; no `EDEADLK`" => waits fcntl::fcntl(thread, call).await;
+    __NR_fcntl: Partial, "no leases, `F_NOTIFY` of events; no `EDEADLK`" => waits fcntl::fcntl(thread, call).await;
     __NR_flock: Full, "" => waits fcntl::flock(thread, call).await;
-    __NR_ioctl: Partial, "what the kind of file knows; `SIGIO` is not sent" => waits ioctl::ioctl(thread, call).await;
+    __NR_ioctl: Partial, "what the kind of file knows" => waits ioctl::ioctl(thread, call).await;
 
     // Files without names.
     __NR_epoll_create1: Full, "" => now events::epoll_create1(thread, call);
