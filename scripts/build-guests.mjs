@@ -70,6 +70,7 @@ const guests = {
   "c-server": c("gcc", "c-server", "-static"),
   "c-threads": c("gcc", "c-threads", "-pthread"),
   stream: c("gcc", "stream", "-static"),
+  pieces: c("gcc", "pieces", "-static", "-Wno-unused-result"),
   "disk-reader": c("gcc", "disk-reader", "-static"),
   "show-instance": c("gcc", "show-instance", "-static"),
   "musl-server": c("musl-gcc", "musl-server"),

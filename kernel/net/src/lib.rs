@@ -26,6 +26,7 @@ mod dhcp;
 mod dhcpv6;
 mod environment;
 mod header;
+mod held;
 mod ip;
 mod ndp;
 mod netlink;
@@ -41,6 +42,7 @@ mod unix;
 pub use chunk::Chunk;
 pub use device::{Capabilities, Device, LEAST_SEGMENT, Offload, Offloads, Received, Transmit};
 pub use environment::{Environment, Event, Protocol};
+pub use held::{HOLD, holds};
 pub use ip::{Endpoint, InterfaceAddress, Prefix};
 pub use socket::{
     Address, Control, Credentials, Destination, Domain, Message, MessageFlags, Received as ReceivedMessage, Shutdown,

@@ -12,6 +12,7 @@ use hal::sync::SpinLock;
 use task::WaitQueue;
 
 use crate::environment::{Environment, Event};
+use crate::held::Held;
 use crate::ip::{
     Early, IcmpLimiter, Interface, InterfaceAddress, LOOPBACK_MTU, Loopback, Neighbours, OwnAddress, PathMtu,
     Reassembler, Route, Routes,
@@ -41,6 +42,8 @@ pub struct Configuration {
     pub address: Option<(InterfaceAddress, Option<IpAddr>)>,
     /// Whether the card speaks IPv6, with addresses as its routers say.
     pub ipv6: bool,
+    /// Whether short segments may be held back for what is written next. Only for who calls [`Stack::release`].
+    pub holds: bool,
 }
 
 impl Default for Configuration {
@@ -50,6 +53,7 @@ impl Default for Configuration {
             buffer_memory: 16 << 20,
             address: None,
             ipv6: true,
+            holds: false,
         }
     }
 }
@@ -82,6 +86,8 @@ pub struct Stack {
     pub(crate) icmp_limiter: SpinLock<IcmpLimiter>,
     pub(crate) ident: AtomicU32,
     pub(crate) ports: Ports,
+    pub(crate) may_hold: bool,
+    pub(crate) held: Held,
     pub(crate) tcp: Tcp,
     pub(crate) udp: Udp,
     pub(crate) udp_lite: Udp,
@@ -137,6 +143,8 @@ impl Stack {
             icmp_limiter: SpinLock::new(IcmpLimiter::new()),
             ident: AtomicU32::new(secret.next() as u32),
             ports: Ports::new(),
+            may_hold: configuration.holds,
+            held: Held::default(),
             tcp: Tcp::new(configuration.buffer_memory),
             udp: Udp::new(),
             udp_lite: Udp::new(),

@@ -52,6 +52,25 @@ pub fn get() -> Arc<Network> {
     slot.get_or_insert_with(|| Arc::new(Network::new(None))).clone()
 }
 
+/// Nanoseconds that a short segment is held back while its thread makes other calls that write.
+const BETWEEN_WRITES: u64 = 250_000;
+
+/// Sends what this CPU holds back; see [`net::holds`]. With `next`, the system call that has come, not yet where that may write more of it.
+#[cold]
+pub(crate) fn release(next: Option<u32>) {
+    use abi::general::{__NR_sendfile, __NR_sendmsg, __NR_sendto, __NR_splice, __NR_write, __NR_writev};
+    let writes = [
+        __NR_write,
+        __NR_writev,
+        __NR_sendto,
+        __NR_sendmsg,
+        __NR_sendfile,
+        __NR_splice,
+    ];
+    let may_go_on = next.is_some_and(|number| writes.contains(&number));
+    get().stack.release(if may_go_on { BETWEEN_WRITES } else { 0 });
+}
+
 /// Starts the network above a card.
 pub fn start(device: Option<Arc<dyn Device>>) {
     use core::sync::atomic::Ordering;
@@ -72,6 +91,7 @@ impl Network {
             buffer_memory,
             address: None,
             ipv6: true,
+            holds: true,
         };
         Self {
             stack: Stack::new(Arc::new(Kernel), device, configuration),

@@ -19,6 +19,9 @@ static SLICE_END: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS
 pub fn run() -> ! {
     let this = cpu::current();
     loop {
+        if net::holds() {
+            crate::network::release(None);
+        }
         serve_devices();
         crate::memory::balance();
         SLICE_END[this].store(hal::time::monotonic() + SLICE, Ordering::Relaxed);
@@ -57,6 +60,10 @@ pub(crate) fn prepare_user_mode(cpu_time_left: Option<u64>) {
     }
     if task::has_ready() {
         let end = SLICE_END[cpu::current()].load(Ordering::Relaxed);
+        deadline = Some(deadline.map_or(end, |deadline| deadline.min(end)));
+    }
+    if net::holds() {
+        let end = hal::time::monotonic() + net::HOLD;
         deadline = Some(deadline.map_or(end, |deadline| deadline.min(end)));
     }
     hal::timer::arm(deadline);

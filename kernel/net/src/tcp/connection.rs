@@ -7,6 +7,7 @@ use core::sync::atomic::Ordering;
 use hal::sync::SpinLock;
 use task::WaitQueue;
 
+use super::burst::Burst;
 use super::congestion::Congestion;
 use super::listener::Listener;
 use super::receive_queue::ReceiveQueue;
@@ -139,6 +140,8 @@ pub(super) struct Tcb {
     pub(super) fin_queued: bool,
     /// `MSG_MORE` on the last write.
     pub(super) more: bool,
+    /// How the application writes.
+    pub(super) burst: Burst,
     /// The application was told that there is no room.
     pub(super) wants_space: bool,
 
@@ -301,6 +304,7 @@ impl Tcb {
             peer_mss: DEFAULT_MSS,
             fin_queued: false,
             more: false,
+            burst: Burst::default(),
             wants_space: false,
             irs: Seq(0),
             receive_next: Seq(0),

@@ -1,6 +1,7 @@
 //! TCP (RFC 9293), with window scaling and timestamps (RFC 7323), SACK (RFC 2018, RFC 6675), CUBIC (RFC 9438), loss probes (RFC 8985)
 //! and the protections of RFC 5961.
 
+mod burst;
 mod congestion;
 mod connection;
 mod cookie;

@@ -65,11 +65,25 @@ impl Connection {
     /// Queues bytes and sends what may be sent.
     pub(crate) fn write(self: &Arc<Self>, stack: &Stack, source: &mut dyn Source, more: bool) -> file::Result<usize> {
         let mut result = Ok(0);
+        let mut holds = false;
         self.change(stack, |tcb, link| {
-            result = tcb.write(link, source, more);
+            result = tcb.write(link, source, more, &mut holds);
             Outcome::default()
         });
+        if holds {
+            stack.hold(self);
+        } else if crate::holds() {
+            stack.forget(self);
+        }
         result
+    }
+
+    /// Sends what may be sent of what was held back.
+    pub(crate) fn push(self: &Arc<Self>, stack: &Stack) {
+        self.change(stack, |tcb, link| {
+            tcb.output(link);
+            Outcome::default()
+        });
     }
 
     /// Takes bytes that arrived. With `discard`, they go nowhere (`MSG_TRUNC`).
@@ -266,6 +280,15 @@ impl Connection {
 }
 
 impl Tcb {
+    /// Whether what is queued and less than a segment is to wait for what the application writes next.
+    fn expects_more(&mut self, link: &Link<'_>) -> bool {
+        if !link.stack.may_hold || self.path.is_loopback() {
+            return false;
+        }
+        let is_expected = self.burst.write(link.now, self.data_received);
+        is_expected && self.data_end().since(self.next) < self.mss && self.next == self.max
+    }
+
     fn is_writable(&self, stack: &Stack) -> bool {
         if self.fin_queued || self.state == State::Closed {
             return true;
@@ -275,7 +298,8 @@ impl Tcb {
         capacity.saturating_sub(self.send.len()) * 3 >= capacity && unsent < self.settings.not_sent_low as usize
     }
 
-    fn write(&mut self, link: &Link<'_>, source: &mut dyn Source, more: bool) -> file::Result<usize> {
+    /// Queues bytes, and sends what may be sent unless that is held back.
+    fn write(&mut self, link: &Link<'_>, source: &mut dyn Source, more: bool, holds: &mut bool) -> file::Result<usize> {
         if matches!(self.state, State::SynSent | State::SynReceived) {
             return Err(Error::WouldBlock);
         }
@@ -298,7 +322,10 @@ impl Tcb {
                 Err(fault) if total == 0 => return Err(fault.into()),
                 Err(_) => break,
             }
-            self.output(link);
+            *holds = source.remaining() == 0 && self.expects_more(link);
+            if !*holds {
+                self.output(link);
+            }
         }
         self.account(link.stack);
         if total == 0 && source.remaining() > 0 {

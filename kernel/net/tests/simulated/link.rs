@@ -354,6 +354,7 @@ impl World {
                 address: Some((own, None)),
                 buffer_memory,
                 ipv6: is_ipv6,
+                holds: true,
                 ..Configuration::default()
             };
             Stack::new(clock.clone(), Some(device), configuration)
@@ -409,6 +410,8 @@ impl World {
 
     /// Lets both stacks work, then moves the clock to what happens next, at most by `most`. False when nothing will happen.
     pub fn step(&self, most: u64) -> bool {
+        // What an application has written before goes out when it makes its next call.
+        self.stacks.iter().for_each(|stack| stack.release(0));
         let deadline = self.stacks.iter().map(|stack| stack.poll()).min().unwrap_or(u64::MAX);
         let mut wire = self.wire.lock().expect("no test panics with it");
         let flight = wire.flights.peek().map_or(u64::MAX, |Reverse((time, ..))| *time);

@@ -51,7 +51,7 @@ pub(super) async fn fcntl(thread: &Thread, call: &Call) -> Result {
         F_GETOWN_EX => signal_driven::owner_by_kind(thread, &file, argument).await,
         F_GETOWNER_UIDS => signal_driven::owner_uids(thread, &file, argument).await,
         F_SETSIG => signal_driven::set_signal(&file, argument),
-        F_GETSIG => signal_driven::signal(&file),
+        F_GETSIG => Ok(signal_driven::signal(&file)),
         F_SETPIPE_SZ => Ok(pipe_end(&file)?.pipe().set_capacity(argument)?),
         F_GETPIPE_SZ => Ok(pipe_end(&file)?.pipe().capacity()),
         F_GET_SEALS => memory_file::seals(&file),

@@ -104,6 +104,6 @@ pub(super) fn set_signal(file: &OpenFile, number: usize) -> Result {
 }
 
 /// `F_GETSIG`
-pub(super) fn signal(file: &OpenFile) -> Result {
-    Ok(file.signal_target().signal as usize)
+pub(super) fn signal(file: &OpenFile) -> usize {
+    file.signal_target().signal as usize
 }
