@@ -139,6 +139,8 @@ impl End {
     }
 
     pub(super) fn block(state: &mut State, sender: &Weak<End>) {
+        // Those that are gone would stay until there is room, which may be never.
+        state.blocked.retain(|known| known.strong_count() > 0);
         if !state.blocked.iter().any(|known| known.ptr_eq(sender)) {
             state.blocked.push(sender.clone());
         }

@@ -1,10 +1,11 @@
 //! Descriptors in flight: sent over Unix sockets, and not received yet.
 //!
 //! A socket that nothing refers to but messages in the queues of such sockets cannot be reached any more. Circles of them are found by marking
-//! what can be reached, as on Linux when another Unix socket closes, or when much is in flight.
+//! what can be reached, as on Linux when another Unix socket closes, or when much is in flight. The last way to a circle may also end with a
+//! descriptor whose socket stays open in it, which nothing tells of: as long as anything is in flight, a task looks now and then.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
@@ -24,13 +25,23 @@ use crate::socket::SocketFile;
 const MOST: usize = 1 << 16;
 /// After how many descriptors sent the unreachable ones are looked for, when no socket closes.
 const COLLECT_EVERY: usize = 1 << 12;
+/// How long unreachable ones may stay when nothing else sets the search for them off, in nanoseconds.
+const PATIENCE: u64 = 1_000_000_000;
 
 /// How many are in flight.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// Ends in whose queues descriptors wait, by their addresses. Whoever puts descriptors into a queue or takes them out holds the lock meanwhile;
 /// it is taken before that of an end.
-static HOLDERS: SpinLock<Holders> = SpinLock::new(Holders::new());
-type Holders = LiteMap<usize, Weak<End>>;
+static HOLDERS: SpinLock<Holders> = SpinLock::new(Holders {
+    ends: LiteMap::new(),
+    watched: false,
+});
+
+struct Holders {
+    ends: LiteMap<usize, Weak<End>>,
+    /// A task runs that looks for unreachable ones.
+    watched: bool,
+}
 
 /// The lock on all queues with descriptors.
 pub(super) struct Flight(SpinLockGuard<'static, Holders>);
@@ -42,10 +53,13 @@ impl Flight {
 
     /// Puts a message with descriptors at the end of the queue of `end`, whose state this is.
     pub(super) fn enter(&mut self, end: &Weak<End>, state: &mut State, packet: Packet) {
-        self.0.insert(end.as_ptr().addr(), end.clone());
+        self.0.ends.insert(end.as_ptr().addr(), end.clone());
         state.holding += packet.rights.len();
         COUNT.fetch_add(packet.rights.len(), Ordering::Relaxed);
         state.inbox.push_back(packet);
+        if !core::mem::replace(&mut self.0.watched, true) {
+            task::spawn(watch());
+        }
     }
 
     /// So many descriptors have left the queue of `end`.
@@ -53,7 +67,7 @@ impl Flight {
         state.holding -= count;
         COUNT.fetch_sub(count, Ordering::Relaxed);
         if state.holding == 0 {
-            self.0.remove(&end.as_ptr().addr());
+            self.0.ends.remove(&end.as_ptr().addr());
         }
     }
 
@@ -99,6 +113,19 @@ pub(super) fn closed() {
     }
 }
 
+/// Looks for sockets that nobody can reach any more as long as anything is in flight.
+async fn watch() {
+    loop {
+        task::sleep_until(hal::time::monotonic() + PATIENCE).await;
+        collect();
+        let mut flight = Flight::lock();
+        if flight.0.ends.is_empty() {
+            flight.0.watched = false;
+            return;
+        }
+    }
+}
+
 /// Closes sockets that nobody can reach any more.
 fn collect() {
     if COUNT.load(Ordering::Relaxed) == 0 || BURYING.load(Ordering::Relaxed) {
@@ -106,7 +133,7 @@ fn collect() {
     }
     let unreachable = {
         let mut flight = Flight::lock();
-        let holders: Vec<Arc<End>> = flight.0.values().filter_map(Weak::upgrade).collect();
+        let holders: Vec<Arc<End>> = flight.0.ends.values().filter_map(Weak::upgrade).collect();
         take_unreachable(&mut flight, &holders)
     };
     bury(unreachable);

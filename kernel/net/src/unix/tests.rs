@@ -247,7 +247,27 @@ fn datagrams_carry_their_sender() {
 }
 
 #[test]
+fn senders_that_are_gone_do_not_wait_for_room() {
+    let world = World::new();
+    let taker = world.socket(DATAGRAM, 1);
+    taker.bind(&Address::Abstract(b"taker".to_vec())).expect("a free name");
+    let message = Message {
+        destination: Some(Destination::Address(Address::Abstract(b"taker".to_vec()))),
+        ..Message::default()
+    };
+    let send = |sender: &SocketFile| sender.send(&mut BytesSource::new(b"line"), &message);
+    let first = world.socket(DATAGRAM, 1);
+    while send(&first).is_ok() {}
+    for _ in 0..10 {
+        assert!(matches!(send(&world.socket(DATAGRAM, 1)), Err(Error::WouldBlock)));
+    }
+    let waiting = taker.unix_end().expect("it is one").state.lock().blocked.len();
+    assert_eq!(waiting, 2, "the first, and the last of the others");
+}
+
+#[test]
 fn descriptors_and_credentials_travel() {
+    let _alone = super::flight::tests::ALONE.lock();
     let world = World::new();
     let (one, other) = world.pair(STREAM);
     let (inner, kept) = world.pair(STREAM);

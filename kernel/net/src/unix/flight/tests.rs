@@ -4,6 +4,7 @@ use alloc::vec;
 use abi::OpenFlags;
 use file::{BytesSource, Error, OpenFile};
 
+use super::{HOLDERS, PATIENCE};
 use crate::socket::{Control, Message, MessageFlags, SocketFile};
 use crate::unix::tests::{STREAM, World, bytes, receive};
 
@@ -28,7 +29,7 @@ fn has_peer(socket: &SocketFile) -> bool {
 }
 
 /// How much is in flight decides how often it is looked at, so that a test must not see another's.
-static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+pub(in crate::unix) static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 /// What sets the search for unreachable sockets off.
 fn close_another(world: &World) {
@@ -48,6 +49,32 @@ fn sockets_that_wait_in_each_others_queues_alone_are_closed() {
     }
     close_another(&world);
     assert!(!has_peer(&kept));
+}
+
+#[test]
+fn sockets_that_a_closed_descriptor_was_the_last_way_to_are_closed_without_another() {
+    let _alone = ALONE.lock();
+    let world = World::new();
+    let (one, other) = world.pair(STREAM);
+    let (inner, kept) = world.pair(STREAM);
+    // On the host, the task of a test that is over waits for a thread that is gone.
+    HOLDERS.lock().watched = false;
+    {
+        let (one, other, inner) = (open(one), open(other), open(inner));
+        send(&one, &[&other]);
+        send(&other, &[&one, &inner]);
+    }
+    let tick = || {
+        hal::time::advance(PATIENCE);
+        task::fire_expired(hal::time::monotonic());
+        while task::run_ready(16) {}
+    };
+    while task::run_ready(16) {}
+    assert!(has_peer(&kept));
+    tick();
+    assert!(!has_peer(&kept));
+    tick();
+    assert!(!HOLDERS.lock().watched, "nothing is in flight any more");
 }
 
 #[test]
