@@ -4,7 +4,7 @@ use abi::general::{SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET};
 use abi::{Errno, OpenFlags};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use hal::sync::SpinLock;
 
 use crate::lock::{self, FileId, Owner};
@@ -47,9 +47,13 @@ const TRANSIENT: OpenFlags = OpenFlags::CREAT
     .union(OpenFlags::TRUNC)
     .union(OpenFlags::CLOEXEC);
 
+/// How many descriptions there are.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
 impl OpenFile {
     /// A description at position 0.
     pub fn new(file: Arc<dyn File>, flags: OpenFlags) -> Arc<Self> {
+        COUNT.fetch_add(1, Ordering::Relaxed);
         Arc::new(Self {
             seekable: file.is_seekable(),
             stays_at_start: file.stays_at_start(),
@@ -60,6 +64,11 @@ impl OpenFile {
             locks: AtomicBool::new(false),
             signal_driven: SpinLock::new(None),
         })
+    }
+
+    /// How many descriptions there are, whoever holds them.
+    pub fn count() -> usize {
+        COUNT.load(Ordering::Relaxed)
     }
 
     /// The file.
@@ -348,6 +357,7 @@ impl Drop for OpenFile {
         if !self.is_path() {
             self.file.close();
         }
+        COUNT.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

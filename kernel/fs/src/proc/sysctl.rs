@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 
 use abi::Errno;
-use file::Result;
+use file::{OpenFile, Result};
 use hal::sync::SpinLock;
 
 use super::provider::System;
@@ -36,7 +36,10 @@ pub(super) fn fill(folder: Folder, system: &Arc<dyn System>) -> Folder {
         .folder("fs", |folder| {
             folder
                 .text("file-max", "1048576\n")
-                .text("file-nr", "0\t0\t1048576\n")
+                .file("file-nr", |out| {
+                    out.extend_from_slice(alloc::format!("{}\t0\t1048576\n", OpenFile::count()).as_bytes());
+                    Ok(())
+                })
                 .text("nr_open", "1048576\n")
                 .text("pipe-max-size", "1048576\n")
                 .text("aio-max-nr", "65536\n")

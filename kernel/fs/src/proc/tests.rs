@@ -495,6 +495,9 @@ fn settings_read_and_the_host_name_is_written() {
     assert_eq!(boot, read(&context, "/proc/sys/kernel/random/boot_id"));
     assert_ne!(boot, read(&context, "/proc/sys/kernel/random/uuid"));
     assert_eq!((boot.len(), boot.as_bytes()[14]), (37, b'4'));
+    let files = read(&context, "/proc/sys/fs/file-nr");
+    let open = files.split('\t').next().map(str::parse::<usize>);
+    assert!(matches!(open, Some(Ok(2..))), "{files}");
 }
 
 #[test]
