@@ -375,6 +375,36 @@ struct common {
   int number;
 };
 
+static void *wait_for_lock(void *descriptor) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  return (void *)(intptr_t)(fcntl(*(int *)descriptor, F_SETLKW, &lock) ? errno : 0);
+}
+
+// A record lock that is had once its descriptor is closed goes again.
+static void closed_locks(void) {
+  int descriptor = fileno(tmpfile()), kept = dup(descriptor), told[2], go[2];
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  char byte = 0;
+  pipe(told), pipe(go);
+  if (fork() == 0) {
+    fcntl(descriptor, F_SETLK, &lock);
+    write(told[1], &byte, 1);
+    read(go[0], &byte, 1);
+    _exit(0);
+  }
+  read(told[0], &byte, 1);
+  pthread_t thread;
+  void *error;
+  pthread_create(&thread, NULL, wait_for_lock, &descriptor);
+  usleep(50000);
+  close(descriptor);
+  write(go[1], &byte, 1);
+  pthread_join(thread, &error);
+  wait(NULL);
+  VALUE((intptr_t)error == EBADF);
+  IN_CHILD("a child that locks after it", SHOW(fcntl(kept, F_SETLK, &lock)));
+}
+
 static void locks(void) {
   // A thread that makes no system call hears of a signal.
   signal(SIGUSR1, release);
@@ -440,6 +470,7 @@ int main(int argc, char **argv) {
   child_signals();
   groups();
   locks();
+  closed_locks();
   executions();
   announcements();
   // Limits.

@@ -7,6 +7,7 @@ use abi::general::{
     LOCK_MAND, LOCK_NB, LOCK_SH, LOCK_UN, SEEK_CUR, SEEK_END, SEEK_SET,
 };
 use abi::{Errno, OpenFlags, RecordLock};
+use alloc::sync::Arc;
 use file::OpenFile;
 use file::lock::{self, FileId, Lock, Owner};
 use file::pipe::PipeEnd;
@@ -39,11 +40,9 @@ pub(super) async fn fcntl(thread: &Thread, call: &Call) -> Result {
             file.set_flags(flags);
             Ok(0)
         }
-        F_GETLK | F_SETLK | F_SETLKW => {
-            record_lock(thread, &file, command, Owner::Process(thread.process.pid), argument).await
-        }
+        F_GETLK | F_SETLK | F_SETLKW => record_lock(thread, call, &file, Owner::Process(thread.process.pid)).await,
         F_OFD_GETLK | F_OFD_SETLK | F_OFD_SETLKW => {
-            record_lock(thread, &file, command, Owner::Description(file.lock_owner()), argument).await
+            record_lock(thread, call, &file, Owner::Description(file.lock_owner())).await
         }
         F_SETOWN => signal_driven::set_owner(thread, &file, argument as i32),
         F_GETOWN => Ok(signal_driven::owner(&file) as usize),
@@ -67,7 +66,8 @@ fn pipe_end(file: &OpenFile) -> core::result::Result<&PipeEnd, Errno> {
 }
 
 /// The commands on record locks.
-async fn record_lock(thread: &Thread, file: &OpenFile, command: u32, owner: Owner, address: usize) -> Result {
+async fn record_lock(thread: &Thread, call: &Call, file: &Arc<OpenFile>, owner: Owner) -> Result {
+    let (command, address) = (call.unsigned(1), call.word(2));
     let mut request: RecordLock = thread.memory.read(address).await?;
     if !matches!(owner, Owner::Process(_)) && request.process != 0 {
         return Err(Errno::INVAL.into());
@@ -111,7 +111,14 @@ async fn record_lock(thread: &Thread, file: &OpenFile, command: u32, owner: Owne
             } else {
                 file.check_reads()?;
             }
-            acquire(thread, id, wanted, matches!(command, F_SETLKW | F_OFD_SETLKW)).await
+            acquire(thread, id, wanted, matches!(command, F_SETLKW | F_OFD_SETLKW)).await?;
+            let now = thread.process.files.get_any(call.int(0));
+            if matches!(owner, Owner::Process(_)) && !now.is_ok_and(|now| Arc::ptr_eq(&now, file)) {
+                // Nobody would release the lock of a descriptor that was closed meanwhile.
+                thread.process.note_closed(file);
+                return Err(Errno::BADF.into());
+            }
+            Ok(0)
         }
         _ => Err(Errno::INVAL.into()),
     }
