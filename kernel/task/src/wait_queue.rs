@@ -101,6 +101,10 @@ impl WaitQueue {
                 .filter_map(|(_, key, observer)| Some((*key, observer.upgrade()?)));
             let observer = living.next();
             let observers: Vec<_> = living.collect();
+            let count = usize::from(observer.is_some()) + observers.len();
+            if count < lists.observers.len() {
+                self.forget_observers(&mut lists, |_, observer| observer.strong_count() == 0);
+            }
             (first, others, observer, observers)
         };
         drop(lists);
@@ -124,9 +128,14 @@ impl WaitQueue {
 
     /// Ends a registration; one of another queue has no effect.
     pub fn unregister(&self, registration: &Registration) {
-        let mut lists = self.lists.lock();
+        self.forget_observers(&mut self.lists.lock(), |number, _| number == registration.0);
+    }
+
+    fn forget_observers(&self, lists: &mut Lists, is_gone: impl Fn(u64, &Weak<dyn Observer>) -> bool) {
         let before = lists.observers.len();
-        lists.observers.retain(|(number, ..)| *number != registration.0);
+        lists
+            .observers
+            .retain(|(number, _, observer)| !is_gone(*number, observer));
         self.waiting.fetch_sub(before - lists.observers.len(), Ordering::SeqCst);
     }
 }
@@ -252,5 +261,10 @@ mod tests {
         queue.unregister(&registration);
         queue.notify();
         assert_eq!(count.0.load(Ordering::Relaxed), 14);
+
+        queue.register(&observer, 7);
+        drop((observer, count));
+        queue.notify();
+        assert_eq!(queue.waiting.load(Ordering::SeqCst), 0, "one that is gone is forgotten");
     }
 }
