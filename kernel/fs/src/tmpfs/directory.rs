@@ -14,6 +14,8 @@ use crate::inode::{Inode, NewInode, RenameMode};
 const OWN: u64 = 1 << 62;
 /// Bytes that Linux's tmpfs shows for each entry.
 const ENTRY_SIZE: u64 = 20;
+/// Entries that a directory always has room for once there were so many.
+const KEPT: usize = 64;
 /// Bytes of the longest name.
 const LONGEST_NAME: usize = 255;
 
@@ -52,6 +54,11 @@ impl Directory {
         }
         if hides {
             self.entries.insert(name.into(), Entry::Whiteout);
+        }
+        // A directory such as `/tmp` stays for ever, however many files it once had.
+        let (room, length) = (self.entries.capacity(), self.entries.len());
+        if room > KEPT && length < room / 8 {
+            self.entries.shrink_to(2 * length);
         }
     }
 }
@@ -257,5 +264,30 @@ impl Node {
         self.touch();
         target.touch();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::tmpfs::{Options, Tmpfs};
+
+    #[test]
+    fn a_directory_that_has_few_entries_left_has_room_for_few() {
+        let (_, root) = Tmpfs::create(&Options::default());
+        let root = root.as_any().downcast_ref::<Node>().expect("it is a node");
+        let node = root.this.upgrade().expect("it is in use");
+        let mut directory = Directory::default();
+        let names: Vec<_> = (0..10_000u32).map(u32::to_ne_bytes).collect();
+        for name in &names {
+            directory.insert(name, node.clone());
+        }
+        for name in &names[10..] {
+            directory.remove(name, false);
+        }
+        assert_eq!((directory.entries.len(), directory.order.len()), (10, 10));
+        assert!(directory.entries.capacity() < 2 * KEPT);
     }
 }

@@ -58,6 +58,10 @@ impl Children {
         if let Some(entry) = self.entries.find_mut(hash, |entry| is_same(&entry.name, name)) {
             return core::mem::replace(&mut entry.dentry, dentry).upgrade();
         }
+        // A name whose last user could not take it out stays here; such names go when the table would have to grow.
+        if self.entries.len() == self.entries.capacity() {
+            self.entries.retain(|entry| entry.dentry.strong_count() > 0);
+        }
         let name = name.into();
         self.entries.insert_unique(hash, Entry { name, dentry }, |entry| {
             Self::hash(&self.hasher, &entry.name)
@@ -93,4 +97,21 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
         .into_iter()
         .all(|(one, other)| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other))
         && rests.all(|(one, other)| one == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tmpfs::{Options, Tmpfs};
+
+    #[test]
+    fn names_that_nobody_uses_any_more_take_no_room() {
+        let (_file_system, root) = Tmpfs::create(&Options::default());
+        let mut children = Children::new();
+        for number in 0..10_000u32 {
+            // Gone, but its name is not, as when another CPU holds the lock meanwhile.
+            children.insert(&number.to_ne_bytes(), &Dentry::top(root.clone(), b"/"));
+        }
+        assert!(children.entries.capacity() < 64);
+    }
 }

@@ -16,6 +16,8 @@ use crate::random::Secret;
 use crate::stack::NEVER;
 
 const SHARDS: usize = 16;
+/// Entries that a shard always has room for once there were so many.
+const KEPT: usize = 64;
 
 pub(super) enum Entry {
     Connection(Arc<Connection>),
@@ -43,6 +45,20 @@ impl Entry {
             Self::TimeWait(entry) => (entry.local, entry.remote),
         }
     }
+
+    fn hash(&self, secret: &Secret) -> u64 {
+        let (local, remote) = self.ends();
+        secret.table_hash(local, remote)
+    }
+}
+
+/// Takes an entry out. The shard gives memory back when there were many more entries than there are.
+fn remove(shard: &mut HashTable<Entry>, secret: &Secret, hash: u64, is_it: impl Fn(&Entry) -> bool) -> Option<Entry> {
+    let removed = shard.find_entry(hash, is_it).ok()?.remove().0;
+    if shard.capacity() > KEPT && shard.len() < shard.capacity() / 8 {
+        shard.shrink_to(2 * shard.len(), |entry| entry.hash(secret));
+    }
+    Some(removed)
 }
 
 impl Table {
@@ -77,10 +93,7 @@ impl Table {
         if shard.find(hash, |entry| entry.ends() == ends).is_some() {
             return false;
         }
-        shard.insert_unique(hash, Entry::Connection(connection.clone()), |entry| {
-            let (local, remote) = entry.ends();
-            secret.table_hash(local, remote)
-        });
+        shard.insert_unique(hash, Entry::Connection(connection.clone()), |entry| entry.hash(secret));
         true
     }
 
@@ -91,12 +104,11 @@ impl Table {
         let old = {
             let mut shard = self.shard(hash).lock();
             let is_it = |entry: &Entry| matches!(entry, Entry::Connection(other) if other.id == connection.id);
-            match (shard.find_entry(hash, is_it), rest) {
-                (Ok(mut found), Some(rest)) => {
-                    Some(core::mem::replace(found.get_mut(), Entry::TimeWait(Box::new(rest))))
-                }
-                (Ok(found), None) => Some(found.remove().0),
-                (Err(_), _) => None,
+            match rest {
+                Some(rest) => shard
+                    .find_mut(hash, is_it)
+                    .map(|found| core::mem::replace(found, Entry::TimeWait(Box::new(rest)))),
+                None => remove(&mut shard, secret, hash, is_it),
             }
         };
         if let (Some(rest), Some(_)) = (rest, &old) {
@@ -126,10 +138,7 @@ impl Table {
             }
             Entry::Connection(_) => false,
         };
-        let mut shard = self.shard(hash).lock();
-        if let Ok(found) = shard.find_entry(hash, is_it) {
-            found.remove();
-        }
+        remove(&mut self.shard(hash).lock(), secret, hash, is_it);
     }
 
     /// Removes what has expired.
@@ -180,5 +189,52 @@ impl Table {
             .iter()
             .map(|shard| shard.lock().iter().filter(is_connection).count())
             .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sequence::Seq;
+    use super::*;
+    use crate::{Environment, Event};
+
+    struct Nowhere;
+    impl Environment for Nowhere {
+        fn now(&self) -> u64 {
+            0
+        }
+        fn random(&self, _bytes: &mut [u8]) {}
+        fn event(&self, _event: Event<'_>) {}
+    }
+
+    #[test]
+    fn a_shard_that_has_few_entries_left_has_room_for_few() {
+        let secret = Secret::new(&Nowhere);
+        let ends = |port| Endpoint {
+            address: core::net::Ipv4Addr::LOCALHOST.into(),
+            port,
+        };
+        let mut shard = HashTable::new();
+        for port in 1..=10_000 {
+            let entry = Entry::TimeWait(Box::new(TimeWait {
+                local: ends(80),
+                remote: ends(port),
+                next: Seq(0),
+                receive_next: Seq(0),
+                timestamp_recent: None,
+                timestamp_offset: 0,
+                expires: 0,
+            }));
+            shard.insert_unique(entry.hash(&secret), entry, |entry| entry.hash(&secret));
+        }
+        for port in 11..=10_000 {
+            let (local, remote) = (ends(80), ends(port));
+            let removed = remove(&mut shard, &secret, secret.table_hash(local, remote), |entry| {
+                entry.ends() == (local, remote)
+            });
+            assert!(removed.is_some());
+        }
+        assert_eq!(shard.len(), 10);
+        assert!(shard.capacity() < 2 * KEPT);
     }
 }
