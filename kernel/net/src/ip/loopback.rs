@@ -49,13 +49,13 @@ impl Loopback {
             return false;
         }
         queue.push_back(packet);
-        self.length.store(queue.len(), Ordering::Release);
+        self.length.store(queue.len(), Ordering::SeqCst);
         true
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.length.load(Ordering::Acquire) == 0
+        self.length.load(Ordering::SeqCst) == 0
     }
 
     /// Gives up to `limit` packets to `take`, unless somebody does so already. False when some may be left.
@@ -64,7 +64,7 @@ impl Loopback {
             if self.is_empty() {
                 return true;
             }
-            if self.draining.swap(true, Ordering::Acquire) {
+            if self.draining.swap(true, Ordering::SeqCst) {
                 return true;
             }
             let packet = {
@@ -79,7 +79,8 @@ impl Loopback {
             if let Some(packet) = packet {
                 take(packet);
             }
-            self.draining.store(false, Ordering::Release);
+            // Before the next look at the length: who adds a packet looks at the two in the other order.
+            self.draining.store(false, Ordering::SeqCst);
         }
         self.is_empty()
     }

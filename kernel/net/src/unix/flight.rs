@@ -200,8 +200,18 @@ pub(super) fn bury(packets: VecDeque<Packet>) {
     GRAVES.lock().extend(with_rights);
     while !GRAVES.lock().is_empty() && !BURYING.swap(true, Ordering::AcqRel) {
         loop {
-            let Some(packet) = GRAVES.lock().pop_front() else { break };
-            drop(packet);
+            let packet = {
+                let mut graves = GRAVES.lock();
+                let packet = graves.pop_front();
+                if graves.is_empty() {
+                    // There may have been as many as there may be in flight.
+                    *graves = VecDeque::new();
+                }
+                packet
+            };
+            if packet.is_none() {
+                break;
+            }
         }
         BURYING.store(false, Ordering::Release);
     }
