@@ -127,9 +127,11 @@ static struct machine settle(const struct machine *before, long slack) {
     show_sockets();
   }
   if (now.files > before->files) complain("%ld open files, %ld before", now.files, before->files);
-  if (now.available < before->available - slack)
+  if (now.available < before->available - slack) {
     complain("%ld KiB of memory are available, %ld before; the kernel has %ld KiB, %ld before", now.available, before->available,
              now.kernel, before->kernel);
+    show_memory();
+  }
   return now;
 }
 

@@ -14,6 +14,8 @@ struct machine {
 };
 void measure(struct machine *now);
 void show_sockets(void);
+// What memory is used for, connections that are ending among it.
+void show_memory(void);
 // Removes what workers leave behind by right: files and System V's segments.
 void clean(void);
 bool is_sane(void);
