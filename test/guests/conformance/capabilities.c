@@ -140,6 +140,30 @@ static void of_others(void) {
   VALUE(header.version == _LINUX_CAPABILITY_VERSION_3);
 }
 
+static void show_adjustment(int file) {
+  char text[16] = {0};
+  pread(file, text, sizeof text - 1, 0);
+  printf("oom_score_adj: %s", text);
+}
+
+// Anybody may be readier to end than it was at first, and children are as ready as their parent.
+static void adjust(void) {
+  int file = open("/proc/self/oom_score_adj", O_RDWR);
+  SHOW(setresuid(5, 5, 5));
+  SHOW(pwrite(file, "1001", 4, 0));
+  SHOW(pwrite(file, "much", 4, 0));
+  SHOW(pwrite(file, "300\n", 4, 0));
+  SHOW(pwrite(file, "200", 3, 0));
+  show_adjustment(file);
+  SHOW(pwrite(file, "-5", 2, 0));
+  show_adjustment(file);
+  if (!fork()) {
+    show_adjustment(open("/proc/self/oom_score_adj", O_RDONLY));
+    _exit(0);
+  }
+  wait(NULL);
+}
+
 int main(int argc, char **argv) {
   program = realpath(argv[0], NULL);
   setvbuf(stdout, NULL, _IONBF, 0);
@@ -158,4 +182,5 @@ int main(int argc, char **argv) {
   in_child(drop);
   in_child(pass_on);
   in_child(of_others);
+  in_child(adjust);
 }

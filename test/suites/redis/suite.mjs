@@ -30,7 +30,18 @@ export const modules = [
 export const definitions = {
   packageSets: {
     "redis-suite": {
-      packages: ["coreutils", "dash", "grep", "netbase", "procps", "redis-server", "redis-tools", "sed", "tcl"],
+      packages: [
+        "coreutils",
+        "dash",
+        "grep",
+        "libc-bin",
+        "netbase",
+        "procps",
+        "redis-server",
+        "redis-tools",
+        "sed",
+        "tcl",
+      ],
       users: ["tester"],
       folders: ["var/lib/tester"],
     },

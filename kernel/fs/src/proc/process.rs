@@ -220,7 +220,7 @@ impl ProcessDirectory {
                 if !(-1000..=1000).contains(&value) {
                     return Err(Errno::INVAL.into());
                 }
-                self.process()?.set_oom_adjustment(value);
+                self.process()?.set_oom_adjustment(value)?;
             }
             // There are no core dumps and no audit to set anything for.
             _ => {}

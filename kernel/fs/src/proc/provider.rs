@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use abi::Errno;
 use file::OpenFile;
 
 use crate::vfs::{Context, Place};
@@ -133,12 +134,10 @@ pub trait Process: Send + Sync {
     fn limits(&self) -> [(u64, u64); 16];
 
     /// `/proc/PID/oom_score_adj`.
-    fn oom_adjustment(&self) -> i32 {
-        0
-    }
+    fn oom_adjustment(&self) -> i32;
 
-    /// Sets `/proc/PID/oom_score_adj`.
-    fn set_oom_adjustment(&self, _value: i32) {}
+    /// Sets `/proc/PID/oom_score_adj`; `EACCES` where the caller may not.
+    fn set_oom_adjustment(&self, value: i32) -> core::result::Result<(), Errno>;
 
     /// Sets the name of a thread (`comm`, cut to 15 bytes).
     fn set_name(&self, _tid: i32, _name: &[u8]) {}

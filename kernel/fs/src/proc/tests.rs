@@ -290,6 +290,12 @@ impl Process for Application {
     fn has_ended(&self) -> bool {
         false
     }
+    fn oom_adjustment(&self) -> i32 {
+        0
+    }
+    fn set_oom_adjustment(&self, _value: i32) -> Result<(), Errno> {
+        Err(Errno::ACCES)
+    }
     fn context(&self) -> Context {
         self.0.context.lock().unwrap().clone().unwrap()
     }

@@ -5,14 +5,16 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 
+use abi::Errno;
 use file::OpenFile;
-use fs::proc::{Area, Identity, Process as Described, Usage};
+use fs::proc::{Area, Identity, Process as Described, System, Usage};
 use fs::vfs::{Context, Lookup, Place};
 use hal::cpu;
 use hal::mem::PAGE_SIZE;
 
+use super::Machine;
 use crate::memory::{AreaFlags, Protection};
-use crate::process::{Process, Texts, Thread};
+use crate::process::{Capability, Process, Texts, Thread, family};
 use crate::signal::{Disposition, Signal};
 
 /// The signals that `which` is true for, one bit each.
@@ -219,6 +221,16 @@ impl Described for Process {
                 .get_number(number)
                 .map_or((u64::MAX, u64::MAX), |limit| (limit.soft, limit.hard))
         })
+    }
+
+    fn oom_adjustment(&self) -> i32 {
+        self.oom_adjustment.lock().value
+    }
+
+    fn set_oom_adjustment(&self, value: i32) -> Result<(), Errno> {
+        let caller = Machine.current().and_then(|(pid, _)| family::find(pid));
+        let is_privileged = caller.is_none_or(|caller| caller.can(Capability::SYS_RESOURCE));
+        self.oom_adjustment.lock().set(value, is_privileged)
     }
 
     fn set_name(&self, tid: i32, name: &[u8]) {

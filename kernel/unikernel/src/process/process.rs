@@ -65,6 +65,30 @@ pub struct Process {
     /// When it started, in nanoseconds since boot.
     pub started: u64,
     last_name: SpinLock<[u8; 16]>,
+    /// `/proc/PID/oom_score_adj`.
+    pub oom_adjustment: SpinLock<OomAdjustment>,
+}
+
+/// How gladly a process is to end when memory is short, -1000 to 1000. It is kept for those who ask: here the application ends as a whole.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OomAdjustment {
+    /// The present value.
+    pub value: i32,
+    /// The last one that a privileged process has set, below which others may not go.
+    least: i32,
+}
+
+impl OomAdjustment {
+    /// Changes it; `EACCES` for what takes `CAP_SYS_RESOURCE`.
+    pub fn set(&mut self, value: i32, is_privileged: bool) -> Result<(), Errno> {
+        if is_privileged {
+            self.least = value;
+        } else if value < self.least {
+            return Err(Errno::ACCES);
+        }
+        self.value = value;
+        Ok(())
+    }
 }
 
 /// The program a process runs.
@@ -140,6 +164,7 @@ impl Process {
             ending: AtomicU64::new(0),
             started: hal::time::monotonic(),
             last_name: SpinLock::new([0; 16]),
+            oom_adjustment: SpinLock::default(),
         }
     }
 
@@ -158,6 +183,7 @@ impl Process {
             actions: Arc::new(self.actions.duplicate()),
             files: Arc::new(self.files.fork()),
             program: SpinLock::new(self.program.lock().clone()),
+            oom_adjustment: SpinLock::new(*self.oom_adjustment.lock()),
             ..Self::new(pid, memory, paths, self.credentials(), self.limits.lock().clone())
         }
     }
