@@ -76,6 +76,7 @@ test("a stack's life on AWS", async () => {
   expect(snapshots()).toEqual([first.outputs["snapshot"]]);
   expect(plugin.all(AMI)).toMatchObject([{ rootSnapshotId: first.outputs["snapshot"], bootMode: "uefi-preferred" }]);
   expect(plugin.all(INSTANCE)).toMatchObject([{ userData: '{"process":{"env":["GREETING=hello"]}}' }]);
+  expect(first.output, "what the SDK says of Node.js").not.toContain("NodeVersionSupportWarning");
   expect(first.output).toMatch(/uploading to AWS: \d+ of \d+ blocks|waiting for AWS to complete/);
 
   plugin.asked.length = 0;

@@ -6,6 +6,8 @@ import { VisibleError } from "../../image/index.js";
  * @throws {VisibleError} when it is not installed.
  */
 export function loadSdk<Package>(name: `@aws-sdk/${string}`): Package {
+  // On Node.js 20 the SDK warns of versions of itself that are not installed: eight lines in each update, of what its user has not chosen.
+  process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
   try {
     // eslint-disable-next-line @typescript-eslint/no-require-imports
     return require(name) as Package;
