@@ -13,7 +13,7 @@ export const modules = [
   ...["sort", "expire", "other", "multi", "quit", "aofrw", "acl", "acl-v2", "latency-monitor", "pubsub"],
   ...["pubsubshard", "slowlog", "scripting", "functions", "maxmemory", "introspection", "introspection-2", "limits"],
   ...["obuf-limits", "bitops", "bitfield", "geo", "memefficiency", "hyperloglog", "lazyfree", "wait", "pause"],
-  ...["querybuf", "pendingquerybuf", "tracking", "oom-score-adj", "shutdown", "networking", "cluster"],
+  ...["pendingquerybuf", "tracking", "oom-score-adj", "shutdown", "networking", "cluster"],
   ...["client-eviction", "violations", "replybufsize", "cluster-scripting", "cluster/misc", "cluster/links"],
 ]
   .map((name) => `unit/${name}`)
