@@ -149,9 +149,13 @@ impl Connection {
 
     fn follow(self: &Arc<Self>, stack: &Stack, outcome: &Outcome) {
         if outcome.established
-            && let Some(listener) = self.listener.as_ref().and_then(alloc::sync::Weak::upgrade)
+            && let Some(listener) = &self.listener
         {
-            listener.push(stack, self);
+            match listener.upgrade() {
+                Some(listener) => listener.push(stack, self),
+                // It was closed since it gave the connection a place, and nobody else would end the connection.
+                None => self.release(stack, true),
+            }
         }
         match outcome.gone {
             Some(Gone::Closed) => stack.tcp.table.retire(&stack.secret, self, None),

@@ -337,7 +337,7 @@ impl Tcb {
     /// (RFC 9293 section 3.8.6.2.2).
     pub(super) fn offer_window(&mut self, link: &Link<'_>) -> u16 {
         let edge = self.possible_edge(link);
-        let step = self.mss.min(self.receive_capacity / 2);
+        let step = self.mss.min(self.largest_offer() / 2);
         if edge.since(self.offered) >= step {
             self.offered = edge;
         }
@@ -352,11 +352,15 @@ impl Tcb {
     /// The right edge that memory allows.
     pub(super) fn possible_edge(&self, link: &Link<'_>) -> Seq {
         let capacity = link.stack.tcp.receive_capacity(self.receive_capacity, self.mss);
-        let clamp = match self.settings.window_clamp {
-            0 => usize::MAX,
-            clamp => clamp as usize,
-        };
-        self.receive_next + capacity.saturating_sub(self.receive.len()).min(clamp)
+        self.receive_next + capacity.saturating_sub(self.receive.len()).min(self.largest_offer())
+    }
+
+    /// The most that the window may be: what the buffer takes, or less when the application says so (`TCP_WINDOW_CLAMP`).
+    pub(super) fn largest_offer(&self) -> usize {
+        match self.settings.window_clamp {
+            0 => self.receive_capacity,
+            clamp => self.receive_capacity.min(clamp as usize),
+        }
     }
 
     /// Sets the retransmission timer to what is on its way, or what cannot go.
@@ -368,7 +372,8 @@ impl Tcb {
             }
         } else if self.send.len() == 0 {
             self.retransmit.1 = NEVER;
-        } else if self.window < self.send.len().min(self.mss) && !(self.settings.cork || self.more) {
+        } else if self.window < self.send.len().min(self.mss) {
+            // Also when the application would hold the rest back: nobody else may tell that the window opens.
             if deadline == NEVER || kind != Retransmit::Persist {
                 self.round_trip.backoff = 0;
                 self.retransmit = (Retransmit::Persist, link.now + self.round_trip.timeout());

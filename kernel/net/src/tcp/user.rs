@@ -161,7 +161,7 @@ impl Connection {
         self.change(stack, |tcb, link| {
             let mut outcome = Outcome::default();
             tcb.orphaned = true;
-            let unread = tcb.receive.len() > 0 && !tcb.receive_shut;
+            let unread = tcb.receive.len() > 0;
             tcb.receive.clear();
             match tcb.state {
                 State::Closed | State::TimeWait => {}
@@ -351,9 +351,8 @@ impl Tcb {
             self.size_receive_buffer(link, count);
             let grown = self.possible_edge(link).since(self.offered);
             // Two segments, for most of what is read; over the loopback interface they may be more than the buffer.
-            let step = (2 * self.mss)
-                .max(self.receive_capacity / 4)
-                .min(self.receive_capacity / 2);
+            let largest = self.largest_offer();
+            let step = (2 * self.mss).max(largest / 4).min(largest / 2);
             // The peer may be waiting for the window to open, or with a small segment for the acknowledgement of the one before.
             let is_waited_for = grown >= step
                 || self.small_waits && self.settings.quick_ack && !self.answers && self.receive.len() == 0;

@@ -465,6 +465,35 @@ fn a_closed_window_opens_again_although_the_news_is_lost() {
 }
 
 #[test]
+fn a_window_that_is_kept_small_opens_again() {
+    for corked in [false, true] {
+        fill_small_window(corked);
+    }
+}
+
+fn fill_small_window(corked: bool) {
+    let world = World::new(3, Faults::default(), Capabilities::default(), 16 << 20);
+    let (client, server) = connect(&world, MINUTE);
+    let set = |socket: &SocketFile, name, value: u32| socket.set_option(abi::net::SOL_TCP, name, &value.to_ne_bytes());
+    set(&client, abi::net::TCP_CORK, u32::from(corked)).expect("an option");
+    set(&server, abi::net::TCP_WINDOW_CLAMP, 1000).expect("an option");
+    let data = pattern(80_000);
+    let mut sender = Peer::new(client, data.clone(), 65536);
+    let mut receiver = Peer::new(server, Vec::new(), 65536);
+    // The window that it has had is used up first, and the sender is not heard of again.
+    for _ in 0..2000 {
+        sender.work();
+        world.step(MILLISECOND);
+    }
+    assert!(sender.shut);
+    world.run_until(MINUTE, |_| {
+        receiver.work();
+        receiver.ended
+    });
+    assert!(receiver.read == data);
+}
+
+#[test]
 fn a_dead_peer_is_found_by_keep_alive() {
     let world = World::new(3, Faults::default(), Capabilities::default(), 16 << 20);
     let (client, _server) = connect(&world, MINUTE);
