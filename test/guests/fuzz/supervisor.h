@@ -5,7 +5,9 @@
 enum {
   SECONDS_TO_BE_SANE = 20,
   SECONDS_TO_DIE = 30,    // after SIGKILL
-  SECONDS_TO_BE_WHOLE = 90, // after the last process has ended
+  // After the last process has ended. A connection with data for a peer that keeps its window closed is given up after 102 seconds; if the peer
+  // was gone by then that is found out with the next probe.
+  SECONDS_TO_BE_WHOLE = 240,
 };
 
 // What is in use; memory in KiB.
