@@ -64,3 +64,18 @@ pub enum Event<'a> {
         endpoint: Endpoint,
     },
 }
+
+/// Where tests are to which none of this matters: it is always the same time, nothing is random, and nobody is told.
+#[cfg(test)]
+pub(crate) struct Nowhere;
+
+#[cfg(test)]
+impl Environment for Nowhere {
+    fn now(&self) -> u64 {
+        0
+    }
+
+    fn random(&self, _bytes: &mut [u8]) {}
+
+    fn event(&self, _event: Event<'_>) {}
+}

@@ -55,9 +55,16 @@ pub fn get() -> Arc<Network> {
 /// Nanoseconds that a short segment is held back while its thread makes other calls that write.
 const BETWEEN_WRITES: u64 = 250_000;
 
-/// Sends what this CPU holds back; see [`net::holds`]. With `next`, the system call that has come, not yet where that may write more of it.
-#[cold]
+/// Sends what this CPU holds back, if anything; see [`net::holds`]. With `next`, the system call that has come, not yet where that may write more of it.
+#[inline]
 pub(crate) fn release(next: Option<u32>) {
+    if net::holds() {
+        release_held(next);
+    }
+}
+
+#[cold]
+fn release_held(next: Option<u32>) {
     use abi::general::{__NR_sendfile, __NR_sendmsg, __NR_sendto, __NR_splice, __NR_write, __NR_writev};
     let writes = [
         __NR_write,

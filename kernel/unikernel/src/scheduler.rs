@@ -19,9 +19,7 @@ static SLICE_END: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS
 pub fn run() -> ! {
     let this = cpu::current();
     loop {
-        if net::holds() {
-            crate::network::release(None);
-        }
+        crate::network::release(None);
         serve_devices();
         crate::memory::balance();
         SLICE_END[this].store(hal::time::monotonic() + SLICE, Ordering::Relaxed);

@@ -351,18 +351,9 @@ fn route_message(route: &Route, addresses: &[OwnAddress], request: Request) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Configuration, Environment, Event};
+    use crate::Configuration;
+    use crate::environment::Nowhere;
     use alloc::sync::Arc;
-
-    struct Nowhere;
-
-    impl Environment for Nowhere {
-        fn now(&self) -> u64 {
-            0
-        }
-        fn random(&self, _bytes: &mut [u8]) {}
-        fn event(&self, _event: Event<'_>) {}
-    }
 
     fn request(kind: u16, flags: u16, family: u8) -> Vec<u8> {
         let mut bytes = 20u32.to_ne_bytes().to_vec();

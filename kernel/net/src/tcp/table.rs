@@ -196,16 +196,7 @@ impl Table {
 mod tests {
     use super::super::sequence::Seq;
     use super::*;
-    use crate::{Environment, Event};
-
-    struct Nowhere;
-    impl Environment for Nowhere {
-        fn now(&self) -> u64 {
-            0
-        }
-        fn random(&self, _bytes: &mut [u8]) {}
-        fn event(&self, _event: Event<'_>) {}
-    }
+    use crate::environment::Nowhere;
 
     #[test]
     fn a_shard_that_has_few_entries_left_has_room_for_few() {

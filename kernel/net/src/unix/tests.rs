@@ -4,25 +4,16 @@ use abi::{Errno, OpenFlags};
 use file::{BytesSink, BytesSource, Error, File, OpenFile, Readiness};
 
 use super::Namespace;
+use crate::environment::Nowhere;
 use crate::socket::{
     Address, Control, Credentials, Destination, Message, MessageFlags, Received, Shutdown, SocketFile,
 };
-use crate::{Configuration, Environment, Event, Stack};
+use crate::{Configuration, Stack};
 
 const UNIX: u32 = 1;
 pub(super) const STREAM: u32 = 1;
 const DATAGRAM: u32 = 2;
 const SEQPACKET: u32 = 5;
-
-struct Nowhere;
-
-impl Environment for Nowhere {
-    fn now(&self) -> u64 {
-        0
-    }
-    fn random(&self, _bytes: &mut [u8]) {}
-    fn event(&self, _event: Event<'_>) {}
-}
 
 pub(super) struct World {
     stack: Arc<Stack>,

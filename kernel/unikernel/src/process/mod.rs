@@ -37,7 +37,7 @@ pub use pidfd::{Ending, PidFd};
 pub use process::{ExitStatus, Process, Program, Texts};
 pub(crate) use run::parked;
 pub use run::{InterruptedCall, start_thread};
-pub use signal_driven::FileSignals;
+pub use signal_driven::{FileSignals, has_receivers};
 pub use thread::{AlternateStack, FaultRecord, Thread};
 pub use timers::{Clock, Interval, Notification, Setting, Timer, Timers};
 

@@ -139,9 +139,7 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
                 thread.force(signal, Info::fault(signal, code, address));
             }
             Trap::Interrupt => {
-                if net::holds() {
-                    crate::network::release(None);
-                }
+                crate::network::release(None);
                 crate::scheduler::serve_devices();
                 if task::has_ready() && crate::scheduler::slice_is_over() {
                     parked(&mut context, pin!(task::yield_now())).await;
@@ -161,9 +159,7 @@ fn touches(code: usize, address: usize) -> bool {
 /// Serves a system call as far as that goes without a future: to its end, or what it has come to.
 fn begin_call<'a>(thread: &'a Arc<Thread>, context: &mut UserContext) -> Option<(Call, Progress<'a>)> {
     let (number, arguments) = context.system_call();
-    if net::holds() {
-        crate::network::release(Some(number as u32));
-    }
+    crate::network::release(Some(number as u32));
     let call = Call {
         number,
         arguments,

@@ -72,6 +72,11 @@ impl Receiver {
     }
 }
 
+/// Whether there is anybody whom an owner stands for.
+pub fn has_receivers(owner: SignalOwner) -> bool {
+    !receivers(owner).is_empty()
+}
+
 fn receivers(owner: SignalOwner) -> Vec<Receiver> {
     match owner {
         SignalOwner::Nobody => Vec::new(),

@@ -5,7 +5,7 @@ use abi::{Errno, FileOwner};
 use file::{OpenFile, SignalOwner};
 
 use super::Result;
-use crate::process::{FileSignals, Thread, family};
+use crate::process::{FileSignals, Thread, has_receivers};
 use crate::signal::Signal;
 
 /// Sets or clears `O_ASYNC`. False when files of this kind send no signals.
@@ -25,25 +25,27 @@ fn find(kind: u32, id: i32) -> Result<SignalOwner> {
     if id == 0 {
         return Ok(SignalOwner::Nobody);
     }
-    let (owner, exists) = match kind {
-        F_OWNER_TID => (SignalOwner::Thread(id), family::find_thread(id).is_some()),
-        F_OWNER_PID => (SignalOwner::Process(id), family::find(id).is_some()),
-        F_OWNER_PGRP => (SignalOwner::Group(id), !family::members(id).is_empty()),
+    let owner = match kind {
+        F_OWNER_TID => SignalOwner::Thread(id),
+        F_OWNER_PID => SignalOwner::Process(id),
+        F_OWNER_PGRP => SignalOwner::Group(id),
         _ => return Err(Errno::INVAL.into()),
     };
-    if exists { Ok(owner) } else { Err(Errno::SRCH.into()) }
+    if has_receivers(owner) {
+        Ok(owner)
+    } else {
+        Err(Errno::SRCH.into())
+    }
 }
 
 /// The owner, unless it has gone.
 fn living(file: &OpenFile) -> SignalOwner {
     let owner = file.signal_target().owner;
-    let lives = match owner {
-        SignalOwner::Nobody => false,
-        SignalOwner::Thread(tid) => family::find_thread(tid).is_some(),
-        SignalOwner::Process(pid) => family::find(pid).is_some(),
-        SignalOwner::Group(group) => !family::members(group).is_empty(),
-    };
-    if lives { owner } else { SignalOwner::Nobody }
+    if has_receivers(owner) {
+        owner
+    } else {
+        SignalOwner::Nobody
+    }
 }
 
 /// `F_SETOWN`: a process, or a group when negative.

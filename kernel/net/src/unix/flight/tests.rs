@@ -31,6 +31,16 @@ fn has_peer(socket: &SocketFile) -> bool {
 /// How much is in flight decides how often it is looked at, so that a test must not see another's.
 pub(in crate::unix) static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
+/// Leaves two sockets that wait in each other's queues alone, with a third, whose peer it returns.
+fn leave_circle(world: &World) -> Arc<SocketFile> {
+    let (one, other) = world.pair(STREAM);
+    let (inner, kept) = world.pair(STREAM);
+    let (one, other, inner) = (open(one), open(other), open(inner));
+    send(&one, &[&other]);
+    send(&other, &[&one, &inner]);
+    kept
+}
+
 /// What sets the search for unreachable sockets off.
 fn close_another(world: &World) {
     drop(open(world.socket(STREAM, 1)));
@@ -40,13 +50,7 @@ fn close_another(world: &World) {
 fn sockets_that_wait_in_each_others_queues_alone_are_closed() {
     let _alone = ALONE.lock();
     let world = World::new();
-    let (one, other) = world.pair(STREAM);
-    let (inner, kept) = world.pair(STREAM);
-    {
-        let (one, other, inner) = (open(one), open(other), open(inner));
-        send(&one, &[&other]);
-        send(&other, &[&one, &inner]);
-    }
+    let kept = leave_circle(&world);
     close_another(&world);
     assert!(!has_peer(&kept));
 }
@@ -55,15 +59,9 @@ fn sockets_that_wait_in_each_others_queues_alone_are_closed() {
 fn sockets_that_a_closed_descriptor_was_the_last_way_to_are_closed_without_another() {
     let _alone = ALONE.lock();
     let world = World::new();
-    let (one, other) = world.pair(STREAM);
-    let (inner, kept) = world.pair(STREAM);
     // On the host, the task of a test that is over waits for a thread that is gone.
     HOLDERS.lock().watched = false;
-    {
-        let (one, other, inner) = (open(one), open(other), open(inner));
-        send(&one, &[&other]);
-        send(&other, &[&one, &inner]);
-    }
+    let kept = leave_circle(&world);
     let tick = || {
         hal::time::advance(PATIENCE);
         task::fire_expired(hal::time::monotonic());
