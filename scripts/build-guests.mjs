@@ -102,6 +102,7 @@ const guests = {
   input: shows("input", "input", "-static"),
   stop: shows("stop", "stop", "-static"),
   exhaust: shows("memory", "exhaust", "-static"),
+  oom: shows("memory", "oom", "-static", "-pthread"),
   pages: shows("memory", "pages", "-static"),
   ...Object.fromEntries(
     filesOf("conformance")

@@ -17,6 +17,12 @@ function exhaust(what: string, cpus = 1) {
   return runImage(machine, { source, args: [what] }, { memory: 16, cpus });
 }
 
+/** The same with children that use up memory. */
+function oom(what: string, cpus: number) {
+  const source = { binary: guestProgram("oom") };
+  return runImage(machine, { source, args: [what] }, { memory: 16, cpus });
+}
+
 /** A file whose 32-bit words say which file it is and where they are, as `memory/pages.c` expects them. */
 function numbered(file: number, bytes: number): Uint8Array {
   const words = new Uint32Array(bytes / 4);
@@ -51,8 +57,6 @@ describe("a guest whose memory is used up", () => {
   test.each([
     ["by one process", "memory", 1],
     ["by one process on two CPUs", "memory", 2],
-    ["by processes that write to what they had in common", "copies", 1],
-    ["by the same on two CPUs", "copies", 2],
   ])("%s ends and says what it is used for", async (_, what, cpus) => {
     const run = await exhaust(what, cpus);
 
@@ -63,6 +67,44 @@ describe("a guest whose memory is used up", () => {
     const message = run.kernel[0]?.replace("out of memory: ", "");
     expect(message).toMatch(figures);
     expect(run.reason).toBe(`the guest ran out of memory: ${message}`);
+  });
+});
+
+describe("processes that use up the memory end, not the guest:", () => {
+  const ended = (pid: string, name = "oom") =>
+    expect.stringMatching(
+      `^out of memory: there is none for (a page of the application|an object of the kernel's); process ${pid} \\(${name}\\), which has \\d+(\\.\\d)? (MiB|KiB) of its own, is ended for it; of 1\\d\\.\\d MiB, the application uses `,
+    ) as string;
+
+  test.each([1, 2])("the one that takes it, and its parent gets its lock, %i CPU", async (cpus) => {
+    const { lines, kernel, code } = await oom("one", cpus);
+
+    const once = ["the child: Killed", "its lock: EOWNERDEAD"];
+    expect(lines).toEqual([...once, ...once, "the parent has what it had", "the parent goes on", ""]);
+    expect(kernel).toEqual([ended("2"), ended("3")]);
+    expect(code).toBe(0);
+  });
+
+  test.each([1, 2])("the one whose score says so, %i CPU", async (cpus) => {
+    const { lines, kernel } = await oom("adjusted", cpus);
+
+    expect(lines).toEqual([
+      "scores: 0, 0, then by the adjustment",
+      "the one that is to end first: Killed",
+      "the one that takes it: Killed",
+      "the parent goes on",
+      "",
+    ]);
+    expect(kernel).toEqual([ended("3"), ended("4")]);
+  });
+
+  test.each([1, 2])("of many that write to what they had in common all but a few, %i CPU", async (cpus) => {
+    const { lines, kernel } = await oom("many", cpus);
+
+    expect(lines).toEqual(["most ended for the others", "the parent goes on", ""]);
+    expect(kernel.length).toBeGreaterThanOrEqual(8);
+    expect(new Set(kernel).size).toBe(kernel.length);
+    for (const line of kernel) expect(line).toEqual(ended("\\d+"));
   });
 });
 

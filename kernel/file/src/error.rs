@@ -28,19 +28,19 @@ pub type Result<T> = core::result::Result<T, Error>;
 /// Runs an operation that only ever waits for data on its way, as often as it asks for that. `EIO` when it asks for anything else, `ENOMEM`
 /// when there is no memory for a page.
 pub async fn finish<T>(operation: impl FnMut() -> Result<T>) -> core::result::Result<T, Errno> {
-    finish_with(|| Err(Errno::NOMEM), operation).await
+    finish_with(async || Err(Errno::NOMEM), operation).await
 }
 
 /// As [`finish()`], for who can give pages of files back: `relieve` does so on [`Error::Shortage`], or gives the error.
 pub async fn finish_with<T>(
-    mut relieve: impl FnMut() -> core::result::Result<(), Errno>,
+    mut relieve: impl AsyncFnMut() -> core::result::Result<(), Errno>,
     mut operation: impl FnMut() -> Result<T>,
 ) -> core::result::Result<T, Errno> {
     loop {
         match operation() {
             Ok(value) => return Ok(value),
             Err(Error::Pending(completion)) => completion.await,
-            Err(Error::Shortage) => relieve()?,
+            Err(Error::Shortage) => relieve().await?,
             Err(Error::Errno(errno)) => return Err(errno),
             Err(Error::WouldBlock | Error::Interrupted | Error::Fault(_)) => return Err(Errno::IO),
         }

@@ -7,6 +7,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use hal::sync::SpinLock;
 
+use crate::memory::{Figures, Pages};
+use crate::process::oom::{self, Victims};
 use crate::process::{ExitStatus, Thread};
 use crate::signal::{Info, Signal};
 use hal::user::UserContext;
@@ -88,14 +90,38 @@ async fn finish_sending() {
     }
 }
 
-/// Memory is used up and nothing can be given back for `need`: says so, tells the host, and ends the machine.
-pub fn out_of_memory(need: &str) -> ! {
+/// Memory is used up and nothing can be given back for `need`: ends the process that has most of it, unless one is about to end, and says so. When that
+/// is the first process it tells the host, and ends the machine.
+pub fn make_room(need: &str) {
+    match oom::end_one() {
+        Victims::Ending => {}
+        Victims::Process(process, own) => say(&alloc::format!(
+            "out of memory: there is none for {need}; process {} ({}), which has {} of its own, is ended for it; of {}",
+            process.pid,
+            shown(
+                process
+                    .thread(process.pid)
+                    .map_or_else(|| process.last_name(), |thread| *thread.name.lock())
+            ),
+            Pages(own),
+            Figures::now(),
+        )),
+        Victims::Nobody => out_of_memory(need),
+    }
+}
+
+/// Whether a process is about to end whose memory others will have.
+pub fn makes_room() -> bool {
+    oom::is_one_ending()
+}
+
+fn out_of_memory(need: &str) -> ! {
     static FIRST: SpinLock<()> = SpinLock::new(());
     // Other CPUs that find none wait here for the end of the machine.
     let _guard = FIRST.lock();
     let message = alloc::format!(
         "there is none for {need}; of {}. Give the instance more (`memory`, or -m of `unikernel run`)",
-        crate::memory::Figures::now(),
+        Figures::now(),
     );
     say(&alloc::format!("out of memory: {message}"));
     end_with_event("oom", &message, 128 + Signal::KILL.number())
@@ -127,15 +153,19 @@ fn end_with_event(event: &str, message: &str, code: u8) -> ! {
     hal::power::exit(code)
 }
 
+/// A name as threads keep it, for a person.
+fn shown(name: [u8; 16]) -> String {
+    let length = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+    String::from_utf8_lossy(&name[..length]).into_owned()
+}
+
 /// Says on the console what ended the application, as far as the machine shows it.
 pub fn report_crash(thread: &Thread, context: &UserContext, signal: Signal, info: &Info) {
     const NAMES: [&str; 18] = [
         "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp",
         "rip", "flags",
     ];
-    let name = *thread.name.lock();
-    let length = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
-    let name = String::from_utf8_lossy(&name[..length]).into_owned();
+    let name = shown(*thread.name.lock());
     let place = context.instruction_pointer();
     let cause = match (signal, info.code) {
         (Signal::SEGV, 1) => alloc::format!(": nothing is mapped at {:#x}", info.fields[0]),

@@ -1,7 +1,7 @@
 // Uses up one thing after the other, says how each ends, gives all of it back and goes on. Lines depend on the limits of the guest only in that
 // each thing must end with an error of the list, and must be there again after it was given back.
 //
-//   exhaust WHAT    WHAT: files, memfd, pipes, sockets, threads, processes, descriptors, mappings, or memory or copies, which have no end but the guest's
+//   exhaust WHAT    WHAT: files, memfd, pipes, sockets, threads, processes, descriptors, mappings, or memory, which has no end but the guest's
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -152,22 +152,6 @@ static long fill_memory(int *error) {
   return 0;
 }
 
-// Memory that processes had in common and write to, each in turn, until the guest ends.
-static long fill_copies(int *error) {
-  const size_t size = 4 << 20;
-  char *place = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  *error = errno;
-  if (place == MAP_FAILED) return 0;
-  memset(place, 'x', size);
-  for (int child = 0; child < 16; child++) {
-    if (fork()) continue;
-    memset(place, 'a' + child, size);
-    pause();
-  }
-  while (wait(NULL) >= 0) {}
-  return 0;
-}
-
 static long once(const char *what, int *error) {
   if (!strcmp(what, "files")) return fill_files(error);
   if (!strcmp(what, "memfd")) return fill_memfd(error);
@@ -177,7 +161,6 @@ static long once(const char *what, int *error) {
   if (!strcmp(what, "processes")) return fill_processes(error);
   if (!strcmp(what, "descriptors")) return fill_descriptors(error);
   if (!strcmp(what, "mappings")) return fill_mappings(error);
-  if (!strcmp(what, "copies")) return fill_copies(error);
   return fill_memory(error);
 }
 

@@ -185,7 +185,9 @@ impl ProcessDirectory {
             "smaps_rollup" => memory::smaps_rollup(out, &process.areas()),
             "mounts" => mounts::mounts(out, &process.context()),
             "mountinfo" => mounts::mount_information(out, &process.context()),
-            "oom_score" => text.push_str("0\n"),
+            "oom_score" => {
+                let _ = writeln!(text, "{}", process.oom_score());
+            }
             "oom_score_adj" => {
                 let _ = writeln!(text, "{}", process.oom_adjustment());
             }

@@ -133,6 +133,9 @@ pub trait Process: Send + Sync {
     /// Soft and hard limits by the numbers of `getrlimit(2)`; all ones for unlimited.
     fn limits(&self) -> [(u64, u64); 16];
 
+    /// `/proc/PID/oom_score`.
+    fn oom_score(&self) -> i64;
+
     /// `/proc/PID/oom_score_adj`.
     fn oom_adjustment(&self) -> i32;
 

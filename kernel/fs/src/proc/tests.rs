@@ -290,6 +290,9 @@ impl Process for Application {
     fn has_ended(&self) -> bool {
         false
     }
+    fn oom_score(&self) -> i64 {
+        667
+    }
     fn oom_adjustment(&self) -> i32 {
         0
     }

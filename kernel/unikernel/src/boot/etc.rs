@@ -85,16 +85,25 @@ async fn replace(context: &Context, path: &[u8], text: &[u8]) -> Result<Arc<dyn 
 }
 
 async fn follow(mut files: Vec<Followed>, ready: Completion) {
+    /// Until memory is looked for again that there was none of, in nanoseconds.
+    const PAUSE: u64 = 100_000_000;
     network::get().configured().await;
     loop {
         let ticket = network::CONFIGURED.ticket();
+        let mut is_short = false;
         for file in &mut files {
-            if let Err(errno) = file.update().await {
-                say(&alloc::format!("a file of /etc cannot follow the network ({errno:?})"));
+            match file.update().await {
+                Ok(()) => {}
+                Err(Errno::NOMEM) => is_short = true,
+                Err(errno) => say(&alloc::format!("a file of /etc cannot follow the network ({errno:?})")),
             }
         }
         ready.complete();
-        network::CONFIGURED.wait(ticket).await;
+        if is_short {
+            task::sleep_until(hal::time::monotonic() + PAUSE).await;
+        } else {
+            network::CONFIGURED.wait(ticket).await;
+        }
     }
 }
 

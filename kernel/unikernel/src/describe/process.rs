@@ -14,7 +14,7 @@ use hal::mem::PAGE_SIZE;
 
 use super::Machine;
 use crate::memory::{AreaFlags, Protection};
-use crate::process::{Capability, Process, Texts, Thread, family};
+use crate::process::{Capability, Process, Texts, Thread, family, oom};
 use crate::signal::{Disposition, Signal};
 
 /// The signals that `which` is true for, one bit each.
@@ -221,6 +221,10 @@ impl Described for Process {
                 .get_number(number)
                 .map_or((u64::MAX, u64::MAX), |limit| (limit.soft, limit.hard))
         })
+    }
+
+    fn oom_score(&self) -> i64 {
+        oom::score(self)
     }
 
     fn oom_adjustment(&self) -> i32 {

@@ -149,6 +149,11 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// Takes away all that there is.
+    pub fn clear(&self) {
+        self.remove(&mut self.inner.lock(), 0..USER_END);
+    }
+
     /// Changes the protection of a range, all of which must be mapped.
     pub fn protect(&self, start: usize, length: usize, protection: Protection) -> Result<(), Errno> {
         if length == 0 {

@@ -216,7 +216,7 @@ impl AddressSpace {
         loop {
             match self.fault(address, attempt, super::STACK_LIMIT) {
                 Err(FaultError::Pending(completion)) => completion.await,
-                Err(FaultError::OutOfMemory(what_for)) => super::find_page(what_for),
+                Err(FaultError::OutOfMemory(what_for)) => super::find_page(what_for).await,
                 result => return result,
             }
         }

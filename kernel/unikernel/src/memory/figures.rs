@@ -50,22 +50,22 @@ impl fmt::Display for Figures {
         write!(
             out,
             "{}, the application uses {}, files that it wrote {}, files of the image {}, page tables {}, the kernel {}, devices {}, and {} are free",
-            Size(self.total),
-            Size(self.application),
-            Size(self.written),
-            Size(self.cached),
-            Size(self.tables),
-            Size(self.kernel),
-            Size(self.devices),
-            Size(self.free),
+            Pages(self.total),
+            Pages(self.application),
+            Pages(self.written),
+            Pages(self.cached),
+            Pages(self.tables),
+            Pages(self.kernel),
+            Pages(self.devices),
+            Pages(self.free),
         )
     }
 }
 
 /// Pages, as a person reads them.
-struct Size(usize);
+pub struct Pages(pub usize);
 
-impl fmt::Display for Size {
+impl fmt::Display for Pages {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kibibytes = (self.0 * PAGE_SIZE) >> 10;
         match kibibytes {
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn sizes_read_well() {
-        let sizes = [0, 1, 255, 256, 300, 12_800].map(|pages| alloc::format!("{}", Size(pages)));
+        let sizes = [0, 1, 255, 256, 300, 12_800].map(|pages| alloc::format!("{}", Pages(pages)));
         assert_eq!(sizes, ["0 KiB", "4 KiB", "1020 KiB", "1.0 MiB", "1.1 MiB", "50.0 MiB"]);
     }
 }

@@ -19,9 +19,9 @@ pub use address_space::{AddressSpace, Place, Request, page_align_up};
 pub use area::{Area, AreaFlags, AreaName, Backing, Protection};
 pub use bounds::Bounds;
 pub use fault::{Attempt, FaultError};
-pub use figures::Figures;
+pub use figures::{Figures, Pages};
 pub use layout::Layout;
-pub use relief::{Use, balance, find_page, finish, relieve};
+pub use relief::{Use, balance, find_page, finish, relieve, relieve_in_time};
 pub use reverse::{attachments, is_shared_writable, unmap};
 
 /// The most bytes that a stack grows to (`RLIMIT_STACK`).

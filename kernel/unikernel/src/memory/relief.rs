@@ -3,7 +3,7 @@
 //! What can fail does so first: objects that system calls make, and what is written to files, pipes and sockets, stop at two reserves of free pages.
 //! The application's own pages stop at one. The rest is for what the kernel cannot do without. Where a CPU holds no lock it tops free
 //! pages up to three reserves ([`balance`]): pages of files go, mapped or not, then names of files that nobody uses. An allocation that fails in between
-//! is tried again after [`relieve`]. A page that the application wants and that cannot be had ends the guest.
+//! is tried again after [`relieve`]. A page that the application wants and that cannot be had ends a process, or the guest.
 
 use abi::Errno;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -46,13 +46,14 @@ fn top_up() {
         return;
     }
     let Some(_guard) = SEARCH.try_lock() else { return };
+    let comes = crate::system::makes_room();
     if free(hal::mem::shortage(), Use::Lasting) > 0 {
         return;
     }
     AGAIN.store(hal::time::monotonic() + PAUSE, Ordering::Relaxed);
-    if hal::mem::is_desperate() {
+    if hal::mem::is_desperate() && !comes {
         // What ends the guest otherwise is an object of the kernel's that finds no room, in the middle of something.
-        crate::system::out_of_memory("an object of the kernel's");
+        crate::system::make_room("an object of the kernel's");
     }
 }
 
@@ -66,17 +67,34 @@ pub fn relieve(what_for: Use) -> bool {
     }
 }
 
-/// Frees memory for a page of the application that there is none for, or ends the guest.
-pub fn find_page(what_for: Use) {
-    if !relieve(what_for) {
-        crate::system::out_of_memory("a page of the application");
+/// As [`relieve`], once those have ended that are about to end for others.
+pub async fn relieve_in_time(what_for: Use) -> bool {
+    /// Nanoseconds.
+    const GLANCE: u64 = 1_000_000;
+    loop {
+        // Asked first: its memory may be there right after the look at what is free.
+        let comes = crate::system::makes_room();
+        if relieve(what_for) {
+            return true;
+        }
+        if !comes {
+            return false;
+        }
+        task::sleep_until(hal::time::monotonic() + GLANCE).await;
+    }
+}
+
+/// Frees memory for a page of the application that there is none for: when nothing else helps, by the end of a process, or of the guest.
+pub async fn find_page(what_for: Use) {
+    if !relieve_in_time(what_for).await {
+        crate::system::make_room("a page of the application");
     }
 }
 
 /// Runs an operation on files that waits for data on its way, and for memory that others give back, but for nothing else.
 pub async fn finish<T>(operation: impl FnMut() -> file::Result<T>) -> Result<T, Errno> {
-    let relieve = || {
-        find_page(Use::File);
+    let relieve = async || {
+        find_page(Use::File).await;
         Ok(())
     };
     file::finish_with(relieve, operation).await

@@ -9,6 +9,7 @@ mod jobs;
 mod kinship;
 mod limits;
 pub mod news;
+pub mod oom;
 mod paths;
 mod pidfd;
 #[expect(
@@ -32,6 +33,7 @@ pub use credentials::Credentials;
 pub use jobs::{Processes, is_orphaned};
 pub use kinship::Kinship;
 pub use limits::{Limit, Limits, Resource};
+pub use oom::OomAdjustment;
 pub use paths::{Paths, Places};
 pub use pidfd::{Ending, PidFd};
 pub use process::{ExitStatus, Process, Program, Texts};

@@ -13,7 +13,7 @@ use hal::sync::SpinLock;
 use linux_raw_sys::auxvec::AT_EXECFN;
 use task::WaitQueue;
 
-use super::{Capability, Credentials, Ending, Kinship, Limits, Paths, Thread, Timers};
+use super::{Capability, Credentials, Ending, Kinship, Limits, OomAdjustment, Paths, Thread, Timers};
 use crate::memory::AddressSpace;
 use crate::signal::{Actions, Info, Pending, Signal, SignalSet};
 
@@ -67,28 +67,6 @@ pub struct Process {
     last_name: SpinLock<[u8; 16]>,
     /// `/proc/PID/oom_score_adj`.
     pub oom_adjustment: SpinLock<OomAdjustment>,
-}
-
-/// How gladly a process is to end when memory is short, -1000 to 1000. It is kept for those who ask: here the application ends as a whole.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OomAdjustment {
-    /// The present value.
-    pub value: i32,
-    /// The last one that a privileged process has set, below which others may not go.
-    least: i32,
-}
-
-impl OomAdjustment {
-    /// Changes it; `EACCES` for what takes `CAP_SYS_RESOURCE`.
-    pub fn set(&mut self, value: i32, is_privileged: bool) -> Result<(), Errno> {
-        if is_privileged {
-            self.least = value;
-        } else if value < self.least {
-            return Err(Errno::ACCES);
-        }
-        self.value = value;
-        Ok(())
-    }
 }
 
 /// The program a process runs.
@@ -359,7 +337,9 @@ impl Process {
             crate::system::application_ended(status).await;
         }
         let memory = self.memory.lock().take();
-        drop(memory);
+        if let Some(memory) = memory {
+            super::oom::note_end(self, &memory);
+        }
         crate::ipc::undo(self.pid);
         self.leave_family(status);
     }

@@ -165,9 +165,10 @@ fn begin_call<'a>(thread: &'a Arc<Thread>, context: &mut UserContext) -> Option<
         arguments,
         stack_pointer: context.stack_pointer(),
     };
-    let progress = match syscall::check_memory(&call) {
-        Ok(()) => syscall::attempt(thread, &call),
-        Err(error) => Progress::Over(Err(error)),
+    let progress = if syscall::memory_allows(&call) {
+        syscall::attempt(thread, &call)
+    } else {
+        Progress::Delayed
     };
     match progress {
         Progress::Over(Ok(value)) => context.set_return_value(value as isize),
@@ -189,6 +190,10 @@ async fn finish_call(
         Progress::Transfer(transfer) => transfer.finish(thread, context).await,
         Progress::Futex(place) => syscall::stay(thread, context, place).await,
         Progress::Waits => parked(context, pin!(syscall::dispatch(thread, call))).await,
+        Progress::Delayed => match parked(context, pin!(syscall::wait_for_memory(call))).await {
+            Ok(()) => parked(context, pin!(syscall::dispatch(thread, call))).await,
+            Err(error) => Err(error),
+        },
     };
     match result {
         Ok(value) => context.set_return_value(value as isize),
@@ -222,7 +227,7 @@ async fn page_fault(thread: &Arc<Thread>, context: &mut UserContext, address: us
         Err(failure) => failure,
     };
     let (signal, code) = match failure {
-        FaultError::OutOfMemory(what_for) => return memory::find_page(what_for),
+        FaultError::OutOfMemory(what_for) => return parked(context, pin!(memory::find_page(what_for))).await,
         FaultError::NoData => (Signal::BUS, NO_ADDRESS),
         FaultError::Denied => (Signal::SEGV, ACCESS_ERROR),
         FaultError::Unmapped | FaultError::Pending(_) => (Signal::SEGV, MAPPING_ERROR),

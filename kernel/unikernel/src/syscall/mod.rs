@@ -56,7 +56,7 @@ pub use describe::describe;
 pub use error::{Error, Outcome, RegisterChange, Restart, Result};
 pub use futex::stay;
 pub use progress::Progress;
-pub use shortage::check as check_memory;
+pub use shortage::{allows as memory_allows, wait as wait_for_memory};
 pub use system::RELEASE;
 pub use table::{Entry, SYSTEM_CALLS, Support, attempt, dispatch, quick};
 pub use time::monotonic_of_realtime;

@@ -14,6 +14,8 @@ pub enum Progress<'a> {
     Futex(Place<'a>),
     /// Nothing: [`dispatch`](super::dispatch) serves it.
     Waits,
+    /// Nothing, for memory is short: [`dispatch`](super::dispatch) serves it if there is enough after a [wait](super::wait_for_memory).
+    Delayed,
 }
 
 impl Progress<'_> {

@@ -6,20 +6,24 @@ use linux_raw_sys::general as linux;
 use super::{Call, Error, Result};
 use crate::memory::{self, Use};
 
-/// Lets a call go on, or fails it with `ENOMEM`: when memory is short and nothing can be given back, calls that make more objects fail, so that
-/// the application can go on with what it has.
+/// Lets a call go on, or not at once: when memory is short, calls that make more objects fail, so that the application can go on with what it has.
 #[inline]
-pub fn check(call: &Call) -> Result<()> {
-    if hal::mem::shortage() == 0 {
-        return Ok(());
-    }
-    let number = call.number as u32;
-    // Mappings make no pages: as long as the application's own can be had, so can they.
-    let concerned = makes_objects(number) || makes_mappings(number) && hal::mem::is_used_up();
-    if concerned && !memory::relieve(Use::Lasting) {
+pub fn allows(call: &Call) -> bool {
+    hal::mem::shortage() == 0 || !is_concerned(call) || memory::relieve(Use::Lasting)
+}
+
+/// Lets a call go on that was not [allowed](allows) at once, or fails it with `ENOMEM`: memory may come from a process that is about to end.
+pub async fn wait(call: &Call) -> Result<()> {
+    if is_concerned(call) && !memory::relieve_in_time(Use::Lasting).await {
         return Err(Error::from(Errno::NOMEM));
     }
     Ok(())
+}
+
+fn is_concerned(call: &Call) -> bool {
+    let number = call.number as u32;
+    // Mappings make no pages: as long as the application's own can be had, so can they.
+    makes_objects(number) || makes_mappings(number) && hal::mem::is_used_up()
 }
 
 fn makes_mappings(number: u32) -> bool {

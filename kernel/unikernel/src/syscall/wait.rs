@@ -104,10 +104,10 @@ struct Shortages(u32);
 
 impl Shortages {
     /// Gives memory back, and says whether to try again. There is an end to that: some operations fail for a limit, not for memory.
-    fn relieve(&mut self) -> bool {
+    async fn relieve(&mut self) -> bool {
         const MOST: u32 = 16;
         self.0 += 1;
-        self.0 <= MOST && memory::relieve(Use::Lasting)
+        self.0 <= MOST && memory::relieve_in_time(Use::Lasting).await
     }
 }
 
@@ -124,12 +124,15 @@ pub async fn retry<T>(
         let ticket = file.wait_queue().map(|queue| (queue, queue.ticket()));
         match operation() {
             Ok(value) => return Ok(value),
-            Err(file::Error::Errno(Errno::NOMEM)) if shortages.relieve() => {}
-            Err(file::Error::Errno(errno)) => return Err(errno.into()),
+            Err(file::Error::Errno(errno)) => {
+                if errno != Errno::NOMEM || !shortages.relieve().await {
+                    return Err(errno.into());
+                }
+            }
             Err(file::Error::Interrupted) => return Err(Error::INTERRUPTED),
             Err(file::Error::Fault(fault)) => thread.memory.fault_in(fault).await?,
             Err(file::Error::Pending(completion)) => completion.await,
-            Err(file::Error::Shortage) => memory::find_page(Use::File),
+            Err(file::Error::Shortage) => memory::find_page(Use::File).await,
             Err(file::Error::WouldBlock) => {
                 let Some((queue, ticket)) = ticket.filter(|_| !waiting.nonblocking) else {
                     return Err(Errno::AGAIN.into());
@@ -154,7 +157,7 @@ pub async fn retry_ready<T>(thread: &Thread, mut operation: impl FnMut() -> file
             Err(file::Error::Interrupted) => return Err(Error::INTERRUPTED),
             Err(file::Error::Fault(fault)) => thread.memory.fault_in(fault).await?,
             Err(file::Error::Pending(completion)) => completion.await,
-            Err(file::Error::Shortage) => memory::find_page(Use::File),
+            Err(file::Error::Shortage) => memory::find_page(Use::File).await,
             Err(file::Error::WouldBlock) => return Err(Errno::AGAIN.into()),
         }
     }
