@@ -28,6 +28,7 @@ mod partition;
 pub mod proc;
 mod standard;
 pub mod sys;
+mod text;
 pub mod tmpfs;
 pub mod vfs;
 
@@ -40,6 +41,7 @@ pub use inode::{
 pub use mapping::{Reason, Unmap, set_unmap};
 pub use partition::{PartitionError, find_root};
 pub use standard::{mount_at, mount_standard};
+pub use text::Running;
 
 #[cfg(test)]
 mod judge;

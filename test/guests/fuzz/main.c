@@ -1,13 +1,16 @@
 // The supervisor: `fuzz SEED ROUND ROUNDS SECONDS CALLS` runs rounds from number ROUND on until there were ROUNDS or SECONDS are over. In each,
 // workers' threads make CALLS calls, then the machine has to be as it was.
 #include "supervisor.h"
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,6 +53,20 @@ static void show_last_calls(int worker) {
   }
 }
 
+// Each worker is a user of its own. The last one may do what root may, but to the machine as a whole, to others' processes and to its own limits.
+static bool become_user(int worker) {
+  bool privileged = worker == WORKERS - 1;
+  if (prctl(PR_SET_KEEPCAPS, privileged, 0, 0, 0) || setgid(1000 + worker) || setuid(1000 + worker)) return false;
+  if (!privileged) return true;
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct sets[2];
+  if (syscall(SYS_capget, &header, sets)) return false;
+  const int without[] = {CAP_KILL, CAP_SETUID, CAP_SYS_BOOT, CAP_SYS_NICE, CAP_SYS_PTRACE, CAP_SYS_RESOURCE};
+  for (size_t i = 0; i < sizeof without / sizeof *without; i++) sets[0].permitted &= ~(1u << without[i]);
+  for (int i = 0; i < 2; i++) sets[i].effective = sets[i].permitted;
+  return !syscall(SYS_capset, &header, sets);
+}
+
 static pid_t start(int worker, int round, int starts) {
   char folder[32];
   snprintf(folder, sizeof folder, "/work/worker-%d-%d", worker, starts);
@@ -61,8 +78,7 @@ static pid_t start(int worker, int round, int starts) {
   if (child) return child;
   // In a session of its own, so that what it sends to its group does not reach this process.
   if (chdir(folder) || setsid() < 0) _exit(1);
-  // The last one stays root.
-  if (worker < WORKERS && (setgid(1000 + worker) || setuid(1000 + worker))) _exit(1);
+  if (!become_user(worker)) _exit(1);
   work(board, worker, mix(mix(seed + (word)round) + (word)(worker * MOST_STARTS + starts)), count);
 }
 

@@ -2,12 +2,10 @@
 #include "fuzz.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -110,17 +108,6 @@ static void limit(int resource, word value) {
   CALL(setrlimit, resource, &both);
 }
 
-// Root may raise its limits, and would write files until the machine has no memory left.
-static void keep_limits(void) {
-  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  struct __user_cap_data_struct sets[2];
-  CALL(prctl, PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
-  CALL(capget, &header, sets);
-  sets[0].effective &= ~(1u << CAP_SYS_RESOURCE);
-  sets[0].permitted &= ~(1u << CAP_SYS_RESOURCE);
-  CALL(capset, &header, sets);
-}
-
 static void begin(struct thread *t, word seed) {
   t->random = seed;
   t->scratch = map_scratch(t->slot);
@@ -173,7 +160,6 @@ _Noreturn void work(struct board *board, int worker, word seed, word count) {
   limit(RLIMIT_NOFILE, MOST_DESCRIPTORS);
   limit(RLIMIT_MEMLOCK, 1 << 20);
   limit(RLIMIT_CORE, 0);
-  keep_limits();
   for (int i = 0; i < THREADS; i++)
     threads[i] = (struct thread){.worker = worker, .slot = i, .left = count, .board = board, .record = &board->records[worker][i]};
   threads[0].random = seed;

@@ -8,6 +8,7 @@ use file::{FileType, Result, Status};
 use super::{Access, Capabilities, Context, Credentials, MountFlags, Place};
 use crate::inode::{AttributeChange, Inode, Link, XattrMode};
 use crate::inotify::{self, Events};
+use crate::text::Writing;
 
 const SET_USER_ID: u16 = 0o4000;
 const SET_GROUP_ID: u16 = 0o2000;
@@ -124,6 +125,7 @@ impl Context {
         }
         place.mount.check_writable()?;
         self.credentials.check(&inode.status()?, Access::WRITE)?;
+        let _writing = Writing::new(&**inode)?;
         drop_set_ids(&self.credentials, &**inode)?;
         inode.truncate(size)?;
         inotify::happened(&place.dentry, Events::MODIFY);

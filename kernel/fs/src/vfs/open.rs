@@ -11,6 +11,7 @@ use super::walk::{Last, Walk};
 use super::{Access, Context, Lookup, MountFlags, OpenInode, Place, Resolve};
 use crate::inode::{Inode, NewKind};
 use crate::inotify::{self, Events};
+use crate::text::Writing;
 
 /// How to open a path: `struct open_how` of `openat2(2)`, with flags that are known.
 #[derive(Clone, Copy, Debug, Default)]
@@ -137,7 +138,19 @@ impl Context {
         let created = inode.create_unnamed(&new)?;
         let name = alloc::format!("#{}", created.status()?.inode);
         let place = directory.with(super::Dentry::top(created, name.as_bytes()));
-        Ok(OpenInode::with_inode(&place, &self.credentials, OpenFlags::RDWR)?)
+        let writing = Some(Writing::new(&**place.inode()?)?);
+        Ok(OpenInode::with_inode(
+            &place,
+            &self.credentials,
+            OpenFlags::RDWR,
+            writing,
+        )?)
+    }
+
+    /// Opens a file that no path leads to (`memfd_create(2)`); `name` is what `/proc/self/fd` shows. As on Linux it may be run meanwhile.
+    pub fn open_memory_file(&self, inode: Arc<dyn Inode>, name: &[u8]) -> Result<Arc<dyn File>> {
+        let place = Place::anonymous(inode, name);
+        Ok(OpenInode::with_inode(&place, &self.credentials, OpenFlags::RDWR, None)?)
     }
 
     /// Opens what lies at a place, such as a handle made with `O_PATH`. `created`: by this very call, so that permissions do not matter.
@@ -158,6 +171,9 @@ impl Context {
         if (truncates || flags.writes()) && !special {
             place.mount.check_writable()?;
         }
+        let writing = (file_type == FileType::Regular && (truncates || flags.writes()))
+            .then(|| Writing::new(&**inode))
+            .transpose()?;
         let opened: Result<Arc<dyn File>> = match file_type {
             FileType::Socket => Err(Errno::NXIO.into()),
             _ if let Some(file) = inode.open(flags)? => Ok(OpenInode::with_file(place, file, flags)?),
@@ -173,7 +189,8 @@ impl Context {
                     inode.truncate(0)?;
                     inotify::happened(&place.dentry, Events::MODIFY);
                 }
-                Ok(OpenInode::with_inode(place, &self.credentials, flags)?)
+                let writing = writing.filter(|_| flags.writes());
+                Ok(OpenInode::with_inode(place, &self.credentials, flags, writing)?)
             }
         };
         let file = opened?;

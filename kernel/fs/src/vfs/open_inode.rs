@@ -12,6 +12,7 @@ use super::attributes::drop_set_ids;
 use super::{Capabilities, Credentials, Place};
 use crate::inode::Inode;
 use crate::inotify::{self, Events};
+use crate::text::Writing;
 
 /// Positions of `.` and `..`, which come before a directory's entries.
 const DOTS: u64 = 2;
@@ -25,6 +26,8 @@ pub struct OpenInode {
     writer: Option<Arc<Credentials>>,
     /// Whether it was opened for writing.
     writes: bool,
+    /// Keeps a regular file from being run meanwhile.
+    _writing: Option<Writing>,
 }
 
 enum Content {
@@ -39,27 +42,17 @@ enum Content {
 impl OpenInode {
     /// A handle that stands for the path only (`O_PATH`).
     pub fn path_only(place: &Place) -> core::result::Result<Arc<Self>, Errno> {
-        Self::with(place, Content::None, None, OpenFlags::PATH)
-    }
-
-    /// A file that no path leads to, such as `memfd_create(2)` makes; `name` is what `/proc/self/fd` shows.
-    pub fn unnamed(inode: Arc<dyn Inode>, name: &[u8]) -> Arc<Self> {
-        Arc::new(Self {
-            place: Place::anonymous(inode.clone(), name),
-            inode,
-            content: Content::Inode,
-            writer: None,
-            writes: true,
-        })
+        Self::with(place, Content::None, None, OpenFlags::PATH, None)
     }
 
     pub(super) fn with_inode(
         place: &Place,
         opener: &Arc<Credentials>,
         flags: OpenFlags,
+        writing: Option<Writing>,
     ) -> core::result::Result<Arc<Self>, Errno> {
         let writer = (!opener.can(Capabilities::FSETID)).then(|| opener.clone());
-        Self::with(place, Content::Inode, writer, flags)
+        Self::with(place, Content::Inode, writer, flags, writing)
     }
 
     pub(super) fn with_file(
@@ -67,7 +60,7 @@ impl OpenInode {
         file: Arc<dyn File>,
         flags: OpenFlags,
     ) -> core::result::Result<Arc<Self>, Errno> {
-        Self::with(place, Content::File(file), None, flags)
+        Self::with(place, Content::File(file), None, flags, None)
     }
 
     fn with(
@@ -75,6 +68,7 @@ impl OpenInode {
         content: Content,
         writer: Option<Arc<Credentials>>,
         flags: OpenFlags,
+        writing: Option<Writing>,
     ) -> core::result::Result<Arc<Self>, Errno> {
         Ok(Arc::new(Self {
             inode: place.inode()?.clone(),
@@ -82,6 +76,7 @@ impl OpenInode {
             content,
             writer,
             writes: flags.writes(),
+            _writing: writing,
         }))
     }
 

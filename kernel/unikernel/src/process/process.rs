@@ -80,6 +80,8 @@ pub struct Program {
     pub environment: Vec<Vec<u8>>,
     /// Auxiliary vector.
     pub auxiliary: Vec<(u64, u64)>,
+    /// Keeps the file from being written; `None` once the process has ended.
+    pub running: Option<Arc<fs::Running>>,
 }
 
 /// Where a program finds its arguments and its environment, each text with a zero at its end.
@@ -340,6 +342,7 @@ impl Process {
         if let Some(memory) = memory {
             super::oom::note_end(self, &memory);
         }
+        self.program.lock().running = None;
         crate::ipc::undo(self.pid);
         self.leave_family(status);
     }

@@ -137,6 +137,7 @@ pub async fn prepare(
     environment: Vec<Vec<u8>>,
 ) -> Result<Prepared, ExecuteError> {
     let (mut executable, _) = find(context, path).await.map_err(ExecuteError::File)?;
+    let mut running = executable.run().map_err(ExecuteError::File)?;
     let mut run_path = if path.is_empty() {
         executable.name.path.clone()
     } else {
@@ -154,7 +155,9 @@ pub async fn prepare(
         front.push(run_path);
         arguments.splice(..arguments.len().min(1), front);
         let found = find(context, &interpreter).await;
-        (executable, _) = found.map_err(|errno| ExecuteError::Interpreter(interpreter.clone(), errno))?;
+        let failed = |errno| ExecuteError::Interpreter(interpreter.clone(), errno);
+        (executable, _) = found.map_err(failed)?;
+        running = executable.run().map_err(failed)?;
         run_path = interpreter;
     }
 
@@ -203,6 +206,7 @@ pub async fn prepare(
             arguments,
             environment,
             auxiliary,
+            running: Some(Arc::new(running)),
         },
     })
 }

@@ -72,6 +72,11 @@ impl LoadError {
 }
 
 impl Executable {
+    /// Keeps it from being written for as long as it runs; `ETXTBSY` when somebody writes to it.
+    pub fn run(&self) -> Result<fs::Running, Errno> {
+        fs::Running::new(self.name.device, self.name.inode)
+    }
+
     /// Reads its headers.
     pub async fn parse(&self) -> Result<Elf, LoadError> {
         let mut header = [0; HEADER_SIZE];

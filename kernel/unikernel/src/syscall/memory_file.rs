@@ -5,7 +5,7 @@ use abi::{Errno, OpenFlags};
 use alloc::sync::Arc;
 use file::OpenFile;
 use fs::tmpfs::{Node, Options, Seals, Tmpfs};
-use fs::vfs::{OpenInode, Place};
+use fs::vfs::OpenInode;
 use hal::sync::SpinLock;
 
 use super::{Call, Result, retry_ready};
@@ -48,7 +48,7 @@ pub(super) async fn memfd_create(thread: &Thread, call: &Call) -> Result {
         if !executable && let Some(node) = inode.as_any().downcast_ref::<Node>() {
             node.add_seals(Seals::EXEC)?;
         }
-        context.open_place(&Place::anonymous(inode, &shown), OpenFlags::RDWR, true)
+        context.open_memory_file(inode, &shown)
     })
     .await?;
     let mut status = OpenFlags::RDWR | OpenFlags::LARGEFILE;
