@@ -3,7 +3,7 @@
 use core::pin::pin;
 use core::task::{Context as TaskContext, Poll, Waker};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use abi::{Errno, OpenFlags};
 use file::{BytesSink, BytesSource, Error, File, FileType, OpenFile};
@@ -463,6 +463,17 @@ fn mounts_are_listed_as_programs_parse_them() {
         let (left, right) = line.split_once(" - ").unwrap();
         assert_eq!((left.split(' ').count(), right.split(' ').count()), (6, 3), "{line}");
     }
+}
+
+#[test]
+fn names_that_nobody_would_find_again_are_not_kept() {
+    let (_, context, _) = machine();
+    let known = |path: &[u8]| Arc::downgrade(&context.resolve(path, Lookup::empty()).unwrap().dentry);
+    for path in [&b"/proc/1/net/tcp"[..], b"/proc/sys/fs/file-nr"] {
+        assert!(known(path).upgrade().is_none());
+    }
+    let kept = known(b"/dev/shm");
+    assert!(Weak::ptr_eq(&kept, &known(b"/dev/shm")) && kept.upgrade().is_some());
 }
 
 #[test]

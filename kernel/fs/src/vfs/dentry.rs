@@ -18,8 +18,9 @@ use crate::inotify;
 /// The lock on a directory's children is the lock on the directory: who changes entries, or looks one up in the file system, holds it.
 pub struct Dentry {
     inode: Option<Arc<dyn Inode>>,
-    /// Of the inode, which never changes: whether lookups in it are remembered, and its type; asked at each step of a path.
+    /// Whether lookups in it are remembered: where the inode allows it, and the directory itself is found again. Else nobody would find those names.
     caches_names: bool,
+    /// Of the inode, which never changes; asked at each step of a path.
     file_type: Option<FileType>,
     position: SpinLock<Position>,
     children: SpinLock<Children>,
@@ -45,7 +46,8 @@ impl Dentry {
 
     fn new(inode: Option<Arc<dyn Inode>>, parent: Option<Arc<Dentry>>, name: &[u8]) -> Self {
         Self {
-            caches_names: inode.as_ref().is_some_and(|inode| inode.caches_names()),
+            caches_names: inode.as_ref().is_some_and(|inode| inode.caches_names())
+                && parent.as_ref().is_none_or(|parent| parent.caches_names),
             file_type: inode.as_ref().map(|inode| inode.file_type()),
             inode,
             position: SpinLock::new(Position {
