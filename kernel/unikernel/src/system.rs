@@ -111,7 +111,7 @@ pub fn make_room(need: &str) {
 }
 
 /// Whether a process is about to end whose memory others will have.
-pub fn makes_room() -> bool {
+pub fn is_making_room() -> bool {
     oom::is_one_ending()
 }
 

@@ -52,7 +52,7 @@ export const definitions = {
 };
 
 /** Seconds that a module may take in a guest. */
-export const limit = 1200;
+export const limit = 3600;
 
 /** What has to do with the operating system. */
 export const modules = [

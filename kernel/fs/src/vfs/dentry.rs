@@ -270,14 +270,12 @@ impl Drop for Dentry {
 
 /// The names that stay in memory though nobody uses them, each with a slot that a clock's hand goes over.
 struct Cache {
-    slots: Vec<Option<Arc<Dentry>>>,
-    free: Vec<usize>,
+    names: Vec<Arc<Dentry>>,
     hand: usize,
 }
 
 static CACHE: SpinLock<Cache> = SpinLock::new(Cache {
-    slots: Vec::new(),
-    free: Vec::new(),
+    names: Vec::new(),
     hand: 0,
 });
 
@@ -293,47 +291,44 @@ impl Cache {
         if dentry.slot.load(Ordering::Relaxed) != 0 {
             return None;
         }
-        let mut displaced = None;
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None if self.slots.len() < capacity() => self.grow(),
-            None => match self.victim() {
-                Some(slot) => {
-                    displaced = self.slots[slot].take();
-                    slot
-                }
-                None => self.grow(),
-            },
-        };
-        self.slots[slot] = Some(dentry.clone());
-        dentry.slot.store(slot + 1, Ordering::Relaxed);
+        let full = self.names.len() >= capacity();
+        let displaced = full.then(|| self.take_victim()).flatten();
+        self.names.push(dentry.clone());
+        dentry.slot.store(self.names.len(), Ordering::Relaxed);
         displaced
     }
 
-    fn grow(&mut self) -> usize {
-        self.slots.push(None);
-        self.slots.len() - 1
-    }
-
-    /// A slot whose name nobody uses, nor has used since the hand last passed.
-    fn victim(&mut self) -> Option<usize> {
-        for _ in 0..2 * self.slots.len() {
-            self.hand = (self.hand + 1) % self.slots.len();
-            if let Some(dentry) = &self.slots[self.hand]
-                && !dentry.used.swap(false, Ordering::Relaxed)
-                && Arc::strong_count(dentry) == 1
-            {
-                return Some(self.hand);
+    /// Takes out a name that nobody uses, nor has used since the hand last passed.
+    fn take_victim(&mut self) -> Option<Arc<Dentry>> {
+        for _ in 0..2 * self.names.len() {
+            self.hand = (self.hand + 1) % self.names.len();
+            let dentry = &self.names[self.hand];
+            if !dentry.used.swap(false, Ordering::Relaxed) && Arc::strong_count(dentry) == 1 {
+                return Some(self.take(self.hand));
             }
         }
         None
     }
 
+    /// Takes out the name in a slot. The last one gets it.
+    fn take(&mut self, slot: usize) -> Arc<Dentry> {
+        const KEPT: usize = 64;
+        let taken = self.names.swap_remove(slot);
+        // Somebody may be finding it in its directory at this moment.
+        taken.slot.store(0, Ordering::Relaxed);
+        if let Some(moved) = self.names.get(slot) {
+            moved.slot.store(slot + 1, Ordering::Relaxed);
+        }
+        if self.names.capacity() > KEPT && self.names.len() < self.names.capacity() / 4 {
+            self.names.shrink_to(KEPT.max(2 * self.names.len()));
+        }
+        taken
+    }
+
     fn forget(&mut self, dentry: &Dentry) {
-        if let Some(slot) = dentry.slot.swap(0, Ordering::Relaxed).checked_sub(1) {
+        if let Some(slot) = dentry.slot.load(Ordering::Relaxed).checked_sub(1) {
             // The caller holds a share, so this is not the last.
-            self.slots[slot] = None;
-            self.free.push(slot);
+            self.take(slot);
         }
     }
 }
@@ -341,17 +336,46 @@ impl Cache {
 /// Lets go of up to `count` names that nobody uses, and of what their inodes have cached. To be called without any lock. Returns how many.
 pub fn shrink_dentries(count: usize) -> usize {
     for done in 0..count {
-        let victim = {
-            let mut cache = CACHE.lock();
-            match cache.victim() {
-                Some(slot) => {
-                    cache.free.push(slot);
-                    cache.slots[slot].take()
-                }
-                None => return done,
-            }
-        };
-        drop(victim);
+        let victim = CACHE.lock().take_victim();
+        if victim.is_none() {
+            return done;
+        }
     }
     count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tmpfs::{Options, Tmpfs};
+
+    #[test]
+    fn the_cache_knows_each_names_slot_and_gives_room_back() {
+        let (_, root) = Tmpfs::create(&Options::default());
+        let names: Vec<_> = (0..1000)
+            .map(|number| Dentry::top(root.clone(), &[number as u8]))
+            .collect();
+        let mut cache = Cache {
+            names: Vec::new(),
+            hand: 0,
+        };
+        for name in &names {
+            assert!(cache.insert(name).is_none() && cache.insert(name).is_none());
+        }
+        for name in names.iter().step_by(3) {
+            cache.forget(name);
+            cache.forget(name);
+        }
+        assert_eq!(cache.names.len(), 666);
+        for (slot, name) in cache.names.iter().enumerate() {
+            assert_eq!(name.slot.load(Ordering::Relaxed), slot + 1);
+        }
+        names[1].used.store(true, Ordering::Relaxed);
+        let kept = names[2].clone();
+        drop(names);
+        while cache.take_victim().is_some() {}
+        assert!(cache.names.len() == 1 && Arc::ptr_eq(&cache.names[0], &kept));
+        assert_eq!(kept.slot.load(Ordering::Relaxed), 1);
+        assert!(cache.names.capacity() <= 64);
+    }
 }

@@ -46,7 +46,7 @@ fn top_up() {
         return;
     }
     let Some(_guard) = SEARCH.try_lock() else { return };
-    let comes = crate::system::makes_room();
+    let comes = crate::system::is_making_room();
     if free(hal::mem::shortage(), Use::Lasting) > 0 {
         return;
     }
@@ -73,7 +73,7 @@ pub async fn relieve_in_time(what_for: Use) -> bool {
     const GLANCE: u64 = 1_000_000;
     loop {
         // Asked first: its memory may be there right after the look at what is free.
-        let comes = crate::system::makes_room();
+        let comes = crate::system::is_making_room();
         if relieve(what_for) {
             return true;
         }
