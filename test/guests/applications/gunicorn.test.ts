@@ -47,4 +47,22 @@ describe("gunicorn with four workers, and Flask", () => {
     expect(guest.console()).toContain("Shutting down: Master");
     expect(guest.console()).not.toMatch(/TIMEOUT|^unikernel: /m);
   });
+
+  test("goes on without a worker that takes all memory, and starts another", async () => {
+    const guest = await Guest.container(machine, "gunicorn", { memory: 160 });
+    const booted = (): number => guest.console().match(/Booting worker/g)?.length ?? 0;
+    await expect.poll(booted).toBe(4);
+
+    await expect(guest.fetch("/grow")).rejects.toThrow();
+
+    await expect.poll(booted).toBe(5);
+    expect(await guest.json("/")).toMatchObject({ parent: 1 });
+    const [, pid] = /^unikernel: out of memory: .* process (\d+) \(\S+\), which has \S+ MiB of its own, is ended/m.exec(
+      guest.console(),
+    ) ?? [""];
+    expect(guest.console()).toContain(`Worker with pid ${pid} was terminated due to signal 9`);
+    expect(guest.console().match(/^unikernel: /gm)).toHaveLength(1);
+    await guest.powerDown();
+    expect(await guest.end()).toMatchObject({ exitCode: 0 });
+  });
 });

@@ -15,7 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SECONDS_OF_A_WORKER = 4, MOST_STARTS = 6, SLACK = 1024 };
+// What tables keep that were larger once, and pages of objects of which a few are left, in KiB: it comes to an end.
+enum { SECONDS_OF_A_WORKER = 4, MOST_STARTS = 6, SLACK = 2048 };
 static word seed, count;
 static struct board *board;
 static bool whole = true;

@@ -29,6 +29,13 @@ def index():
     return jsonify(python=sys.version.split()[0], process=os.getpid(), parent=os.getppid())
 
 
+@app.get("/grow")
+def grow():
+    taken = []
+    while True:
+        taken.append(bytearray(b"x" * (1 << 20)))
+
+
 @app.get("/multiprocessing")
 def processes():
     context = multiprocessing.get_context("fork")
