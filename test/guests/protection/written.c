@@ -44,6 +44,8 @@ int main(int argc, char **argv) {
   SHOW(mprotect(at, 8192, PROT_READ | PROT_EXEC));
   SHOW(access("/victim", X_OK));
 
+  // What is open to be written cannot be executed at all.
+  close(file);
   SHOW(rename("/victim", argv[0]));
   SHOW(execve(argv[0], (char *[]){argv[0], "replaced", NULL}, environ));
   return 0;
