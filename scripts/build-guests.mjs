@@ -101,6 +101,7 @@ const guests = {
   fuzz: fuzzer,
   input: shows("input", "input", "-static"),
   stop: shows("stop", "stop", "-static"),
+  copier: shows("stop", "copier", "-static"),
   exhaust: shows("memory", "exhaust", "-static"),
   oom: shows("memory", "oom", "-static", "-pthread"),
   pages: shows("memory", "pages", "-static"),

@@ -5,6 +5,7 @@ import { tar, writeLayout } from "../../provider/src/image/testing/oci.js";
 import { Cli } from "../support/cli.js";
 import { guestProgram } from "../support/guest.js";
 import { Machine } from "../support/machine.js";
+import { runImage } from "../support/run.js";
 
 let machine: Machine;
 beforeEach(() => {
@@ -40,4 +41,10 @@ describe("the stop signal of a container", () => {
 
     await expectSignal("SIGINT", 2);
   });
+});
+
+test.each([1, 2])("a process in the middle of a long copy ends when it is killed, %i CPU", async (cpus) => {
+  const { lines } = await runImage(machine, { source: { binary: guestProgram("copier") } }, { cpus });
+
+  expect(lines).toEqual(["killed in time", ""]);
 });

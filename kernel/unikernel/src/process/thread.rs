@@ -275,6 +275,12 @@ impl Thread {
                 && (self.process.exit_status().is_some() || self.process.is_replaced(self.tid))
     }
 
+    /// Whether SIGKILL waits for it, or it is leaving: what takes long is not gone on with.
+    pub fn is_killed(&self) -> bool {
+        let pending = self.pending.set().with(self.process.pending.set());
+        pending.contains(Signal::KILL) || self.is_leaving()
+    }
+
     /// Notes a fault for the frame of its signal.
     pub fn note_fault(&self, vector: u8, error: usize, address: usize) {
         *self.fault.lock() = FaultRecord { vector, error, address };

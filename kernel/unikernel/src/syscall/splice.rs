@@ -13,6 +13,8 @@ use crate::signal::Signal;
 
 /// Bytes that are in flight at a time.
 const STEP: usize = 64 << 10;
+/// Bytes after which others have a turn.
+const TURN: usize = 1 << 20;
 
 /// Where a file is read or written: at an offset in user memory, which is updated, or at its position.
 struct Place {
@@ -101,7 +103,13 @@ async fn copy(thread: &Thread, from: (&OpenFile, &mut Place), into: (&OpenFile, 
     let waiting = waiting(output, true);
     let count = file_size::room(thread, output, output_place.offset, count).await?;
     let mut done = 0;
-    while done < count {
+    let mut turn = 0;
+    // Whoever is killed copies no further.
+    while done < count && !thread.is_killed() {
+        if done - turn >= TURN {
+            turn = done;
+            task::yield_now().await;
+        }
         let limit = STEP.min(count - done);
         let offset = input_place.of(input);
         let read = retry_ready(thread, || {
