@@ -11,15 +11,9 @@ beforeEach(() => {
 });
 afterEach(() => machine.dispose());
 
-/** Uses up what `what` names in a guest of 16 MiB. */
-function exhaust(what: string, cpus = 1) {
-  const source = { binary: guestProgram("exhaust") };
-  return runImage(machine, { source, args: [what] }, { memory: 16, cpus });
-}
-
-/** The same with children that use up memory. */
-function oom(what: string, cpus: number) {
-  const source = { binary: guestProgram("oom") };
+/** Runs a program that uses up what `what` names, in a guest of 16 MiB. */
+function useUp(program: "exhaust" | "oom", what: string, cpus = 1) {
+  const source = { binary: guestProgram(program) };
   return runImage(machine, { source, args: [what] }, { memory: 16, cpus });
 }
 
@@ -58,7 +52,7 @@ describe("a guest whose memory is used up", () => {
     ["by one process", "memory", 1],
     ["by one process on two CPUs", "memory", 2],
   ])("%s ends and says what it is used for", async (_, what, cpus) => {
-    const run = await exhaust(what, cpus);
+    const run = await useUp("exhaust", what, cpus);
 
     const figures =
       /^there is none for a page of the application; of 1\d\.\d MiB, the application uses 1\d\.\d MiB, files that it wrote \d+ KiB, files of the image \d+ KiB, page tables \d+ KiB, the kernel \d+ KiB, devices \d+ KiB, and \d+ KiB are free\. Give the instance more/;
@@ -77,7 +71,7 @@ describe("processes that use up the memory end, not the guest:", () => {
     ) as string;
 
   test.each([1, 2])("the one that takes it, and its parent gets its lock, %i CPU", async (cpus) => {
-    const { lines, kernel, code } = await oom("one", cpus);
+    const { lines, kernel, code } = await useUp("oom", "one", cpus);
 
     const once = ["the child: Killed", "its lock: EOWNERDEAD"];
     expect(lines).toEqual([...once, ...once, "the parent has what it had", "the parent goes on", ""]);
@@ -86,7 +80,7 @@ describe("processes that use up the memory end, not the guest:", () => {
   });
 
   test.each([1, 2])("the one whose score says so, %i CPU", async (cpus) => {
-    const { lines, kernel } = await oom("adjusted", cpus);
+    const { lines, kernel } = await useUp("oom", "adjusted", cpus);
 
     expect(lines).toEqual([
       "scores: 0, 0, then by the adjustment",
@@ -99,7 +93,7 @@ describe("processes that use up the memory end, not the guest:", () => {
   });
 
   test.each([1, 2])("of many that write to what they had in common all but a few, %i CPU", async (cpus) => {
-    const { lines, kernel } = await oom("many", cpus);
+    const { lines, kernel } = await useUp("oom", "many", cpus);
 
     expect(lines).toEqual(["most ended for the others", "the parent goes on", ""]);
     expect(kernel.length).toBeGreaterThanOrEqual(8);
@@ -122,7 +116,7 @@ describe("what is refused before memory is used up:", () => {
   const rows = Object.entries(ends).flatMap(([what, error]) => [1, 2].map((cpus) => [what, error, cpus] as const));
 
   test.each(rows)("%s: ends with %s, and is there again when it is given back, %i CPU", async (what, error, cpus) => {
-    const { lines, kernel, code } = await exhaust(what, cpus);
+    const { lines, kernel, code } = await useUp("exhaust", what, cpus);
 
     expect({ kernel, code }).toEqual({ kernel: [], code: 0 });
     expect(lines).toEqual([`${what}: ${error}`, expect.stringMatching(/^\w+: \d+, \d+$/), "done", ""]);

@@ -9,6 +9,15 @@ use crate::vfs::Place;
 use abi::{Errno, OpenFlags};
 use file::{DirectoryEntry, File, FileType, Pages, Result, Sink, Source, Status};
 
+/// A file's device and inode numbers, nobody else's as long as somebody keeps the inode.
+pub(crate) type FileId = (u64, u64);
+
+/// The numbers of an inode's file.
+pub(crate) fn file_id(inode: &dyn Inode) -> Result<FileId> {
+    let status = inode.status()?;
+    Ok((status.device, status.inode))
+}
+
 /// A file of a file system, independent of its names.
 ///
 /// Permissions are checked by the callers in [`crate::vfs`]; an inode checks only what concerns its file system. An operation that changes something

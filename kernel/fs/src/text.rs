@@ -5,12 +5,9 @@ use alloc::collections::BTreeMap;
 use file::Result;
 use hal::sync::SpinLock;
 
-use crate::inode::Inode;
+use crate::inode::{FileId, Inode, file_id};
 
-/// Device and inode number. Whoever is counted keeps the inode, so the numbers are nobody else's.
-type FileId = (u64, u64);
-
-/// How many write to a file; below 0, how many run it.
+/// How many write to a file; below 0, how many run it. Whoever is counted keeps the inode, so the numbers are nobody else's.
 static COUNTS: SpinLock<BTreeMap<FileId, isize>> = SpinLock::new(BTreeMap::new());
 
 /// One who writes to a file, as long as this lives.
@@ -22,8 +19,7 @@ pub struct Running(FileId);
 impl Writing {
     /// `ETXTBSY` for a file that somebody runs.
     pub(crate) fn new(inode: &dyn Inode) -> Result<Self> {
-        let status = inode.status()?;
-        let file = (status.device, status.inode);
+        let file = file_id(inode)?;
         count(file, 1)?;
         Ok(Self(file))
     }

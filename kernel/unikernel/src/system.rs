@@ -98,11 +98,7 @@ pub fn make_room(need: &str) {
         Victims::Process(process, own) => say(&alloc::format!(
             "out of memory: there is none for {need}; process {} ({}), which has {} of its own, is ended for it; of {}",
             process.pid,
-            shown(
-                process
-                    .thread(process.pid)
-                    .map_or_else(|| process.last_name(), |thread| *thread.name.lock())
-            ),
+            String::from_utf8_lossy(&process.name(process.thread(process.pid).as_deref())),
             Pages(own),
             Figures::now(),
         )),
@@ -153,19 +149,14 @@ fn end_with_event(event: &str, message: &str, code: u8) -> ! {
     hal::power::exit(code)
 }
 
-/// A name as threads keep it, for a person.
-fn shown(name: [u8; 16]) -> String {
-    let length = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
-    String::from_utf8_lossy(&name[..length]).into_owned()
-}
-
 /// Says on the console what ended the application, as far as the machine shows it.
 pub fn report_crash(thread: &Thread, context: &UserContext, signal: Signal, info: &Info) {
     const NAMES: [&str; 18] = [
         "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rdi", "rsi", "rbp", "rbx", "rdx", "rax", "rcx", "rsp",
         "rip", "flags",
     ];
-    let name = shown(*thread.name.lock());
+    let name = thread.process.name(Some(thread));
+    let name = String::from_utf8_lossy(&name);
     let place = context.instruction_pointer();
     let cause = match (signal, info.code) {
         (Signal::SEGV, 1) => alloc::format!(": nothing is mapped at {:#x}", info.fields[0]),

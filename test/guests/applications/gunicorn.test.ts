@@ -10,6 +10,8 @@ afterEach(() => machine.dispose());
 
 const squares = (count: number): number[] => Array.from({ length: count }, (_, i) => i * i);
 
+const workersBooted = (guest: Guest): number => guest.console().match(/Booting worker/g)?.length ?? 0;
+
 describe("gunicorn with four workers, and Flask", () => {
   test("serves, uses multiprocessing and asyncio, and takes signals", async () => {
     const guest = await Guest.container(machine, "gunicorn", { cpus: 2, memory: 160 });
@@ -32,7 +34,7 @@ describe("gunicorn with four workers, and Flask", () => {
     expect(await (await guest.fetch("/echo", { method: "POST", body })).text()).toBe(body);
 
     // A fifth worker; then new ones in place of all.
-    const booted = (): number => guest.console().match(/Booting worker/g)?.length ?? 0;
+    const booted = (): number => workersBooted(guest);
     expect(booted()).toBe(4);
     await guest.fetch("/signal/TTIN", { method: "POST" });
     await expect.poll(booted).toBe(5);
@@ -50,7 +52,7 @@ describe("gunicorn with four workers, and Flask", () => {
 
   test("goes on without a worker that takes all memory, and starts another", async () => {
     const guest = await Guest.container(machine, "gunicorn", { memory: 160 });
-    const booted = (): number => guest.console().match(/Booting worker/g)?.length ?? 0;
+    const booted = (): number => workersBooted(guest);
     await expect.poll(booted).toBe(4);
 
     await expect(guest.fetch("/grow")).rejects.toThrow();

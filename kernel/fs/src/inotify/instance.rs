@@ -16,7 +16,8 @@ use litemap::LiteMap;
 use task::WaitQueue;
 
 use super::Events;
-use super::table::{self, FileId, MAX_QUEUED};
+use super::table::{self, MAX_QUEUED};
+use crate::inode::FileId;
 
 /// Bytes of `struct inotify_event` without the name; names are padded to a multiple of it.
 const HEADER: usize = 16;

@@ -11,7 +11,7 @@ use hal::mem::PAGE_SIZE;
 use hal::sync::SpinLock;
 
 use super::{Events, Inotify};
-use crate::inode::Inode;
+use crate::inode::{FileId, Inode, file_id};
 use crate::vfs::Dentry;
 
 /// Instances that a user may have (`fs.inotify.max_user_instances`).
@@ -20,9 +20,6 @@ pub const MAX_INSTANCES: usize = 128;
 pub const MAX_QUEUED: usize = 16_384;
 /// Bytes that a watch takes, with the inode that it keeps.
 const WATCH_SIZE: usize = 1024;
-
-/// A file's device and inode numbers. A watch keeps its inode, so the numbers are nobody else's.
-pub(super) type FileId = (u64, u64);
 
 struct Watch {
     instance: Arc<Inotify>,
@@ -40,6 +37,7 @@ impl Watch {
 
 #[derive(Default)]
 struct Table {
+    /// A watch keeps its inode, so its file's numbers are nobody else's.
     watches: BTreeMap<FileId, Vec<Watch>>,
     /// How many instances and watches each user has.
     users: BTreeMap<u32, Use>,
@@ -68,11 +66,6 @@ pub fn max_watches() -> usize {
 #[inline]
 pub(crate) fn is_used() -> bool {
     COUNT.load(Ordering::Relaxed) > 0
-}
-
-fn id(inode: &dyn Inode) -> Result<FileId> {
-    let status = inode.status()?;
-    Ok((status.device, status.inode))
 }
 
 /// What is left to do when the table's lock is free: who to wake, and what to drop.
@@ -141,7 +134,7 @@ impl Table {
 /// Watches a file, or changes what a watch of it is for; returns its number. `ENOSPC` when the user has too many,
 /// `EEXIST` with [`Events::MASK_CREATE`] for a file that is watched.
 pub fn watch(instance: &Arc<Inotify>, inode: &Arc<dyn Inode>, mask: Events) -> Result<i32> {
-    let file = id(&**inode)?;
+    let file = file_id(&**inode)?;
     let kept = mask & Events::KEPT;
     let mut table = TABLE.lock();
     let known = table
@@ -231,7 +224,7 @@ pub(super) fn masks(instance: &Inotify) -> Vec<(i32, FileId, Events)> {
 #[cold]
 pub(super) fn tell(inode: &dyn Inode, events: Events, entry: Option<(&[u8], u32)>) {
     let mut later = Later::default();
-    if let Ok(file) = id(inode) {
+    if let Ok(file) = file_id(inode) {
         TABLE
             .lock()
             .tell(file, events, entry.unwrap_or_default(), false, &mut later);
@@ -245,8 +238,8 @@ pub(super) fn tell_file(dentry: &Dentry, events: Events) {
     let Ok(inode) = dentry.inode() else { return };
     let events = super::with_type(events, &**inode);
     let removed = dentry.is_removed() && events.intersects(Events::THROUGH_FILE);
-    let above = dentry.parent().and_then(|parent| id(&**parent.inode().ok()?).ok());
-    let (own, name) = (id(&**inode), dentry.name());
+    let above = dentry.parent().and_then(|parent| file_id(&**parent.inode().ok()?).ok());
+    let (own, name) = (file_id(&**inode), dentry.name());
     let mut later = Later::default();
     {
         let mut table = TABLE.lock();
@@ -264,7 +257,7 @@ pub(super) fn tell_file(dentry: &Dentry, events: Events) {
 #[cold]
 pub(super) fn end(inode: &dyn Inode) {
     let mut later = Later::default();
-    if let Ok(file) = id(inode) {
+    if let Ok(file) = file_id(inode) {
         let mut table = TABLE.lock();
         table.tell(file, Events::DELETE_SELF, Default::default(), false, &mut later);
         table.take(file, |_| true, &mut later);

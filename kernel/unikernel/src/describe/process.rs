@@ -14,7 +14,7 @@ use hal::mem::PAGE_SIZE;
 
 use super::Machine;
 use crate::memory::{AreaFlags, Protection};
-use crate::process::{Capability, Process, Texts, Thread, family, oom};
+use crate::process::{Capability, Process, Texts, family, oom};
 use crate::signal::{Disposition, Signal};
 
 /// The signals that `which` is true for, one bit each.
@@ -25,17 +25,6 @@ fn signals(process: &Process, which: impl Fn(Disposition) -> bool) -> u64 {
         .fold(0, |set, signal| set | 1 << (signal.number() - 1))
 }
 
-/// `comm` of a thread, or of the first one when that has ended.
-fn name(process: &Process, thread: Option<&Thread>) -> Vec<u8> {
-    const LENGTH: usize = 15;
-    let mut name = thread
-        .map_or_else(|| process.last_name(), |thread| *thread.name.lock())
-        .to_vec();
-    let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
-    name.truncate(end.min(LENGTH));
-    name
-}
-
 impl Described for Process {
     fn identity(&self, tid: i32) -> Option<Identity> {
         let thread = self.thread(tid);
@@ -44,7 +33,7 @@ impl Described for Process {
             return None;
         }
         let credentials = self.credentials();
-        let name = name(self, thread.as_deref());
+        let name = self.name(thread.as_deref());
         let state = match () {
             () if thread.is_none() => 'Z',
             () if self.kinship.is_stopped() => 'T',

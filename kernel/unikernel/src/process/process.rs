@@ -257,9 +257,15 @@ impl Process {
         }
     }
 
-    /// The name of its first thread when that ended.
-    pub fn last_name(&self) -> [u8; 16] {
-        *self.last_name.lock()
+    /// `comm` of a thread, or of the first one when that has ended.
+    pub fn name(&self, thread: Option<&Thread>) -> Vec<u8> {
+        const LENGTH: usize = 15;
+        let mut name = thread
+            .map_or_else(|| *self.last_name.lock(), |thread| *thread.name.lock())
+            .to_vec();
+        let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+        name.truncate(end.min(LENGTH));
+        name
     }
 
     /// Forgets a thread that ended; true when it was the last.
