@@ -67,8 +67,16 @@ pub(crate) fn prepare_user_mode(cpu_time_left: Option<u64>) {
     hal::timer::arm(deadline);
 }
 
+/// What a CPU does besides while a thread keeps it: serves devices and timers. Returns whether the thread has run long enough, for others wait; their slice
+/// begins then.
+pub(crate) fn look_around() -> bool {
+    crate::network::release(None);
+    serve_devices();
+    task::has_ready() && slice_is_over()
+}
+
 /// Whether the thread that runs here has run long enough; begins the next slice when it has.
-pub(crate) fn slice_is_over() -> bool {
+fn slice_is_over() -> bool {
     let now = hal::time::monotonic();
     let slot = &SLICE_END[cpu::current()];
     if now < slot.load(Ordering::Relaxed) {

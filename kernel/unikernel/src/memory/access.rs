@@ -42,6 +42,13 @@ impl<'a> UserBuffers<'a> {
         }
     }
 
+    /// The first `count` bytes of them.
+    pub fn first(segments: &'a [Segment], count: usize) -> Self {
+        let mut buffers = Self::new(segments);
+        buffers.remaining = buffers.remaining.min(count);
+        buffers
+    }
+
     /// What the last transfer stopped at, when it was memory and not for want of room or bytes.
     pub fn fault(&self) -> Option<Fault> {
         self.fault

@@ -139,9 +139,7 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
                 thread.force(signal, Info::fault(signal, code, address));
             }
             Trap::Interrupt => {
-                crate::network::release(None);
-                crate::scheduler::serve_devices();
-                if task::has_ready() && crate::scheduler::slice_is_over() {
+                if crate::scheduler::look_around() {
                     parked(&mut context, pin!(task::yield_now())).await;
                 }
             }

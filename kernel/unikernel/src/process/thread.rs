@@ -12,7 +12,7 @@ use super::cpu_time::CpuTime;
 use super::rseq::Sequences;
 use crate::futex::Waiter;
 use crate::memory::AddressSpace;
-use crate::signal::{Info, Pending, Signal, SignalSet};
+use crate::signal::{DefaultAction, Disposition, Info, Pending, Signal, SignalSet};
 
 /// `stack_t`: where handlers with `SA_ONSTACK` run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -275,10 +275,21 @@ impl Thread {
                 && (self.process.exit_status().is_some() || self.process.is_replaced(self.tid))
     }
 
-    /// Whether SIGKILL waits for it, or it is leaving: what takes long is not gone on with.
+    /// Whether a signal that ends the process waits for it, or it is leaving: what takes long is not gone on with.
     pub fn is_killed(&self) -> bool {
-        let pending = self.pending.set().with(self.process.pending.set());
-        pending.contains(Signal::KILL) || self.is_leaving()
+        let mut pending = self
+            .pending
+            .set()
+            .with(self.process.pending.set())
+            .without(self.blocked());
+        while let Some(signal) = pending.first() {
+            let disposition = self.process.actions.get(signal).disposition(signal);
+            if let Disposition::Default(DefaultAction::Terminate | DefaultAction::Crash) = disposition {
+                return true;
+            }
+            pending = pending.without(SignalSet::of(signal));
+        }
+        self.is_leaving()
     }
 
     /// Notes a fault for the frame of its signal.

@@ -48,6 +48,7 @@ mod thread;
 mod time;
 mod timer;
 mod transfer;
+mod turn;
 mod unknown;
 mod wait;
 

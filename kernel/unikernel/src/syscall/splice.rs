@@ -7,14 +7,13 @@ use file::{FileType, OpenFile};
 use hal::user;
 
 use super::transfer::{MAX_TRANSFER, raise, waiting};
+use super::turn::Turns;
 use super::{Call, Error, Progress, Result, Waiting, file_size, retry, retry_ready};
 use crate::process::Thread;
 use crate::signal::Signal;
 
 /// Bytes that are in flight at a time.
 const STEP: usize = 64 << 10;
-/// Bytes after which others have a turn.
-const TURN: usize = 1 << 20;
 
 /// Where a file is read or written: at an offset in user memory, which is updated, or at its position.
 struct Place {
@@ -103,13 +102,8 @@ async fn copy(thread: &Thread, from: (&OpenFile, &mut Place), into: (&OpenFile, 
     let waiting = waiting(output, true);
     let count = file_size::room(thread, output, output_place.offset, count).await?;
     let mut done = 0;
-    let mut turn = 0;
-    // Whoever is killed copies no further.
-    while done < count && !thread.is_killed() {
-        if done - turn >= TURN {
-            turn = done;
-            task::yield_now().await;
-        }
+    let mut turns = Turns::default();
+    while done < count {
         let limit = STEP.min(count - done);
         let offset = input_place.of(input);
         let read = retry_ready(thread, || {
@@ -131,6 +125,9 @@ async fn copy(thread: &Thread, from: (&OpenFile, &mut Place), into: (&OpenFile, 
             Ok(()) => {}
             Err(_) if done > 0 => break,
             Err(error) => return Err(error),
+        }
+        if !turns.after(thread, written).await {
+            break;
         }
     }
     Ok(done)

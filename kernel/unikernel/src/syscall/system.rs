@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use linux_raw_sys::general as linux;
 use zerocopy::{Immutable, IntoBytes};
 
+use super::turn::Turns;
 use super::{Call, Result};
 use crate::process::{Capability, ExitStatus, Limit, Process, Resource, Thread, family};
 use hal::mem::PAGE_SIZE;
@@ -220,6 +221,7 @@ pub(super) async fn getrandom(thread: &Thread, call: &Call) -> Result {
     let length = call.word(1).min(i32::MAX as usize);
     let mut chunk = [0; 256];
     let mut done = 0;
+    let mut turns = Turns::default();
     while done < length {
         let part = chunk.len().min(length - done);
         hal::random::fill(&mut chunk[..part]);
@@ -231,6 +233,9 @@ pub(super) async fn getrandom(thread: &Thread, call: &Call) -> Result {
             Ok(()) => done += part,
             Err(errno) if done == 0 => return Err(errno.into()),
             Err(_) => break,
+        }
+        if !turns.after(thread, part).await {
+            break;
         }
     }
     Ok(done)

@@ -15,6 +15,7 @@ use super::{MAX_TRANSFER, Place, advance, descriptor, one, raise, read_segments,
 use crate::memory::{Segment, UserBuffers};
 use crate::process::{Thread, parked};
 use crate::signal::Signal;
+use crate::syscall::turn::TURN;
 use crate::syscall::{Call, Error, Progress, Result};
 
 /// A `read` or `write` that goes on.
@@ -164,7 +165,7 @@ fn attempt(thread: &Thread, file: &OpenFile, write: bool, segments: &[Segment]) 
         return Attempt::Onward(0, None);
     }
     let total = super::length(segments);
-    let mut buffers = UserBuffers::new(segments);
+    let mut buffers = UserBuffers::first(segments, TURN);
     let ticket = file.file().wait_queue().map(WaitQueue::ticket);
     let result = if write {
         file.write(&mut buffers)

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use file::OpenFile;
 
+use super::turn::{TURN, Turns};
 use super::{Call, Error, Result, Waiting, retry, retry_ready};
 use crate::memory::{Segment, UserBuffers};
 use crate::process::Thread;
@@ -19,6 +20,8 @@ use hal::user::USER_END;
 
 /// The most bytes that one call transfers, as on Linux.
 pub(super) const MAX_TRANSFER: usize = 0x7fff_f000;
+/// Bytes that are written in one piece, so that what two writers append is not mixed; the rest of a longer write may come after another's.
+const WHOLE: usize = 16 << 20;
 /// The most pieces of a vector (`IOV_MAX`).
 const MAX_VECTORS: usize = 1024;
 
@@ -87,10 +90,11 @@ async fn read_segments(
     check_end(place, total)?;
     waiting.nonblocking |= done > 0 && !file.is_seekable();
     let mut timed_out = false;
+    let mut turns = Turns::default();
     loop {
         let mut fault = None;
         let result = retry(thread, &**file.file(), waiting, || {
-            let mut sink = UserBuffers::new(segments);
+            let mut sink = UserBuffers::first(segments, TURN);
             let read = match place {
                 Place::Offset(offset) => file.read_at(offset + done as u64, &mut sink),
                 _ if timed_out => file.file().read_early(&mut sink, true),
@@ -113,6 +117,9 @@ async fn read_segments(
                 }
                 waiting.nonblocking |= !file.is_seekable();
                 advance(segments, count);
+                if !turns.after(thread, count).await {
+                    return Ok(done);
+                }
             }
             Err(_) if done > 0 => return Ok(done),
             Err(error) => return Err(error),
@@ -133,9 +140,10 @@ async fn write_segments(
     if file.is_seekable() && file.flags().writes() {
         total = limit(thread, file, segments, place, total).await?;
     }
+    let mut turns = Turns::default();
     loop {
         let result = retry(thread, &**file.file(), waiting, || {
-            let mut source = UserBuffers::new(segments);
+            let mut source = UserBuffers::first(segments, WHOLE);
             match place {
                 Place::Offset(offset) => file.write_at(offset + done as u64, &mut source),
                 Place::Position | Place::Onward(_) => file.write(&mut source),
@@ -158,6 +166,9 @@ async fn write_segments(
                     return Ok(done);
                 }
                 advance(segments, count);
+                if !turns.after(thread, count).await {
+                    return Ok(done);
+                }
             }
             Err(_) if done > 0 => return Ok(done),
             Err(error) => return Err(error),
