@@ -161,6 +161,7 @@ int main(int argc, char **argv) {
   double began = seconds(), over = began + atof(argv[5]);
   count = strtoul(argv[6], NULL, 0);
   board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  remember();
 
   struct machine before = {0}, now;
   word made = 0;
