@@ -1,6 +1,7 @@
 // Linux's own asynchronous input and output, as libaio calls it.
 #include "show.h"
 #include <linux/aio_abi.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/uio.h>
 
@@ -35,6 +36,30 @@ static void events_within(aio_context_t context, long least, long most, int seco
 }
 
 static void events(aio_context_t context, long least, long most) { events_within(context, least, most, 10); }
+
+struct wait {
+  aio_context_t context;
+  long least;
+};
+
+static void *wait_for_ever(void *argument) {
+  struct wait *wait = argument;
+  struct io_event found[8];
+  errno = 0;
+  long count = io_getevents(wait->context, wait->least, 8, found, NULL);
+  printf("events when there will be no more: %ld %s\n", count, count < 0 ? strerrorname_np(errno) : "");
+  return NULL;
+}
+
+// The context goes while a thread waits for more than there is.
+static void destroy_under(struct wait wait) {
+  pthread_t waiter;
+  pthread_create(&waiter, NULL, wait_for_ever, &wait);
+  usleep(100000);
+  long destroyed = io_destroy(wait.context);
+  pthread_join(waiter, NULL);
+  VALUE(destroyed);
+}
 
 int main(void) {
   setbuf(stdout, NULL);
@@ -109,4 +134,12 @@ int main(void) {
   SHOW(io_destroy(context));
   SHOW(io_destroy(context));
   SHOW(submit(context, &read_it));
+
+  context = 0;
+  WORKS(io_setup(8, &context));
+  destroy_under((struct wait){context, 1});
+  context = 0;
+  WORKS(io_setup(8, &context));
+  WORKS(submit(context, &read_it));
+  destroy_under((struct wait){context, 2});
 }

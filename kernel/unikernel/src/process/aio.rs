@@ -3,7 +3,9 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
+use abi::Errno;
 use hal::sync::SpinLock;
 use litemap::LiteMap;
 use task::WaitQueue;
@@ -27,7 +29,8 @@ pub struct Event {
 pub struct Context {
     capacity: usize,
     events: SpinLock<VecDeque<Event>>,
-    /// Notified when there is one more.
+    is_destroyed: AtomicBool,
+    /// Notified when there is one more, and when there will be none.
     pub arrivals: WaitQueue,
 }
 
@@ -37,6 +40,7 @@ impl Context {
         Arc::new(Self {
             capacity,
             events: SpinLock::default(),
+            is_destroyed: AtomicBool::new(false),
             arrivals: WaitQueue::new(),
         })
     }
@@ -52,11 +56,18 @@ impl Context {
         self.arrivals.notify();
     }
 
-    /// Takes the oldest, up to `most` of them, if there are `least`.
-    pub fn take(&self, least: usize, most: usize) -> Option<Vec<Event>> {
+    /// Takes the oldest, up to `most` of them, if there are `least` or no more to come.
+    ///
+    /// # Errors
+    /// `EINVAL` when there are none and the context is destroyed.
+    pub fn take(&self, least: usize, most: usize) -> Result<Option<Vec<Event>>, Errno> {
         let mut events = self.events.lock();
         let count = events.len().min(most);
-        (count >= least).then(|| events.drain(..count).collect())
+        let is_destroyed = self.is_destroyed.load(Ordering::Acquire);
+        if is_destroyed && count == 0 {
+            return Err(Errno::INVAL);
+        }
+        Ok((count >= least || is_destroyed).then(|| events.drain(..count).collect()))
     }
 }
 
@@ -80,9 +91,14 @@ impl Contexts {
         self.0.lock().get(&address).cloned()
     }
 
-    /// Takes one away.
-    pub fn remove(&self, address: usize) -> Option<Arc<Context>> {
-        self.0.lock().remove(&address)
+    /// Takes one away, and ends waits for its events. False when there is none.
+    pub fn destroy(&self, address: usize) -> bool {
+        let context = self.0.lock().remove(&address);
+        if let Some(context) = &context {
+            context.is_destroyed.store(true, Ordering::Release);
+            context.arrivals.notify();
+        }
+        context.is_some()
     }
 
     /// Forgets all: their addresses are another program's now.

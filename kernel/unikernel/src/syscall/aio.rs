@@ -73,7 +73,9 @@ pub(super) async fn io_setup(thread: &Thread, call: &Call) -> Result {
 
 /// `io_destroy(context)`
 pub(super) fn io_destroy(thread: &Thread, call: &Call) -> Result {
-    thread.process.aio.remove(call.word(0)).ok_or(Errno::INVAL)?;
+    if !thread.process.aio.destroy(call.word(0)) {
+        return Err(Errno::INVAL.into());
+    }
     // Who has put something else there has to do without the page.
     let _ = thread.memory.unmap(call.word(0), PAGE_SIZE);
     Ok(0)
@@ -184,13 +186,13 @@ pub(super) async fn io_getevents(thread: &Thread, call: &Call) -> Result {
     let (least, most) = (least as usize, most as usize);
     let events = loop {
         let ticket = context.arrivals.ticket();
-        if let Some(events) = context.take(least, most) {
+        if let Some(events) = context.take(least, most)? {
             break events;
         }
         match thread.wait_until(deadline, context.arrivals.wait(ticket)).await {
             Ok(()) => {}
             // Whoever has waited long enough gets what there is.
-            Err(stop) => match context.take(0, most) {
+            Err(stop) => match context.take(0, most)? {
                 Some(events) if events.is_empty() && stop == Stop::Signal => return Err(Errno::INTR.into()),
                 Some(events) => break events,
                 None => return Ok(0),
