@@ -4,7 +4,7 @@
  * What differs between two machines that hold the same files is left out, so that both make the same image:
  *  - times: every file is dated 1980-01-01, the earliest that all common formats can express;
  *  - the owner, where it is the user who builds: such files belong to root. Other owners are kept;
- *  - write permission for the group alone (umask 002 against 022).
+ *  - write permission for the group alone where the group is the builder's, too (umask 002 against 022).
  * Extended attributes are left out too: Node.js cannot read them.
  */
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from "node:fs";
@@ -139,10 +139,12 @@ function present<T>(path: Buffer, look: () => T): T {
 
 function metadata(stats: BigIntStats): { mode: number; uid: number; gid: number; mtime: number; mtimeNs: number } {
   const mode = Number(stats.mode) & 0o7777;
+  const [uid, gid] = [Number(stats.uid), Number(stats.gid)];
   return {
-    mode: (mode & 0o022) === 0o020 ? mode & ~0o020 : mode,
-    uid: Number(stats.uid) === OWN_UID ? 0 : Number(stats.uid),
-    gid: Number(stats.gid) === OWN_GID ? 0 : Number(stats.gid),
+    // To another group, permission was given on purpose: it is that of a daemon.
+    mode: gid === OWN_GID && (mode & 0o022) === 0o020 ? mode & ~0o020 : mode,
+    uid: uid === OWN_UID ? 0 : uid,
+    gid: gid === OWN_GID ? 0 : gid,
     mtime: FIXED_TIME,
     mtimeNs: 0,
   };
