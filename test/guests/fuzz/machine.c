@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <ftw.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,61 +89,54 @@ void measure(struct machine *now) {
   };
 }
 
-// What these folders have from the beginning, where a worker with privileges writes, too.
-static const char *const shared[] = {"/", "/etc"};
+// What is there before the first worker.
 static struct {
-  char path[NAME_MAX + 8];
+  char path[64];
   off_t size;
-} given[64];
+} given[256];
 static size_t givens;
 
-static void each_entry(void (*handle)(const char *path, const struct stat *status)) {
-  for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
-    DIR *open = opendir(shared[i]);
-    for (struct dirent *entry; open && (entry = readdir(open));) {
-      if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
-      char path[sizeof given->path];
-      snprintf(path, sizeof path, "%s/%s", i ? shared[i] : "", entry->d_name);
-      struct stat status;
-      if (!lstat(path, &status)) handle(path, &status);
-    }
-    if (open) closedir(open);
-  }
+// All files that workers with privileges reach, those in a folder before it.
+static void each_file(int (*handle)(const char *, const struct stat *, int, struct FTW *)) {
+  static const char *const mounts[] = {"/", "/dev", "/dev/shm"};
+  for (size_t i = 0; i < sizeof mounts / sizeof *mounts; i++)
+    if (nftw(mounts[i], handle, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT)) complain("%s cannot be looked through: %m", mounts[i]);
 }
 
-static void remember_one(const char *path, const struct stat *status) {
-  if (givens == sizeof given / sizeof *given) complain("%s is more than can be remembered", path);
-  else strcpy(given[givens].path, path), given[givens++].size = status->st_size;
-}
-
-void remember(void) { each_entry(remember_one); }
-
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place) {
-  (void)status, (void)kind, (void)place;
-  if (remove(path)) complain("%s cannot be removed: %m", path);
+static int remember_one(const char *path, const struct stat *status, int kind, struct FTW *place) {
+  (void)kind, (void)place;
+  if (givens == sizeof given / sizeof *given || strlen(path) >= sizeof given->path) return complain("%s cannot be remembered", path), 0;
+  strcpy(given[givens].path, path);
+  given[givens++].size = status->st_size;
   return 0;
 }
 
-static int remove_below(const char *path, const struct stat *status, int kind, struct FTW *place) {
-  return place->level > 0 ? remove_one(path, status, kind, place) : 0;
-}
+void remember(void) { each_file(remember_one); }
 
-static void remove_tree(const char *path, bool itself) { nftw(path, itself ? remove_one : remove_below, 16, FTW_DEPTH | FTW_PHYS); }
-
-static void restore(const char *path, const struct stat *status) {
+static int restore_one(const char *path, const struct stat *status, int kind, struct FTW *place) {
+  (void)kind, (void)place;
   size_t i = 0;
   while (i < givens && strcmp(given[i].path, path)) i++;
-  if (i == givens) remove_tree(path, true);
-  else if (S_ISREG(status->st_mode) && status->st_size > given[i].size && truncate(path, given[i].size))
+  if (i == givens) {
+    if (remove(path)) complain("%s cannot be removed: %m", path);
+  } else if (S_ISREG(status->st_mode) && status->st_size > given[i].size && truncate(path, given[i].size)) {
     complain("%s cannot be cut off: %m", path);
+  }
+  return 0;
 }
+
+static int show_one(const char *path, const struct stat *status, int kind, struct FTW *place) {
+  (void)kind, (void)place;
+  if (status->st_blocks) printf("%s: %ld KiB\n", path, (long)status->st_blocks / 2);
+  return 0;
+}
+
+void show_files(void) { each_file(show_one); }
 
 void clean(void) {
   FILE *caches = fopen("/proc/sys/vm/drop_caches", "w");
   if (!caches || fputs("3\n", caches) < 0 || fclose(caches)) complain("caches cannot be dropped: %m");
-  static const char *const folders[] = {"/work", "/tmp", "/dev/shm"};
-  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) remove_tree(folders[i], false);
-  each_entry(restore);
+  each_file(restore_one);
   union {
     struct shmid_ds segment;
     struct shm_info segments;

@@ -148,6 +148,7 @@ static struct machine settle(const struct machine *before, long slack) {
     complain("%ld KiB of memory are available, %ld before; the kernel has %ld KiB, %ld before", now.available, before->available,
              now.kernel, before->kernel);
     show_memory();
+    show_files();
   }
   return now;
 }

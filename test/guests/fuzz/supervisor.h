@@ -18,6 +18,8 @@ void measure(struct machine *now);
 void show_sockets(void);
 // What memory is used for, connections that are ending among it.
 void show_memory(void);
+// Which files take memory.
+void show_files(void);
 // Notes which files are there before the first worker.
 void remember(void);
 // Removes what workers leave behind by right: files and System V's segments.
