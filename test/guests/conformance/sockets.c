@@ -45,6 +45,10 @@ static void streams(int domain) {
   VALUE(number_option(listener, SOL_SOCKET, SO_ERROR));
   VALUE(number_option(listener, SOL_SOCKET, SO_ACCEPTCONN));
   SHOW(accept(listener, NULL, NULL));
+  int most = 16, negative = -1;
+  SHOW(setsockopt(listener, IPPROTO_TCP, TCP_FASTOPEN, &most, sizeof most));
+  SHOW(setsockopt(listener, IPPROTO_TCP, TCP_FASTOPEN, &negative, sizeof negative));
+  VALUE(number_option(listener, IPPROTO_TCP, TCP_FASTOPEN));
   SHOW(bind(listener, &address.any, length));
   SHOW(bind(listener, &address.any, length));
   SHOW(listen(listener, 5));
@@ -68,6 +72,7 @@ static void streams(int domain) {
   VALUE((fcntl(server, F_GETFL) & O_NONBLOCK) != 0);
   SHOW(setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
   VALUE(number_option(client, IPPROTO_TCP, TCP_NODELAY));
+  SHOW(setsockopt(client, IPPROTO_TCP, TCP_FASTOPEN, &most, sizeof most));
   SHOW(setsockopt(client, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on));
   SHOW(setsockopt(client, SOL_SOCKET, 9999, &on, sizeof on));
   SHOW(recv(server, buffer, 10, 0));

@@ -37,6 +37,9 @@ use crate::netlink::NetlinkSocket;
 use crate::stack::Stack;
 use crate::unix::{self, UnixSocket};
 
+/// The longest queue of a listener, Linux's default (`net.core.somaxconn`).
+const SOMAXCONN: usize = 4096;
+
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Domain {
@@ -334,10 +337,10 @@ impl SocketFile {
         }
     }
 
-    /// `listen(2)`; the backlog is cut to Linux's default limit of 4096.
+    /// `listen(2)`; the backlog is cut to [`SOMAXCONN`].
     pub fn listen(&self, backlog: i32) -> Result<(), Errno> {
         // A negative one counts as the largest, as on Linux.
-        let backlog = usize::try_from(backlog).unwrap_or(usize::MAX).min(4096);
+        let backlog = usize::try_from(backlog).unwrap_or(usize::MAX).min(SOMAXCONN);
         self.socket.listen(backlog, &self.generic())
     }
 

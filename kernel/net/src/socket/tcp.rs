@@ -14,8 +14,8 @@ use task::WaitQueue;
 use super::inet::{self, InetOptions};
 use super::ports::ephemeral_port;
 use super::{
-    Address, Binding, Destination, Domain, Generic, Message, MessageFlags, Received, Sharing, Shutdown, Socket,
-    integer, read_integer,
+    Address, Binding, Destination, Domain, Generic, Message, MessageFlags, Received, SOMAXCONN, Sharing, Shutdown,
+    Socket, integer, read_integer,
 };
 use crate::environment::{Event, Protocol};
 use crate::ip::Endpoint;
@@ -197,10 +197,17 @@ impl TcpSocket {
             linux::TCP_LINGER2 => self.set(|settings| settings.linger2 = number),
             linux::TCP_WINDOW_CLAMP => self.set(|settings| settings.window_clamp = number.max(0) as u32),
             linux::TCP_NOTSENT_LOWAT => self.set(|settings| settings.not_sent_low = number as u32),
+            linux::TCP_FASTOPEN => {
+                let most = usize::try_from(number).map_err(|_| Errno::INVAL)?;
+                if self.connection().is_some() {
+                    return Err(Errno::INVAL);
+                }
+                self.set(|settings| settings.fast_open = most.min(SOMAXCONN) as u32);
+            }
             // Harmless to leave out.
             linux::TCP_THIN_LINEAR_TIMEOUTS | linux::TCP_THIN_DUPACK | linux::TCP_SAVE_SYN | linux::TCP_INQ => {}
-            // Fast open, TLS in the kernel, MD5 and repair do not exist here.
-            linux::TCP_FASTOPEN | linux::TCP_FASTOPEN_CONNECT | linux::TCP_FASTOPEN_KEY => {
+            // Fast open by clients, TLS in the kernel, MD5 and repair do not exist here.
+            linux::TCP_FASTOPEN_CONNECT | linux::TCP_FASTOPEN_KEY => {
                 return Err(Errno::OPNOTSUPP);
             }
             linux::TCP_ULP => return Err(Errno::NOENT),
@@ -228,7 +235,8 @@ impl TcpSocket {
             linux::TCP_LINGER2 => settings.linger2 as u32,
             linux::TCP_WINDOW_CLAMP => settings.window_clamp,
             linux::TCP_NOTSENT_LOWAT => settings.not_sent_low,
-            linux::TCP_FASTOPEN | linux::TCP_FASTOPEN_CONNECT => 0,
+            linux::TCP_FASTOPEN => settings.fast_open,
+            linux::TCP_FASTOPEN_CONNECT => 0,
             linux::TCP_CONGESTION => return Ok(b"cubic\0\0\0\0\0\0\0\0\0\0\0".to_vec()),
             linux::TCP_INFO => return Ok(self.information(connection.as_deref())),
             _ => return Err(Errno::NOPROTOOPT),

@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) fields: ByVersion<PacketFields>,
     /// `TCP_NOTSENT_LOWAT`.
     pub(crate) not_sent_low: u32,
+    /// `TCP_FASTOPEN` of a listener: without effect, as on Linux where `net.ipv4.tcp_fastopen` does not let servers.
+    pub(crate) fast_open: u32,
 }
 
 impl Settings {
@@ -66,6 +68,7 @@ impl Settings {
                 ipv6: PacketFields { hops: None, class: 0 },
             },
             not_sent_low: u32::MAX,
+            fast_open: 0,
         }
     }
 
