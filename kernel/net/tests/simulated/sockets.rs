@@ -137,7 +137,12 @@ fn options_read_back_as_linux_has_them() {
     assert_eq!(get(linux::SOL_SOCKET, linux::SO_RCVBUF), Ok(20_000));
     set(linux::SOL_TCP, linux::TCP_NODELAY, 1).expect("an option");
     assert_eq!(get(linux::SOL_TCP, linux::TCP_NODELAY), Ok(1));
-    assert_eq!(set(linux::SOL_TCP, linux::TCP_FASTOPEN, 1), Err(Errno::OPNOTSUPP));
+    set(linux::SOL_TCP, linux::TCP_FASTOPEN, 9999).expect("an option");
+    assert_eq!(get(linux::SOL_TCP, linux::TCP_FASTOPEN), Ok(4096));
+    assert_eq!(
+        set(linux::SOL_TCP, linux::TCP_FASTOPEN_CONNECT, 1),
+        Err(Errno::OPNOTSUPP)
+    );
     assert_eq!(set(linux::SOL_TCP, linux::TCP_KEEPCNT, 0), Err(Errno::INVAL));
     assert_eq!(set(linux::SOL_IPV6, linux::IPV6_V6ONLY, 1), Err(Errno::NOPROTOOPT));
     assert_eq!(set(99, 1, 1), Err(Errno::NOPROTOOPT));
