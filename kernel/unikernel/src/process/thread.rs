@@ -164,11 +164,17 @@ impl Thread {
         SignalSet::from_bits(self.awaited.load(Ordering::Acquire)).contains(signal)
     }
 
+    /// The signals that wait for it or for its process, blocked or not.
+    #[inline]
+    pub fn all_pending(&self) -> SignalSet {
+        self.pending.set().with(self.process.pending.set())
+    }
+
     /// Whether there may be something that keeps the thread from user mode: a signal, its end, a stop. Asked with each system call, and seldom so.
     #[inline]
     pub(super) fn may_be_held(&self) -> bool {
         let process = &*self.process;
-        let signals = self.pending.set().with(process.pending.set());
+        let signals = self.all_pending();
         let exiting = self.exiting.load(Ordering::Acquire) != 0;
         !signals.is_empty() | exiting | process.is_changing() | process.kinship.is_stopped()
     }
@@ -176,12 +182,12 @@ impl Thread {
     /// Whether a signal is to be delivered or the process ends: waits end then.
     #[inline]
     pub fn is_interrupted(&self) -> bool {
-        let pending = self.pending.set().with(self.process.pending.set());
+        let pending = self.all_pending();
         (!pending.is_empty() || self.process.is_changing()) && self.has_interruption()
     }
 
     fn has_interruption(&self) -> bool {
-        let pending = self.pending.set().with(self.process.pending.set());
+        let pending = self.all_pending();
         let blocked = self
             .blocked()
             .without(SignalSet::from_bits(self.awaited.load(Ordering::Acquire)));
@@ -198,13 +204,7 @@ impl Thread {
 
     /// Takes the next pending signal of a set, blocked or not.
     pub fn take_signal_of(&self, wanted: SignalSet) -> Option<(Signal, Info)> {
-        if self
-            .pending
-            .set()
-            .with(self.process.pending.set())
-            .and(wanted)
-            .is_empty()
-        {
+        if self.all_pending().and(wanted).is_empty() {
             return None;
         }
         self.pending.take(wanted).or_else(|| self.process.pending.take(wanted))
@@ -277,11 +277,7 @@ impl Thread {
 
     /// Whether a signal that ends the process waits for it, or it is leaving: what takes long is not gone on with.
     pub fn is_killed(&self) -> bool {
-        let mut pending = self
-            .pending
-            .set()
-            .with(self.process.pending.set())
-            .without(self.blocked());
+        let mut pending = self.all_pending().without(self.blocked());
         while let Some(signal) = pending.first() {
             let disposition = self.process.actions.get(signal).disposition(signal);
             if let Disposition::Default(DefaultAction::Terminate | DefaultAction::Crash) = disposition {

@@ -77,11 +77,7 @@ pub(super) async fn rt_sigpending(thread: &Thread, call: &Call) -> Result {
     if call.word(1) > SET_SIZE {
         return Err(Errno::INVAL.into());
     }
-    let pending = thread
-        .pending
-        .set()
-        .with(thread.process.pending.set())
-        .and(thread.blocked());
+    let pending = thread.all_pending().and(thread.blocked());
     thread
         .memory
         .write_bytes(call.word(0), &pending.bits().to_ne_bytes()[..call.word(1)])
