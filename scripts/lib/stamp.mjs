@@ -7,6 +7,7 @@ const passedOver = new Set(["node_modules", "target", "dist", "build", ".git", "
 
 /** All files below the given files and folders, sorted, build results left out. */
 function filesBelow(paths) {
+  /** @type {string[]} */
   const found = [];
   const visit = (entry) => {
     let children;

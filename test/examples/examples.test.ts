@@ -85,7 +85,7 @@ function execute(file: string): unknown {
   const require = createRequire(file);
   const requireBeside = (id: string): unknown =>
     id.startsWith("./") ? execute(path.join(path.dirname(file), `${id}.ts`)) : require(id);
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call
+  // oxlint-disable-next-line typescript/no-implied-eval, typescript/no-unsafe-call
   new Function("exports", "require", "module", outputText)(module.exports, requireBeside, module);
   return module.exports;
 }

@@ -52,8 +52,9 @@ const wrap = (target, name, isPoint = () => true, subject = (args) => args[0]) =
       if (name.startsWith("open")) lastOpened = args[0];
     } catch (error) {
       if (target === promises || target === fileHandle) return Promise.reject(error);
-      if (isCallback) return void process.nextTick(args.at(-1), error);
-      throw error;
+      if (!isCallback) throw error;
+      process.nextTick(args.at(-1), error);
+      return undefined;
     }
     return original.apply(this, args);
   };
@@ -81,7 +82,7 @@ wrap(
   (args) => args[1],
 );
 
-promises.open(__filename, "r").then(async (handle) => {
+void promises.open(__filename, "r").then(async (handle) => {
   fileHandle = Object.getPrototypeOf(handle);
   for (const name of ["write", "writeFile", "sync", "truncate"]) wrap(fileHandle, name, undefined, () => undefined);
   await handle.close();

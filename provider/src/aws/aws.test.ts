@@ -196,7 +196,7 @@ describe("an AMI", () => {
     const [snapshot] = await program.resources("pulumi-nodejs:dynamic/unikernel/aws:Snapshot");
     expect(snapshot?.inputs["profile"]).toBe("other");
     // Pulumi's mark of a secret.
-    const { value: context, ...mark } = snapshot?.inputs["__context"] as { value: { credentials: object } };
+    const { value: context, ...mark } = snapshot!.inputs["__context"] as { value: { credentials: object } };
     expect(Object.values(mark)).toEqual(["1b47061264138c4ac30d75fd1eb44270"]);
     expect(context.credentials).toEqual({ accessKeyId: "AKIDEXAMPLE", secretAccessKey: "hush" });
     const [registration] = await program.resources("aws:ec2/ami:Ami");
@@ -268,7 +268,7 @@ describe("an instance with a target", () => {
     web({}, { allowFrom: ["10.0.0.0/8", "2001:db8::/32"], subnetId: "subnet-1" });
     const [group] = await program.resources("aws:ec2/securityGroup:SecurityGroup");
     expect(group?.inputs).toMatchObject({ vpcId: "vpc-of-the-subnet" });
-    expect((group?.inputs["ingress"] as object[])[0]).toMatchObject({
+    expect((group!.inputs["ingress"] as object[])[0]).toMatchObject({
       cidrBlocks: ["10.0.0.0/8"],
       ipv6CidrBlocks: ["2001:db8::/32"],
     });

@@ -105,6 +105,6 @@ function complain(error: unknown, failure: number, name?: string): number {
 }
 
 function packageVersion(): string {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- The version is where npm keeps it.
+  // oxlint-disable-next-line typescript/no-require-imports -- The version is where npm keeps it.
   return (require("../../package.json") as { version: string }).version;
 }

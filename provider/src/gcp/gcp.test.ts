@@ -121,7 +121,7 @@ describe("an image of Compute Engine", () => {
     const [object] = await program.resources(OBJECT);
     expect(object?.inputs).toMatchObject({ impersonateServiceAccount: "deploy@p.iam.gserviceaccount.com" });
     // Pulumi's mark of a secret.
-    const { value: context, ...mark } = object?.inputs["__context"] as { value: { credentials: object } };
+    const { value: context, ...mark } = object!.inputs["__context"] as { value: { credentials: object } };
     expect(Object.values(mark)).toEqual(["1b47061264138c4ac30d75fd1eb44270"]);
     expect(context.credentials).toEqual({ accessToken: "hush" });
     const [made] = await program.resources("gcp:compute/image:Image");

@@ -9,7 +9,7 @@ export function loadSdk<Package>(name: `@aws-sdk/${string}`): Package {
   // On Node.js 20 the SDK warns of versions of itself that are not installed: eight lines in each update, of what its user has not chosen.
   process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
   try {
-    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    // oxlint-disable-next-line typescript/no-require-imports
     return require(name) as Package;
   } catch (error) {
     if ((error as { code?: unknown }).code !== "MODULE_NOT_FOUND") throw error;

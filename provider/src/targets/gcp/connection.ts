@@ -84,7 +84,7 @@ function parse(credentials: string): object {
 /** Loaded when it is first needed: whoever stays at home does not have it. */
 function loadLibrary(): typeof authLibrary {
   try {
-    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    // oxlint-disable-next-line typescript/no-require-imports
     return require("google-auth-library") as typeof authLibrary;
   } catch (error) {
     if ((error as { code?: unknown }).code !== "MODULE_NOT_FOUND") throw error;

@@ -156,7 +156,7 @@ describe("an upload on top of the former snapshot", () => {
     const source = disk(4);
     const result = await upload(source, { digest: "sha256:2", parent: former });
 
-    expect([...(service.snapshots.get(result.id)?.blocks.keys() ?? [])].sort()).toEqual([3, 4, 5]);
+    expect([...(service.snapshots.get(result.id)?.blocks.keys() ?? [])].sort((a, b) => a - b)).toEqual([3, 4, 5]);
     expect(service.bytes(result.id, 4 * BLOCK_SIZE, 2 * BLOCK_SIZE).equals(Buffer.alloc(2 * BLOCK_SIZE))).toBe(true);
     await expectArrived(result.id, source);
     expect(result.blocks.has(4)).toBe(false);
