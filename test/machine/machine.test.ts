@@ -1,5 +1,9 @@
 import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import * as os from "node:os";
 import * as path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { PATIENCE_MS } from "../support/limits.js";
@@ -41,7 +45,15 @@ const machines = [
 
 function boot(
   example: string,
-  { machine = "q35", firmware = "its own firmware", cpu = "max", cpus = 1, memory = 32, words = "" } = {},
+  {
+    machine = "q35",
+    firmware = "its own firmware",
+    cpu = "max",
+    cpus = 1,
+    memory = 32,
+    words = "",
+    debuggerAt = "",
+  } = {},
 ): Promise<Outcome> {
   const kernel = path.join(root, "kernel/target/x86_64-unknown-none/release/examples", example);
   const qemu = spawn(
@@ -51,6 +63,8 @@ function boot(
       ...(firmware === "its own firmware" ? [] : ["-bios", firmware]),
       ...["-kernel", kernel, "-append", words, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
       ...["-serial", "stdio", "-device", "isa-debug-exit,iobase=0x501,iosize=2"],
+      // Stopped until the debugger lets it run.
+      ...(debuggerAt === "" ? [] : ["-S", "-gdb", `unix:${debuggerAt},server=on,wait=off`]),
     ],
     { stdio: ["ignore", "pipe", "inherit"], timeout: PATIENCE_MS, killSignal: "SIGKILL" },
   );
@@ -61,6 +75,22 @@ function boot(
     // The device ends QEMU with twice the status plus one.
     qemu.on("close", (status) => resolve({ code: ((status ?? 0) - 1) / 2, console }));
   });
+}
+
+/** Connects as GDB does. */
+async function debug(path: string): Promise<Socket> {
+  for (;;) {
+    const socket = connect(path);
+    const isOpen = await new Promise((resolve) => socket.once("connect", () => resolve(true)).once("error", resolve));
+    if (isOpen === true) return socket;
+    await sleep(20);
+  }
+}
+
+/** A command of GDB's remote protocol. */
+function command(text: string): string {
+  const sum = [...Buffer.from(text)].reduce((sum, byte) => (sum + byte) % 256, 0);
+  return `$${text}#${sum.toString(16).padStart(2, "0")}`;
 }
 
 beforeAll(buildExamples, 600_000);
@@ -89,9 +119,33 @@ describe("the machine", () => {
       const outcome = await boot("smoke", { machine, firmware, cpus: 8, memory: 64 });
 
       expect(outcome).toMatchObject({ code: 7 });
-      expect(outcome.console).toContain("8 CPUs\nunmapped pages are out of reach\nlarge objects fit into pieces");
+      expect(outcome.console).toContain(
+        "8 CPUs, 0 left out\nunmapped pages are out of reach\nlarge objects fit into pieces",
+      );
     },
   );
+
+  test("waits for a CPU that the host does not run for a second", async () => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), "debugger-"));
+    try {
+      const debuggerAt = path.join(folder, "gdb");
+      const outcome = boot("smoke", { cpus: 2, firmware: "qboot.rom", debuggerAt });
+      const gdb = await debug(debuggerAt);
+      gdb.write(command("vCont;c:1"));
+      await sleep(2000);
+      // Stopped and left, all CPUs run.
+      gdb.write("\x03");
+      await new Promise((resolve) => gdb.once("data", resolve));
+      gdb.end(`+${command("D")}`);
+
+      expect(await outcome).toMatchObject({
+        code: 7,
+        console: expect.stringContaining("2 CPUs, 0 left out\n") as string,
+      });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 
   test("ends with a message, a backtrace and its own status when the kernel fails", async () => {
     const { code, console } = await boot("smoke", { words: "panic" });

@@ -32,8 +32,8 @@ fn main(boot: Boot) -> ! {
     let asked = |what: &str| boot.arguments().any(|word| word == what);
     user_mode();
     sleep();
-    cpu::start_others(other);
-    console::write(format!("{} CPUs\n", cpu::count()).as_bytes());
+    let left_out = cpu::start_others(other);
+    console::write(format!("{} CPUs, {left_out} left out\n", cpu::count()).as_bytes());
     shoot_down();
     pieces();
     if asked("clock") {
@@ -43,9 +43,6 @@ fn main(boot: Boot) -> ! {
         core::iter::repeat_with(|| alloc::vec![1u8; 1 << 20]).for_each(core::mem::forget);
     }
     assert!(!asked("panic"), "as \"asked\"");
-    if asked("button") {
-        wait_for_button();
-    }
     console::write(b"unikernel: all works\n");
     power::exit(7)
 }
@@ -209,18 +206,5 @@ fn show_clocks() {
             cpu::idle();
             interrupt::dispatch();
         }
-    }
-}
-
-fn wait_for_button() -> ! {
-    assert!(power::set_button_handler(|| power::exit(9)), "there is no power button");
-    console::set_input_handler(|| {
-        while let Some(byte) = console::read() {
-            console::write(&[b'<', byte, b'>']);
-        }
-    });
-    loop {
-        cpu::idle();
-        interrupt::dispatch();
     }
 }

@@ -94,7 +94,8 @@ pub fn idle() {
     arch::idle();
 }
 
-/// Starts the other CPUs; each runs `main`. Returns when they do. Called once, on CPU 0.
-pub fn start_others(main: fn() -> !) {
-    arch::start_others(main);
+/// Starts the other CPUs; each runs `main`. Returns when they do, and how many are left out because one did not start within 10 seconds.
+/// Called once, on CPU 0.
+pub fn start_others(main: fn() -> !) -> usize {
+    arch::start_others(main)
 }

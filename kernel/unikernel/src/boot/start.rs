@@ -38,7 +38,14 @@ pub fn start(boot: &Boot) {
     let devices = Devices::find(boot);
     hal::console::set_input_handler(console::collect_input);
     hal::power::set_button_handler(terminate);
-    hal::cpu::start_others(crate::scheduler::run);
+    let left_out = hal::cpu::start_others(crate::scheduler::run);
+    if left_out > 0 {
+        let used = hal::cpu::count();
+        let all = used + left_out;
+        say(&alloc::format!(
+            "{used} of {all} CPUs are used: one did not start within 10 seconds"
+        ));
+    }
     task::spawn(run(devices));
 }
 

@@ -244,7 +244,9 @@ pub(crate) fn read_firmware(_address: u64, length: usize) -> std::vec::Vec<u8> {
     std::vec![0; length]
 }
 
-pub(crate) fn start_others(_main: fn() -> !) {}
+pub(crate) fn start_others(_main: fn() -> !) -> usize {
+    0
+}
 
 pub(crate) fn enable_serial_interrupt(_handler: crate::interrupt::Handler) {}
 

@@ -1,9 +1,9 @@
 //! Starting the other CPUs: from real mode at a page below 1 MiB to the kernel (Intel SDM volume 3, section 9.4).
 
 use core::arch::global_asm;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-use super::instructions::read_msr;
+use super::instructions::{halt, read_msr};
 use super::{apic, clock, cpu, paging, stack};
 use crate::cpu::MAX_CPUS;
 use crate::mem::PAGE_SIZE;
@@ -18,8 +18,8 @@ const EFER_BITS: u64 = 1 | 1 << 8 | 1 << 11;
 
 const INIT: u32 = 0x4500;
 const STARTUP: u32 = 0x4600;
-/// How long a CPU may take from the first signal to the kernel.
-const PATIENCE_NANOSECONDS: u64 = 200_000_000;
+/// How long a CPU may take from the first signal to the kernel: as long as Linux allows it, for a busy host may not run it for a while.
+const PATIENCE_NANOSECONDS: u64 = 10_000_000_000;
 const AGAIN_NANOSECONDS: u64 = 10_000_000;
 
 global_asm!(
@@ -96,8 +96,16 @@ unsafe extern "C" {
 /// What the started CPUs run, as an address.
 static MAIN: AtomicUsize = AtomicUsize::new(0);
 
-/// Starts the CPUs that ACPI lists, as many as the kernel drives; each runs `main`. One that does not answer is left out.
-pub(crate) fn start_others(main: fn() -> !) {
+/// Whether the CPU that is being started has come to the kernel, or is not waited for any more. The CPU and who waits for it agree here:
+/// one that comes late halts.
+static ARRIVAL: AtomicU8 = AtomicU8::new(EXPECTED);
+const EXPECTED: u8 = 0;
+const ARRIVED: u8 = 1;
+const GIVEN_UP: u8 = 2;
+
+/// Starts the CPUs that ACPI lists, as many as the kernel drives; each runs `main`. Returns how many of them are left out, because one did
+/// not come or there was no stack for it.
+pub(crate) fn start_others(main: fn() -> !) -> usize {
     let this = apic::interrupt_target(0);
     let others: alloc::vec::Vec<u32> = crate::acpi::cpus()
         .into_iter()
@@ -105,8 +113,9 @@ pub(crate) fn start_others(main: fn() -> !) {
         .take(MAX_CPUS - 1)
         .collect();
     if others.is_empty() {
-        return;
+        return 0;
     }
+    let all = others.len() + 1;
     MAIN.store(main as usize, Ordering::Release);
     let start = &raw const trampoline_start;
     let length = (&raw const trampoline_end).addr() - start.addr();
@@ -115,6 +124,7 @@ pub(crate) fn start_others(main: fn() -> !) {
     unsafe { super::copy_memory(page, start, length) };
     paging::map_trampoline(TRAMPOLINE);
     for id in others {
+        ARRIVAL.store(EXPECTED, Ordering::Relaxed);
         let number = cpu::cpu_count();
         let Some(stack) = stack::allocate(stack::KERNEL_PAGES) else {
             break;
@@ -134,7 +144,11 @@ pub(crate) fn start_others(main: fn() -> !) {
             break;
         }
     }
-    paging::unmap_trampoline(TRAMPOLINE);
+    // A CPU that comes late still goes by way of the trampoline.
+    if ARRIVAL.load(Ordering::Relaxed) != GIVEN_UP {
+        paging::unmap_trampoline(TRAMPOLINE);
+    }
+    all - cpu::cpu_count()
 }
 
 /// Starts one CPU and waits for it.
@@ -147,7 +161,12 @@ fn start_one(id: u32, number: usize) -> bool {
         if cpu::cpu_count() > number {
             return true;
         }
-        if now - begin > PATIENCE_NANOSECONDS {
+        let give_up = || {
+            ARRIVAL
+                .compare_exchange(EXPECTED, GIVEN_UP, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        };
+        if now - begin > PATIENCE_NANOSECONDS && give_up() {
             return false;
         }
         if now >= next {
@@ -160,6 +179,12 @@ fn start_one(id: u32, number: usize) -> bool {
 
 /// The first Rust code of another CPU.
 extern "C" fn other_main(number: usize) -> ! {
+    if ARRIVAL
+        .compare_exchange(EXPECTED, ARRIVED, Ordering::Relaxed, Ordering::Relaxed)
+        .is_err()
+    {
+        halt();
+    }
     cpu::initialize(number);
     cpu::add_fault_stack();
     super::initialize_cpu();
