@@ -1,11 +1,12 @@
 import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { PATIENCE_MS } from "../support/limits.js";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -77,14 +78,14 @@ function boot(
   });
 }
 
-/** Connects as GDB does. */
-async function debug(path: string): Promise<Socket> {
-  for (;;) {
-    const socket = connect(path);
-    const isOpen = await new Promise((resolve) => socket.once("connect", () => resolve(true)).once("error", resolve));
-    if (isOpen === true) return socket;
-    await sleep(20);
-  }
+/** Connects as GDB does, as soon as QEMU listens. */
+function debug(socketPath: string): Promise<Socket> {
+  const attempt = async (): Promise<Socket> => {
+    const socket = connect(socketPath);
+    await once(socket, "connect");
+    return socket;
+  };
+  return vi.waitFor(attempt, { timeout: PATIENCE_MS, interval: 20 });
 }
 
 /** A command of GDB's remote protocol. */
@@ -125,7 +126,7 @@ describe("the machine", () => {
     },
   );
 
-  test("waits for a CPU that the host does not run for a second", async () => {
+  test("waits for a CPU that the host does not run for two seconds", async () => {
     const folder = mkdtempSync(path.join(os.tmpdir(), "debugger-"));
     try {
       const debuggerAt = path.join(folder, "gdb");
@@ -135,7 +136,7 @@ describe("the machine", () => {
       await sleep(2000);
       // Stopped and left, all CPUs run.
       gdb.write("\x03");
-      await new Promise((resolve) => gdb.once("data", resolve));
+      await once(gdb, "data");
       gdb.end(`+${command("D")}`);
 
       expect(await outcome).toMatchObject({
