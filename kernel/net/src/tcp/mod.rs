@@ -128,9 +128,10 @@ impl Tcp {
 impl Connection {
     /// Runs `change` on the connection and does what follows from it.
     fn change(self: &Arc<Self>, stack: &Stack, change: impl FnOnce(&mut Tcb, &Link<'_>) -> Outcome) {
-        let link = Link::new(stack, self);
         let outcome = {
             let mut tcb = self.tcb.lock();
+            // Its time is taken under the lock, or one CPU's would be behind what another has done before it.
+            let link = Link::new(stack, self);
             let outcome = change(&mut tcb, &link);
             if tcb.half_open && tcb.state != State::SynReceived {
                 tcb.half_open = false;

@@ -12,7 +12,7 @@ use file::{Error, Readiness, Sink, Source, put_record};
 use task::WaitQueue;
 
 use super::Namespace;
-use super::end::{DEFAULT_CAPACITY, Delivery, End, Packet, Role};
+use super::end::{DEFAULT_CAPACITY, Delivery, End, Packet, Role, State};
 use super::flight;
 use crate::Chunk;
 use crate::socket::{
@@ -262,6 +262,9 @@ impl UnixSocket {
                 break;
             }
         }
+        if sender.is_none() && sink.remaining() > 0 {
+            nothing_to_read(self.end.kind, &mut state)?;
+        }
         Ok(sender)
     }
 
@@ -273,6 +276,7 @@ impl UnixSocket {
     ) -> Result<Option<Credentials>, Error> {
         let (mut flight, mut state) = flight::lock_to_take(&self.end);
         let Some(packet) = state.inbox.front_mut() else {
+            nothing_to_read(self.end.kind, &mut state)?;
             return Ok(None);
         };
         let whole = packet.bytes.len();
@@ -307,22 +311,6 @@ impl UnixSocket {
             result.address = (packet.sender != Address::Unnamed).then_some(packet.sender);
         }
         Ok(Some(packet.credentials))
-    }
-
-    /// What an empty queue means.
-    fn nothing_to_read(&self) -> file::Result<Received> {
-        let mut state = self.end.state.lock();
-        if let Some(errno) = state.error.take() {
-            return Err(errno.into());
-        }
-        if state.read_shut || state.peer_done {
-            return Ok(Received::default());
-        }
-        match (&state.role, self.end.kind) {
-            (Role::Connected(_), _) | (_, SocketType::Datagram) => Err(Error::WouldBlock),
-            (_, SocketType::Stream) => Err(Errno::INVAL.into()),
-            _ => Err(Errno::NOTCONN.into()),
-        }
     }
 }
 
@@ -490,11 +478,7 @@ impl Socket for UnixSocket {
             self.receive_message(sink, flags, &mut result)?
         };
         let Some(sender) = sender else {
-            return if self.end.is_stream() && sink.remaining() == 0 {
-                Ok(result)
-            } else {
-                self.nothing_to_read()
-            };
+            return Ok(result);
         };
         if generic.pass_credentials {
             result.control.push(Control::Credentials(sender));
@@ -569,6 +553,23 @@ impl Socket for UnixSocket {
         }
         self.end.close();
         flight::closed();
+    }
+}
+
+/// What an empty queue means: the end, an error, or that there is something to wait for.
+///
+/// It is asked under the lock under which the queue was found empty: the last bytes may come just before the end.
+fn nothing_to_read(kind: SocketType, state: &mut State) -> file::Result<()> {
+    if let Some(errno) = state.error.take() {
+        return Err(errno.into());
+    }
+    if state.read_shut || state.peer_done {
+        return Ok(());
+    }
+    match (&state.role, kind) {
+        (Role::Connected(_), _) | (_, SocketType::Datagram) => Err(Error::WouldBlock),
+        (_, SocketType::Stream) => Err(Errno::INVAL.into()),
+        _ => Err(Errno::NOTCONN.into()),
     }
 }
 

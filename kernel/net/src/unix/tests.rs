@@ -94,6 +94,32 @@ fn a_stream_has_no_boundaries_and_a_seqpacket_has() {
     assert_eq!(bytes(&other, 99), b"world");
 }
 
+/// A reader finds the last bytes before the end, however the two come while it looks.
+#[test]
+fn what_comes_with_the_end_is_read_before_it() {
+    let world = World::new();
+    for kind in [STREAM, SEQPACKET] {
+        for round in 0..3_000 {
+            let (one, other) = world.pair(kind);
+            let (looks, looked) = std::sync::mpsc::channel();
+            let reader = std::thread::spawn(move || {
+                loop {
+                    match receive(&other, 99, MessageFlags::empty()) {
+                        Ok((bytes, _)) => return bytes,
+                        Err(error) => assert!(matches!(error, Error::WouldBlock)),
+                    }
+                    let _ = looks.send(());
+                }
+            });
+            looked.recv().expect("the reader looks");
+            send(&one, b"last").expect("there is room");
+            one.close();
+            let read = reader.join().expect("the reader ends");
+            assert_eq!(read, b"last", "kind {kind}, round {round}");
+        }
+    }
+}
+
 #[test]
 fn closing_ends_the_stream_and_breaks_the_pipe() {
     let world = World::new();

@@ -1,12 +1,15 @@
 //! Sockets over the loopback interface: names, families, sharing of ports, options.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use abi::Errno;
 use abi::net as linux;
 use file::{BytesSink, File, Readiness};
-use net::{Address, Configuration, Control, MessageFlags, Stack};
+use net::{Address, Configuration, Control, Environment, Event, MessageFlags, Stack};
 
+use crate::link::MILLISECOND;
 use crate::support::{AF_INET, AF_INET6, Blocking, DATAGRAM, RealEnvironment, STREAM, inet};
 
 fn stack() -> Arc<Stack> {
@@ -234,4 +237,54 @@ fn udp_lite_has_ports_of_its_own_and_drops_what_is_covered_too_little() {
             .receive(&mut BytesSink::new(&mut [0; 8]), MessageFlags::empty())
             .is_err()
     );
+}
+
+/// A clock by which others go on between a look at it and the use of what it showed.
+#[derive(Default)]
+struct Hesitating(AtomicU64);
+
+impl Environment for Hesitating {
+    fn now(&self) -> u64 {
+        let now = self.0.fetch_add(MILLISECOND, Ordering::SeqCst);
+        if now.is_multiple_of(16 * MILLISECOND) {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        now
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        RealEnvironment::default().random(bytes);
+    }
+
+    fn event(&self, _event: Event<'_>) {}
+}
+
+#[test]
+fn a_connection_that_several_cpus_use_sees_no_time_go_back() {
+    const ROUNDS: usize = 300;
+    const BYTES: usize = 100;
+    let stack = Stack::new(Arc::new(Hesitating::default()), None, Configuration::default());
+    let server = Blocking::listen(&stack, 80);
+    let client = Blocking::new(&stack, AF_INET, STREAM);
+    client.connect(inet([127, 0, 0, 1], 80)).expect("it listens");
+    let accepted = server.accept().expect("it waits");
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| (0..ROUNDS).for_each(|_| client.send_all(&[1; BYTES]).expect("it is open")));
+        }
+        let (mut left, mut bytes) = (3 * ROUNDS * BYTES, [0; 4096]);
+        let limit = Instant::now() + Duration::from_secs(10);
+        while left > 0 && Instant::now() < limit {
+            let received = accepted
+                .0
+                .receive(&mut BytesSink::new(&mut bytes), MessageFlags::empty());
+            left -= received.map_or(0, |received| received.length);
+        }
+        assert_eq!(left, 0, "nobody sends again what was lost: no timer runs here");
+    });
+    let information = client.0.option(linux::SOL_TCP, linux::TCP_INFO).expect("an option");
+    let field = |at: usize| u32::from_ne_bytes(information[at..at + 4].try_into().expect("four bytes"));
+    let (timeout, retransmitted) = (field(8), field(100));
+    assert_eq!(retransmitted, 0, "nothing was lost");
+    assert!(timeout < 60_000_000, "a timeout of {timeout} microseconds");
 }
