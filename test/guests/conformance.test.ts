@@ -14,7 +14,7 @@ const programs = readdirSync(path.join(import.meta.dirname, "conformance"))
 /** A CPU of its own for each child makes another order of events than one for all. */
 const cases = programs
   .map((name) => ({ name, cpus: 1 }))
-  .concat({ name: "processes", cpus: 2 }, { name: "rseq", cpus: 2 }, { name: "pseudo_terminal", cpus: 2 });
+  .concat(["processes", "pseudo_terminal", "rseq", "wakeups"].map((name) => ({ name, cpus: 2 })));
 
 /** Programs that run what they have written. */
 const execWritten = new Set(["text_busy"]);

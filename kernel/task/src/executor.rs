@@ -38,6 +38,8 @@ static READY: [SpinLock<VecDeque<Arc<Task>>>; MAX_CPUS] = [const { SpinLock::new
 static LENGTH: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
 /// Whether a CPU waits for work.
 static SLEEPING: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
+/// Whether a CPU polls a task, which may be a program that keeps it for as long as nothing interrupts it.
+static POLLING: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
 impl Task {
     /// Whether it waits for something: it neither runs nor could.
@@ -92,7 +94,11 @@ fn run(task: Arc<Task>) {
     let Some(mut future) = task.future.lock().take() else {
         return;
     };
-    match future.as_mut().poll(&mut context) {
+    let polling = &POLLING[cpu::current()];
+    polling.store(true, Ordering::SeqCst);
+    let result = future.as_mut().poll(&mut context);
+    polling.store(false, Ordering::SeqCst);
+    match result {
         Poll::Ready(()) => task.state.store(DONE, Ordering::Release),
         Poll::Pending => {
             *task.future.lock() = Some(future);
@@ -129,21 +135,40 @@ fn push(number: usize, task: Arc<Task>) {
     READY[number].lock().push_back(task);
 }
 
-/// Puts a task into the queue of its home, or of a sleeping CPU when its home is busy.
+/// Puts a task into the queue of a CPU that runs it soon, and tells that CPU where it would not look by itself.
 fn enqueue(task: Arc<Task>) {
+    let current = cpu::current();
+    let is = |states: &[AtomicBool], number: usize| states[number].load(Ordering::SeqCst);
     let home = task.home.load(Ordering::Relaxed);
-    let sleeping = |number: usize| SLEEPING[number].load(Ordering::SeqCst);
-    let count = cpu::count();
-    let busy = home == cpu::current() || LENGTH[home].load(Ordering::Relaxed) > 0;
-    let target = if count > 1 && busy && !sleeping(home) {
-        (0..count).find(|&number| sleeping(number)).unwrap_or(home)
-    } else {
+    let target = if cpu::count() == 1 {
         home
+    } else {
+        let is_busy = |number: usize| is(&POLLING, number) || LENGTH[number].load(Ordering::Relaxed) > 0;
+        place(home, current, cpu::count(), |number| is(&SLEEPING, number), is_busy)
     };
     push(target, task);
-    if target != cpu::current() && sleeping(target) {
+    // It may have gone to sleep, or into a program, before it could see the task.
+    if target != current && (is(&SLEEPING, target) || is(&POLLING, target)) {
         cpu::kick(target);
     }
+}
+
+/// The CPU for a task that woke: its home, unless that is busy with others; then one that sleeps, else the caller's. Of a task in its own queue a CPU
+/// knows before it returns to a program; of one in another's it does not, and that one's program may go on for long.
+fn place(
+    home: usize,
+    current: usize,
+    count: usize,
+    sleeps: impl Fn(usize) -> bool,
+    is_busy: impl Fn(usize) -> bool,
+) -> usize {
+    if sleeps(home) || (home != current && !is_busy(home)) {
+        return home;
+    }
+    // One that sleeps and has something to do already is on its way.
+    (0..count)
+        .find(|&number| sleeps(number) && !is_busy(number))
+        .unwrap_or(current)
 }
 
 impl Wake for Task {
@@ -184,6 +209,34 @@ pub async fn yield_now() {
 mod tests {
     use super::*;
     use crate::Completion;
+
+    #[test]
+    fn a_task_that_wakes_goes_where_it_runs_soon() {
+        let placed = |home: usize, sleeping: &[usize], busy: &[usize]| {
+            place(
+                home,
+                0,
+                4,
+                |number| sleeping.contains(&number),
+                |number| busy.contains(&number),
+            )
+        };
+        assert_eq!(placed(2, &[1, 2], &[0, 3]), 2, "its home sleeps");
+        assert_eq!(placed(2, &[1], &[0, 3]), 2, "its home looks for work");
+        assert_eq!(
+            placed(2, &[1, 3], &[0, 2]),
+            1,
+            "its home runs a program, another CPU sleeps"
+        );
+        assert_eq!(placed(2, &[1, 3], &[0, 1, 2]), 3, "CPU 1 has been told of another task");
+        assert_eq!(
+            placed(2, &[], &[0, 1, 2, 3]),
+            0,
+            "all run programs: the caller knows of it"
+        );
+        assert_eq!(placed(0, &[3], &[0]), 3, "the caller goes on with what it does");
+        assert_eq!(placed(0, &[], &[1]), 0);
+    }
 
     #[test]
     fn a_task_runs_to_its_end_across_waits() {
