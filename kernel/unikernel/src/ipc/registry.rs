@@ -50,6 +50,24 @@ impl<T: Object> Registry<T> {
         self.lock().get(&id).cloned().ok_or(Errno::INVAL)
     }
 
+    /// The object of a key, or one that `make` adds, and whether it did. When others add one meanwhile it is theirs, unless `exclusive`.
+    pub fn find_or_add(
+        &self,
+        key: i32,
+        exclusive: bool,
+        make: impl Fn() -> Result<Arc<T>, Errno>,
+    ) -> Result<(Arc<T>, bool), Errno> {
+        loop {
+            if let Some(found) = self.find(key) {
+                return Ok((found, false));
+            }
+            match make() {
+                Err(Errno::EXIST) if !exclusive => {}
+                made => return made.map(|made| (made, true)),
+            }
+        }
+    }
+
     /// Adds an object that is made with its identifier. `EEXIST` when its key has one by now, `ENOSPC` when there are too many.
     pub fn add(&self, make: impl FnOnce(i32) -> T) -> Result<Arc<T>, Errno> {
         let mut objects = self.lock();
@@ -75,5 +93,39 @@ impl<T: Object> Registry<T> {
     pub fn remove(&self, id: i32) -> Result<(), Errno> {
         let object = self.lock().remove(&id);
         object.map(drop).ok_or(Errno::INVAL)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::cell::Cell;
+
+    use super::*;
+
+    struct Keyed(i32);
+
+    impl Object for Keyed {
+        fn key(&self) -> i32 {
+            self.0
+        }
+    }
+
+    #[test]
+    fn what_another_has_added_meanwhile_is_found() {
+        let registry = Registry::new(8);
+        let others = Cell::new(None);
+        let make = || {
+            // Between the look and the addition.
+            others.set(Some(registry.add(|_| Keyed(1))));
+            registry.add(|_| Keyed(1))
+        };
+        let (found, is_new) = registry.find_or_add(1, false, make).expect("it is there");
+        let other = others
+            .take()
+            .expect("it was asked to make one")
+            .expect("there was none");
+        assert!(Arc::ptr_eq(&found, &other) && !is_new);
+        registry.lock().clear();
+        assert_eq!(registry.find_or_add(1, true, make).err(), Some(Errno::EXIST));
     }
 }

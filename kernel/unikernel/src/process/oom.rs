@@ -77,7 +77,8 @@ impl Victim {
         let Some(process) = self.process.upgrade().filter(|process| !process.kinship.is_zombie()) else {
             return false;
         };
-        let waited = hal::time::monotonic() - self.since;
+        // The clock of another CPU may be a little behind.
+        let waited = hal::time::monotonic().saturating_sub(self.since);
         if waited >= PATIENCE
             && !core::mem::replace(&mut self.emptied, true)
             && let Some(memory) = process.memory()

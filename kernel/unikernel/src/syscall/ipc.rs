@@ -53,16 +53,20 @@ pub(super) fn find_or_make<T: Object>(
     key: i32,
     flags: u32,
     permissions: impl Fn(&T) -> Permissions,
-    make: impl FnOnce(&Credentials) -> core::result::Result<Arc<T>, Errno>,
+    make: impl Fn(&Credentials) -> core::result::Result<Arc<T>, Errno>,
 ) -> Result<(Arc<T>, bool)> {
     let credentials = thread.process.credentials();
-    let Some(found) = registry.find(key) else {
+    let exclusive = flags & IPC_EXCL != 0;
+    let (found, is_new) = registry.find_or_add(key, exclusive, || {
         if key != PRIVATE && flags & IPC_CREAT == 0 {
-            return Err(Errno::NOENT.into());
+            return Err(Errno::NOENT);
         }
-        return Ok((make(&credentials)?, true));
-    };
-    if flags & (IPC_CREAT | IPC_EXCL) == IPC_CREAT | IPC_EXCL {
+        make(&credentials)
+    })?;
+    if is_new {
+        return Ok((found, true));
+    }
+    if exclusive && flags & IPC_CREAT != 0 {
         return Err(Errno::EXIST.into());
     }
     // Any permission bit that is asked for, of whichever class.
