@@ -93,6 +93,7 @@ const guests = {
   },
   names: shows("names", "names", "-lresolv"),
   ipv6: shows("ipv6", "ipv6", "-static"),
+  listeners: shows("listeners", "listeners", "-static"),
   layout: shows("protection", "layout", "-static-pie"),
   protection: shows("protection", "protection", "-static"),
   written: shows("protection", "written", "-static"),

@@ -98,3 +98,13 @@ test("the head of an answer waits for its body only as long as that comes at onc
     }
   });
 });
+
+test("threads that begin to listen at the same time are all told of", async () => {
+  await withMachine(async (machine) => {
+    const run = await runImage(machine, { source: { binary: guestProgram("listeners") } }, { cpus: 4 });
+
+    expect(run).toMatchObject({ lines: [""], code: 0 });
+    const ports = run.events.flatMap((event) => (event.event === "listening" ? [event.port] : []));
+    expect(ports.sort((one, other) => one - other)).toEqual(Array.from({ length: 400 }, (_, port) => 2000 + port));
+  });
+});

@@ -1,7 +1,7 @@
 import { PassThrough, type Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { buildImage, type ImageSpec } from "../../provider/src/image/index.js";
-import { runForeground, type InstanceSpec } from "../../provider/src/targets/local/index.js";
+import { runForeground, type GuestEvent, type InstanceSpec } from "../../provider/src/targets/local/index.js";
 import type { Machine } from "./machine.js";
 
 const MIB = 1 << 20;
@@ -25,6 +25,8 @@ export interface Run {
   lines: string[];
   /** The kernel's own lines, without what they begin with. */
   kernel: string[];
+  /** What the guest has told of itself. */
+  events: GuestEvent[];
   code: number;
   reason: string;
 }
@@ -34,6 +36,7 @@ export async function runImage(machine: Machine, spec: ImageSpec, options: RunOp
   const image = await buildImage(spec, { baseDir: machine.folder, cacheDir: machine.cacheDir });
   const output = new PassThrough();
   const printed = text(output);
+  const events: GuestEvent[] = [];
   const guest = await runForeground(
     {
       id: "guest",
@@ -44,7 +47,12 @@ export async function runImage(machine: Machine, spec: ImageSpec, options: RunOp
       config: options.config ?? {},
       machine: "q35",
     },
-    { cacheDir: machine.cacheDir, output, ...(options.input && { input: options.input }) },
+    {
+      cacheDir: machine.cacheDir,
+      output,
+      event: (event) => events.push(event),
+      ...(options.input && { input: options.input }),
+    },
   );
   const limit = options.limitMs === undefined ? undefined : setTimeout(() => guest.kill(), options.limitMs);
   const { code, reason } = await guest.ended;
@@ -54,6 +62,7 @@ export async function runImage(machine: Machine, spec: ImageSpec, options: RunOp
   return {
     lines: all.filter((line) => !line.startsWith(KERNEL)),
     kernel: all.filter((line) => line.startsWith(KERNEL)).map((line) => line.slice(KERNEL.length)),
+    events,
     code,
     reason,
   };

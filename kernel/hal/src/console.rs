@@ -233,11 +233,15 @@ pub(crate) fn emergency(text: fmt::Arguments<'_>) {
 
 /// The status channel: one JSON object a line for whoever started the guest.
 pub mod status {
-    use super::{arch, fmt};
+    use super::{SpinLock, arch, fmt};
+
+    /// Held for the whole of a line: each byte of it goes out by itself.
+    static LINE: SpinLock<()> = SpinLock::new(());
 
     /// Writes a line, without its end, when somebody listens.
     pub fn write_line(line: &str) {
         if arch::has_debug_port() {
+            let _whole = LINE.lock();
             arch::debug(line.as_bytes());
             arch::debug(b"\n");
         }
@@ -253,6 +257,11 @@ pub mod status {
             }
         }
         if arch::has_debug_port() {
+            let whole = (0..1_000_000).find_map(|_| LINE.try_lock());
+            if whole.is_none() {
+                // Who holds it was stopped in the middle of a line, which ends here.
+                arch::debug(b"\n");
+            }
             let _ = fmt::Write::write_fmt(&mut Raw, text);
         }
     }
