@@ -17,7 +17,7 @@ use hal::sync::SpinLock;
 use task::{Observer, WaitQueue};
 
 use crate::{File, FileType, OpenFile, Readiness, Result, Status, Watcher, anonymous_inode};
-use table::{Entry, Table};
+use table::{Candidate, Entry, Table};
 
 /// How deep epoll instances may watch each other.
 const MAX_DEPTH: usize = 5;
@@ -137,14 +137,15 @@ impl Epoll {
     /// Fills `events` with what is ready, without waiting, and returns how many there are. Looks at `left` entries at most, and takes from it what it
     /// has looked at: entries that are put back come after those that there were, so that none is reported twice.
     pub fn collect(&self, events: &mut [EpollEvent], left: &mut usize) -> usize {
-        let mut count = 0;
+        let (mut count, mut taken) = (0, 0);
         let mut kept = false;
         while count < events.len() && *left > 0 {
             *left -= 1;
             let Some(candidate) = self.table.lock().take_ready() else {
                 break;
             };
-            let found = candidate.file.file().readiness().bits() & candidate.interest;
+            taken += 1;
+            let found = candidate.readiness();
             if found == 0 {
                 continue;
             }
@@ -158,9 +159,13 @@ impl Epoll {
             };
             count += 1;
         }
+        let tell = taken > 0 && self.table.lock().settle(taken, kept);
         if kept {
             // Others who wait may find the entries that stay ready.
             self.waiters.notify();
+        }
+        if tell {
+            self.watchers.notify();
         }
         count
     }
@@ -168,6 +173,19 @@ impl Epoll {
     /// Notified when [`Epoll::collect`] may find something.
     pub fn waiters(&self) -> &WaitQueue {
         &self.waiters
+    }
+
+    /// Takes an entry off the ready list whose file was not ready, so that its next notification is told of. True when it is ready by now.
+    fn is_ready_after_all(&self, key: u64) -> bool {
+        let Some(candidate) = self.table.lock().take_off(key) else {
+            return false;
+        };
+        let is_ready = candidate.readiness() != 0;
+        // What notified it while it stood on the list has told nobody.
+        if is_ready && self.table.lock().mark_ready(key) {
+            self.wake();
+        }
+        is_ready
     }
 
     fn wake(&self) {
@@ -241,18 +259,14 @@ impl File for Epoll {
     }
 
     fn readiness(&self) -> Readiness {
-        let mut left = self.table.lock().ready_length();
-        while left > 0 {
-            left -= 1;
-            let Some(candidate) = self.table.lock().take_ready() else {
-                break;
-            };
-            if candidate.file.file().readiness().bits() & candidate.interest != 0 {
-                self.table.lock().mark_ready(candidate.key);
-                return Readiness::IN | Readiness::RDNORM;
-            }
+        // Whoever is ready stays on the list: those who wait for it in `epoll_wait(2)` would not find it meanwhile.
+        let candidates = self.table.lock().look();
+        let is_ready = |candidate: &Candidate| candidate.readiness() != 0 || self.is_ready_after_all(candidate.key);
+        if candidates.iter().any(is_ready) {
+            Readiness::IN | Readiness::RDNORM
+        } else {
+            Readiness::empty()
         }
-        Readiness::empty()
     }
 
     fn wait_queue(&self) -> Option<&WaitQueue> {

@@ -48,14 +48,30 @@ impl Entry {
     fn is_disabled(&self) -> bool {
         self.events & !MODES == 0
     }
+
+    fn candidate(&self, key: u64) -> Option<Candidate> {
+        Some(Candidate {
+            key,
+            file: self.file.upgrade()?,
+            interest: if self.is_disabled() { 0 } else { self.events & !MODES },
+            data: self.data,
+        })
+    }
 }
 
-/// An entry taken from the ready list, to be asked.
+/// An entry of the ready list, to be asked.
 pub(super) struct Candidate {
     pub(super) key: u64,
     pub(super) file: Arc<OpenFile>,
     pub(super) interest: u32,
     pub(super) data: u64,
+}
+
+impl Candidate {
+    /// What of its interest its file is ready for.
+    pub(super) fn readiness(&self) -> u32 {
+        self.file.file().readiness().bits() & self.interest
+    }
 }
 
 /// A place for an entry. Its generation grows when the entry goes, so that old keys find nothing.
@@ -71,6 +87,10 @@ pub(super) struct Table {
     /// Slots by descriptor and address of the open file description.
     index: BTreeMap<(i32, usize), u32>,
     ready: VecDeque<u32>,
+    /// Entries that somebody has taken off the ready list and not given back, or not yet.
+    taken: usize,
+    /// Somebody has looked at the list meanwhile, and may have missed them.
+    missed: bool,
 }
 
 fn identity(descriptor: i32, file: &Weak<OpenFile>) -> (i32, usize) {
@@ -185,14 +205,39 @@ impl Table {
             let Some(entry) = self.entry(key) else { continue };
             entry.queued = false;
             // A description that is just being closed cannot be asked any more.
-            let Some(file) = entry.file.upgrade() else { continue };
-            return Some(Candidate {
-                key,
-                file,
-                interest: if entry.is_disabled() { 0 } else { entry.events & !MODES },
-                data: entry.data,
-            });
+            let Some(candidate) = entry.candidate(key) else {
+                continue;
+            };
+            self.taken += 1;
+            return Some(candidate);
         }
+    }
+
+    /// Says what became of entries that were taken off the list. True when those who only look at it have to be told: they may have missed one that
+    /// was `kept`.
+    pub(super) fn settle(&mut self, taken: usize, kept: bool) -> bool {
+        self.taken -= taken;
+        let tell = kept && self.missed;
+        if tell || self.taken == 0 {
+            self.missed = false;
+        }
+        tell
+    }
+
+    /// The entries on the ready list, which stay there.
+    pub(super) fn look(&mut self) -> Vec<Candidate> {
+        self.missed |= self.taken > 0;
+        let candidate = |&number: &u32| self.slots[number as usize].entry.as_ref()?.candidate(self.key(number));
+        self.ready.iter().filter_map(candidate).collect()
+    }
+
+    /// Takes this entry off the ready list.
+    pub(super) fn take_off(&mut self, key: u64) -> Option<Candidate> {
+        let entry = self.entry(key).filter(|entry| entry.queued)?;
+        entry.queued = false;
+        let candidate = entry.candidate(key);
+        self.ready.retain(|&number| number != key as u32);
+        candidate
     }
 
     /// Notes that an entry is reported: an entry of `EPOLLONESHOT` asks for nothing from now on, a level-triggered one goes back to the list

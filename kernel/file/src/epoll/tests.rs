@@ -213,3 +213,76 @@ fn collecting_and_closing_from_several_threads_loses_nothing() {
     });
     assert_eq!(ready(&epoll), []);
 }
+
+/// A file that is asked for its readiness slowly: it waits until the test has done what happens meanwhile.
+struct Slow {
+    queue: WaitQueue,
+    asked: SpinLock<Option<(std::sync::mpsc::Sender<()>, std::sync::mpsc::Receiver<()>)>>,
+}
+
+impl File for Slow {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn status(&self) -> Result<Status> {
+        Ok(Status::anonymous(1, FileType::Fifo, 0o600))
+    }
+
+    fn readiness(&self) -> Readiness {
+        let asked = self.asked.lock().take();
+        if let Some((asked, go_on)) = asked {
+            asked.send(()).expect("the test listens");
+            go_on.recv().expect("the test goes on");
+        }
+        Readiness::IN
+    }
+
+    fn wait_queue(&self) -> Option<&WaitQueue> {
+        Some(&self.queue)
+    }
+}
+
+/// An instance with a file that is always ready; `first` asks it, `meanwhile` runs while the file has not answered.
+fn while_asked(first: impl FnOnce(&Epoll) + Send, meanwhile: impl FnOnce(&Epoll)) -> Arc<Epoll> {
+    let epoll = Epoll::new();
+    let (asked, was_asked) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel();
+    let file = open(Arc::new(Slow {
+        queue: WaitQueue::new(),
+        asked: SpinLock::new(Some((asked, may_go_on))),
+    }));
+    add(&epoll, 3, &file, EPOLLIN).unwrap();
+    std::thread::scope(|scope| {
+        // A test that fails lets go of the file.
+        let go_on = go_on;
+        scope.spawn(|| first(&epoll));
+        was_asked.recv().expect("it asks");
+        meanwhile(&epoll);
+        go_on.send(()).expect("it waits");
+    });
+    // The file has to live until all have looked.
+    assert_eq!(ready(&epoll), [(3, EPOLLIN)]);
+    epoll
+}
+
+#[test]
+fn a_file_can_be_reported_while_somebody_polls_the_instance() {
+    while_asked(
+        |epoll| assert!(epoll.readiness().contains(Readiness::IN)),
+        |epoll| assert_eq!(ready(epoll), [(3, EPOLLIN)]),
+    );
+}
+
+#[test]
+fn who_polls_the_instance_while_a_file_is_reported_is_told_that_it_stays_ready() {
+    let ticket = SpinLock::new(None);
+    let epoll = while_asked(
+        |epoll| assert_eq!(ready(epoll), [(3, EPOLLIN)]),
+        |epoll| {
+            *ticket.lock() = Some(epoll.watchers.ticket());
+            assert!(epoll.readiness().is_empty());
+        },
+    );
+    assert_ne!(*ticket.lock(), Some(epoll.watchers.ticket()));
+}
