@@ -115,8 +115,10 @@ impl Stack {
                     };
                     bytes[start + at..start + at + 2].copy_from_slice(&checksum);
                 }
-                self.neighbours.hold(address, bytes);
-                self.wake_at(now + 1_000_000_000);
+                match self.neighbours.hold(address, bytes) {
+                    Some(frame) => self.transmit_frame(&frame),
+                    None => self.wake_at(now + 1_000_000_000),
+                }
             }
         }
         Ok(())
@@ -133,12 +135,16 @@ impl Stack {
 
     /// Learns of a neighbour, and sends what waited for it.
     pub(crate) fn learn_neighbour(&self, address: IpAddr, told: Told) {
-        self.neighbours.learn(address, told, self.now(), |frame| {
-            self.transmit(&Transmit {
-                header: frame,
-                payload: &[],
-                offload: Offload::default(),
-            });
+        self.neighbours
+            .learn(address, told, self.now(), |frame| self.transmit_frame(frame));
+    }
+
+    /// Sends a frame that waited for its neighbour's address. One that the device does not take is lost.
+    fn transmit_frame(&self, frame: &[u8]) {
+        self.transmit(&Transmit {
+            header: frame,
+            payload: &[],
+            offload: Offload::default(),
         });
     }
 

@@ -124,15 +124,19 @@ impl Neighbours {
         }
     }
 
-    /// Keeps a frame until the address of its neighbour is known; the oldest gives way.
-    pub(super) fn hold(&self, address: IpAddr, frame: Vec<u8>) {
+    /// Keeps a frame until the address of its neighbour is known; the oldest gives way. One whose neighbour is known by now comes back, addressed.
+    pub(super) fn hold(&self, address: IpAddr, mut frame: Vec<u8>) -> Option<Vec<u8>> {
         let mut entries = self.entries.lock();
-        if let Some(entry) = entries.iter_mut().find(|entry| entry.address == address) {
-            if entry.pending.len() >= MOST_PENDING {
-                entry.pending.remove(0);
-            }
-            entry.pending.push(frame);
+        let entry = entries.iter_mut().find(|entry| entry.address == address)?;
+        if let Some(mac) = entry.mac {
+            frame[..6].copy_from_slice(&mac);
+            return Some(frame);
         }
+        if entry.pending.len() >= MOST_PENDING {
+            entry.pending.remove(0);
+        }
+        entry.pending.push(frame);
+        None
     }
 
     /// Takes what a message says of `address`. Frames that waited for it go to `send`.
@@ -257,13 +261,17 @@ mod tests {
             matches!(cache.lookup(ADDRESS, 0), Lookup::Ask),
             "answers to nobody's question are not remembered"
         );
-        cache.hold(ADDRESS, alloc::vec![0; 14]);
+        assert_eq!(cache.hold(ADDRESS, alloc::vec![0; 14]), None);
         assert!(matches!(cache.lookup(ADDRESS, 1), Lookup::Wait));
         let mut sent = Vec::new();
         cache.learn(ADDRESS, ANSWER, 2, |frame| sent.push(frame.to_vec()));
         assert_eq!(sent.len(), 1);
         assert_eq!(sent[0][..6], ONE);
         assert!(matches!(cache.lookup(ADDRESS, 3), Lookup::Known(ONE)));
+        let late = cache
+            .hold(ADDRESS, alloc::vec![0; 14])
+            .expect("the answer came before the frame");
+        assert_eq!(late[..6], ONE);
         assert!(matches!(cache.lookup(ADDRESS, REACHABLE + 2), Lookup::Stale(ONE)));
         assert!(matches!(cache.lookup(ADDRESS, REACHABLE + 3), Lookup::Known(ONE)));
         let mut asked = Vec::new();

@@ -436,11 +436,22 @@ impl Socket for TcpSocket {
                     return Err(errno.into());
                 }
             },
-            Role::Connected { .. } => inner.role = Role::Idle,
+            Role::Connected { connection, .. } => {
+                let over = connection.clone();
+                inner.role = Role::Idle;
+                drop(inner);
+                // What it has received and nobody has read goes with it.
+                over.release(&self.stack, true);
+                inner = self.inner.lock();
+            }
             Role::Idle => {}
         }
         if *address == Address::Unspecified {
             return Ok(());
+        }
+        if !matches!(inner.role, Role::Idle) {
+            // Another thread's call came between.
+            return Err(Errno::ALREADY.into());
         }
         self.open(&mut inner, address, generic)?;
         Err(Errno::INPROGRESS.into())

@@ -51,10 +51,10 @@ impl Connection {
         let mut tcb = connection.tcb.lock();
         tcb.send_syn(&Link::new(stack, &connection));
         if let Some(errno) = tcb.soft_error.take() {
-            let mut outcome = Outcome::default();
-            tcb.fail(None, &mut outcome);
+            tcb.fail(None, &mut Outcome::default());
             drop(tcb);
-            connection.follow(stack, &outcome);
+            // Nobody is told, for nobody else knows of it; and the socket is locked, which who is told would look at.
+            stack.tcp.table.retire(&stack.secret, &connection, None);
             return Err(errno);
         }
         connection.rearm(stack, &mut tcb);
@@ -314,6 +314,8 @@ impl Tcb {
         while source.remaining() > 0 {
             let space = self.send_space(link.stack);
             if space == 0 {
+                // Also who gets less than all of it in may wait for more room.
+                self.wants_space = true;
                 break;
             }
             match self.send.fill(source, space) {
@@ -329,7 +331,6 @@ impl Tcb {
         }
         self.account(link.stack);
         if total == 0 && source.remaining() > 0 {
-            self.wants_space = true;
             return Err(Error::WouldBlock);
         }
         Ok(total)

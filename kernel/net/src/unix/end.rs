@@ -36,6 +36,8 @@ pub(super) enum Role {
 pub(super) struct State {
     pub(super) name: Address,
     pub(super) role: Role,
+    /// A call is about to make it connected.
+    pub(super) connecting: bool,
     pub(super) peer_name: Address,
     pub(super) peer_credentials: Option<Credentials>,
     pub(super) inbox: VecDeque<Packet>,
@@ -79,6 +81,7 @@ impl End {
             state: SpinLock::new(State {
                 name: Address::Unnamed,
                 role: Role::Idle,
+                connecting: false,
                 peer_name: Address::Unnamed,
                 peer_credentials: None,
                 inbox: VecDeque::new(),
@@ -171,7 +174,9 @@ impl End {
         {
             let flight = (!packet.rights.is_empty()).then(Flight::lock);
             let mut state = self.state.lock();
-            if state.closed || state.read_shut {
+            // Also what its peer has done since the sender looked: nothing comes after the end.
+            let is_over = self.is_connection() && state.peer_done;
+            if state.closed || state.read_shut || is_over {
                 return Delivery::Failed(match self.kind {
                     SocketType::Datagram if state.closed => Errno::CONNREFUSED,
                     _ => Errno::PIPE,

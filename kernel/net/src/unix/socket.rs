@@ -110,11 +110,22 @@ impl UnixSocket {
     }
 
     fn connect_to_listener(&self, listener: &Arc<End>) -> file::Result<()> {
-        match self.end.state.lock().role {
-            Role::Idle => {}
-            Role::Connected(_) => return Err(Errno::ISCONN.into()),
-            Role::Listening { .. } => return Err(Errno::INVAL.into()),
+        {
+            let mut state = self.end.state.lock();
+            match state.role {
+                // Of two threads that connect the same socket one does.
+                Role::Idle if !state.connecting => state.connecting = true,
+                Role::Idle | Role::Connected(_) => return Err(Errno::ISCONN.into()),
+                Role::Listening { .. } => return Err(Errno::INVAL.into()),
+            }
         }
+        let result = self.join_queue(listener);
+        self.end.state.lock().connecting = false;
+        result
+    }
+
+    /// Makes the other end, and puts it where the listener accepts it.
+    fn join_queue(&self, listener: &Arc<End>) -> file::Result<()> {
         let server = End::new(self.end.kind, listener.credentials);
         let name = listener.state.lock().name.clone();
         server.state.lock().name = name;
@@ -383,6 +394,9 @@ impl Socket for UnixSocket {
             return Err(Errno::INVAL);
         }
         let limit = backlog;
+        if state.connecting {
+            return Err(Errno::INVAL);
+        }
         match &mut state.role {
             Role::Idle => {
                 state.role = Role::Listening {

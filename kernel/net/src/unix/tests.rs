@@ -120,6 +120,51 @@ fn what_comes_with_the_end_is_read_before_it() {
     }
 }
 
+/// Who has seen the end sees nothing after it, whatever others were about to send when it came.
+#[test]
+fn nothing_comes_after_the_end() {
+    let world = World::new();
+    for round in 0..3_000 {
+        let (one, other) = world.pair(STREAM);
+        let writer = one.clone();
+        let (sends, sent) = std::sync::mpsc::channel();
+        let sender = std::thread::spawn(move || {
+            while send(&writer, b"x").is_ok() {
+                let _ = sends.send(());
+            }
+        });
+        sent.recv().expect("the sender sends");
+        one.shutdown(Shutdown::Write).expect("it is open");
+        while !bytes(&other, 4096).is_empty() {}
+        sender.join().expect("the sender ends");
+        assert_eq!(bytes(&other, 9), b"", "round {round}");
+    }
+}
+
+#[test]
+fn of_two_threads_that_connect_a_socket_one_does() {
+    let world = World::new();
+    for round in 0..1_000 {
+        let listener = world.socket(STREAM, 1);
+        listener.bind(&named(b"at once")).expect("the name is free");
+        listener.listen(8).expect("it has a name");
+        let client = world.socket(STREAM, 2);
+        let barrier = std::sync::Barrier::new(2);
+        let connect = || {
+            barrier.wait();
+            client.connect(&Destination::Address(named(b"at once"))).is_ok()
+        };
+        let connected = std::thread::scope(|scope| {
+            let other = scope.spawn(connect);
+            [connect(), other.join().expect("it returns")]
+        });
+        assert_eq!(connected.iter().filter(|&&is| is).count(), 1, "round {round}");
+        assert!(listener.accept().is_ok());
+        assert!(listener.accept().is_err(), "round {round}: one connection was made");
+        listener.close();
+    }
+}
+
 #[test]
 fn closing_ends_the_stream_and_breaks_the_pipe() {
     let world = World::new();

@@ -239,6 +239,25 @@ fn udp_lite_has_ports_of_its_own_and_drops_what_is_covered_too_little() {
     );
 }
 
+#[test]
+fn who_could_write_a_part_is_told_of_room() {
+    let stack = stack();
+    let server = Blocking::listen(&stack, 80);
+    let client = Blocking::new(&stack, AF_INET, STREAM);
+    client.connect(inet([127, 0, 0, 1], 80)).expect("it listens");
+    let accepted = server.accept().expect("it waits");
+    let mut part = vec![1; 32 << 20];
+    let sent = client.send(&part).expect("some of it fits");
+    assert!(sent < part.len());
+    // It does not ask for more: an edge-triggered waiter takes less than all for a full buffer.
+    let ticket = client.0.wait_queue().expect("sockets have one").ticket();
+    let mut left = sent;
+    while left > 0 {
+        left -= accepted.receive(&mut part).expect("it is open");
+    }
+    assert_ne!(client.0.wait_queue().expect("sockets have one").ticket(), ticket);
+}
+
 /// A clock by which others go on between a look at it and the use of what it showed.
 #[derive(Default)]
 struct Hesitating(AtomicU64);
