@@ -135,5 +135,5 @@ async function follow(child: ChildProcess, options: ForegroundOptions): Promise<
   if (events.length === 0 && child.exitCode !== 0 && child.signalCode === null) {
     throw new VisibleError(`QEMU could not start the guest: ${complaint || `it ended with status ${child.exitCode}`}`);
   }
-  return silentEnding(child.signalCode, complaint);
+  return silentEnding(child, complaint);
 }

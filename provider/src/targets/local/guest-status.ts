@@ -158,12 +158,23 @@ export function endingOf(events: readonly GuestEvent[]): Ending | undefined {
 /**
  * How a guest ended that has told of no ending itself, by how QEMU did.
  *
+ * @param qemu - Its process, which has ended.
  * @param complaint - The last line that QEMU has written to its standard error.
  */
-export function silentEnding(signalCode: NodeJS.Signals | null, complaint: string): Ending {
-  if (signalCode !== null) return { code: 137, reason: `QEMU was killed by ${signalCode}` };
+export function silentEnding(
+  { exitCode, signalCode }: { exitCode: number | null; signalCode: NodeJS.Signals | null },
+  complaint: string,
+): Ending {
+  if (signalCode !== null) {
+    // What QEMU says before it ends itself is why: an assertion that does not hold.
+    const why = signalCode === "SIGABRT" && complaint !== "" ? `: ${complaint}` : "";
+    return { code: 137, reason: `QEMU was killed by ${signalCode}${why}` };
+  }
   // QEMU ends as if all were well when a signal asks it to.
   const asked = /terminating on signal (\d+)(.*)/.exec(complaint);
   if (asked) return { code: 128 + Number(asked[1]), reason: `QEMU was ended by signal ${asked[1]}${asked[2]}` };
+  if (exitCode !== 0 && exitCode !== null) {
+    return { code: 255, reason: `QEMU failed with status ${exitCode}${complaint === "" ? "" : `: ${complaint}`}` };
+  }
   return { code: 255, reason: "the guest reset itself without a word" };
 }

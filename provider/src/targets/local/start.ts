@@ -244,7 +244,7 @@ async function unexplainedEnd(
     const message = `QEMU could not start the guest: ${complaint}`;
     return log.includes("host forwarding rule") ? new PortLostError(message) : new VisibleError(message);
   }
-  const ending = silentEnding(child.signalCode, complaint);
+  const ending = silentEnding(child, complaint);
   return new NotReadyError(
     `The guest ended while it was starting: ${ending.reason}. ${await quoteConsole(paths.console)}`,
     ports,

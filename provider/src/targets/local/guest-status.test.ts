@@ -1,0 +1,26 @@
+import { describe, expect, test } from "vitest";
+import { silentEnding } from "./guest-status.js";
+
+describe("a guest that has told of no ending", () => {
+  const ASSERTION =
+    "qemu-system-x86_64: ../block/io.c:1963: bdrv_write: Assertion `child->perm & BLK_PERM_WRITE' failed.";
+
+  test.each([
+    ["was killed", null, "SIGKILL", "", 137, "QEMU was killed by SIGKILL"],
+    ["was killed after a warning", null, "SIGKILL", "warning: slow", 137, "QEMU was killed by SIGKILL"],
+    ["had its QEMU give up", null, "SIGABRT", ASSERTION, 137, `QEMU was killed by SIGABRT: ${ASSERTION}`],
+    ["had a QEMU that failed", 1, null, "the disk is gone", 255, "QEMU failed with status 1: the disk is gone"],
+    ["had a QEMU that failed without a word", 1, null, "", 255, "QEMU failed with status 1"],
+    [
+      "was ended by somebody",
+      0,
+      null,
+      "qemu-system-x86_64: terminating on signal 15 from pid 7 (bash)",
+      143,
+      "QEMU was ended by signal 15 from pid 7 (bash)",
+    ],
+    ["reset itself", 0, null, "", 255, "the guest reset itself without a word"],
+  ] as const)("%s", (_, exitCode, signalCode, complaint, code, reason) => {
+    expect(silentEnding({ exitCode, signalCode }, complaint)).toEqual({ code, reason });
+  });
+});
