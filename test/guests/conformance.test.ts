@@ -11,9 +11,12 @@ const programs = readdirSync(path.join(import.meta.dirname, "conformance"))
   .filter((file) => file.endsWith(".c"))
   .map((file) => path.basename(file, ".c"));
 
+/** Programs that are about what CPUs do at the same time. */
+const races = new Set(["races"]);
+
 /** A CPU of its own for each child makes another order of events than one for all. */
 const cases = programs
-  .map((name) => ({ name, cpus: 1 }))
+  .map((name) => ({ name, cpus: races.has(name) ? 2 : 1 }))
   .concat(["processes", "pseudo_terminal", "rseq", "wakeups"].map((name) => ({ name, cpus: 2 })));
 
 /** Programs that run what they have written. */

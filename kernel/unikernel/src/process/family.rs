@@ -53,8 +53,7 @@ pub fn members(group: i32) -> Vec<Arc<Process>> {
 /// Ends all processes but the first, as its end does on Linux (`pid_namespaces(7)`).
 pub(super) fn end_all_but(first: &Process) {
     for process in select(|process| process.pid != first.pid) {
-        process.end(ExitStatus::Signal(Signal::KILL));
-        process.resume(false);
+        process.kill();
     }
 }
 
@@ -195,12 +194,10 @@ impl Process {
         parent.kinship.children_changed.notify();
     }
 
-    /// Stops the process until it is continued. The first never stops: nobody could continue it.
-    pub fn stop(&self, signal: Signal) {
-        if self.kinship.parent() == 0 {
-            return;
-        }
-        if !self.kinship.note_stop(signal) {
+    /// Stops the process until it is continued, unless that has come since it was continued so often. The first never stops: nobody could continue
+    /// it.
+    pub fn stop(&self, signal: Signal, continuations: u64) {
+        if self.kinship.parent() == 0 || !self.kinship.note_stop(signal, continuations) {
             return;
         }
         for thread in self.threads() {

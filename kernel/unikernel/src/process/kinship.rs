@@ -32,6 +32,8 @@ pub struct Kinship {
     borrowed: SpinLock<Option<Completion>>,
     /// The signal that stopped it; 0 while it runs. Changes with `news` locked, and is looked at without on each way to user mode.
     stopped: AtomicI32,
+    /// How often it was let go on, stopped or not. Changes with `news` locked.
+    continuations: AtomicU64,
     /// What `wait(2)` tells of it next.
     news: SpinLock<News>,
     /// Notified when a child has news.
@@ -87,6 +89,7 @@ impl Kinship {
             has_executed: AtomicBool::new(false),
             borrowed: SpinLock::new(None),
             stopped: AtomicI32::new(0),
+            continuations: AtomicU64::new(0),
             news: SpinLock::default(),
             children_changed: WaitQueue::new(),
             ending: Arc::default(),
@@ -174,9 +177,17 @@ impl Kinship {
         self.stopped.load(Ordering::Acquire) != 0
     }
 
-    /// Notes a stop by a signal; false when it is stopped already.
-    pub(super) fn note_stop(&self, signal: Signal) -> bool {
+    /// How often it was let go on, for [`Kinship::note_stop`].
+    pub fn continuations(&self) -> u64 {
+        self.continuations.load(Ordering::Acquire)
+    }
+
+    /// Notes a stop by a signal that was taken after a look at [`Kinship::continuations`]; false when it is stopped already, or was let go on since.
+    pub(super) fn note_stop(&self, signal: Signal, continuations: u64) -> bool {
         let mut news = self.news.lock();
+        if self.continuations() != continuations {
+            return false;
+        }
         let changes = self.stopped.swap(i32::from(signal.number()), Ordering::AcqRel) == 0;
         if changes {
             news.change = Some(Event::Stopped(signal));
@@ -187,6 +198,7 @@ impl Kinship {
     /// Notes the end of a stop, which the parent learns of if `tells`; false when there was none.
     pub(super) fn note_continuation(&self, tells: bool) -> bool {
         let mut news = self.news.lock();
+        self.continuations.fetch_add(1, Ordering::AcqRel);
         let changes = self.stopped.swap(0, Ordering::AcqRel) != 0;
         if changes {
             news.change = tells.then_some(Event::Continued);
@@ -229,5 +241,23 @@ impl Kinship {
             news.change = None;
         }
         Some(change)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lets_a_process_go_on_counts_for_a_stop_that_was_begun_before() {
+        let kinship = Kinship::first(1);
+        let before = kinship.continuations();
+        assert!(!kinship.note_continuation(true));
+        assert!(!kinship.note_stop(Signal::STOP, before));
+        assert!(!kinship.is_stopped());
+        assert!(kinship.note_stop(Signal::STOP, kinship.continuations()));
+        assert!(kinship.is_stopped());
+        assert!(kinship.note_continuation(true));
+        assert!(!kinship.is_stopped());
     }
 }

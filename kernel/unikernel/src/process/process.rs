@@ -336,6 +336,12 @@ impl Process {
         }
     }
 
+    /// Makes all threads end as `SIGKILL` does, be the process stopped or not.
+    pub(super) fn kill(&self) {
+        self.end(ExitStatus::Signal(Signal::KILL));
+        self.resume(false);
+    }
+
     /// The last thread has ended. The first process takes the others and the machine with it; others leave what their parent has to know.
     pub(super) async fn finish(self: &Arc<Self>, status: ExitStatus) {
         self.timers.clear();
@@ -377,14 +383,7 @@ impl Process {
 
     /// Sends a signal to the process: any thread that does not block it takes it. False when too many wait.
     pub fn send(&self, signal: Signal, info: Info) -> bool {
-        if signal == Signal::CONT {
-            self.discard(SignalSet::STOPS);
-            self.resume(true);
-        } else if signal == Signal::KILL {
-            self.resume(false);
-        } else if SignalSet::STOPS.contains(signal) {
-            self.discard(SignalSet::of(Signal::CONT));
-        }
+        self.prepare(signal);
         if self.actions.get(signal).ignores(signal) && !self.is_blocked_everywhere(signal) {
             return true;
         }
@@ -398,6 +397,18 @@ impl Process {
         }
         self.arrivals.notify();
         true
+    }
+
+    /// What a signal does when it is sent, to the process or to one of its threads, before anybody takes it.
+    pub(super) fn prepare(&self, signal: Signal) {
+        if signal == Signal::CONT {
+            self.discard(SignalSet::STOPS);
+            self.resume(true);
+        } else if signal == Signal::KILL {
+            self.kill();
+        } else if SignalSet::STOPS.contains(signal) {
+            self.discard(SignalSet::of(Signal::CONT));
+        }
     }
 
     /// A blocked signal waits even when it is ignored: the action may change before it is unblocked.

@@ -212,6 +212,7 @@ impl Thread {
 
     /// Sends a signal to this thread alone. False when too many wait.
     pub fn send(&self, signal: Signal, info: Info) -> bool {
+        self.process.prepare(signal);
         let ignored = self.process.actions.get(signal).ignores(signal);
         if ignored && !self.blocked().contains(signal) && !self.awaits(signal) {
             return true;

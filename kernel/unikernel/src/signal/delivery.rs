@@ -13,7 +13,12 @@ use hal::user::UserContext;
 /// Delivers all signals that are not blocked: changes the registers so that handlers run, or ends the process. Finishes a call that
 /// a signal interrupted.
 pub async fn deliver(thread: &Arc<Thread>, context: &mut UserContext, mut call: Option<InterruptedCall>) {
-    while !thread.is_leaving() {
+    loop {
+        // Before all else: what lets it go on from here on counts for a signal that stops it.
+        let continuations = thread.process.kinship.continuations();
+        if thread.is_leaving() {
+            break;
+        }
         let Some((signal, info)) = thread.take_signal() else {
             break;
         };
@@ -24,8 +29,10 @@ pub async fn deliver(thread: &Arc<Thread>, context: &mut UserContext, mut call: 
             Disposition::Default(DefaultAction::Stop)
                 if signal != Signal::STOP && is_orphaned(thread.process.kinship.group(), None) => {}
             Disposition::Default(DefaultAction::Stop) => {
-                thread.process.stop(signal);
-                break;
+                thread.process.stop(signal, continuations);
+                if thread.process.kinship.is_stopped() {
+                    break;
+                }
             }
             Disposition::Default(end) => {
                 if end == DefaultAction::Crash {

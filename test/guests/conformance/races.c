@@ -1,0 +1,111 @@
+// What happens when CPUs do something with the same process at the same time. Each race gets many chances to go wrong in a short time, and prints
+// how it went.
+#include "show.h"
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+// Milliseconds that each race goes on.
+#define TIME 300
+// Milliseconds after which what has not happened never will.
+#define PATIENCE 30000
+
+static const char *const good = "as it should be";
+
+static long end;
+
+static int goes_on(void) { return milliseconds() < end; }
+
+static void spin(int turns) {
+  for (volatile int turn = 0; turn < turns; ++turn)
+    ;
+}
+
+static void *shared_page(void) {
+  return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+// A child in a group of its own, which has begun to count.
+static pid_t counter(volatile long *count) {
+  *count = 0;
+  pid_t child = fork();
+  if (child == 0) {
+    setpgid(0, 0);
+    for (;;)
+      ++*count;
+  }
+  while (*count == 0)
+    ;
+  return child;
+}
+
+static const char *continued_while_it_stops(void) {
+  volatile long *count = shared_page();
+  pid_t child = counter(count);
+  for (int round = 0; goes_on(); ++round) {
+    kill(child, round % 2 ? SIGSTOP : SIGTSTP);
+    spin(round % 4000);
+    if (round % 3)
+      kill(child, SIGCONT);
+    else
+      tgkill(child, child, SIGCONT);
+    long before = *count, limit = milliseconds() + PATIENCE / 2;
+    while (round % 16 == 0 && *count == before) {
+      if (milliseconds() > limit)
+        return "it stays stopped";
+      usleep(1);
+    }
+  }
+  kill(child, SIGKILL);
+  waitpid(child, NULL, 0);
+  return good;
+}
+
+static const char *killed_while_it_stops(void) {
+  volatile long *count = shared_page();
+  for (int round = 0; goes_on(); ++round) {
+    pid_t child = counter(count);
+    int status;
+    kill(child, round % 2 ? SIGSTOP : SIGTSTP);
+    spin(round * 3701 % 40000);
+    if (round % 3)
+      kill(child, SIGKILL);
+    else
+      tgkill(child, child, SIGKILL);
+    if (waitpid(child, &status, 0) != child || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+      return "it ends in another way";
+  }
+  return good;
+}
+
+// Runs a race in a process of its own, which may get stuck.
+static void show(const char *name, const char *(*race)(void)) {
+  int ends[2];
+  char result[100] = "it gets stuck";
+  pipe(ends);
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    end = milliseconds() + TIME;
+    const char *text = race();
+    write(ends[1], text, strlen(text) + 1);
+    _exit(0);
+  }
+  struct pollfd reader = {.fd = ends[0], .events = POLLIN};
+  if (poll(&reader, 1, PATIENCE) == 1) {
+    read(ends[0], result, sizeof result);
+    waitpid(child, NULL, 0);
+  } else {
+    kill(child, SIGKILL);
+  }
+  close(ends[0]);
+  close(ends[1]);
+  printf("%s: %s\n", name, result);
+}
+
+#define RACE(race) show(#race, race)
+
+int main(void) {
+  RACE(continued_while_it_stops);
+  RACE(killed_while_it_stops);
+}
