@@ -2,6 +2,8 @@
 // how it went.
 #include "show.h"
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -78,6 +80,55 @@ static const char *killed_while_it_stops(void) {
   return good;
 }
 
+static pthread_barrier_t barrier;
+
+enum { CHILDREN = 50 };
+static pid_t children[CHILDREN];
+static int has_waited[2][CHILDREN];
+static atomic_int arrived[CHILDREN];
+
+static void wait_for_each(int own) {
+  for (int index = 0; index < CHILDREN; ++index) {
+    ++arrived[index];
+    // Not for long: the other one may need this CPU.
+    for (int turn = 0; turn < 5000 && arrived[index] < 2; ++turn)
+      ;
+    has_waited[own][index] = waitpid(children[index], NULL, 0) > 0 ? 1 : -errno;
+  }
+}
+
+static void *other_waits(void *unused) {
+  for (;;) {
+    pthread_barrier_wait(&barrier);
+    wait_for_each(1);
+    pthread_barrier_wait(&barrier);
+  }
+  return unused;
+}
+
+static const char *two_wait_for_one_child(void) {
+  pthread_t thread;
+  pthread_barrier_init(&barrier, NULL, 2);
+  pthread_create(&thread, NULL, other_waits, NULL);
+  while (goes_on()) {
+    for (int index = 0; index < CHILDREN; ++index) {
+      arrived[index] = 0;
+      children[index] = fork();
+      if (children[index] == 0)
+        _exit(0);
+    }
+    for (int index = 0; index < CHILDREN; ++index)
+      waitid(P_PID, children[index], NULL, WEXITED | WNOWAIT);
+    pthread_barrier_wait(&barrier);
+    wait_for_each(0);
+    pthread_barrier_wait(&barrier);
+    for (int index = 0; index < CHILDREN; ++index)
+      if (has_waited[0][index] + has_waited[1][index] != 1 - ECHILD)
+        return "not one has the child and the other none";
+  }
+  return good;
+}
+
 // Runs a race in a process of its own, which may get stuck.
 static void show(const char *name, const char *(*race)(void)) {
   int ends[2];
@@ -108,4 +159,5 @@ static void show(const char *name, const char *(*race)(void)) {
 int main(void) {
   RACE(continued_while_it_stops);
   RACE(killed_while_it_stops);
+  RACE(two_wait_for_one_child);
 }

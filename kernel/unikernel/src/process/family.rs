@@ -69,6 +69,16 @@ fn select(wanted: impl Fn(&Process) -> bool) -> Vec<Arc<Process>> {
 
 /// Looks for news of the children of a process, and takes them unless told not to. A child whose end is told is gone.
 pub fn look_at_children(parent: &Process, wanted: &Wanted) -> Found {
+    loop {
+        // Another thread may take the end of a child first. Whether there are others to wait for shows another look.
+        if let Some(found) = look_once(parent, wanted) {
+            return found;
+        }
+    }
+}
+
+/// `None` when a child that had ended was gone before its end was taken.
+fn look_once(parent: &Process, wanted: &Wanted) -> Option<Found> {
     let children = select(|process| {
         let kinship = &process.kinship;
         kinship.parent() == parent.pid
@@ -95,10 +105,7 @@ pub fn look_at_children(parent: &Process, wanted: &Wanted) -> Found {
             times: (own.0 + others.0, own.1 + others.1),
         };
         if matches!(event, Event::Ended(_)) && !wanted.keep {
-            // Another thread may have been faster.
-            if PROCESSES.lock().remove(&child.pid).is_none() {
-                continue;
-            }
+            PROCESSES.lock().remove(&child.pid)?;
             parent
                 .kinship
                 .children_user
@@ -108,13 +115,13 @@ pub fn look_at_children(parent: &Process, wanted: &Wanted) -> Found {
                 .children_system
                 .fetch_add(report.times.1, Ordering::Relaxed);
         }
-        return Found::News(report);
+        return Some(Found::News(report));
     }
-    if children.is_empty() {
+    Some(if children.is_empty() {
         Found::Nobody
     } else {
         Found::Nothing
-    }
+    })
 }
 
 impl Process {
