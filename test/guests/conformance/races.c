@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 // Milliseconds that each race goes on.
@@ -129,6 +130,44 @@ static const char *two_wait_for_one_child(void) {
   return good;
 }
 
+// Leads a group and forks until it is killed: what it has touched makes that take its time.
+static void lead(volatile int *begun) {
+  enum { SIZE = 4 << 20 };
+  setpgid(0, 0);
+  memset(mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, SIZE);
+  *begun = 1;
+  for (int children = 0; children < 20; ++children) {
+    pid_t child = fork();
+    if (child == 0) {
+      alarm(PATIENCE / 3000);
+      for (;;)
+        pause();
+    }
+  }
+  for (;;)
+    pause();
+}
+
+static const char *group_killed_while_it_forks(void) {
+  volatile int *begun = shared_page();
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  for (int round = 0; goes_on(); ++round) {
+    *begun = 0;
+    pid_t leader = fork(), member;
+    int status;
+    if (leader == 0)
+      lead(begun);
+    while (!*begun)
+      ;
+    spin(round * 3701 % 200000);
+    kill(-leader, SIGKILL);
+    while ((member = waitpid(-1, &status, 0)) > 0)
+      if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+        return "a member goes on";
+  }
+  return good;
+}
+
 // Runs a race in a process of its own, which may get stuck.
 static void show(const char *name, const char *(*race)(void)) {
   int ends[2];
@@ -160,4 +199,5 @@ int main(void) {
   RACE(continued_while_it_stops);
   RACE(killed_while_it_stops);
   RACE(two_wait_for_one_child);
+  RACE(group_killed_while_it_forks);
 }

@@ -9,7 +9,7 @@ use hal::sync::SpinLock;
 use litemap::LiteMap;
 
 use super::news::{Clones, Event, Found, Report, Wanted, Which};
-use super::{ExitStatus, Process, Thread};
+use super::{Broadcast, ExitStatus, Process, Thread};
 use crate::signal::{ActionFlags, Disposition, Info, Signal};
 
 /// Processes that there may be.
@@ -52,9 +52,13 @@ pub fn members(group: i32) -> Vec<Arc<Process>> {
 
 /// Ends all processes but the first, as its end does on Linux (`pid_namespaces(7)`).
 pub(super) fn end_all_but(first: &Process) {
-    for process in select(|process| process.pid != first.pid) {
-        process.kill();
+    let mut broadcast = Broadcast::begin();
+    let others = select(|process| process.pid != first.pid);
+    for process in &others {
+        broadcast.send(process, Signal::KILL, Info::kernel(Signal::KILL));
     }
+    // Before the others, of which this may be the last share.
+    drop(broadcast);
 }
 
 /// Whether another process than the first still runs.

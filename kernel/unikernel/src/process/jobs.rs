@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 use fs::proc::System;
 use tty::{Caller, Jobs, Terminal};
 
-use super::{Capability, Process, family};
+use super::{Broadcast, Capability, Process, family};
 use crate::signal::{Disposition, Info, Signal};
 
 /// The processes of the machine, for its terminals.
@@ -15,9 +15,13 @@ pub struct Processes;
 /// Sends a signal of the kernel's to all processes of a group; 0 is none.
 fn signal_group(group: i32, signal: Signal) {
     if group > 0 {
-        for process in family::members(group) {
-            process.send(signal, Info::kernel(signal));
+        let mut broadcast = Broadcast::begin();
+        let members = family::members(group);
+        for process in &members {
+            broadcast.send(process, signal, Info::kernel(signal));
         }
+        // Before the members, of which this may be the last share.
+        drop(broadcast);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Processes and threads.
 
 pub mod aio;
+mod births;
 mod capabilities;
 pub mod cpu_time;
 mod credentials;
@@ -28,6 +29,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use hal::sync::SpinLock;
 
+pub use births::{Birth, Broadcast};
 pub use capabilities::{Capabilities, Capability};
 pub use credentials::Credentials;
 pub use jobs::{Processes, is_orphaned};

@@ -337,7 +337,7 @@ impl Process {
     }
 
     /// Makes all threads end as `SIGKILL` does, be the process stopped or not.
-    pub(super) fn kill(&self) {
+    fn kill(&self) {
         self.end(ExitStatus::Signal(Signal::KILL));
         self.resume(false);
     }

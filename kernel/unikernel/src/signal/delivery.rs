@@ -63,7 +63,11 @@ pub async fn deliver(thread: &Arc<Thread>, context: &mut UserContext, mut call: 
 }
 
 fn finish_call(context: &mut UserContext, call: InterruptedCall, action: &Action) {
-    let again = call.restart == Restart::UnlessHandler && action.flags().contains(ActionFlags::RESTART);
+    let again = match call.restart {
+        Restart::Always => true,
+        Restart::UnlessHandler => action.flags().contains(ActionFlags::RESTART),
+        Restart::WithoutHandler => false,
+    };
     if again {
         context.restart_system_call(call.number);
     } else {

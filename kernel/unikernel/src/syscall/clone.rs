@@ -7,8 +7,8 @@ use abi::{Errno, OpenFlags};
 use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::{Call, Error, Outcome, Result};
-use crate::process::{Capability, Ending, Paths, PidFd, Resource, Thread, family, start_thread};
+use super::{Call, Error, Outcome, Restart, Result};
+use crate::process::{Birth, Capability, Ending, Paths, PidFd, Resource, Thread, family, start_thread};
 use crate::signal::Signal;
 
 /// The lowest byte of the flags of `clone(2)`: the signal that tells the parent of the child's end.
@@ -202,6 +202,14 @@ async fn run(thread: &Thread, request: Request) -> Result {
         check_room(thread)?;
     }
     let tid = crate::process::next_tid();
+    let mut birth = None;
+    if !is_thread {
+        birth = Some(Birth::announce(tid, &thread.process));
+        // The child would not know of what was sent before.
+        if thread.is_interrupted() {
+            return Err(Error::Interrupted(Restart::Always));
+        }
+    }
     if request.has(linux::CLONE_PARENT_SETTID) {
         // Before the call returns: `pthread_join` takes a zero there for the thread's end. As Linux, a bad address is the application's loss.
         let _ = thread.memory.write(request.parent_tid, &tid).await;
@@ -214,7 +222,7 @@ async fn run(thread: &Thread, request: Request) -> Result {
         (None, None)
     };
     Err(Error::registers(move |parent, context| {
-        let Some(child) = make(parent, tid, ending, &request) else {
+        let Some(child) = make(parent, tid, ending, birth, &request) else {
             drop(pidfd.map(|pidfd| parent.process.files.remove(pidfd)));
             return Outcome::Fail(Errno::NOMEM);
         };
@@ -251,7 +259,13 @@ async fn open_unborn(thread: &Thread, pid: i32, ending: &Arc<Ending>, address: u
 }
 
 /// The new thread, of the caller's process or of a new one; `None` without memory for its page tables.
-fn make(parent: &Arc<Thread>, tid: i32, ending: Option<Arc<Ending>>, request: &Request) -> Option<Arc<Thread>> {
+fn make(
+    parent: &Arc<Thread>,
+    tid: i32,
+    ending: Option<Arc<Ending>>,
+    birth: Option<Birth>,
+    request: &Request,
+) -> Option<Arc<Thread>> {
     let is_thread = request.has(linux::CLONE_THREAD);
     let shares_memory = request.has(linux::CLONE_VM);
     let memory = if shares_memory {
@@ -272,7 +286,6 @@ fn make(parent: &Arc<Thread>, tid: i32, ending: Option<Arc<Ending>>, request: &R
         if request.has(linux::CLONE_PARENT) {
             child.kinship.become_sibling(&own.kinship);
         }
-        family::add(&child);
         child
     };
     let child = Thread::new(tid, process, memory, parent.blocked());
@@ -286,6 +299,9 @@ fn make(parent: &Arc<Thread>, tid: i32, ending: Option<Arc<Ending>>, request: &R
     }
     if request.has(linux::CLONE_CHILD_CLEARTID) {
         child.clear_tid.store(request.child_tid, Ordering::Relaxed);
+    }
+    if let Some(birth) = birth {
+        birth.complete(&child.process);
     }
     Some(child)
 }

@@ -36,6 +36,8 @@ pub enum Outcome {
 /// What becomes of an interrupted call, as in Linux's `ERESTART…` codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
+    /// Again, whatever ran (`ERESTARTNOINTR`).
+    Always,
     /// Again, unless a handler without `SA_RESTART` ran: then `EINTR` (`ERESTARTSYS`).
     UnlessHandler,
     /// Again only when no handler ran (`ERESTARTNOHAND`).

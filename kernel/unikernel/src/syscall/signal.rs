@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::wait::deadline_after;
 use super::{Call, Error, Outcome, Result, Stop};
-use crate::process::{AlternateStack, Capability, Process, Thread, family};
+use crate::process::{AlternateStack, Broadcast, Capability, Process, Thread, family};
 use crate::signal::{Action, Info, MINIMUM_STACK, Signal, SignalSet};
 
 const SET_SIZE: usize = 8;
@@ -207,10 +207,16 @@ fn targets(thread: &Thread, pid: i32) -> Vec<Arc<Process>> {
 /// Sends a signal to what a number means: succeeds when one process took it.
 fn send(thread: &Thread, pid: i32, signal: Option<Signal>, info: impl Fn(Signal) -> Info) -> Result {
     let mut result = Err(Errno::SRCH);
-    for process in targets(thread, pid) {
-        let sent = if !may_signal(&thread.process, &process, signal) {
+    let mut broadcast = (pid <= 0).then(Broadcast::begin);
+    let targets = targets(thread, pid);
+    for process in &targets {
+        let mut send = |signal| match &mut broadcast {
+            Some(broadcast) => broadcast.send(process, signal, info(signal)),
+            None => process.send(signal, info(signal)),
+        };
+        let sent = if !may_signal(&thread.process, process, signal) {
             Err(Errno::PERM)
-        } else if signal.is_none_or(|signal| process.send(signal, info(signal))) {
+        } else if signal.is_none_or(&mut send) {
             Ok(0)
         } else {
             Err(Errno::AGAIN)
@@ -219,6 +225,8 @@ fn send(thread: &Thread, pid: i32, signal: Option<Signal>, info: impl Fn(Signal)
             result = sent;
         }
     }
+    // Before the processes, of which this may be the last share.
+    drop(broadcast);
     Ok(result?)
 }
 
