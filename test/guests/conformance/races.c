@@ -28,6 +28,18 @@ static void *shared_page(void) {
   return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
+static sigset_t set_of(int signal) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  return set;
+}
+
+static void change_mask(int how, int signal) {
+  sigset_t set = set_of(signal);
+  pthread_sigmask(how, &set, NULL);
+}
+
 // A child in a group of its own, which has begun to count.
 static pid_t counter(volatile long *count) {
   *count = 0;
@@ -168,6 +180,112 @@ static const char *group_killed_while_it_forks(void) {
   return good;
 }
 
+static void *take_one(void *unused) {
+  sigset_t set = set_of(SIGRTMIN);
+  for (;;) {
+    pthread_barrier_wait(&barrier);
+    sigwaitinfo(&set, NULL);
+    pthread_barrier_wait(&barrier);
+  }
+  return unused;
+}
+
+static const char *two_wait_for_two_signals(void) {
+  pthread_t threads[2];
+  change_mask(SIG_BLOCK, SIGRTMIN);
+  pthread_barrier_init(&barrier, NULL, 3);
+  for (int index = 0; index < 2; ++index)
+    pthread_create(&threads[index], NULL, take_one, NULL);
+  while (goes_on()) {
+    pthread_barrier_wait(&barrier);
+    usleep(100);
+    kill(getpid(), SIGRTMIN);
+    kill(getpid(), SIGRTMIN);
+    pthread_barrier_wait(&barrier);
+  }
+  return good;
+}
+
+static atomic_int handled;
+
+static void handle(int signal) { handled += signal != 0; }
+
+static void *open_for_a_moment(void *unused) {
+  for (int round = 0;; ++round) {
+    pthread_barrier_wait(&barrier);
+    change_mask(SIG_UNBLOCK, SIGUSR1);
+    spin(round * 37 % 1000);
+    change_mask(SIG_BLOCK, SIGUSR1);
+    pthread_barrier_wait(&barrier);
+  }
+  return unused;
+}
+
+static void *stay_open(void *unused) {
+  change_mask(SIG_UNBLOCK, SIGUSR1);
+  for (;;)
+    pause();
+  return unused;
+}
+
+static const char *blocked_when_it_comes(void) {
+  pthread_t threads[2];
+  change_mask(SIG_BLOCK, SIGUSR1);
+  signal(SIGUSR1, handle);
+  pthread_barrier_init(&barrier, NULL, 2);
+  pthread_create(&threads[0], NULL, open_for_a_moment, NULL);
+  pthread_create(&threads[1], NULL, stay_open, NULL);
+  for (int round = 0; goes_on(); ++round) {
+    long limit = milliseconds() + PATIENCE / 2;
+    pthread_barrier_wait(&barrier);
+    spin(round * 53 % 1000);
+    kill(getpid(), SIGUSR1);
+    while (handled <= round) {
+      if (milliseconds() > limit)
+        return "nobody takes it";
+      usleep(1);
+    }
+    pthread_barrier_wait(&barrier);
+  }
+  return good;
+}
+
+static volatile pid_t *borrower;
+
+static void *sleep_on(void *unused) {
+  for (;;)
+    pause();
+  return unused;
+}
+
+static void lend(void) {
+  pthread_t thread;
+  pthread_create(&thread, NULL, sleep_on, NULL);
+  if (vfork() == 0) {
+    *borrower = getpid();
+    for (;;)
+      pause();
+  }
+}
+
+static const char *killed_while_its_memory_is_borrowed(void) {
+  borrower = shared_page();
+  for (int round = 0; round < 2; ++round) {
+    int deadly = round ? SIGTERM : SIGKILL, status;
+    *borrower = 0;
+    pid_t lender = fork();
+    if (lender == 0)
+      lend();
+    while (*borrower == 0)
+      usleep(100);
+    kill(lender, deadly);
+    if (waitpid(lender, &status, 0) != lender || !WIFSIGNALED(status) || WTERMSIG(status) != deadly)
+      return "it ends in another way";
+    kill(*borrower, SIGKILL);
+  }
+  return good;
+}
+
 // Runs a race in a process of its own, which may get stuck.
 static void show(const char *name, const char *(*race)(void)) {
   int ends[2];
@@ -200,4 +318,7 @@ int main(void) {
   RACE(killed_while_it_stops);
   RACE(two_wait_for_one_child);
   RACE(group_killed_while_it_forks);
+  RACE(two_wait_for_two_signals);
+  RACE(blocked_when_it_comes);
+  RACE(killed_while_its_memory_is_borrowed);
 }

@@ -390,11 +390,7 @@ impl Process {
         if !self.pending.push(signal, info) {
             return false;
         }
-        let threads = self.threads();
-        let takes = |thread: &&Arc<Thread>| !thread.blocked().contains(signal) || thread.awaits(signal);
-        if let Some(thread) = threads.iter().find(takes) {
-            thread.interrupt();
-        }
+        self.offer(SignalSet::of(signal));
         self.arrivals.notify();
         true
     }
@@ -408,6 +404,17 @@ impl Process {
             self.kill();
         } else if SignalSet::STOPS.contains(signal) {
             self.discard(SignalSet::of(Signal::CONT));
+        }
+    }
+
+    /// Interrupts threads that take these signals, one for each.
+    pub(super) fn offer(&self, mut signals: SignalSet) {
+        for thread in self.threads() {
+            let taken = signals.and(thread.takes());
+            if !taken.is_empty() {
+                thread.interrupt();
+                signals = signals.without(taken);
+            }
         }
     }
 

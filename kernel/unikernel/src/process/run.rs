@@ -255,6 +255,9 @@ impl Thread {
         if self.process.remove_thread(self) {
             let status = self.process.exit_status().unwrap_or(ExitStatus::Code(self.exit_code()));
             self.process.finish(status).await;
+        } else {
+            // Others take what it was chosen for.
+            self.process.offer(self.process.pending.set());
         }
     }
 }

@@ -150,18 +150,39 @@ impl Thread {
 
     /// Blocks these signals from now on and no others.
     pub fn set_blocked(&self, mask: SignalSet) {
-        self.mask
-            .store(mask.without(SignalSet::UNSTOPPABLE).bits(), Ordering::Release);
+        let mask = mask.without(SignalSet::UNSTOPPABLE);
+        // Stored before the look at what waits: a sender adds a signal and then looks at the masks.
+        let before = self.mask.swap(mask.bits(), Ordering::SeqCst);
+        self.pass_on(mask.without(SignalSet::from_bits(before)));
     }
 
     /// Waits for blocked signals, so that they interrupt; the empty set ends it.
     pub fn set_awaited(&self, signals: SignalSet) {
-        self.awaited.store(signals.bits(), Ordering::Release);
+        // In the same order.
+        let before = self.awaited.swap(signals.bits(), Ordering::SeqCst);
+        self.pass_on(SignalSet::from_bits(before).without(signals));
+    }
+
+    fn awaited(&self) -> SignalSet {
+        SignalSet::from_bits(self.awaited.load(Ordering::Acquire))
     }
 
     /// Whether it waits for a signal that it may block.
     pub fn awaits(&self, signal: Signal) -> bool {
-        SignalSet::from_bits(self.awaited.load(Ordering::Acquire)).contains(signal)
+        self.awaited().contains(signal)
+    }
+
+    /// The signals that it takes: those that it does not block, or waits for.
+    pub fn takes(&self) -> SignalSet {
+        SignalSet::from_bits(!self.blocked().bits()).with(self.awaited())
+    }
+
+    /// Leaves to others what waits for the process and it may have been chosen for, now that it no longer takes these signals.
+    fn pass_on(&self, signals: SignalSet) {
+        let left = self.process.pending.set().and(signals).without(self.takes());
+        if !left.is_empty() {
+            self.process.offer(left);
+        }
     }
 
     /// The signals that wait for it or for its process, blocked or not.
@@ -187,11 +208,7 @@ impl Thread {
     }
 
     fn has_interruption(&self) -> bool {
-        let pending = self.all_pending();
-        let blocked = self
-            .blocked()
-            .without(SignalSet::from_bits(self.awaited.load(Ordering::Acquire)));
-        !pending.without(blocked).is_empty()
+        !self.all_pending().and(self.takes()).is_empty()
             || self.process.exit_status().is_some()
             || self.process.is_replaced(self.tid)
     }
@@ -278,15 +295,25 @@ impl Thread {
 
     /// Whether a signal that ends the process waits for it, or it is leaving: what takes long is not gone on with.
     pub fn is_killed(&self) -> bool {
+        let ends = |action| matches!(action, DefaultAction::Terminate | DefaultAction::Crash);
+        self.pending_with(ends).is_some() || self.is_leaving()
+    }
+
+    /// A signal that waits for it and ends the process without any more being told of it.
+    pub fn deadly_signal(&self) -> Option<Signal> {
+        self.pending_with(|action| action == DefaultAction::Terminate)
+    }
+
+    /// The first signal that waits for it and has such an effect.
+    fn pending_with(&self, effect: impl Fn(DefaultAction) -> bool) -> Option<Signal> {
         let mut pending = self.all_pending().without(self.blocked());
         while let Some(signal) = pending.first() {
-            let disposition = self.process.actions.get(signal).disposition(signal);
-            if let Disposition::Default(DefaultAction::Terminate | DefaultAction::Crash) = disposition {
-                return true;
+            match self.process.actions.get(signal).disposition(signal) {
+                Disposition::Default(action) if effect(action) => return Some(signal),
+                _ => pending = pending.without(SignalSet::of(signal)),
             }
-            pending = pending.without(SignalSet::of(signal));
         }
-        self.is_leaving()
+        None
     }
 
     /// Notes a fault for the frame of its signal.

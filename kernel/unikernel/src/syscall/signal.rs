@@ -103,16 +103,19 @@ pub(super) async fn rt_sigtimedwait(thread: &Thread, call: &Call) -> Result {
         .without(SignalSet::UNSTOPPABLE);
     let deadline = deadline_after(thread, call.word(2)).await?;
     thread.set_awaited(wanted);
-    let taken = match thread.take_signal_of(wanted) {
-        Some(taken) => Ok(taken),
-        None => match thread.wait_until(deadline, core::future::pending::<()>()).await {
-            Err(Stop::TimedOut) => Err(Errno::AGAIN),
-            // One of those that are awaited, or another, which is delivered.
-            _ => thread.take_signal_of(wanted).ok_or(Errno::INTR),
-        },
-    };
+    let mut taken = thread.take_signal_of(wanted);
+    let mut otherwise = Errno::INTR;
+    if taken.is_none() {
+        // Until one of those comes that are awaited, or another, which is delivered.
+        if let Err(Stop::TimedOut) = thread.wait_until(deadline, core::future::pending::<()>()).await {
+            otherwise = Errno::AGAIN;
+        }
+        taken = thread.take_signal_of(wanted);
+    }
     thread.set_awaited(SignalSet::EMPTY);
-    let (signal, info) = taken?;
+    // Who has sent one up to here may count on this thread.
+    let taken = taken.or_else(|| thread.take_signal_of(wanted));
+    let (signal, info) = taken.ok_or(otherwise)?;
     if call.word(1) != 0 {
         thread.memory.write(call.word(1), &info).await?;
     }

@@ -11,7 +11,7 @@ use task::{Completion, WaitQueue};
 
 use super::{Error, Result};
 use crate::memory::{self, Use};
-use crate::process::Thread;
+use crate::process::{ExitStatus, Thread};
 
 /// Why a wait ended before what it waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +67,19 @@ impl Thread {
 
     /// Waits for something that happens, whatever signals come, unless the thread ends.
     pub(crate) async fn wait_or_leave(&self, mut completion: Completion) {
-        poll_fn(|context| match Pin::new(&mut completion).poll(context) {
-            Poll::Pending if !self.is_leaving() => Poll::Pending,
-            _ => Poll::Ready(()),
+        poll_fn(|context| {
+            if Pin::new(&mut completion).poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            // No other thread may have been told of it.
+            if let Some(signal) = self.deadly_signal() {
+                self.process.end(ExitStatus::Signal(signal));
+            }
+            if self.is_leaving() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
         .await;
     }
