@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/wait.h>
 
 // Milliseconds that each race goes on.
@@ -286,6 +287,25 @@ static const char *killed_while_its_memory_is_borrowed(void) {
   return good;
 }
 
+static const char *waited_for_and_still_attached(void) {
+  while (goes_on()) {
+    struct shmid_ds shown;
+    int segment = shmget(IPC_PRIVATE, 16 << 12, IPC_CREAT | 0600);
+    pid_t child = fork();
+    if (child == 0) {
+      memset(shmat(segment, NULL, 0), 1, 16 << 12);
+      _exit(0);
+    }
+    while (waitpid(child, NULL, WNOHANG) == 0)
+      ;
+    shmctl(segment, IPC_STAT, &shown);
+    shmctl(segment, IPC_RMID, NULL);
+    if (shown.shm_nattch != 0)
+      return "its memory is still there";
+  }
+  return good;
+}
+
 // Runs a race in a process of its own, which may get stuck.
 static void show(const char *name, const char *(*race)(void)) {
   int ends[2];
@@ -321,4 +341,5 @@ int main(void) {
   RACE(two_wait_for_two_signals);
   RACE(blocked_when_it_comes);
   RACE(killed_while_its_memory_is_borrowed);
+  RACE(waited_for_and_still_attached);
 }

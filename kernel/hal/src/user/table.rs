@@ -69,6 +69,9 @@ const BATCH: usize = 64;
 /// Bytes that one entry of the lowest table of tables covers.
 const TABLE_SPAN: usize = 512 * PAGE_SIZE;
 
+/// Slots of the root that are not the kernel's, which has the upper half.
+const USER_SLOTS: usize = 256;
+
 type Entry = AtomicU64;
 
 /// Pages that all page tables consist of.
@@ -315,6 +318,25 @@ impl PageTable {
         }
     }
 
+    /// Takes away all pages and the tables that lead to them, once nothing runs in it any more: without a flush for each part.
+    pub fn clear(&self) {
+        let _guard = self.lock.lock();
+        let slots = || (0..USER_SLOTS).map(|number| slot(self.root, number));
+        for entry in slots() {
+            if entry.load(Ordering::Relaxed) & PRESENT != 0 {
+                entry.fetch_and(!PRESENT, Ordering::AcqRel);
+            }
+        }
+        arch::deactivate(self.root);
+        for entry in slots() {
+            let table = entry.load(Ordering::Relaxed) & ADDRESS;
+            if table != 0 {
+                entry.store(0, Ordering::Release);
+                free(table, 2);
+            }
+        }
+    }
+
     /// Changes what user mode may do with the pages of a range that are mapped.
     pub fn protect_range(&self, range: Range<usize>, access: Access) {
         let mut changed = false;
@@ -547,8 +569,7 @@ impl Drop for PageTable {
 
 /// Ends all shares that a table of `level` and those below it hold.
 fn free(table: u64, level: usize) {
-    // The upper half of the root is the kernel's.
-    let slots = if level == 3 { 256 } else { 512 };
+    let slots = if level == 3 { USER_SLOTS } else { 512 };
     for number in 0..slots {
         let entry = slot(table, number).load(Ordering::Relaxed);
         if level == 0 && is_mapped(entry) {
@@ -577,6 +598,20 @@ mod tests {
         let frame = Frame::allocate().expect("the arena has pages");
         frame.fill(0, PAGE_SIZE, byte);
         frame
+    }
+
+    #[test]
+    fn a_cleared_table_has_no_pages_and_takes_new_ones() {
+        let table = PageTable::new().expect("memory");
+        let frame = page(1);
+        for address in [AT, AT + (1 << 39)] {
+            table.map(address, frame.clone(), Access::READ).expect("memory");
+        }
+        table.clear();
+        assert_eq!(frame.shares(), 1);
+        assert!(table.lookup(AT).is_none());
+        table.map(AT, frame.clone(), Access::READ).expect("memory");
+        assert!(table.lookup(AT).is_some());
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct AddressSpace {
     pub(super) own: AtomicUsize,
     /// The most there have been.
     pub(super) peak: AtomicUsize,
+    /// Threads that have it and do not end.
+    users: AtomicUsize,
     /// Where things are put.
     pub layout: Layout,
 }
@@ -87,6 +89,7 @@ impl AddressSpace {
             resident: AtomicUsize::new(0),
             own: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
+            users: AtomicUsize::new(0),
             layout,
         }))
     }
@@ -147,6 +150,22 @@ impl AddressSpace {
         }
         self.remove(&mut inner, range);
         Ok(())
+    }
+
+    /// Takes note of a thread that has it.
+    pub fn begin_use(&self) {
+        self.users.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes note of a thread that ends. With the last all that there is goes away, whoever still knows of it.
+    pub fn end_use(&self) {
+        if self.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let mut inner = self.inner.lock();
+            inner.cut_out(0..USER_END);
+            self.table.clear();
+            self.resident.store(0, Ordering::Relaxed);
+            self.own.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Takes away all that there is.

@@ -252,6 +252,8 @@ impl Thread {
             }
         }
         self.process.note_end(self);
+        // Before others learn of the end: they may count on the memory.
+        self.memory.end_use();
         if self.process.remove_thread(self) {
             let status = self.process.exit_status().unwrap_or(ExitStatus::Code(self.exit_code()));
             self.process.finish(status).await;

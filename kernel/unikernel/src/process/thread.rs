@@ -130,6 +130,7 @@ impl Thread {
             waker: SpinLock::new(None),
             task: SpinLock::default(),
         });
+        thread.memory.begin_use();
         thread.process.add_thread(&thread);
         thread
     }
