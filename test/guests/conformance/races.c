@@ -41,6 +41,12 @@ static void change_mask(int how, int signal) {
   pthread_sigmask(how, &set, NULL);
 }
 
+static int is_pending(int signal) {
+  sigset_t set;
+  sigpending(&set);
+  return sigismember(&set, signal);
+}
+
 // A child in a group of its own, which has begun to count.
 static pid_t counter(volatile long *count) {
   *count = 0;
@@ -306,6 +312,22 @@ static const char *waited_for_and_still_attached(void) {
   return good;
 }
 
+static const char *waited_for_before_its_signal(void) {
+  sigset_t set = set_of(SIGCHLD);
+  change_mask(SIG_BLOCK, SIGCHLD);
+  while (goes_on()) {
+    pid_t child = fork();
+    if (child == 0)
+      _exit(0);
+    while (waitpid(child, NULL, WNOHANG) == 0)
+      ;
+    if (!is_pending(SIGCHLD))
+      return "its signal has not come";
+    sigwaitinfo(&set, NULL);
+  }
+  return good;
+}
+
 // Runs a race in a process of its own, which may get stuck.
 static void show(const char *name, const char *(*race)(void)) {
   int ends[2];
@@ -342,4 +364,5 @@ int main(void) {
   RACE(blocked_when_it_comes);
   RACE(killed_while_its_memory_is_borrowed);
   RACE(waited_for_and_still_attached);
+  RACE(waited_for_before_its_signal);
 }

@@ -63,7 +63,8 @@ pub(super) fn end_all_but(first: &Process) {
 
 /// Whether another process than the first still runs.
 pub fn has_others() -> bool {
-    !select(|process| process.kinship.parent() != 0 && !process.kinship.is_zombie()).is_empty()
+    let others = select(|process| process.kinship.parent() != 0);
+    others.iter().any(|process| !process.kinship.is_zombie())
 }
 
 fn select(wanted: impl Fn(&Process) -> bool) -> Vec<Arc<Process>> {
@@ -135,8 +136,12 @@ impl Process {
         self.leave_terminal();
         let children = self.give_children_away();
         self.leave_groups(&children);
-        self.kinship.note_end(status);
-        self.tell_parent(Event::Ended(status));
+        let parent = self
+            .kinship
+            .note_end(status, || self.signal_parent(Event::Ended(status)));
+        if let Some(parent) = parent {
+            parent.kinship.children_changed.notify();
+        }
     }
 
     /// The children go to the next ancestor that adopts, at the last to the first process. Returns them.
@@ -170,11 +175,16 @@ impl Process {
         children
     }
 
-    /// Sends the parent the signal that it expects and ends its waits. The end of a child that the parent does not care for is forgotten.
+    /// Sends the parent the signal that it expects and ends its waits.
     fn tell_parent(&self, event: Event) {
-        let Some(parent) = find(self.kinship.parent()) else {
-            return;
-        };
+        if let Some(parent) = self.signal_parent(event) {
+            parent.kinship.children_changed.notify();
+        }
+    }
+
+    /// Sends the parent the signal that it expects. The end of a child that the parent does not care for is forgotten.
+    fn signal_parent(&self, event: Event) -> Option<Arc<Self>> {
+        let parent = find(self.kinship.parent())?;
         let signal = match event {
             Event::Ended(_) => Signal::new(self.kinship.exit_signal.load(Ordering::Acquire)).ok(),
             _ => Some(Signal::CHLD),
@@ -202,7 +212,7 @@ impl Process {
             let fields = [sender, u64::from(status as u32), user / TICK, system / TICK];
             parent.send(signal, Info::new(signal, code, &fields));
         }
-        parent.kinship.children_changed.notify();
+        Some(parent)
     }
 
     /// Stops the process until it is continued, unless that has come since it was continued so often. The first never stops: nobody could continue

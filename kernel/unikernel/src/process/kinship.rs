@@ -206,10 +206,16 @@ impl Kinship {
         changes
     }
 
-    /// Notes the end.
-    pub(super) fn note_end(&self, status: ExitStatus) {
-        self.news.lock().ended = Some(status);
+    /// Notes the end. Nobody can look for it before `tell` has told the parent, and the parent stays the same.
+    pub(super) fn note_end<T>(&self, status: ExitStatus, tell: impl FnOnce() -> T) -> T {
+        let told = {
+            let mut news = self.news.lock();
+            let told = tell();
+            news.ended = Some(status);
+            told
+        };
         self.ending.note();
+        told
     }
 
     /// How it ended, when it has.
