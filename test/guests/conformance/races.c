@@ -328,6 +328,41 @@ static const char *waited_for_before_its_signal(void) {
   return good;
 }
 
+// Goes on until that many microseconds have passed since `start`, without sleeping.
+static void spin_until(const struct timespec *start, long microseconds) {
+  struct timespec now;
+  do
+    clock_gettime(CLOCK_MONOTONIC, &now);
+  while ((now.tv_sec - start->tv_sec) * 1000000 + (now.tv_nsec - start->tv_nsec) / 1000 < microseconds);
+}
+
+static const char *three_generations_end_together(void) {
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  for (int round = 0; goes_on(); ++round) {
+    enum { LIFE = 1000 };
+    struct timespec start;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    if (fork() == 0) {
+      prctl(PR_SET_CHILD_SUBREAPER, 1);
+      if (fork() == 0) {
+        if (fork() == 0)
+          spin_until(&start, LIFE + round % 3);
+        else
+          spin_until(&start, LIFE + round % 5);
+      } else {
+        spin_until(&start, LIFE + round % 7);
+      }
+      _exit(0);
+    }
+    int ended = 0;
+    while (waitpid(-1, NULL, 0) > 0)
+      ++ended;
+    if (ended != 3)
+      return "one is nobody's child";
+  }
+  return good;
+}
+
 // Runs a race in a process of its own, which may get stuck.
 static void show(const char *name, const char *(*race)(void)) {
   int ends[2];
@@ -365,4 +400,5 @@ int main(void) {
   RACE(killed_while_its_memory_is_borrowed);
   RACE(waited_for_and_still_attached);
   RACE(waited_for_before_its_signal);
+  RACE(three_generations_end_together);
 }

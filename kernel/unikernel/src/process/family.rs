@@ -146,33 +146,44 @@ impl Process {
 
     /// The children go to the next ancestor that adopts, at the last to the first process. Returns them.
     fn give_children_away(&self) -> Vec<Arc<Process>> {
+        // Who gives this one a child from now on sees it.
+        self.kinship.leave();
         let children = select(|process| process.kinship.parent() == self.pid);
-        if children.is_empty() {
-            return children;
-        }
-        let mut heir = self.kinship.parent();
-        while let Some(process) = find(heir) {
-            let next = process.kinship.parent();
-            let adopts = process.kinship.adopts.load(Ordering::Acquire) && !process.kinship.is_zombie();
-            if adopts || next == 0 {
-                break;
-            }
-            heir = next;
-        }
         for child in &children {
-            child.kinship.parent.store(heir, Ordering::Release);
-            child
-                .kinship
-                .exit_signal
-                .store(i32::from(Signal::CHLD.number()), Ordering::Release);
+            let ended = loop {
+                let heir = self.heir();
+                let ended = child.kinship.become_child_of(heir.as_ref().map_or(0, |heir| heir.pid));
+                // One that has left meanwhile may have looked for its children before.
+                if heir.is_none_or(|heir| !heir.kinship.has_left()) {
+                    break ended;
+                }
+            };
             if let Ok(signal) = Signal::new(child.kinship.death_signal.load(Ordering::Acquire)) {
                 child.send(signal, Info::kernel(signal));
             }
-            if let Some(status) = child.kinship.ended() {
+            if let Some(status) = ended {
                 child.tell_parent(Event::Ended(status));
             }
         }
         children
+    }
+
+    /// Who gets its children.
+    fn heir(&self) -> Option<Arc<Self>> {
+        // Locked all the way: who is gone has given its children away before.
+        let processes = PROCESSES.lock();
+        let mut heir = processes.get(&self.kinship.parent());
+        while let Some(process) = heir {
+            let next = process.kinship.parent();
+            let adopts = process.kinship.adopts.load(Ordering::Acquire) && !process.kinship.has_left();
+            if adopts || next == 0 {
+                break;
+            }
+            heir = processes.get(&next);
+        }
+        let heir = heir.cloned();
+        drop(processes);
+        heir.or_else(super::first)
     }
 
     /// Sends the parent the signal that it expects and ends its waits.

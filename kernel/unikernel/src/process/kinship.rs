@@ -26,6 +26,8 @@ pub struct Kinship {
     pub death_signal: AtomicI32,
     /// Whether orphans below it become its children (`PR_SET_CHILD_SUBREAPER`).
     pub adopts: AtomicBool,
+    /// Whether it has no children any more, since it ends.
+    has_left: AtomicBool,
     /// Whether it runs another program than it was forked with: its parent no longer moves it to another group.
     has_executed: AtomicBool,
     /// Completed when a child of `vfork(2)` gives its parent's memory back.
@@ -86,6 +88,7 @@ impl Kinship {
             exit_signal: AtomicI32::new(exit_signal.map_or(0, |signal| i32::from(signal.number()))),
             death_signal: AtomicI32::new(0),
             adopts: AtomicBool::new(false),
+            has_left: AtomicBool::new(false),
             has_executed: AtomicBool::new(false),
             borrowed: SpinLock::new(None),
             stopped: AtomicI32::new(0),
@@ -216,6 +219,25 @@ impl Kinship {
         };
         self.ending.note();
         told
+    }
+
+    /// Has another parent from now on. Returns how it has ended, when it has: then that one is to be told.
+    pub(super) fn become_child_of(&self, parent: i32) -> Option<ExitStatus> {
+        let news = self.news.lock();
+        self.parent.store(parent, Ordering::SeqCst);
+        self.exit_signal
+            .store(i32::from(Signal::CHLD.number()), Ordering::Release);
+        news.ended
+    }
+
+    /// Gives its children away from now on and takes no others.
+    pub(super) fn leave(&self) {
+        self.has_left.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it gives its children away, or has.
+    pub(super) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::SeqCst)
     }
 
     /// How it ended, when it has.
