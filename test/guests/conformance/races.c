@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 // Milliseconds that each race goes on.
@@ -363,6 +364,24 @@ static const char *three_generations_end_together(void) {
   return good;
 }
 
+static const char *timer_stopped_while_it_expires(void) {
+  sigset_t set = set_of(SIGALRM);
+  struct timespec none = {0};
+  change_mask(SIG_BLOCK, SIGALRM);
+  for (int round = 0; goes_on(); ++round) {
+    struct itimerval timer = {.it_value.tv_usec = 50}, stopped = {0};
+    setitimer(ITIMER_REAL, &timer, NULL);
+    spin(round * 37 % 40000);
+    setitimer(ITIMER_REAL, &stopped, NULL);
+    int has_come = is_pending(SIGALRM);
+    spin(2000);
+    if (has_come != is_pending(SIGALRM))
+      return "it comes later";
+    sigtimedwait(&set, NULL, &none);
+  }
+  return good;
+}
+
 // Runs a race in a process of its own, which may get stuck.
 static void show(const char *name, const char *(*race)(void)) {
   int ends[2];
@@ -401,4 +420,5 @@ int main(void) {
   RACE(waited_for_and_still_attached);
   RACE(waited_for_before_its_signal);
   RACE(three_generations_end_together);
+  RACE(timer_stopped_while_it_expires);
 }

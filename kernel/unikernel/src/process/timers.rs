@@ -390,22 +390,20 @@ impl Timer {
     }
 
     fn expire(&self, process: &Process, deadline: u64, now: u64) {
-        let overruns = {
-            let mut state = self.state.lock();
-            if state.deleted || state.deadline != Some(deadline) {
-                return;
+        // Until the signal is sent: who stops the timer finds it pending, or it never comes.
+        let mut state = self.state.lock();
+        if state.deleted || state.deadline != Some(deadline) {
+            return;
+        }
+        let mut missed = 0;
+        state.deadline = match state.interval {
+            0 => None,
+            interval => {
+                missed = (now - deadline) / interval;
+                Some(deadline.saturating_add((missed + 1).saturating_mul(interval)))
             }
-            let mut missed = 0;
-            state.deadline = match state.interval {
-                0 => None,
-                interval => {
-                    missed = (now - deadline) / interval;
-                    Some(deadline.saturating_add((missed + 1).saturating_mul(interval)))
-                }
-            };
-            state.overruns = u32::try_from(missed).unwrap_or(u32::MAX);
-            state.overruns
         };
+        state.overruns = u32::try_from(missed).unwrap_or(u32::MAX);
         let Notification::Signal {
             signal,
             code,
@@ -418,7 +416,7 @@ impl Timer {
         let info = Info::new(
             signal,
             code,
-            &[u64::from(self.id as u32) | u64::from(overruns) << 32, value],
+            &[u64::from(self.id as u32) | u64::from(state.overruns) << 32, value],
         );
         match thread {
             None => {
