@@ -272,17 +272,17 @@ impl Process {
     pub(super) fn remove_thread(&self, thread: &Arc<Thread>) -> bool {
         let last = {
             let mut threads = self.threads.lock();
-            // After `execve(2)` another thread may have the number.
-            if threads
+            // After `execve(2)` another thread may have the number, and may have been the last.
+            let is_known = threads
                 .get(&thread.tid)
-                .is_some_and(|known| known.as_ptr() == Arc::as_ptr(thread))
-            {
+                .is_some_and(|known| known.as_ptr() == Arc::as_ptr(thread));
+            if is_known {
                 threads.remove(&thread.tid);
                 let mut ended = self.ended_time.lock();
                 let (user, system) = thread.cpu_time.get();
                 *ended = (ended.0 + user, ended.1 + system);
             }
-            threads.is_empty()
+            is_known && threads.is_empty()
         };
         self.thread_ended.notify();
         last
@@ -423,5 +423,26 @@ impl Process {
         self.threads()
             .iter()
             .all(|thread| thread.blocked().contains(signal) || thread.awaits(signal))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fs::tmpfs::{Options, Tmpfs};
+    use fs::vfs::{Mount, MountFlags, Namespace};
+
+    use super::*;
+
+    #[test]
+    fn who_ends_after_the_thread_that_took_over_its_number_was_not_the_last() {
+        let (_, root) = Tmpfs::create(&Options::default());
+        let paths = Paths::new(Namespace::new(&Mount::new(root, b"tmpfs", MountFlags::empty())));
+        let memory = AddressSpace::new().expect("memory");
+        let (credentials, limits) = (Credentials::default(), Limits::of_memory(1 << 30));
+        let process = Arc::new(Process::new(1, memory.clone(), Arc::new(paths), credentials, limits));
+        let thread = || Thread::new(1, process.clone(), memory.clone(), SignalSet::EMPTY);
+        let (before, after) = (thread(), thread());
+        assert!(process.remove_thread(&after));
+        assert!(!process.remove_thread(&before));
     }
 }
