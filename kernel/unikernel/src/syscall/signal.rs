@@ -213,13 +213,13 @@ fn send(thread: &Thread, pid: i32, signal: Option<Signal>, info: impl Fn(Signal)
     let mut broadcast = (pid <= 0).then(Broadcast::begin);
     let targets = targets(thread, pid);
     for process in &targets {
-        let mut send = |signal| match &mut broadcast {
+        let mut tell = |signal| match &mut broadcast {
             Some(broadcast) => broadcast.send(process, signal, info(signal)),
             None => process.send(signal, info(signal)),
         };
         let sent = if !may_signal(&thread.process, process, signal) {
             Err(Errno::PERM)
-        } else if signal.is_none_or(&mut send) {
+        } else if signal.is_none_or(&mut tell) {
             Ok(0)
         } else {
             Err(Errno::AGAIN)
