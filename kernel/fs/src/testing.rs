@@ -4,8 +4,9 @@ use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use file::{Error, Sink};
 use hal::mem::{Frame, PAGE_SIZE};
@@ -185,4 +186,21 @@ pub(crate) fn make_image(source: &Path, options: &[&str]) -> Vec<u8> {
         .expect("mkfs.erofs of erofs-utils is installed");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     std::fs::read(image).expect("mkfs.erofs has written the image")
+}
+
+/// Runs acts that might wait for each other for ever, each in a thread of its own, and fails unless all come to their ends.
+pub(crate) fn run_together<const COUNT: usize>(acts: [Box<dyn FnOnce() + Send>; COUNT]) {
+    const LIMIT: Duration = Duration::from_secs(20);
+    let (end, ended) = mpsc::channel();
+    for act in acts {
+        let end = end.clone();
+        std::thread::spawn(move || {
+            act();
+            let _ = end.send(());
+        });
+    }
+    drop(end);
+    for _ in 0..COUNT {
+        ended.recv_timeout(LIMIT).expect("each thread comes to its end");
+    }
 }

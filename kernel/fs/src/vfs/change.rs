@@ -229,7 +229,7 @@ impl Context {
         }
     }
 
-    /// Locks two directories, in an order that all keep.
+    /// Locks two directories in an order that all keep: the one above first, as who removes the one below does. No directory moves meanwhile.
     pub(super) fn lock_both<R>(
         first: &Arc<Dentry>,
         second: &Arc<Dentry>,
@@ -238,7 +238,8 @@ impl Context {
         if Arc::ptr_eq(first, second) {
             return act(&mut first.lock(), None);
         }
-        if Arc::as_ptr(first) < Arc::as_ptr(second) {
+        let in_order = Arc::as_ptr(first) < Arc::as_ptr(second);
+        if second.is_within(first) || in_order && !first.is_within(second) {
             let mut one = first.lock();
             let mut two = second.lock();
             act(&mut one, Some(&mut two))

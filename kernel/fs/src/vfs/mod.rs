@@ -39,3 +39,6 @@ pub struct Context {
     /// Permission bits that new files do not get.
     pub umask: u16,
 }
+
+#[cfg(test)]
+mod tests;
