@@ -8,7 +8,7 @@ use file::{File, FileType, Result};
 
 use super::attributes::drop_set_ids;
 use super::walk::{Last, Walk};
-use super::{Access, Context, Lookup, MountFlags, OpenInode, Place, Resolve};
+use super::{Access, Context, Dentry, Lookup, MountFlags, OpenInode, Place, Resolve};
 use crate::inode::{Inode, NewKind};
 use crate::inotify::{self, Events};
 use crate::text::Writing;
@@ -68,10 +68,11 @@ impl Context {
                 Last::Name { slash: true, .. } => return Err(Errno::ISDIR.into()),
                 Last::Name { name, .. } => {
                     let directory = walk.place.clone();
-                    if let Some(place) = self.create_missing(&directory, walk.name(&name), mode)? {
-                        walk.place = place;
+                    let (dentry, is_new) = self.find_or_create(&directory, walk.name(&name), mode)?;
+                    if is_new {
+                        walk.place = directory.with(dentry);
                         created = true;
-                    } else if walk.down(&name, follow)? {
+                    } else if walk.enter(dentry, follow)? {
                         continue;
                     } else if !exclusive {
                         self.check_foreign(&directory, &walk.place)?;
@@ -104,15 +105,17 @@ impl Context {
         Ok(())
     }
 
-    /// Makes a regular file unless the name exists.
-    fn create_missing(&self, directory: &Place, name: &[u8], mode: u16) -> Result<Option<Place>> {
+    /// The entry `name`, or a new regular file (true). Who looked for it again might not find it any more.
+    fn find_or_create(&self, directory: &Place, name: &[u8], mode: u16) -> Result<(Arc<Dentry>, bool)> {
         // Most files that are opened for writing exist, or were just looked for.
-        if directory.dentry.child(name)?.exists() {
-            return Ok(None);
+        let found = directory.dentry.child(name)?;
+        if found.exists() {
+            return Ok((found, false));
         }
         let mut children = directory.dentry.lock();
-        if directory.dentry.child_locked(&mut children, name)?.exists() {
-            return Ok(None);
+        let found = directory.dentry.child_locked(&mut children, name)?;
+        if found.exists() {
+            return Ok((found, false));
         }
         directory.mount.check_writable()?;
         self.check_create(directory)?;
@@ -123,7 +126,7 @@ impl Context {
         let dentry = directory.dentry.created(&mut children, name, created);
         drop(children);
         dentry.keep();
-        Ok(Some(directory.with(dentry)))
+        Ok((dentry, true))
     }
 
     fn open_unnamed(&self, directory: &Place, mode: u16) -> Result<Arc<dyn File>> {
@@ -137,7 +140,7 @@ impl Context {
         let new = self.new_inode(&status, NewKind::Regular, mode & 0o7777 & !self.umask);
         let created = inode.create_unnamed(&new)?;
         let name = alloc::format!("#{}", created.status()?.inode);
-        let place = directory.with(super::Dentry::top(created, name.as_bytes()));
+        let place = directory.with(Dentry::top(created, name.as_bytes()));
         let writing = Some(Writing::new(&**place.inode()?)?);
         Ok(OpenInode::with_inode(
             &place,

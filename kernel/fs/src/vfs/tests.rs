@@ -1,11 +1,12 @@
 //! Several CPUs that change the same names at once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use abi::Errno;
+use abi::{Errno, OpenFlags};
 use file::Error;
 
-use super::Context;
+use super::{Context, OpenRequest};
 use crate::inode::{NewKind, RenameMode};
 use crate::testing::run_together;
 use crate::tmpfs::{Options, Tmpfs};
@@ -64,4 +65,41 @@ fn a_file_moves_out_of_a_directory_that_somebody_tries_to_remove() {
         assert!(matches!(removed, Err(Error::Errno(Errno::NOTEMPTY))));
     };
     run_together([often(movement), often(removal), often(removal)]);
+}
+
+#[test]
+fn open_finds_or_makes_a_file_whose_name_comes_and_goes() {
+    const ROUNDS: usize = 30_000;
+    let context = empty();
+    let open = |flags| {
+        let request = OpenRequest {
+            flags,
+            mode: 0o644,
+            ..OpenRequest::default()
+        };
+        match context.open(b"/name", request) {
+            Ok(_) => None,
+            Err(Error::Errno(errno)) => Some(errno),
+            Err(error) => panic!("{error:?}"),
+        }
+    };
+    let ended = AtomicBool::new(false);
+    let disturb = |act: &dyn Fn() -> file::Result<()>| {
+        while !ended.load(Ordering::Relaxed) {
+            let _ = act();
+        }
+    };
+    let wrong = std::thread::scope(|scope| {
+        scope.spawn(|| disturb(&|| context.unlink(b"/name")));
+        scope.spawn(|| disturb(&|| context.rename(b"/name", &context, b"/other", RenameMode::Replace)));
+        let create = OpenFlags::CREAT | OpenFlags::RDWR;
+        let wrong = (0..ROUNDS).find_map(|round| {
+            let plain = open(create);
+            let exclusive = open(create | OpenFlags::EXCL).filter(|&errno| errno != Errno::EXIST);
+            plain.or(exclusive).map(|errno| (round, errno))
+        });
+        ended.store(true, Ordering::Relaxed);
+        wrong
+    });
+    assert_eq!(wrong, None);
 }

@@ -168,14 +168,15 @@ impl<'a> Walk<'a> {
         Ok(credentials.check_ownership(FileType::Directory, inode.ownership()?, Access::EXECUTE)?)
     }
 
-    /// Goes to the entry that the last component names; `ENOENT` when there is none. With `follow`, a symbolic link puts its target in front of what is
-    /// left of the path: true is returned, and the walk goes on from there.
+    /// Goes to the entry that the last component names, as [`Walk::enter`] does.
     pub(super) fn down(&mut self, name: &Range<usize>, follow: bool) -> Result<bool> {
         let child = self.place.dentry.child(self.name(name))?;
         self.enter(child, follow)
     }
 
-    fn enter(&mut self, child: Arc<Dentry>, follow: bool) -> Result<bool> {
+    /// Goes to an entry of where it stands; `ENOENT` when there is none. With `follow`, a symbolic link puts its target in front of what is left of the
+    /// path: true is returned, and the walk goes on from there.
+    pub(super) fn enter(&mut self, child: Arc<Dentry>, follow: bool) -> Result<bool> {
         let inode = child.inode()?;
         if follow && child.has_type(FileType::Symlink) {
             let link = inode.follow()?;
