@@ -68,10 +68,19 @@ pub fn find_conflict(file: FileId, wanted: &Lock) -> Option<Lock> {
     locks.get(&file)?.iter().find(|held| held.conflicts(wanted)).copied()
 }
 
-/// Takes a lock in place of those the owner holds in its range; `WouldBlock` when another's stands in the way.
+/// Takes a lock in place of those the owner holds in its range; `WouldBlock` when another's stands in the way. As on Linux, a whole-file lock of
+/// the other kind is gone even then.
 pub fn acquire(file: FileId, wanted: Lock) -> Result<()> {
     let mut locks = LOCKS.lock();
     let held = locks.entry(file).or_default();
+    let is_former = |lock: &&Lock| lock.owner == wanted.owner && lock.owner.is_whole();
+    let former = held.iter().find(is_former).copied();
+    if former.is_some_and(|former| former.exclusive == wanted.exclusive) {
+        return Ok(());
+    }
+    if former.is_some() {
+        cut(held, wanted.owner, 0, u64::MAX);
+    }
     let conflict = held.iter().any(|other| other.conflicts(&wanted));
     if !conflict {
         cut(held, wanted.owner, wanted.first, wanted.last);
@@ -91,12 +100,11 @@ pub fn acquire(file: FileId, wanted: Lock) -> Result<()> {
     }
     tidy(&mut locks, file);
     drop(locks);
-    if conflict {
-        return Err(Error::WouldBlock);
+    if former.is_some() || !conflict {
+        // A weaker lock in place of a stronger one lets others in.
+        RELEASED.notify();
     }
-    // A weaker lock in place of a stronger one lets others in.
-    RELEASED.notify();
-    Ok(())
+    if conflict { Err(Error::WouldBlock) } else { Ok(()) }
 }
 
 /// Releases what an owner holds from `first` to `last`.
@@ -212,5 +220,22 @@ mod tests {
         ));
         release(file, A, 0, u64::MAX);
         release(file, Owner::Whole(7), 0, u64::MAX);
+    }
+
+    #[test]
+    fn a_whole_file_lock_stays_when_it_is_taken_again_and_goes_when_its_kind_changes() {
+        let file = (1, 4);
+        let [holder, other] = [7, 8].map(Owner::Whole);
+        let take = |owner, exclusive| acquire(file, lock(owner, exclusive, 0, u64::MAX)).is_ok();
+        assert!(take(holder, false) && take(other, false));
+        let ticket = released().ticket();
+        assert!(take(holder, false));
+        assert!(!take(holder, true));
+        assert_ne!(released().ticket(), ticket, "the other may go on");
+        assert!(take(other, true));
+        release(file, other, 0, u64::MAX);
+        assert!(take(holder, true) && take(holder, false) && take(other, false));
+        release(file, holder, 0, u64::MAX);
+        release(file, other, 0, u64::MAX);
     }
 }

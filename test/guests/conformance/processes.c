@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <spawn.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -405,6 +406,29 @@ static void closed_locks(void) {
   IN_CHILD("a child that locks after it", SHOW(fcntl(kept, F_SETLK, &lock)));
 }
 
+// Who asks again for a lock that it holds keeps it all the time.
+static void kept_lock(void) {
+  volatile int *done = mmap(NULL, sizeof *done, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  int holder = fileno(tmpfile()), failed = 0;
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", holder);
+  int other = open(path, O_RDWR);
+  SHOW(flock(holder, LOCK_EX));
+  fflush(stdout);
+  if (fork() == 0) {
+    while (!*done)
+      if (flock(other, LOCK_EX | LOCK_NB) == 0) _exit(1);
+    _exit(0);
+  }
+  for (int i = 0; i < 20000; i++)
+    failed += flock(holder, LOCK_EX | LOCK_NB) != 0;
+  *done = 1;
+  int status;
+  wait(&status);
+  show_status("who asks for a lock that is held", status);
+  VALUE(failed);
+}
+
 static void locks(void) {
   // A thread that makes no system call hears of a signal.
   signal(SIGUSR1, release);
@@ -471,6 +495,7 @@ int main(int argc, char **argv) {
   groups();
   locks();
   closed_locks();
+  kept_lock();
   executions();
   announcements();
   // Limits.

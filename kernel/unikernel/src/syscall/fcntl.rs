@@ -172,8 +172,6 @@ pub(super) async fn flock(thread: &Thread, call: &Call) -> Result {
         other if other & LOCK_MAND != 0 => return Ok(0),
         _ => return Err(Errno::INVAL.into()),
     };
-    // A change of kind is a release and a new lock: others may come between, as on Linux.
-    lock::release(id, owner, 0, u64::MAX);
     let wanted = Lock {
         owner,
         exclusive,
