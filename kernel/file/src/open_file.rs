@@ -4,7 +4,7 @@ use abi::general::{SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET};
 use abi::{Errno, OpenFlags};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use hal::sync::SpinLock;
 
 use crate::lock::{self, FileId, Owner};
@@ -26,7 +26,9 @@ pub struct OpenFile {
     /// The position is 0 for ever.
     stays_at_start: bool,
     /// Held across a transfer, so that two of them never use the same position.
-    position: SpinLock<u64>,
+    transfer: SpinLock<()>,
+    /// Changed by who holds `transfer`. Who only shows it must not wait: the transfer may be what shows it, as in `/proc/PID/fdinfo`.
+    position: AtomicU64,
     watchers: SpinLock<Vec<(Weak<dyn Watcher>, u64)>>,
     /// It may hold locks.
     locks: AtomicBool,
@@ -59,7 +61,8 @@ impl OpenFile {
             stays_at_start: file.stays_at_start(),
             file,
             flags: AtomicU32::new(flags.difference(TRANSIENT).bits()),
-            position: SpinLock::new(0),
+            transfer: SpinLock::new(()),
+            position: AtomicU64::new(0),
             watchers: SpinLock::new(Vec::new()),
             locks: AtomicBool::new(false),
             signal_driven: SpinLock::new(None),
@@ -150,11 +153,11 @@ impl OpenFile {
                 result => result,
             };
         }
-        let mut position = self.position.lock();
+        let _transfer = self.transfer.lock();
         let asked = sink.remaining();
-        let count = self.file.read(*position, sink)?;
-        let end = *position + count as u64;
-        self.move_to(&mut position, end);
+        let position = self.position();
+        let count = self.file.read(position, sink)?;
+        self.move_to(position + count as u64);
         if asked > 0 {
             self.note_access();
         }
@@ -167,15 +170,15 @@ impl OpenFile {
         if !self.seekable {
             return self.file.write(0, source);
         }
-        let mut position = self.position.lock();
+        let _transfer = self.transfer.lock();
         if self.flags().contains(OpenFlags::APPEND) {
             let (count, end) = self.file.append(source)?;
-            self.move_to(&mut position, end);
+            self.move_to(end);
             return Ok(count);
         }
-        let count = self.file.write(*position, source)?;
-        let end = *position + count as u64;
-        self.move_to(&mut position, end);
+        let position = self.position();
+        let count = self.file.write(position, source)?;
+        self.move_to(position + count as u64);
         Ok(count)
     }
 
@@ -208,19 +211,20 @@ impl OpenFile {
         self.file.write(offset, source)
     }
 
-    /// The position.
+    /// The position. Of a transfer that is under way it is the one before.
     pub fn position(&self) -> u64 {
-        *self.position.lock()
+        self.position.load(Ordering::Relaxed)
     }
 
     /// Sets the position.
     pub fn set_position(&self, position: u64) {
-        self.move_to(&mut self.position.lock(), position);
+        let _transfer = self.transfer.lock();
+        self.move_to(position);
     }
 
-    fn move_to(&self, position: &mut u64, target: u64) {
+    fn move_to(&self, target: u64) {
         if !self.stays_at_start {
-            *position = target;
+            self.position.store(target, Ordering::Relaxed);
         }
     }
 
@@ -237,28 +241,30 @@ impl OpenFile {
         if self.stays_at_start && whence <= SEEK_HOLE {
             return Ok(0);
         }
-        let mut position = self.position.lock();
+        let _transfer = self.transfer.lock();
         let base = match whence {
             SEEK_SET => 0,
-            SEEK_CUR => *position as i64,
+            SEEK_CUR => self.position() as i64,
             SEEK_END => self.file.status()?.size as i64,
             SEEK_DATA | SEEK_HOLE => {
                 let offset = u64::try_from(offset).map_err(|_| Errno::NXIO)?;
-                *position = self.file.seek_data(offset, whence == SEEK_HOLE)?;
-                return Ok(*position);
+                let target = self.file.seek_data(offset, whence == SEEK_HOLE)?;
+                self.move_to(target);
+                return Ok(target);
             }
             _ => return Err(Errno::INVAL.into()),
         };
         let target = base.checked_add(offset).ok_or(Errno::OVERFLOW)?;
-        *position = u64::try_from(target).map_err(|_| Errno::INVAL)?;
-        Ok(*position)
+        let target = u64::try_from(target).map_err(|_| Errno::INVAL)?;
+        self.move_to(target);
+        Ok(target)
     }
 
     /// Gives the directory's entries from the position on and moves it behind the last one that fits.
     pub fn read_directory(&self, entry: &mut dyn FnMut(DirectoryEntry<'_>) -> bool) -> Result<()> {
         self.check_reads()?;
-        let mut position = self.position.lock();
-        let mut next = *position;
+        let _transfer = self.transfer.lock();
+        let mut next = self.position();
         let result = self.file.read_directory(next, &mut |found| {
             let after = found.next;
             let fits = entry(found);
@@ -267,7 +273,7 @@ impl OpenFile {
             }
             fits
         });
-        *position = next;
+        self.move_to(next);
         result?;
         self.note_access();
         Ok(())

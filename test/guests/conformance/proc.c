@@ -157,6 +157,19 @@ static void children(char **arguments) {
 }
 
 // What was opened of a process that has ended and been waited for, and what its directory still leads to.
+// A descriptor shows itself while it is read.
+static void own_descriptor(void) {
+  int number = open("/proc/self/stat", O_RDONLY);
+  char path[64], line[64] = "";
+  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", number);
+  int information = open(path, O_RDONLY);
+  SHOW(dup2(information, number) == number);
+  SHOW(read(number, line, sizeof line - 1) > 0);
+  printf("%.*s\n", (int)strcspn(line, "\n"), line);
+  VALUE(lseek(number, 0, SEEK_CUR) > 0);
+  close(information), close(number);
+}
+
 static void gone(void) {
   fflush(stdout);
   pid_t child = fork();
@@ -374,6 +387,7 @@ int main(int count, char **arguments) {
   if (count == 1) return execle("/proc/self/exe", "program", "argument", NULL, (char *[]){"NAME=value", NULL});
   enter_scratch();
   children(arguments);
+  own_descriptor();
   gone();
   times();
   sockets();

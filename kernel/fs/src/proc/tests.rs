@@ -10,6 +10,7 @@ use file::{BytesSink, BytesSource, Error, File, FileType, OpenFile};
 
 use super::provider::{Area, Identity, Process, System, Usage};
 use super::{format, memory, status};
+use crate::testing::run_together;
 use crate::tmpfs::{Options, Tmpfs};
 use crate::vfs::{Context, Credentials, Lookup, Mount, MountFlags, Namespace, OpenInode, OpenRequest, Place};
 
@@ -502,6 +503,33 @@ fn descriptors_are_links_that_open_again() {
         .unwrap();
     let mut bytes = [0; 8];
     assert_eq!(reader.read(0, &mut BytesSink::new(&mut bytes)).unwrap(), 2);
+}
+
+#[test]
+fn a_descriptor_describes_itself_while_it_is_read() {
+    let (machine, context, _) = machine();
+    let open = |number: u32, path: &str| {
+        let file = open(&context, path, OpenFlags::empty()).unwrap();
+        machine.files.lock().unwrap().insert(number, file.clone());
+        file
+    };
+    open(5, "/bin/app");
+    open(6, "/bin/app");
+    // The first is found by its own number, the others by each other's.
+    let own = open(5, "/proc/self/fdinfo/5");
+    let first = open(6, "/proc/self/fdinfo/5");
+    let second = open(5, "/proc/self/fdinfo/6");
+    let read_often = |file: Arc<OpenFile>| -> Box<dyn FnOnce() + Send> {
+        Box::new(move || {
+            for _ in 0..10_000 {
+                file.set_position(0);
+                assert!(file.read(&mut BytesSink::new(&mut [0; 100])).unwrap() > 0);
+            }
+        })
+    };
+    run_together([read_often(first), read_often(second)]);
+    machine.files.lock().unwrap().insert(5, own.clone());
+    run_together([read_often(own)]);
 }
 
 #[test]
