@@ -37,24 +37,6 @@ impl Master {
     pub fn index(&self) -> u32 {
         self.index
     }
-
-    /// Reads in packet mode: what is to be told alone, or a zero and bytes.
-    fn read_packet(&self, sink: &mut dyn Sink) -> Result<Option<usize>> {
-        let mut state = self.terminal.state.lock();
-        let Some(status) = state.packet else {
-            return Ok(None);
-        };
-        if !state.has_output() {
-            return Ok(None);
-        }
-        sink.write(&[status])?;
-        if status != 0 {
-            state.packet = Some(0);
-            return Ok(Some(1));
-        }
-        let count = state.read_output(|bytes| sink.write(bytes)).unwrap_or(0);
-        Ok(Some(1 + count))
-    }
 }
 
 impl Drop for Master {
@@ -77,18 +59,27 @@ impl File for Master {
         if sink.remaining() == 0 {
             return Ok(0);
         }
-        let count = match self.read_packet(sink)? {
-            Some(count) => count,
-            None => {
-                let mut state = self.terminal.state.lock();
-                if !state.has_output() {
-                    return Err(if state.deserted {
-                        Errno::IO.into()
-                    } else {
-                        Error::WouldBlock
-                    });
+        let count = {
+            let mut state = self.terminal.state.lock();
+            if !state.has_output() {
+                return Err(if state.deserted {
+                    Errno::IO.into()
+                } else {
+                    Error::WouldBlock
+                });
+            }
+            match state.packet {
+                None => state.read_output(|bytes| sink.write(bytes))?,
+                Some(0) => {
+                    sink.write(&[0])?;
+                    1 + state.read_output(|bytes| sink.write(bytes)).unwrap_or(0)
                 }
-                state.read_output(|bytes| sink.write(bytes))?
+                // What is to be told is told alone.
+                Some(status) => {
+                    sink.write(&[status])?;
+                    state.packet = Some(0);
+                    1
+                }
             }
         };
         self.terminal.slaves.notify();
@@ -167,5 +158,76 @@ impl File for Master {
             FIONREAD => put(memory, argument, terminal.state.lock().output_length() as u32),
             _ => terminal.control(true, true, command, argument, memory),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Caller, Jobs};
+    use abi::OpenFlags;
+    use abi::general::TIOCPKT_FLUSHWRITE;
+    use core::sync::atomic::{AtomicBool, Ordering};
+    use file::{BytesSink, BytesSource};
+
+    /// A kernel without processes.
+    struct Nobody;
+
+    impl Jobs for Nobody {
+        fn caller(&self) -> Option<Caller> {
+            None
+        }
+        fn ignores(&self, _signal: u32) -> bool {
+            false
+        }
+        fn is_orphaned(&self, _group: i32) -> bool {
+            false
+        }
+        fn session_of(&self, _group: i32) -> Option<i32> {
+            None
+        }
+        fn signal(&self, _group: i32, _signal: u32) {}
+        fn set_terminal(&self, _terminal: Option<&Arc<Terminal>>) {}
+        fn forget_terminal(&self, _session: i32, _terminal: &Terminal) {}
+        fn hang_up(&self, _session: i32, _terminal: &Terminal, _foreground: i32) {}
+    }
+
+    #[test]
+    fn each_packet_begins_with_its_status() {
+        const PACKETS: usize = 20_000;
+        let terminals = Terminals::new(&Nobody);
+        let master = terminals.open_master().unwrap();
+        let terminal = terminals.get(0).unwrap().terminal.clone();
+        {
+            let mut state = terminal.state.lock();
+            (state.locked, state.packet) = (false, Some(0));
+        }
+        let slave = terminal.open(OpenFlags::RDWR | OpenFlags::NOCTTY).unwrap();
+        let ended = AtomicBool::new(false);
+        let wrong = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    let _ = slave.write(0, &mut BytesSource::new(b"hello"));
+                    terminal.change(|state| state.flush_output(None));
+                }
+            });
+            let mut bytes = [0; 16];
+            let packet = core::iter::from_fn(|| match master.read(0, &mut BytesSink::new(&mut bytes)) {
+                Ok(count) => Some(Some(bytes[..count].to_vec())),
+                Err(Error::WouldBlock) => Some(None),
+                Err(error) => panic!("{error:?}"),
+            });
+            let wrong = packet
+                .flatten()
+                .take(PACKETS)
+                .find(|packet| match packet.split_first() {
+                    Some((0, written)) => written.is_empty(),
+                    Some((&status, rest)) => u32::from(status) != TIOCPKT_FLUSHWRITE || !rest.is_empty(),
+                    None => true,
+                });
+            ended.store(true, Ordering::Relaxed);
+            wrong
+        });
+        assert_eq!(wrong, None);
     }
 }
