@@ -149,7 +149,7 @@ impl Epoll {
             if found == 0 {
                 continue;
             }
-            let Some(again) = self.table.lock().reported(candidate.key) else {
+            let Some(again) = self.table.lock().reported(&candidate) else {
                 continue;
             };
             kept |= again;

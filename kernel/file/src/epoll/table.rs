@@ -55,6 +55,7 @@ impl Entry {
             file: self.file.upgrade()?,
             interest: if self.is_disabled() { 0 } else { self.events & !MODES },
             data: self.data,
+            events: self.events,
         })
     }
 }
@@ -65,6 +66,8 @@ pub(super) struct Candidate {
     pub(super) file: Arc<OpenFile>,
     pub(super) interest: u32,
     pub(super) data: u64,
+    /// As the entry had them.
+    events: u32,
 }
 
 impl Candidate {
@@ -241,10 +244,11 @@ impl Table {
     }
 
     /// Notes that an entry is reported: an entry of `EPOLLONESHOT` asks for nothing from now on, a level-triggered one goes back to the list
-    /// (`true`). `None` when it has gone or was reported to somebody else.
-    pub(super) fn reported(&mut self, key: u64) -> Option<bool> {
+    /// (`true`). `None` when it has gone, was reported to somebody else, or was changed since, which has put it on the list again.
+    pub(super) fn reported(&mut self, candidate: &Candidate) -> Option<bool> {
+        let key = candidate.key;
         let entry = self.entry(key)?;
-        if entry.is_disabled() {
+        if (entry.events, entry.data) != (candidate.events, candidate.data) {
             return None;
         }
         if entry.events & EPOLLONESHOT != 0 {

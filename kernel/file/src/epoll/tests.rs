@@ -235,7 +235,7 @@ impl File for Slow {
             asked.send(()).expect("the test listens");
             go_on.recv().expect("the test goes on");
         }
-        Readiness::IN
+        Readiness::IN | Readiness::OUT
     }
 
     fn wait_queue(&self) -> Option<&WaitQueue> {
@@ -285,4 +285,28 @@ fn who_polls_the_instance_while_a_file_is_reported_is_told_that_it_stays_ready()
         },
     );
     assert_ne!(*ticket.lock(), Some(epoll.watchers.ticket()));
+}
+
+#[test]
+fn a_one_shot_file_that_is_armed_anew_while_it_is_asked_reports_what_is_asked_for_now() {
+    let epoll = Epoll::new();
+    let (asked, was_asked) = std::sync::mpsc::channel();
+    let (go_on, may_go_on) = std::sync::mpsc::channel();
+    let file = open(Arc::new(Slow {
+        queue: WaitQueue::new(),
+        asked: SpinLock::new(Some((asked, may_go_on))),
+    }));
+    add(&epoll, 3, &file, EPOLLIN | EPOLLONESHOT).unwrap();
+    std::thread::scope(|scope| {
+        let go_on = go_on;
+        let before = scope.spawn(|| ready(&epoll));
+        was_asked.recv().expect("it asks");
+        epoll
+            .control(EPOLL_CTL_MOD, 3, &file, event(EPOLLOUT | EPOLLONESHOT, 9))
+            .unwrap();
+        go_on.send(()).expect("it waits");
+        assert_eq!(before.join().unwrap(), []);
+    });
+    assert_eq!(ready(&epoll), [(9, EPOLLOUT)]);
+    assert_eq!(ready(&epoll), []);
 }
