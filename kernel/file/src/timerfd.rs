@@ -177,7 +177,9 @@ async fn drive(shared: Arc<Shared>) {
             let wake_at = state.wake_at();
             state.driver = Some(wake_at.unwrap_or(u64::MAX));
             let expired = state.expirations() > 0;
-            let tell = expired && !core::mem::replace(&mut state.told, true);
+            let tell = expired && !state.told;
+            // When the clock of the day goes back, the expiration is yet to come.
+            state.told = expired;
             (wake_at, tell, state.on_realtime)
         };
         if tell {
@@ -357,6 +359,26 @@ mod tests {
         assert_eq!(timer.readiness(), Readiness::IN);
         assert!(matches!(read(&timer), Err(Error::Errno(Errno::CANCELED))));
         assert!(matches!(read(&timer), Err(Error::WouldBlock)));
+    }
+
+    #[test]
+    fn an_expiration_is_told_again_after_the_clock_went_back() {
+        let _alone = alone();
+        let timer = TimerFd::new(CLOCK_REALTIME).unwrap();
+        timer.set(&setting(realtime() + 10 * SECOND, 0), true, false).unwrap();
+        while task::run_ready(64) {}
+        for _ in 0..2 {
+            let ticket = timer.shared.queue.ticket();
+            // Time passes on both clocks.
+            hal::time::set_realtime(realtime() + 11 * SECOND);
+            pass(11 * SECOND);
+            assert_ne!(timer.shared.queue.ticket(), ticket, "who waits hears of the expiration");
+            assert_eq!(timer.readiness(), Readiness::IN);
+            hal::time::set_realtime(realtime() - 11 * SECOND);
+            realtime_was_set();
+            while task::run_ready(64) {}
+            assert_eq!(timer.readiness(), Readiness::empty());
+        }
     }
 
     #[test]

@@ -99,8 +99,10 @@ pub(crate) fn adjust_realtime_nanoseconds(by: i64) {
     REALTIME_OFFSET.fetch_add(by, core::sync::atomic::Ordering::Relaxed);
 }
 
-/// The host's clock is not the tests' to set.
-pub(crate) fn set_realtime_nanoseconds(_now: u64) {}
+/// Makes it show another time from now on; the host's clock stays.
+pub(crate) fn set_realtime_nanoseconds(now: u64) {
+    adjust_realtime_nanoseconds(now.wrapping_sub(realtime_nanoseconds()) as i64);
+}
 
 /// Copies bytes that must not overlap.
 ///
