@@ -6,7 +6,7 @@ mod transfer;
 
 pub use buffer::{Segment, SegmentSink, SegmentSource};
 pub use fifo::Fifo;
-pub use transfer::{put_back, splice_into_pipe, splice_pipes, take, tee};
+pub use transfer::{Taken, splice_into_pipe, splice_pipes, take, tee};
 
 use abi::ioctl::FIONREAD;
 use abi::{Errno, OpenFlags};
@@ -43,9 +43,18 @@ struct State {
     writers: usize,
     /// Ends that do both; they wait in the readers' queue for everything.
     duplex: usize,
+    /// How often bytes are taken out that may be put back.
+    taken: usize,
     /// How many ends were ever opened, so that a FIFO's opener sees a peer that has already gone again.
     readers_opened: u64,
     writers_opened: u64,
+}
+
+impl State {
+    /// Whether no bytes come besides those that are there.
+    fn has_ended(&self) -> bool {
+        self.writers == 0 && self.taken == 0
+    }
 }
 
 /// Whose a pipe is, who may open it again by way of `/proc/PID/fd`.
@@ -75,6 +84,7 @@ impl Pipe {
                 readers: 0,
                 writers: 0,
                 duplex: 0,
+                taken: 0,
                 readers_opened: 0,
                 writers_opened: 0,
             }),
@@ -211,7 +221,7 @@ impl File for PipeEnd {
         }
         let mut state = self.pipe.state.lock();
         if state.buffer.bytes() == 0 {
-            return if state.writers == 0 {
+            return if state.has_ended() {
                 Ok(0)
             } else {
                 Err(crate::Error::WouldBlock)
@@ -246,7 +256,7 @@ impl File for PipeEnd {
         let mut ready = Readiness::empty();
         if self.reads {
             ready.set(Readiness::IN | Readiness::RDNORM, state.buffer.bytes() > 0);
-            let writer_has_gone = state.writers == 0 && state.writers_opened != self.writers_before;
+            let writer_has_gone = state.has_ended() && state.writers_opened != self.writers_before;
             ready.set(Readiness::HUP, writer_has_gone);
         }
         if self.writes {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::testing::Memory;
 use crate::{BytesSink, BytesSource, Error};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 fn write(end: &PipeEnd, bytes: &[u8]) -> Result<usize> {
     end.write(0, &mut BytesSource::new(bytes))
@@ -138,10 +139,61 @@ fn splice_moves_and_tee_copies() {
     assert_eq!(count, 9_000);
     let mut taken = take(&first_reader, 5_000).unwrap();
     let mut bytes = [0; 3_000];
-    assert_eq!(SegmentSource::new(&taken).read(&mut bytes).unwrap(), 3_000);
-    taken[0].skip(3_000);
-    put_back(&first_reader, taken);
+    assert_eq!(SegmentSource::new(taken.segments()).read(&mut bytes).unwrap(), 3_000);
+    taken.segments()[0].skip(3_000);
+    drop(taken);
     assert_eq!(read(&first_reader, 10_000).unwrap(), [7; 6_000]);
+}
+
+#[test]
+fn bytes_that_are_spliced_out_are_no_end_and_come_back() {
+    let (reader, writer) = pipe(false, Owner::default());
+    write(&writer, b"bytes").unwrap();
+    let taken = take(&reader, 99).unwrap();
+    drop(writer);
+    assert!(would_block(&read(&reader, 9)));
+    assert_eq!(reader.readiness(), Readiness::empty());
+    let ticket = reader.pipe.readable.ticket();
+    drop(taken);
+    assert_ne!(reader.pipe.readable.ticket(), ticket, "who waits hears of them");
+    assert_eq!(read(&reader, 9).unwrap(), b"bytes");
+    // Who found nothing meanwhile hears of the end, too.
+    let taken = take(&reader, 99).unwrap();
+    let ticket = reader.pipe.readable.ticket();
+    drop(taken);
+    assert_ne!(reader.pipe.readable.ticket(), ticket);
+    assert_eq!(read(&reader, 9).unwrap(), b"");
+}
+
+#[test]
+fn two_that_splice_at_once_keep_the_order() {
+    const PACKETS: u32 = 20_000;
+    let (first_reader, first_writer) = pipe(true, Owner::default());
+    let (second_reader, second_writer) = pipe(true, Owner::default());
+    let ended = AtomicBool::new(false);
+    let received = std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    let _ = splice_pipes(&first_reader, &second_writer, 4);
+                }
+            });
+        }
+        let (mut sent, mut received) = (0_u32, 0_u32);
+        while received < PACKETS {
+            if write(&first_writer, &sent.to_ne_bytes()).is_ok() {
+                sent += 1;
+            }
+            match read(&second_reader, 4) {
+                Ok(packet) if packet == received.to_ne_bytes() => received += 1,
+                Ok(_) => break,
+                Err(_) => {}
+            }
+        }
+        ended.store(true, Ordering::Relaxed);
+        received
+    });
+    assert_eq!(received, PACKETS);
 }
 
 #[test]

@@ -329,9 +329,9 @@ async fn out_of_pipe(
         output.check_seeks()?;
     }
     let count = file_size::room(thread, output, place.offset, count).await?;
-    let mut segments = retry(thread, from, pipe_waiting(input, flags), || pipe::take(from, count)).await?;
-    let (done, result) = write_all(thread, output, &mut place, &mut segments, waiting(output, true)).await;
-    pipe::put_back(from, segments);
+    let mut taken = retry(thread, from, pipe_waiting(input, flags), || pipe::take(from, count)).await?;
+    let (done, result) = write_all(thread, output, &mut place, taken.segments(), waiting(output, true)).await;
+    drop(taken);
     if done == 0 {
         result?;
     }
