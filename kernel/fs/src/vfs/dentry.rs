@@ -141,11 +141,17 @@ impl Dentry {
     /// Keeps the name in memory when nobody uses it, for the next lookup. To be called without any lock.
     pub(super) fn keep(self: &Arc<Self>) {
         // Most names are there already.
-        if self.slot.load(Ordering::Relaxed) != 0 || self.is_removed() {
+        if self.slot.load(Ordering::Relaxed) != 0 {
             return;
         }
-        if self.parent().is_some_and(|parent| parent.caches_names) {
-            let displaced = CACHE.lock().insert(self);
+        if let Some(parent) = self.parent().filter(|parent| parent.caches_names) {
+            let mut cache = CACHE.lock();
+            // Who removes either marks it before it looks here, so that one of both finds what the other has done.
+            if self.is_removed() || parent.is_removed() {
+                return;
+            }
+            let displaced = cache.insert(self);
+            drop(cache);
             drop(displaced);
         }
     }
@@ -346,7 +352,10 @@ pub fn shrink_dentries(count: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::inode::{NewInode, NewKind};
     use crate::tmpfs::{Options, Tmpfs};
 
     #[test]
@@ -377,5 +386,58 @@ mod tests {
         assert!(cache.names.len() == 1 && Arc::ptr_eq(&cache.names[0], &kept));
         assert_eq!(kept.slot.load(Ordering::Relaxed), 1);
         assert!(cache.names.capacity() <= 64);
+    }
+    const REGULAR: NewInode<'_> = NewInode {
+        kind: NewKind::Regular,
+        permissions: 0o644,
+        uid: 0,
+        gid: 0,
+    };
+
+    #[test]
+    fn a_name_that_is_removed_just_when_it_is_kept_does_not_stay() {
+        // Long enough for the others to come to the cache.
+        const PAUSE: Duration = Duration::from_millis(1);
+        let (_, root) = Tmpfs::create(&Options::default());
+        let top = &Dentry::top(root.clone(), b"/");
+        for round in 0..40_u32 {
+            let name = round.to_ne_bytes();
+            root.create(&name, &REGULAR).unwrap();
+            let removed = std::thread::scope(|scope| {
+                let cache = CACHE.lock();
+                scope.spawn(|| top.child(&name).map(drop));
+                let dentry = loop {
+                    match top.lock().get(&name) {
+                        Some(dentry) => break dentry,
+                        None => std::thread::yield_now(),
+                    }
+                };
+                std::thread::sleep(PAUSE);
+                let victim = dentry.clone();
+                scope.spawn(move || victim.remove(&mut top.lock()));
+                while !dentry.is_removed() {
+                    std::thread::yield_now();
+                }
+                std::thread::sleep(PAUSE);
+                drop(cache);
+                Arc::downgrade(&dentry)
+            });
+            assert!(removed.upgrade().is_none(), "round {round}");
+        }
+    }
+
+    #[test]
+    fn names_that_were_not_found_in_a_removed_directory_do_not_keep_it() {
+        let (_, root) = Tmpfs::create(&Options::default());
+        let top = Dentry::top(root.clone(), b"/");
+        let directory = NewInode {
+            kind: NewKind::Directory,
+            ..REGULAR
+        };
+        root.create(b"directory", &directory).unwrap();
+        let directory = top.child(b"directory").unwrap();
+        directory.remove(&mut top.lock());
+        let missing = Arc::downgrade(&directory.child(b"missing").unwrap());
+        assert!(missing.upgrade().is_none());
     }
 }
