@@ -120,14 +120,7 @@ impl Node {
             .and_then(|node| node.this.upgrade())
             .ok_or(Errno::XDEV)?;
         self.check_free(name)?;
-        {
-            let mut attributes = node.attributes.lock();
-            if attributes.links == 0 && !attributes.linkable {
-                return Err(Errno::NOENT.into());
-            }
-            attributes.linkable = false;
-        }
-        node.add_links(1);
+        node.gain_name()?;
         self.directory()?.insert(name, node);
         self.touch();
         Ok(())

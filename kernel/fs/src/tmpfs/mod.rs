@@ -154,9 +154,12 @@ impl Tmpfs {
         Ok(node)
     }
 
-    /// Keeps a node that differs from its lower inode.
+    /// Keeps a node that differs from its lower inode, unless its last name went meanwhile.
     fn keep(&self, node: Arc<Node>) {
-        self.nodes.lock().insert(node.number(), Known::Changed(node));
+        let mut nodes = self.nodes.lock();
+        if node.has_name() {
+            nodes.insert(node.number(), Known::Changed(node));
+        }
     }
 
     /// Lets go of a node that no name leads to any more; it lives on while it is open.

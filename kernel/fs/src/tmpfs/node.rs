@@ -157,6 +157,26 @@ impl Node {
         links
     }
 
+    /// Counts another name; `ENOENT` when the last one is gone, for that is the file's end.
+    pub(super) fn gain_name(&self) -> core::result::Result<(), Errno> {
+        {
+            let mut attributes = self.attributes.lock();
+            if attributes.links == 0 && !attributes.linkable {
+                return Err(Errno::NOENT);
+            }
+            attributes.linkable = false;
+            attributes.links += 1;
+            attributes.changed = hal::time::realtime();
+        }
+        self.mark_changed();
+        Ok(())
+    }
+
+    /// Whether a name leads to it.
+    pub(super) fn has_name(&self) -> bool {
+        self.attributes.lock().links > 0
+    }
+
     /// The last name is gone.
     pub(super) fn unlinked(&self) {
         self.attributes.lock().links = 0;

@@ -1,6 +1,6 @@
 //! What operations from outside cannot show: sharing of pages, mappings, limits and several CPUs at once.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use abi::{Errno, OpenFlags};
@@ -320,4 +320,66 @@ fn names_in_memory_stay_those_of_the_file_system_when_several_cpus_change_them()
         }
         assert_eq!(inode.status().unwrap().links, found + 2);
     }
+}
+
+#[test]
+fn a_file_gets_another_name_or_loses_its_last_one_first() {
+    const ROUNDS: usize = 25_000;
+    let (_, root) = Tmpfs::create(&Options::default());
+    let [old, new] = [b"old", b"new"].map(|name| root.create(name, &DIRECTORY).unwrap());
+    let files: Vec<_> = (0..ROUNDS)
+        .map(|round| {
+            let name = round.to_string().into_bytes();
+            (old.create(&name, &REGULAR).unwrap(), name)
+        })
+        .collect();
+    let arrived = AtomicUsize::new(0);
+    // Waits for the other thread, so that both come at once.
+    let meet = |round: usize| {
+        arrived.fetch_add(1, Ordering::SeqCst);
+        while arrived.load(Ordering::SeqCst) < 2 * (round + 1) {
+            std::thread::yield_now();
+        }
+    };
+    let linked: Vec<bool> = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for (round, (_, name)) in files.iter().enumerate() {
+                meet(round);
+                old.unlink(name).unwrap();
+            }
+        });
+        // Lets the others have the file's lock in turns.
+        scope.spawn(|| {
+            let turn = || arrived.load(Ordering::SeqCst);
+            while turn() < 2 * ROUNDS {
+                let (file, _) = &files[turn().saturating_sub(1) / 2];
+                let node = file.as_any().downcast_ref::<Node>().unwrap();
+                let attributes = node.attributes.lock();
+                std::thread::yield_now();
+                drop(attributes);
+            }
+        });
+        let link = |(round, (file, name)): (usize, &(Arc<dyn Inode>, Vec<u8>))| {
+            meet(round);
+            new.link(name, file).is_ok()
+        };
+        files.iter().enumerate().map(link).collect()
+    });
+    for ((file, name), linked) in files.iter().zip(linked) {
+        assert_eq!(file.status().unwrap().links, u32::from(linked));
+        assert_eq!(new.lookup(name).is_ok(), linked);
+    }
+}
+
+#[test]
+fn a_file_of_the_image_that_changes_while_it_loses_its_last_name_ends() {
+    let (disk, root, file) = overlay();
+    let directory = disk.wait(|| root.lookup(b"directory")).unwrap();
+    disk.wait(|| directory.unlink(b"file")).unwrap();
+    let node = file.as_any().downcast_ref::<Node>().unwrap().this.upgrade().unwrap();
+    let ended = node.this.clone();
+    // As who changes it does, last.
+    node.file_system.clone().keep(node);
+    drop(file);
+    assert!(ended.upgrade().is_none());
 }
