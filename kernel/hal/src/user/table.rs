@@ -69,6 +69,9 @@ const BATCH: usize = 64;
 /// Bytes that one entry of the lowest table of tables covers.
 const TABLE_SPAN: usize = 512 * PAGE_SIZE;
 
+/// Slots of a table.
+const SLOTS: usize = 512;
+
 /// Slots of the root that are not the kernel's, which has the upper half.
 const USER_SLOTS: usize = 256;
 
@@ -129,12 +132,20 @@ fn access_of(entry: u64) -> Access {
     access
 }
 
-/// The entry at `slot` of the table at a physical address.
-fn slot(table: u64, slot: usize) -> &'static Entry {
-    let pointer = arch::page_pointer((table / PAGE_SIZE as u64) as usize).cast::<Entry>();
+/// The entries of the table at a physical address.
+#[inline]
+fn entries(table: u64) -> &'static [Entry; SLOTS] {
+    let pointer = arch::page_pointer((table / PAGE_SIZE as u64) as usize).cast::<[Entry; SLOTS]>();
     // SAFETY: tables are whole pages that live as long as the page table, are reached under its lock, and the CPU changes
     // entries atomically; the reference is not kept beyond the walk.
-    unsafe { &*pointer.add(slot) }
+    unsafe { &*pointer }
+}
+
+/// The entry at `slot` of the table at a physical address.
+#[inline]
+fn slot(table: u64, slot: usize) -> &'static Entry {
+    // Always one of them: the remainder saves the check.
+    &entries(table)[slot % SLOTS]
 }
 
 impl PageTable {
@@ -569,13 +580,19 @@ impl Drop for PageTable {
 
 /// Ends all shares that a table of `level` and those below it hold.
 fn free(table: u64, level: usize) {
-    let slots = if level == 3 { USER_SLOTS } else { 512 };
-    for number in 0..slots {
-        let entry = slot(table, number).load(Ordering::Relaxed);
-        if level == 0 && is_mapped(entry) {
-            drop(take(entry));
-        } else if level > 0 && entry & PRESENT != 0 {
-            free(entry & ADDRESS, level - 1);
+    let slots = if level == 3 { USER_SLOTS } else { SLOTS };
+    let load = |entry: &Entry| entry.load(Ordering::Relaxed);
+    for group in entries(table)[..slots].chunks_exact(8) {
+        // Most of a table is empty, which one look at several tells.
+        if group.iter().fold(0, |all, entry| all | load(entry)) == 0 {
+            continue;
+        }
+        for entry in group.iter().map(load) {
+            if level == 0 && is_mapped(entry) {
+                drop(take(entry));
+            } else if level > 0 && entry & PRESENT != 0 {
+                free(entry & ADDRESS, level - 1);
+            }
         }
     }
     release_table(table);
