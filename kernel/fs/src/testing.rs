@@ -190,7 +190,7 @@ pub(crate) fn make_image(source: &Path, options: &[&str]) -> Vec<u8> {
 
 /// Runs acts that might wait for each other for ever, each in a thread of its own, and fails unless all come to their ends.
 pub(crate) fn run_together<const COUNT: usize>(acts: [Box<dyn FnOnce() + Send>; COUNT]) {
-    const LIMIT: Duration = Duration::from_secs(20);
+    const LIMIT: Duration = Duration::from_mins(1);
     let (end, ended) = mpsc::channel();
     for act in acts {
         let end = end.clone();
