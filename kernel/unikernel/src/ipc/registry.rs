@@ -63,7 +63,7 @@ impl<T: Object> Registry<T> {
             }
             match make() {
                 Err(Errno::EXIST) if !exclusive => {}
-                made => return made.map(|made| (made, true)),
+                result => return result.map(|object| (object, true)),
             }
         }
     }
