@@ -243,15 +243,27 @@ impl File for Slow {
     }
 }
 
+impl Slow {
+    /// Such a file, what tells that it is asked, and what lets it answer.
+    fn open() -> (
+        Arc<OpenFile>,
+        std::sync::mpsc::Receiver<()>,
+        std::sync::mpsc::Sender<()>,
+    ) {
+        let (asked, was_asked) = std::sync::mpsc::channel();
+        let (go_on, may_go_on) = std::sync::mpsc::channel();
+        let file = open(Arc::new(Self {
+            queue: WaitQueue::new(),
+            asked: SpinLock::new(Some((asked, may_go_on))),
+        }));
+        (file, was_asked, go_on)
+    }
+}
+
 /// An instance with a file that is always ready; `first` asks it, `meanwhile` runs while the file has not answered.
 fn while_asked(first: impl FnOnce(&Epoll) + Send, meanwhile: impl FnOnce(&Epoll)) -> Arc<Epoll> {
     let epoll = Epoll::new();
-    let (asked, was_asked) = std::sync::mpsc::channel();
-    let (go_on, may_go_on) = std::sync::mpsc::channel();
-    let file = open(Arc::new(Slow {
-        queue: WaitQueue::new(),
-        asked: SpinLock::new(Some((asked, may_go_on))),
-    }));
+    let (file, was_asked, go_on) = Slow::open();
     add(&epoll, 3, &file, EPOLLIN).unwrap();
     std::thread::scope(|scope| {
         // A test that fails lets go of the file.
@@ -290,12 +302,7 @@ fn who_polls_the_instance_while_a_file_is_reported_is_told_that_it_stays_ready()
 #[test]
 fn a_one_shot_file_that_is_armed_anew_while_it_is_asked_reports_what_is_asked_for_now() {
     let epoll = Epoll::new();
-    let (asked, was_asked) = std::sync::mpsc::channel();
-    let (go_on, may_go_on) = std::sync::mpsc::channel();
-    let file = open(Arc::new(Slow {
-        queue: WaitQueue::new(),
-        asked: SpinLock::new(Some((asked, may_go_on))),
-    }));
+    let (file, was_asked, go_on) = Slow::open();
     add(&epoll, 3, &file, EPOLLIN | EPOLLONESHOT).unwrap();
     std::thread::scope(|scope| {
         let go_on = go_on;

@@ -387,6 +387,7 @@ mod tests {
         assert_eq!(kept.slot.load(Ordering::Relaxed), 1);
         assert!(cache.names.capacity() <= 64);
     }
+
     const REGULAR: NewInode<'_> = NewInode {
         kind: NewKind::Regular,
         permissions: 0o644,

@@ -66,11 +66,11 @@ pub struct PageTable {
 
 /// Pages whose shares are given up together, after one round of telling the CPUs.
 const BATCH: usize = 64;
-/// Bytes that one entry of the lowest table of tables covers.
-const TABLE_SPAN: usize = 512 * PAGE_SIZE;
-
 /// Slots of a table.
 const SLOTS: usize = 512;
+
+/// Bytes that one entry of the lowest table of tables covers.
+const TABLE_SPAN: usize = SLOTS * PAGE_SIZE;
 
 /// Slots of the root that are not the kernel's, which has the upper half.
 const USER_SLOTS: usize = 256;

@@ -71,4 +71,14 @@ impl Broadcast {
         }
         process.send(signal, info)
     }
+    /// Sends a signal of the kernel's to all of the processes that `find` finds.
+    pub fn to_all(find: impl FnOnce() -> Vec<Arc<Process>>, signal: Signal) {
+        let mut broadcast = Self::begin();
+        let processes = find();
+        for process in &processes {
+            broadcast.send(process, signal, Info::kernel(signal));
+        }
+        // Before the processes, of which this may be the last share.
+        drop(broadcast);
+    }
 }

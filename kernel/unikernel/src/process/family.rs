@@ -52,13 +52,7 @@ pub fn members(group: i32) -> Vec<Arc<Process>> {
 
 /// Ends all processes but the first, as its end does on Linux (`pid_namespaces(7)`).
 pub(super) fn end_all_but(first: &Process) {
-    let mut broadcast = Broadcast::begin();
-    let others = select(|process| process.pid != first.pid);
-    for process in &others {
-        broadcast.send(process, Signal::KILL, Info::kernel(Signal::KILL));
-    }
-    // Before the others, of which this may be the last share.
-    drop(broadcast);
+    Broadcast::to_all(|| select(|process| process.pid != first.pid), Signal::KILL);
 }
 
 /// Whether another process than the first still runs.

@@ -15,13 +15,7 @@ pub struct Processes;
 /// Sends a signal of the kernel's to all processes of a group; 0 is none.
 fn signal_group(group: i32, signal: Signal) {
     if group > 0 {
-        let mut broadcast = Broadcast::begin();
-        let members = family::members(group);
-        for process in &members {
-            broadcast.send(process, signal, Info::kernel(signal));
-        }
-        // Before the members, of which this may be the last share.
-        drop(broadcast);
+        Broadcast::to_all(|| family::members(group), signal);
     }
 }
 
