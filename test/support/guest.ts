@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, readFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import * as path from "node:path";
 import { buildImage, type ImageSpec } from "../../provider/src/image/index.js";
 import {
@@ -26,9 +26,11 @@ export function guestProgram(name: string): string {
 export function onLinux(machine: Machine, program: string): string {
   const folder = path.join(machine.folder, "linux");
   mkdirSync(folder);
-  // Some programs give up being root, and look at their files by path.
+  // Some programs give up being root, and look at their files by path, or run themselves again: the checkout may be nobody else's to look into.
   chmodSync(machine.folder, 0o755);
-  return execFileSync(guestProgram(program), { encoding: "utf8", env: { ...process.env, TMPDIR: folder } });
+  const copy = path.join(machine.folder, program);
+  copyFileSync(guestProgram(program), copy);
+  return execFileSync(copy, { encoding: "utf8", env: { ...process.env, TMPDIR: folder } });
 }
 
 /** The example's container image, an OCI layout folder. */
