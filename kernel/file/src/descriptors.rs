@@ -17,11 +17,48 @@ pub type Closed = Vec<Arc<OpenFile>>;
 #[derive(Default)]
 struct Table {
     files: Vec<Option<Arc<OpenFile>>>,
+    /// The numbers that have a file, and those that are reserved for one.
     used: Bits,
+    /// How many numbers are reserved.
+    reserved: usize,
     close_on_exec: Bits,
 }
 
+/// A number that no other call gets, until a file has it or this is dropped. As on Linux, other calls do not find it.
+pub struct ReservedDescriptor<'a> {
+    table: &'a DescriptorTable,
+    number: usize,
+}
+
+impl ReservedDescriptor<'_> {
+    /// Gives the number to a file.
+    pub fn fill(self, file: Arc<OpenFile>, close_on_exec: bool) -> i32 {
+        self.table.0.lock().put(self.number, file, close_on_exec);
+        self.number as i32
+    }
+}
+
+impl Drop for ReservedDescriptor<'_> {
+    fn drop(&mut self) {
+        let mut table = self.table.0.lock();
+        table.reserved -= 1;
+        if !table.is_open(self.number) {
+            table.used.set(self.number, false);
+        }
+    }
+}
+
 impl Table {
+    fn is_open(&self, number: usize) -> bool {
+        self.files.get(number).is_some_and(Option::is_some)
+    }
+
+    /// The lowest number from `minimum` on that is neither in use nor reserved; `EMFILE` when that is not below `limit`.
+    fn lowest(&self, minimum: usize, limit: usize) -> Result<usize, Errno> {
+        let number = self.used.first_clear(minimum);
+        if number < limit { Ok(number) } else { Err(Errno::MFILE) }
+    }
+
     fn put(&mut self, number: usize, file: Arc<OpenFile>, close_on_exec: bool) -> Option<Arc<OpenFile>> {
         if self.files.len() <= number {
             self.files.resize(number + 1, None);
@@ -66,27 +103,25 @@ impl DescriptorTable {
             .ok_or(Errno::BADF)
     }
 
-    /// Whether one more descriptor fits below `limit`. Calls that have effects besides the descriptor ask first.
-    pub fn check_room(&self, limit: usize) -> Result<(), Errno> {
-        if self.0.lock().used.first_clear(0) < limit {
-            Ok(())
-        } else {
-            Err(Errno::MFILE)
-        }
+    /// Keeps the lowest free number for a file to come; `EMFILE` when that is not below `limit`. Calls that wait, or have effects besides
+    /// the descriptor, begin so.
+    pub fn reserve(&self, limit: usize) -> Result<ReservedDescriptor<'_>, Errno> {
+        let mut table = self.0.lock();
+        let number = table.lowest(0, limit)?;
+        table.used.set(number, true);
+        table.reserved += 1;
+        Ok(ReservedDescriptor { table: self, number })
     }
 
     /// Gives `file` the lowest free number from `minimum` on; `EMFILE` when that is not below `limit`.
     pub fn insert(&self, file: Arc<OpenFile>, minimum: usize, close_on_exec: bool, limit: usize) -> Result<i32, Errno> {
         let mut table = self.0.lock();
-        let number = table.used.first_clear(minimum);
-        if number >= limit {
-            return Err(Errno::MFILE);
-        }
+        let number = table.lowest(minimum, limit)?;
         table.put(number, file, close_on_exec);
         Ok(number as i32)
     }
 
-    /// Gives `file` this number and returns what had it before; `EBADF` when the number is not below `limit`.
+    /// Gives `file` this number and returns what had it before; `EBADF` when the number is not below `limit`, `EBUSY` when it is reserved.
     pub fn replace(
         &self,
         descriptor: i32,
@@ -98,7 +133,11 @@ impl DescriptorTable {
         if number >= limit {
             return Err(Errno::BADF);
         }
-        Ok(self.0.lock().put(number, file, close_on_exec))
+        let mut table = self.0.lock();
+        if table.used.get(number) && !table.is_open(number) {
+            return Err(Errno::BUSY);
+        }
+        Ok(table.put(number, file, close_on_exec))
     }
 
     /// How many numbers the table has room for, as Linux's grows: `select(2)` looks no further.
@@ -136,7 +175,7 @@ impl DescriptorTable {
     pub fn close_on_exec(&self, descriptor: i32) -> Result<bool, Errno> {
         let table = self.0.lock();
         let number = index(descriptor)?;
-        if table.used.get(number) {
+        if table.is_open(number) {
             Ok(table.close_on_exec.get(number))
         } else {
             Err(Errno::BADF)
@@ -147,7 +186,7 @@ impl DescriptorTable {
     pub fn set_close_on_exec(&self, descriptor: i32, close: bool) -> Result<(), Errno> {
         let mut table = self.0.lock();
         let number = index(descriptor)?;
-        if !table.used.get(number) {
+        if !table.is_open(number) {
             return Err(Errno::BADF);
         }
         table.close_on_exec.set(number, close);
@@ -159,7 +198,7 @@ impl DescriptorTable {
         let mut table = self.0.lock();
         let end = table.files.len().min(last.saturating_add(1));
         for number in first..end {
-            if table.used.get(number) {
+            if table.is_open(number) {
                 table.close_on_exec.set(number, true);
             }
         }
@@ -169,9 +208,17 @@ impl DescriptorTable {
     #[must_use]
     pub fn fork(&self) -> Self {
         let table = self.0.lock();
+        let mut used = table.used.clone();
+        if table.reserved > 0 {
+            // They are reserved for calls of this process.
+            for number in 0..used.end() {
+                used.set(number, table.is_open(number));
+            }
+        }
         Self(SpinLock::new(Table {
             files: table.files.clone(),
-            used: table.used.clone(),
+            used,
+            reserved: 0,
             close_on_exec: table.close_on_exec.clone(),
         }))
     }
@@ -180,7 +227,7 @@ impl DescriptorTable {
     pub fn numbers(&self) -> Vec<i32> {
         let table = self.0.lock();
         (0..table.files.len())
-            .filter(|&number| table.used.get(number))
+            .filter(|&number| table.is_open(number))
             .map(|number| number as i32)
             .collect()
     }
@@ -212,6 +259,11 @@ impl Bits {
         }
     }
 
+    /// A number beyond all in the set.
+    fn end(&self) -> usize {
+        self.0.len() * 64
+    }
+
     /// The lowest number from `minimum` on that is not in the set.
     fn first_clear(&self, minimum: usize) -> usize {
         let mut ignored = (1_u64 << (minimum % 64)) - 1;
@@ -222,7 +274,7 @@ impl Bits {
             }
             ignored = 0;
         }
-        minimum.max(self.0.len() * 64)
+        minimum.max(self.end())
     }
 }
 
@@ -251,13 +303,37 @@ mod tests {
     }
 
     #[test]
+    fn a_reserved_number_is_nobody_elses() {
+        let table = DescriptorTable::new();
+        let first = table.reserve(8).unwrap();
+        let second = table.reserve(8).unwrap();
+        assert_eq!(table.insert(file(), 0, true, 8), Ok(2));
+        assert_eq!(table.numbers(), [2]);
+        assert_eq!(table.get(0).err(), Some(Errno::BADF));
+        assert_eq!(table.close_on_exec(0), Err(Errno::BADF));
+        assert_eq!(table.set_close_on_exec(0, true), Err(Errno::BADF));
+        assert_eq!(table.remove(0).err(), Some(Errno::BADF));
+        assert_eq!(table.replace(1, file(), false, 8).err(), Some(Errno::BUSY));
+        table.set_close_on_exec_range(0, 7);
+        // A child has no calls under way.
+        assert_eq!(table.fork().insert(file(), 0, false, 8), Ok(0));
+        assert_eq!(first.fill(file(), false), 0);
+        drop(second);
+        assert_eq!(table.close_on_exec(0), Ok(false));
+        assert_eq!(table.numbers(), [0, 2]);
+        assert_eq!(table.insert(file(), 0, false, 8), Ok(1));
+        assert!(table.reserve(4).is_ok());
+        assert_eq!(table.reserve(3).err(), Some(Errno::MFILE));
+    }
+
+    #[test]
     fn the_limit_holds() {
         let table = DescriptorTable::new();
         assert_eq!(table.insert(file(), 0, false, 1), Ok(0));
-        assert_eq!(table.check_room(1), Err(Errno::MFILE));
+        assert_eq!(table.reserve(1).err(), Some(Errno::MFILE));
         assert_eq!(table.insert(file(), 0, false, 1), Err(Errno::MFILE));
         assert_eq!(table.replace(5, file(), false, 5).err(), Some(Errno::BADF));
-        assert!(table.check_room(2).is_ok());
+        assert!(table.reserve(2).is_ok());
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod traits;
 
 pub use buffer::{BytesSink, BytesSource, Fault, Sink, Source, put_record};
 pub use bytes::find_byte;
-pub use descriptors::{Closed, DescriptorTable};
+pub use descriptors::{Closed, DescriptorTable, ReservedDescriptor};
 pub use error::{Error, Result, finish, finish_with};
 pub use open_file::{OpenFile, Watcher};
 pub use readiness::Readiness;

@@ -52,23 +52,19 @@ pub(in crate::syscall) fn openat<'a>(thread: &Thread, descriptor: i32, path: usi
     let limit = thread.descriptor_limit();
     let opened = with_path(thread, descriptor, path, |context, path| {
         // As on Linux, the number comes before the file.
-        thread.process.files.check_room(limit)?;
+        let number = thread.process.files.reserve(limit)?;
         let place = context.resolve(path, lookup)?;
         // Of the others some wait for what opens them as well.
         if !place.dentry.has_type(FileType::Regular) && !place.dentry.is_directory() {
             return Ok(None);
         }
-        context.open_place(&place, flags, false).map(Some)
+        let file = context.open_place(&place, flags, false)?;
+        let open = OpenFile::new(file, flags | OpenFlags::LARGEFILE);
+        Ok(Some(number.fill(open, flags.contains(OpenFlags::CLOEXEC))))
     });
     let result = match opened {
         None | Some(Ok(None)) => return Progress::Waits,
-        Some(Ok(Some(file))) => thread
-            .install(
-                OpenFile::new(file, flags | OpenFlags::LARGEFILE),
-                flags.contains(OpenFlags::CLOEXEC),
-            )
-            .map(|number| number as usize)
-            .map_err(Into::into),
+        Some(Ok(Some(number))) => Ok(number as usize),
         Some(Err(error)) => Err(error),
     };
     Progress::Over(result)

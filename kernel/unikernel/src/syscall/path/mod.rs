@@ -108,7 +108,7 @@ pub(super) fn follow(follow: bool) -> Lookup {
 async fn open_file(thread: &Thread, at: &At, request: OpenRequest) -> Result {
     let flags = request.flags;
     // The file must not be made when there is no number for it.
-    thread.process.files.check_room(thread.descriptor_limit())?;
+    let number = thread.process.files.reserve(thread.descriptor_limit())?;
     let cached_only = request.resolve.contains(Resolve::CACHED);
     let file = retry_ready(thread, || match at.context.open(&at.path, request) {
         Err(file::Error::Pending(_)) if cached_only => Err(Errno::AGAIN.into()),
@@ -126,7 +126,7 @@ async fn open_file(thread: &Thread, at: &At, request: OpenRequest) -> Result {
         flags | OpenFlags::LARGEFILE
     };
     let open = OpenFile::new(file, status);
-    Ok(thread.install(open, flags.contains(OpenFlags::CLOEXEC))? as usize)
+    Ok(number.fill(open, flags.contains(OpenFlags::CLOEXEC)) as usize)
 }
 
 /// What `O_PATH` leaves of the other flags.

@@ -125,12 +125,13 @@ pub(super) async fn accept4(thread: &Thread, call: &Call, bits: u32) -> Result {
     let file = socket_file(thread, call.int(0))?;
     let socket = as_socket(&file)?;
     // No connection is taken that then has no number.
-    thread.process.files.check_room(thread.descriptor_limit())?;
+    let number = thread.process.files.reserve(thread.descriptor_limit())?;
     let (accepted, peer) = retry(thread, socket, waiting(&file, false), || socket.accept()).await?;
     if call.word(1) != 0 {
         address::write(thread, Some(&peer), call.word(1), call.word(2)).await?;
     }
-    thread.install_new(accepted, flags | OpenFlags::RDWR)
+    let open = OpenFile::new(accepted, flags | OpenFlags::RDWR);
+    Ok(number.fill(open, flags.contains(OpenFlags::CLOEXEC)) as usize)
 }
 
 /// Waits for an address to send from, when `address` is beyond the loopback interface.
