@@ -2,6 +2,7 @@ import { execFileSync, spawn } from "node:child_process";
 import {
   chmodSync,
   cpSync,
+  existsSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -23,7 +24,7 @@ import { elf } from "./testing/elf.js";
 import { tar, writeLayout } from "./testing/oci.js";
 import { temporaryDirectory } from "./testing/temporary.js";
 import { extract, fsck, listFolder } from "./testing/trees.js";
-import type { BuildContext, Progress } from "./types.js";
+import type { BuildContext, BuiltImage, Progress } from "./types.js";
 
 const isRoot = process.getuid?.() === 0;
 
@@ -526,5 +527,25 @@ describe("a build", () => {
     );
     execFileSync("mount", ["-o", "remount,size=40m", small]);
     fsck((await buildImage({ source: APP }, full)).disk);
+  });
+
+  test.skipIf(!isRoot)("on a full disk takes the place of what nobody used for an hour", async () => {
+    const small = temporaryDirectory();
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=10m", "tmpfs", small]);
+    onTestFinished(() => void execFileSync("umount", [small]));
+    const build = async (fill: number): Promise<BuiltImage> => {
+      const context = project({ app: elf(), data: Buffer.alloc(6_000_000, fill) });
+      return buildImage({ source: APP }, { ...context, cacheDir: small });
+    };
+    const first = await build(1);
+    await expect(build(2)).rejects.toThrow("The disk that holds the cache is full.");
+    expect(existsSync(first.disk)).toBe(true);
+    const entries = ["disks", "results"].flatMap((section) =>
+      readdirSync(join(small, "v1", section)).map((name) => join(small, "v1", section, name)),
+    );
+    const used = new Date(Date.now() - 61 * 60_000);
+    for (const entry of entries) utimesSync(entry, used, used);
+    fsck((await build(2)).disk);
+    expect(existsSync(first.disk)).toBe(false);
   });
 });

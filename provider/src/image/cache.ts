@@ -106,23 +106,37 @@ export class Cache {
     return path === undefined ? undefined : JSON.parse(await readFile(path, "utf8"));
   }
 
-  /** Adds an entry: `write` makes a file or a folder at the path that it is given, with its content safely on the disk. */
+  /**
+   * Adds an entry: `write` makes a file or a folder at the path that it is given, with its content safely on the disk. When the disk is
+   * full, what nobody uses makes room, and `write` is called once more.
+   */
   async add<T>(section: CacheSection, name: string, write: (path: string) => Promise<T>): Promise<T> {
-    const temporary = join(this.root, "tmp", `${processIdentity}.${randomBytes(6).toString("hex")}`);
-    const path = this.path(section, name);
     this.#added = true;
+    try {
+      return await this.#write(section, name, write);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      if ((await this.#evict(0, IN_USE_MS)) === 0) throw this.#full();
+    }
+    try {
+      return await this.#write(section, name, write);
+    } catch (error) {
+      throw isFull(error) ? this.#full() : error;
+    }
+  }
+
+  async #write<T>(section: CacheSection, name: string, write: (path: string) => Promise<T>): Promise<T> {
+    const temporary = this.#temporary();
     try {
       const result = await write(temporary);
       try {
-        await rename(temporary, path);
+        await rename(temporary, this.path(section, name));
       } catch (error) {
         // A folder that another process has put there meanwhile: the same content.
         if (!["ENOTEMPTY", "EEXIST"].includes(errorCode(error) ?? "")) throw error;
       }
       syncDirectory(join(this.root, section));
       return result;
-    } catch (error) {
-      throw isFull(error) ? this.#full() : error;
     } finally {
       await rm(temporary, { recursive: true, force: true });
     }
@@ -136,6 +150,11 @@ export class Cache {
   async prune(limits: { maxSize?: number; inUseMs?: number } = {}): Promise<void> {
     if (!this.#added) return;
     this.#added = false;
+    await this.#evict(limits.maxSize ?? MAX_SIZE, limits.inUseMs ?? IN_USE_MS);
+  }
+
+  /** Removes what has not been used for longest and is not in use, until `maxSize` bytes are left. Returns how many entries it removed. */
+  async #evict(maxSize: number, inUseMs: number): Promise<number> {
     const entries: { path: string; size: number; used: number }[] = [];
     for (const section of SECTIONS) {
       for (const name of await readdir(join(this.root, section))) {
@@ -145,14 +164,22 @@ export class Cache {
       }
     }
     let size = entries.reduce((sum, entry) => sum + entry.size, 0);
-    const unused = Date.now() - (limits.inUseMs ?? IN_USE_MS);
+    let removed = 0;
+    const unused = Date.now() - inUseMs;
     for (const entry of entries.sort((a, b) => a.used - b.used)) {
-      if (size <= (limits.maxSize ?? MAX_SIZE) || entry.used > unused) return;
-      const doomed = join(this.root, "tmp", `${processIdentity}.${randomBytes(6).toString("hex")}`);
+      if (size <= maxSize || entry.used > unused) break;
+      const doomed = this.#temporary();
       await rename(entry.path, doomed).catch(() => undefined);
       await rm(doomed, { recursive: true, force: true });
       size -= entry.size;
+      removed++;
     }
+    return removed;
+  }
+
+  /** A path for what is on its way into the cache or out of it. */
+  #temporary(): string {
+    return join(this.root, "tmp", `${processIdentity}.${randomBytes(6).toString("hex")}`);
   }
 
   async #sweep(): Promise<void> {
