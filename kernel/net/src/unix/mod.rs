@@ -1,6 +1,7 @@
 //! Unix sockets (`unix(7)`).
 //!
-//! Each socket owns an [`End`]; connected ends know each other weakly. Locks of two ends are never held at once.
+//! Each socket owns an [`End`]; connected ends know each other weakly. Locks of two ends are never held at once. The lock of the names is
+//! taken under an end's.
 
 mod end;
 mod flight;

@@ -370,7 +370,9 @@ impl Socket for UnixSocket {
     }
 
     fn bind(&self, address: &Address, _generic: &Generic) -> Result<(), Errno> {
-        if self.end.state.lock().name != Address::Unnamed {
+        // Held until the namespace has the name, or another thread's call would leave a second one there.
+        let mut state = self.end.state.lock();
+        if state.name != Address::Unnamed {
             return Err(Errno::INVAL);
         }
         let name = match address {
@@ -381,7 +383,7 @@ impl Socket for UnixSocket {
             Address::Unnamed => self.namespace.bind_any(&self.end)?,
             _ => return Err(Errno::INVAL),
         };
-        self.end.state.lock().name = Address::Abstract(name);
+        state.name = Address::Abstract(name);
         Ok(())
     }
 

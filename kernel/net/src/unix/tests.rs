@@ -141,6 +141,19 @@ fn nothing_comes_after_the_end() {
     }
 }
 
+/// What two calls return that begin at the same time.
+fn at_once<R: Send>(one: impl FnOnce() -> R, other: impl FnOnce() -> R + Send) -> [R; 2] {
+    let barrier = std::sync::Barrier::new(2);
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            barrier.wait();
+            other()
+        });
+        barrier.wait();
+        [one(), other.join().expect("it returns")]
+    })
+}
+
 #[test]
 fn of_two_threads_that_connect_a_socket_one_does() {
     let world = World::new();
@@ -149,19 +162,29 @@ fn of_two_threads_that_connect_a_socket_one_does() {
         listener.bind(&named(b"at once")).expect("the name is free");
         listener.listen(8).expect("it has a name");
         let client = world.socket(STREAM, 2);
-        let barrier = std::sync::Barrier::new(2);
-        let connect = || {
-            barrier.wait();
-            client.connect(&Destination::Address(named(b"at once"))).is_ok()
-        };
-        let connected = std::thread::scope(|scope| {
-            let other = scope.spawn(connect);
-            [connect(), other.join().expect("it returns")]
-        });
+        let connect = || client.connect(&Destination::Address(named(b"at once"))).is_ok();
+        let connected = at_once(connect, connect);
         assert_eq!(connected.iter().filter(|&&is| is).count(), 1, "round {round}");
         assert!(listener.accept().is_ok());
         assert!(listener.accept().is_err(), "round {round}: one connection was made");
         listener.close();
+    }
+}
+
+#[test]
+fn of_two_threads_that_bind_a_socket_one_does() {
+    let world = World::new();
+    let names = [b"one", b"two"].map(|name| named(name));
+    for round in 0..1_000 {
+        let socket = world.socket(STREAM, 1);
+        let bound = at_once(|| socket.bind(&names[0]).is_ok(), || socket.bind(&names[1]).is_ok());
+        assert_eq!(bound.iter().filter(|&&is| is).count(), 1, "round {round}");
+        socket.close();
+        for name in &names {
+            let next = world.socket(STREAM, 1);
+            next.bind(name).expect("no name is left behind");
+            next.close();
+        }
     }
 }
 
