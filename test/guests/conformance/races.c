@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 // Milliseconds that each race goes on.
@@ -382,6 +383,29 @@ static const char *timer_stopped_while_it_expires(void) {
   return good;
 }
 
+static void *rename_on(void *unused) {
+  while (goes_on())
+    rename("bound", "moved");
+  return unused;
+}
+
+static const char *bound_while_its_name_moves(void) {
+  struct sockaddr_un address = {AF_UNIX, "bound"};
+  const char *result = good;
+  pthread_t thread;
+  pthread_create(&thread, NULL, rename_on, NULL);
+  while (goes_on()) {
+    int bound = socket(AF_UNIX, SOCK_DGRAM, 0);
+    if (bind(bound, (struct sockaddr *)&address, sizeof address) != 0)
+      result = strerror(errno);
+    close(bound);
+    unlink("bound");
+  }
+  pthread_join(thread, NULL);
+  unlink("moved");
+  return result;
+}
+
 // Runs a race in a process of its own, which may get stuck.
 static void show(const char *name, const char *(*race)(void)) {
   int ends[2];
@@ -410,6 +434,7 @@ static void show(const char *name, const char *(*race)(void)) {
 #define RACE(race) show(#race, race)
 
 int main(void) {
+  enter_scratch();
   RACE(continued_while_it_stops);
   RACE(killed_while_it_stops);
   RACE(two_wait_for_one_child);
@@ -421,4 +446,5 @@ int main(void) {
   RACE(waited_for_before_its_signal);
   RACE(three_generations_end_together);
   RACE(timer_stopped_while_it_expires);
+  RACE(bound_while_its_name_moves);
 }

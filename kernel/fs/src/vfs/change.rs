@@ -1,6 +1,7 @@
 //! Making and removing names.
 
 use alloc::sync::Arc;
+use core::any::Any;
 
 use abi::Errno;
 use file::{FileType, Result, Status};
@@ -25,7 +26,7 @@ impl Context {
         self.make(path, NewKind::Directory, mode & 0o1777 & !self.umask)
     }
 
-    /// `mknod(2)`; also what `bind(2)` does for a Unix socket, which uses the place.
+    /// `mknod(2)`.
     pub fn make_node(&self, path: &[u8], kind: NewKind<'_>, mode: u16) -> Result<()> {
         let device = matches!(kind, NewKind::CharacterDevice(_) | NewKind::BlockDevice(_));
         if device && !self.credentials.can(Capabilities::MKNOD) {
@@ -43,13 +44,27 @@ impl Context {
         }
     }
 
+    /// What `bind(2)` does for a Unix socket: makes a node that leads to it. Nobody finds the node before it does, and what becomes of its
+    /// name then does not matter.
+    pub fn make_socket(&self, path: &[u8], socket: &Arc<dyn Any + Send + Sync>) -> Result<()> {
+        self.make_entry(path, false, &mut |directory, name| {
+            let inode = self.create(directory, name, NewKind::Socket, 0o777 & !self.umask)?;
+            inode.attachment(&mut || Some(socket.clone()));
+            Ok(inode)
+        })
+    }
+
     fn make(&self, path: &[u8], kind: NewKind<'_>, permissions: u16) -> Result<()> {
         self.make_entry(path, kind.file_type() == FileType::Directory, &mut |directory, name| {
-            self.check_create(directory)?;
-            let directory = directory.inode()?;
-            let new = self.new_inode(&directory.status()?, kind, permissions);
-            directory.create(name, &new)
+            self.create(directory, name, kind, permissions)
         })
+    }
+
+    fn create(&self, directory: &Place, name: &[u8], kind: NewKind<'_>, permissions: u16) -> Result<Arc<dyn Inode>> {
+        self.check_create(directory)?;
+        let directory = directory.inode()?;
+        let new = self.new_inode(&directory.status()?, kind, permissions);
+        directory.create(name, &new)
     }
 
     /// Makes a name that is free; `make` also checks what remains to be checked.

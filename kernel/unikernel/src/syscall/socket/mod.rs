@@ -10,7 +10,6 @@ use alloc::sync::Arc;
 use alloc::vec;
 use core::net::IpAddr;
 use file::OpenFile;
-use fs::NewKind;
 use fs::vfs::Lookup;
 use hal::user;
 use net::{Address, Credentials, Destination, Shutdown, SocketFile};
@@ -92,23 +91,12 @@ pub(super) async fn bind(thread: &Thread, call: &Call) -> Result {
     }
     let attachment = socket.bind_path(path)?;
     let context = thread.process.context(None);
-    let made = retry_ready(thread, || context.make_node(path, NewKind::Socket, 0o777)).await;
-    let attached = match made {
-        Ok(()) => {
-            retry_ready(thread, || {
-                let place = context.resolve(path, Lookup::empty())?;
-                place
-                    .inode()?
-                    .attachment(&mut || Some(attachment.clone()))
-                    .ok_or(Errno::OPNOTSUPP)?;
-                Ok(())
-            })
-            .await
-        }
-        Err(Error::Errno(Errno::EXIST)) => Err(Errno::ADDRINUSE.into()),
-        Err(error) => Err(error),
-    };
-    attached.inspect_err(|_| socket.unbind_path())?;
+    let made = retry_ready(thread, || context.make_socket(path, &attachment)).await;
+    made.map_err(|error| match error {
+        Error::Errno(Errno::EXIST) => Errno::ADDRINUSE.into(),
+        error => error,
+    })
+    .inspect_err(|_| socket.unbind_path())?;
     Ok(0)
 }
 
