@@ -117,13 +117,14 @@ pub(crate) trait Socket: Send + Sync {
     fn shutdown(&self, how: Shutdown) -> Result<(), Errno>;
     fn local(&self) -> Address;
     fn peer(&self) -> Result<Address, Errno>;
+    /// Sets an option of another level than `SOL_SOCKET`, one at a time.
     fn set_option(&self, _level: u32, _name: u32, _value: &[u8]) -> Result<(), Errno> {
         Err(Errno::NOPROTOOPT)
     }
     fn option(&self, _level: u32, _name: u32) -> Result<Vec<u8>, Errno> {
         Err(Errno::NOPROTOOPT)
     }
-    /// Options of `SOL_SOCKET` changed.
+    /// Options of `SOL_SOCKET` changed. No other option changes meanwhile.
     fn apply(&self, _generic: &Generic) {}
     /// Bytes of the send and the receive buffer.
     fn capacities(&self) -> (usize, usize);
@@ -405,12 +406,15 @@ impl SocketFile {
 
     /// `setsockopt(2)`.
     pub fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
-        if level == SOL_SOCKET {
-            self.generic.lock().set(name, value)?;
-            let generic = self.generic();
-            self.socket.apply(&generic);
-        } else {
-            self.socket.set_option(level, name, value)?;
+        {
+            // Whatever the level: a change that another thread makes meanwhile would be applied out of order.
+            let mut generic = self.generic.lock();
+            if level == SOL_SOCKET {
+                generic.set(name, value)?;
+                self.socket.apply(&generic);
+            } else {
+                self.socket.set_option(level, name, value)?;
+            }
         }
         self.stack.settle();
         Ok(())

@@ -33,6 +33,7 @@ enum Role {
 }
 
 struct Inner {
+    /// With what the options of all levels say, each since it was set.
     settings: Settings,
     options: InetOptions,
     binding: Option<Binding>,
@@ -114,7 +115,6 @@ impl TcpSocket {
         if local_address.is_ipv4() != remote.address.is_ipv4() {
             return Err(Errno::NETUNREACH);
         }
-        inner.settings = merged(inner.settings, generic, &inner.options);
         let connect = |port: u16| {
             Connection::connect(
                 &self.stack,
@@ -298,16 +298,6 @@ fn encode_information(information: &Information) -> Vec<u8> {
     bytes
 }
 
-/// The settings of a connection, with what other levels say.
-fn merged(mut settings: Settings, generic: &Generic, options: &InetOptions) -> Settings {
-    settings.keep_alive = generic.keep_alive;
-    settings.linger = generic.linger;
-    settings.send_buffer = generic.send_buffer;
-    settings.receive_buffer = generic.receive_buffer;
-    settings.fields = options.fields();
-    settings
-}
-
 impl Socket for TcpSocket {
     fn wait_queue(&self) -> &WaitQueue {
         &self.wait_queue
@@ -364,12 +354,11 @@ impl Socket for TcpSocket {
         let binding = inner.binding.as_ref().ok_or(Errno::INVAL)?;
         binding.listen()?;
         let endpoint = binding.endpoint;
-        let settings = merged(inner.settings, generic, &inner.options);
         let listener = tcp::listen(
             &self.stack,
             endpoint,
             inner.options.v6_only,
-            settings,
+            inner.settings,
             backlog,
             self.wait_queue.clone(),
         )?;
@@ -584,8 +573,12 @@ impl Socket for TcpSocket {
     }
 
     fn apply(&self, generic: &Generic) {
-        let options = self.inner.lock().options;
-        self.set(|settings| *settings = merged(*settings, generic, &options));
+        self.set(|settings| {
+            settings.keep_alive = generic.keep_alive;
+            settings.linger = generic.linger;
+            settings.send_buffer = generic.send_buffer;
+            settings.receive_buffer = generic.receive_buffer;
+        });
     }
 
     fn capacities(&self) -> (usize, usize) {
@@ -627,5 +620,104 @@ impl Socket for TcpSocket {
             Role::Connected { connection, .. } => connection.release(&self.stack, generic.linger == Some(0)),
         }
         drop(binding);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicUsize, Ordering};
+
+    use abi::net::{AF_INET, IP_TTL, SO_KEEPALIVE, SOL_IP, SOL_SOCKET, TCP_NODELAY};
+
+    use super::super::{Credentials, SocketFile};
+    use super::*;
+    use crate::environment::Nowhere;
+    use crate::{Configuration, unix};
+
+    const ROUNDS: usize = 20_000;
+
+    struct World {
+        stack: Arc<Stack>,
+        names: Arc<unix::Namespace>,
+    }
+
+    impl World {
+        fn new() -> Self {
+            Self {
+                stack: Stack::new(Arc::new(Nowhere), None, Configuration::default()),
+                names: unix::Namespace::new(),
+            }
+        }
+
+        fn socket(&self) -> Arc<SocketFile> {
+            let (stream, any) = (1, 0);
+            SocketFile::new(&self.stack, &self.names, Credentials::default(), AF_INET, stream, any)
+                .expect("such sockets exist")
+        }
+    }
+
+    fn set(file: &SocketFile, level: u32, name: u32, value: u32) {
+        file.set_option(level, name, &value.to_ne_bytes()).expect("an option");
+    }
+
+    fn tcp(file: &SocketFile) -> &TcpSocket {
+        file.socket.as_any().downcast_ref().expect("it is one")
+    }
+
+    /// How many of the rounds fail in which two threads act at the same time.
+    fn failures(acts: [&(dyn Fn(usize) + Sync); 2], check: impl Fn(usize) -> bool) -> usize {
+        let arrived = AtomicUsize::new(0);
+        let meet = || {
+            let everybody = (arrived.fetch_add(1, Ordering::SeqCst) / 2 + 1) * 2;
+            while arrived.load(Ordering::SeqCst) < everybody {
+                std::thread::yield_now();
+            }
+        };
+        let act = |own: usize, round: usize| {
+            meet();
+            acts[own](round);
+            meet();
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..ROUNDS).for_each(|round| act(1, round)));
+            let fails = |&round: &usize| {
+                act(0, round);
+                !check(round)
+            };
+            (0..ROUNDS).filter(fails).count()
+        })
+    }
+
+    /// Two threads set options of one socket: afterwards it has those that it shows.
+    #[test]
+    fn the_option_that_is_shown_is_the_one_that_counts() {
+        let file = World::new().socket();
+        let set_both = |value: u32| {
+            set(&file, SOL_SOCKET, SO_KEEPALIVE, value);
+            set(&file, SOL_IP, IP_TTL, 10 + value);
+        };
+        let failures = failures([&|_| set_both(0), &|_| set_both(1)], |_| {
+            let inner = tcp(&file).inner.lock();
+            inner.settings.fields.ipv4.hops == inner.options.fields().ipv4.hops
+                && inner.settings.keep_alive == file.generic().keep_alive
+        });
+        assert_eq!(failures, 0);
+    }
+
+    #[test]
+    fn a_connection_has_the_options_that_are_set_while_it_begins() {
+        let world = World::new();
+        let files: Vec<_> = (0..ROUNDS).map(|_| world.socket()).collect();
+        let nobody = Destination::Address(Address::Inet([127, 0, 0, 1].into(), 9));
+        let connect = |round: usize| drop(files[round].connect(&nobody));
+        let set_both = |round: usize| {
+            set(&files[round], SOL_SOCKET, SO_KEEPALIVE, 1);
+            set(&files[round], SOL_TCP, TCP_NODELAY, 1);
+        };
+        let failures = failures([&connect, &set_both], |round| {
+            let settings = tcp(&files[round]).connection().expect("it has begun").settings();
+            settings.no_delay && settings.keep_alive
+        });
+        assert_eq!(failures, 0);
     }
 }
