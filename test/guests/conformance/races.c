@@ -3,6 +3,7 @@
 #include "show.h"
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -383,6 +384,38 @@ static const char *timer_stopped_while_it_expires(void) {
   return good;
 }
 
+static int end_at_once(void *unused) {
+  _exit(unused != NULL);
+}
+
+static const char *joined_by_siblings_while_the_parent_ends(void) {
+  enum { SIBLINGS = 20, STACK = 4096 };
+  static _Alignas(16) char stacks[SIBLINGS][STACK];
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  volatile int *begun = shared_page();
+  for (int round = 0; goes_on(); ++round) {
+    *begun = 0;
+    if (fork() == 0) {
+      if (fork() == 0) {
+        *begun = 1;
+        for (int index = 0; index < SIBLINGS; ++index)
+          clone(end_at_once, stacks[index] + STACK, CLONE_PARENT | CLONE_VM, NULL);
+      } else {
+        while (!*begun)
+          ;
+        spin(round * 3701 % 40000);
+      }
+      _exit(0);
+    }
+    int ended = 0;
+    while (waitpid(-1, NULL, 0) > 0)
+      ++ended;
+    if (ended != 2 + SIBLINGS)
+      return "one is nobody's child";
+  }
+  return good;
+}
+
 static void *rename_on(void *unused) {
   while (goes_on())
     rename("bound", "moved");
@@ -446,5 +479,6 @@ int main(void) {
   RACE(waited_for_before_its_signal);
   RACE(three_generations_end_together);
   RACE(timer_stopped_while_it_expires);
+  RACE(joined_by_siblings_while_the_parent_ends);
   RACE(bound_while_its_name_moves);
 }

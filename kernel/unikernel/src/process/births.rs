@@ -35,11 +35,15 @@ impl Birth {
         Self { pid }
     }
 
-    /// Lets others find the child, and sends it what its parent was sent together with others since the announcement.
-    pub fn complete(self, child: &Arc<Process>) {
+    /// Lets others find the child, or `sibling`'s brother or sister, and sends it what its maker was sent together with others since the
+    /// announcement.
+    pub fn complete(self, child: &Arc<Process>, sibling: Option<&Process>) {
         let signals = {
             let mut births = BIRTHS.lock();
-            family::add(child);
+            match sibling {
+                Some(sibling) => family::add_sibling(child, sibling),
+                None => family::add(child),
+            }
             let own = births.iter_mut().find(|unborn| unborn.pid == self.pid);
             own.map_or_else(Vec::new, |unborn| core::mem::take(&mut unborn.signals))
         };

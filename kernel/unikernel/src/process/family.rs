@@ -23,6 +23,33 @@ pub fn add(process: &Arc<Process>) {
     PROCESSES.lock().insert(process.pid, process.clone());
 }
 
+/// Lets others find a process that has the same parent as another (`CLONE_PARENT`).
+pub(super) fn add_sibling(process: &Arc<Process>, other: &Process) {
+    // Locked all the way: a parent that has not left yet will find it among its children.
+    let mut processes = PROCESSES.lock();
+    let parent = processes
+        .get(&other.kinship.parent())
+        .filter(|parent| !parent.kinship.has_left())
+        .or_else(|| adopter(&processes, other))
+        .map_or(0, |parent| parent.pid);
+    process.kinship.become_sibling(&other.kinship, parent);
+    processes.insert(process.pid, process.clone());
+}
+
+/// The nearest process above another that adopts its children, at the last the first one.
+fn adopter<'a>(processes: &'a LiteMap<i32, Arc<Process>>, of: &Process) -> Option<&'a Arc<Process>> {
+    let mut adopter = processes.get(&of.kinship.parent());
+    while let Some(process) = adopter {
+        let next = process.kinship.parent();
+        let adopts = process.kinship.adopts.load(Ordering::Acquire) && !process.kinship.has_left();
+        if adopts || next == 0 {
+            break;
+        }
+        adopter = processes.get(&next);
+    }
+    adopter
+}
+
 /// A process by its ID, be it one that has ended and was not waited for.
 pub fn find(pid: i32) -> Option<Arc<Process>> {
     PROCESSES.lock().get(&pid).cloned()
@@ -165,18 +192,7 @@ impl Process {
     /// Who gets its children.
     fn heir(&self) -> Option<Arc<Self>> {
         // Locked all the way: who is gone has given its children away before.
-        let processes = PROCESSES.lock();
-        let mut heir = processes.get(&self.kinship.parent());
-        while let Some(process) = heir {
-            let next = process.kinship.parent();
-            let adopts = process.kinship.adopts.load(Ordering::Acquire) && !process.kinship.has_left();
-            if adopts || next == 0 {
-                break;
-            }
-            heir = processes.get(&next);
-        }
-        let heir = heir.cloned();
-        drop(processes);
+        let heir = adopter(&PROCESSES.lock(), self).cloned();
         heir.or_else(super::first)
     }
 

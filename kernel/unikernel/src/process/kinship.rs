@@ -150,9 +150,9 @@ impl Kinship {
         self.return_memory();
     }
 
-    /// Has the same parent as another process from now on (`CLONE_PARENT`).
-    pub fn become_sibling(&self, other: &Self) {
-        self.parent.store(other.parent(), Ordering::Release);
+    /// Has the `parent` of another process, and tells it as that one does (`CLONE_PARENT`).
+    pub(super) fn become_sibling(&self, other: &Self, parent: i32) {
+        self.parent.store(parent, Ordering::Release);
         self.exit_signal
             .store(other.exit_signal.load(Ordering::Acquire), Ordering::Release);
     }

@@ -282,11 +282,7 @@ fn make(
         } else {
             Arc::new(Paths::clone(&own.paths))
         };
-        let child = Arc::new(own.fork(tid, memory.clone(), paths, request.exit_signal, ending));
-        if request.has(linux::CLONE_PARENT) {
-            child.kinship.become_sibling(&own.kinship);
-        }
-        child
+        Arc::new(own.fork(tid, memory.clone(), paths, request.exit_signal, ending))
     };
     let child = Thread::new(tid, process, memory, parent.blocked());
     *child.name.lock() = *parent.name.lock();
@@ -301,7 +297,8 @@ fn make(
         child.clear_tid.store(request.child_tid, Ordering::Relaxed);
     }
     if let Some(birth) = birth {
-        birth.complete(&child.process);
+        let sibling = request.has(linux::CLONE_PARENT).then_some(&*parent.process);
+        birth.complete(&child.process, sibling);
     }
     Some(child)
 }
