@@ -47,8 +47,17 @@ fn showing(file: usize) -> Vec<Arc<AddressSpace>> {
 
 /// Takes pages of a file out of all address spaces, as [`fs::set_unmap`] asks for. To be called without a lock of an address space.
 pub fn unmap(file: usize, pages: Range<u64>, reason: Reason) {
-    for space in showing(file) {
-        space.unmap_file(file, &pages, reason);
+    let mut spaces = showing(file);
+    let mut done = 0;
+    while done < spaces.len() {
+        for space in &spaces[done..] {
+            space.unmap_file(file, &pages, reason);
+        }
+        done = spaces.len();
+        // A child that was forked meanwhile has what its parent had before.
+        let mut more = showing(file);
+        more.retain(|space| !spaces.iter().any(|known| Arc::ptr_eq(known, space)));
+        spaces.append(&mut more);
     }
 }
 

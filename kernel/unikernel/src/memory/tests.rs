@@ -14,6 +14,8 @@ use super::{AddressSpace, AreaFlags, Attempt, Backing, Place, Protection, Reques
 const PAGES: u64 = 24;
 const FILES: usize = 3;
 const BASE: usize = 0x10_0000_0000;
+/// Chances for two threads to get into each other's way.
+const ROUNDS: usize = 5_000;
 /// Pages of addresses that the steps play with.
 const SLOTS: usize = 40;
 
@@ -224,6 +226,45 @@ impl Model {
             }
         }
         assert_eq!((self.space.resident(), self.space.resident_own()), resident);
+    }
+}
+
+/// A child that is forked while a file is cut, once both is done.
+fn forked_while_a_file_is_cut() -> Arc<AddressSpace> {
+    let file = Fixed::new();
+    let space = AddressSpace::new().expect("memory");
+    let backing = Backing {
+        pages: file.clone(),
+        first_page: 0,
+    };
+    let request = Request {
+        protection: Protection::READ,
+        flags: AreaFlags::empty(),
+        backing: Some(backing),
+        name: None,
+    };
+    let slots = 0..PAGES as usize;
+    space
+        .map(Place::Fixed(at(0)), slots.len() * PAGE_SIZE, request)
+        .expect("it fits");
+    slots.for_each(|slot| space.fault(at(slot), Attempt::Read, 0).expect("it is mapped"));
+    let barrier = std::sync::Barrier::new(2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            barrier.wait();
+            reverse::unmap(file.identity(), 0..u64::MAX, Reason::Cut);
+        });
+        barrier.wait();
+        space.duplicate().expect("memory")
+    })
+}
+
+#[test]
+fn a_child_that_is_forked_while_a_file_is_cut_has_none_of_its_pages() {
+    for round in 0..ROUNDS {
+        let child = forked_while_a_file_is_cut();
+        let has_none = (0..SLOTS).all(|slot| child.table.lookup(at(slot)).is_none());
+        assert!(has_none, "round {round}");
     }
 }
 
