@@ -31,11 +31,12 @@ impl AddressSpace {
                 }
                 copy.insert(start, area);
             }
+            // Before somebody else finds the copied pages, takes them away and counts that.
+            child.resident.store(pages, Ordering::Relaxed);
+            child.own.store(own, Ordering::Relaxed);
+            child.peak.store(pages, Ordering::Relaxed);
         }
         drop(inner);
-        child.resident.store(pages, Ordering::Relaxed);
-        child.own.store(own, Ordering::Relaxed);
-        child.peak.store(pages, Ordering::Relaxed);
         Some(child)
     }
 }
