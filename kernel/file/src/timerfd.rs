@@ -37,18 +37,30 @@ struct Shared {
     changed: WaitQueue,
 }
 
+/// What became of a deadline.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Expiration {
+    #[default]
+    Ahead,
+    /// It has passed, wherever the clock goes after that. Others of the interval are counted by [`State::catch_up`].
+    Seen,
+    /// Who waits was told, too.
+    Told,
+}
+
 #[derive(Default)]
 struct State {
-    /// Time of the next expiration that nobody has read; on the clock of the day when `on_realtime`, else since boot.
+    /// Time of the next expiration, or of the one that was seen; on the clock of the day when `on_realtime`, else since boot.
     deadline: Option<u64>,
     interval: u64,
+    expiration: Expiration,
+    /// Expirations that were counted and that nobody has read.
+    count: u64,
     on_realtime: bool,
     /// The mark of [`CLOCK_SET`] of a timer that is cancelled when the clock is set.
     cancel_after: Option<u64>,
     /// A task waits for the deadline; it looks again at this time since boot, or when told.
     driver: Option<u64>,
-    /// Who waits was told of the expiration.
-    told: bool,
     closed: bool,
 }
 
@@ -57,38 +69,68 @@ impl State {
         if self.on_realtime { realtime() } else { monotonic() }
     }
 
-    /// Expirations that nobody has read.
-    fn expirations(&self) -> u64 {
-        let now = self.now();
-        match self.deadline {
-            Some(deadline) if deadline <= now && self.interval == 0 => 1,
-            Some(deadline) if deadline <= now => 1 + (now - deadline) / self.interval,
-            _ => 0,
+    /// Sees an expiration that is due.
+    fn look(&mut self) {
+        if !self.has_expired() && self.deadline.is_some_and(|deadline| deadline <= self.now()) {
+            self.expiration = Expiration::Seen;
+            self.count += 1;
         }
+    }
+
+    fn has_expired(&self) -> bool {
+        self.expiration != Expiration::Ahead
+    }
+
+    /// Goes on to the next expiration of an interval when one was seen, and counts those up to now. As on Linux, when the clock went back the
+    /// one that was seen is to come again, and does not count.
+    fn catch_up(&mut self) {
+        let Some(deadline) = self.deadline.filter(|_| self.has_expired() && self.interval > 0) else {
+            return;
+        };
+        let passed = self
+            .now()
+            .checked_sub(deadline)
+            .map_or(0, |late| 1 + late / self.interval);
+        self.deadline = Some(deadline.saturating_add(passed.saturating_mul(self.interval)));
+        self.count = self.count.saturating_add(passed) - 1;
+        self.expiration = Expiration::Ahead;
+    }
+
+    /// Reads the expirations that nobody has read.
+    fn read(&mut self, sink: &mut dyn Sink) -> Result<usize> {
+        self.catch_up();
+        if self.count == 0 {
+            return Err(Error::WouldBlock);
+        }
+        put_record(sink, &self.count.to_ne_bytes())?;
+        self.forget_expirations();
+        Ok(8)
+    }
+
+    /// A timer that has expired once is not armed after this.
+    fn forget_expirations(&mut self) {
+        if self.has_expired() {
+            self.deadline = None;
+        }
+        self.expiration = Expiration::Ahead;
+        self.count = 0;
     }
 
     fn is_cancelled(&self) -> bool {
         self.cancel_after.is_some_and(|mark| mark != CLOCK_SET.ticket())
     }
 
-    /// Time since boot of the next expiration, unless one waits to be read already.
+    /// Time since boot of the next expiration, unless one was seen.
     fn wake_at(&self) -> Option<u64> {
-        let left = self.deadline?.checked_sub(self.now()).filter(|&left| left > 0)?;
-        Some(monotonic().saturating_add(left))
+        let deadline = self.deadline.filter(|_| !self.has_expired())?;
+        Some(monotonic().saturating_add(deadline.saturating_sub(self.now())))
     }
 
-    fn setting(&self) -> IntervalTimer {
-        let left = match self.deadline {
-            None => 0,
-            Some(deadline) => {
-                let now = self.now();
-                match deadline.checked_sub(now).filter(|&left| left > 0) {
-                    Some(left) => left,
-                    None if self.interval == 0 => 0,
-                    None => self.interval - (now - deadline) % self.interval,
-                }
-            }
-        };
+    fn setting(&mut self) -> IntervalTimer {
+        self.look();
+        self.catch_up();
+        let deadline = self.deadline.filter(|_| !self.has_expired());
+        let left = deadline.map_or(0, |deadline| deadline.saturating_sub(self.now()));
         IntervalTimer {
             interval: Timespec::from_nanoseconds(self.interval),
             value: Timespec::from_nanoseconds(left),
@@ -118,7 +160,10 @@ impl TimerFd {
 
     /// Time to the next expiration, and the interval.
     pub fn setting(&self) -> IntervalTimer {
-        self.shared.state.lock().setting()
+        let mut state = self.shared.state.lock();
+        let setting = state.setting();
+        self.drive(state);
+        setting
     }
 
     /// Arms the timer, or disarms it with a value of zero, and returns the setting before. `absolute` makes the value a time of its clock. With
@@ -132,6 +177,7 @@ impl TimerFd {
         let (value, interval) = (new.value.to_nanoseconds()?, new.interval.to_nanoseconds()?);
         let mut state = self.shared.state.lock();
         let old = state.setting();
+        state.forget_expirations();
         state.on_realtime = absolute && self.follows_realtime;
         state.interval = interval;
         state.deadline = match value {
@@ -140,6 +186,7 @@ impl TimerFd {
             _ => Some(monotonic().saturating_add(value)),
         };
         state.cancel_after = (cancel_on_set && state.on_realtime).then(|| CLOCK_SET.ticket());
+        state.look();
         self.drive(state);
         self.shared.queue.notify();
         Ok(old)
@@ -147,7 +194,6 @@ impl TimerFd {
 
     /// Makes somebody wait for the deadline.
     fn drive(&self, mut state: hal::sync::SpinLockGuard<'_, State>) {
-        state.told = false;
         let Some(wake_at) = state.wake_at() else { return };
         match state.driver {
             None => {
@@ -174,12 +220,13 @@ async fn drive(shared: Arc<Shared>) {
             if state.closed {
                 return;
             }
+            state.look();
             let wake_at = state.wake_at();
             state.driver = Some(wake_at.unwrap_or(u64::MAX));
-            let expired = state.expirations() > 0;
-            let tell = expired && !state.told;
-            // When the clock of the day goes back, the expiration is yet to come.
-            state.told = expired;
+            let tell = state.expiration == Expiration::Seen;
+            if tell {
+                state.expiration = Expiration::Told;
+            }
             (wake_at, tell, state.on_realtime)
         };
         if tell {
@@ -219,28 +266,23 @@ impl File for TimerFd {
             return Err(Errno::INVAL.into());
         }
         let mut state = self.shared.state.lock();
-        if state.is_cancelled() {
+        state.look();
+        let read = if state.is_cancelled() {
             state.cancel_after = Some(CLOCK_SET.ticket());
-            return Err(Errno::CANCELED.into());
-        }
-        let count = state.expirations();
-        if count == 0 {
-            return Err(Error::WouldBlock);
-        }
-        put_record(sink, &count.to_ne_bytes())?;
-        state.deadline = match state.interval {
-            0 => None,
-            interval => state
-                .deadline
-                .map(|deadline| deadline.saturating_add(count.saturating_mul(interval))),
+            // As on Linux also those of an interval that would follow: who is told so sets the timer again.
+            state.forget_expirations();
+            Err(Errno::CANCELED.into())
+        } else {
+            state.read(sink)
         };
         self.drive(state);
-        Ok(8)
+        read
     }
 
     fn readiness(&self) -> Readiness {
-        let state = self.shared.state.lock();
-        if state.is_cancelled() || state.expirations() > 0 {
+        let mut state = self.shared.state.lock();
+        state.look();
+        if state.is_cancelled() || state.count > 0 {
             Readiness::IN
         } else {
             Readiness::empty()
@@ -361,24 +403,80 @@ mod tests {
         assert!(matches!(read(&timer), Err(Error::WouldBlock)));
     }
 
+    /// Lets time pass on both clocks.
+    fn pass_on_both(time: u64) {
+        hal::time::set_realtime(realtime() + time);
+        pass(time);
+    }
+
+    fn set_clock_back(time: u64) {
+        hal::time::set_realtime(realtime() - time);
+        realtime_was_set();
+        while task::run_ready(64) {}
+    }
+
     #[test]
-    fn an_expiration_is_told_again_after_the_clock_went_back() {
+    fn an_expiration_stays_one_after_the_clock_went_back() {
         let _alone = alone();
         let timer = TimerFd::new(CLOCK_REALTIME).unwrap();
         timer.set(&setting(realtime() + 10 * SECOND, 0), true, false).unwrap();
         while task::run_ready(64) {}
+        pass_on_both(11 * SECOND);
+        set_clock_back(11 * SECOND);
+        assert_eq!(timer.readiness(), Readiness::IN);
+        assert_eq!(timer.setting().value, Timespec::default());
+        assert_eq!(read(&timer).unwrap(), 1);
+        pass_on_both(11 * SECOND);
+        assert!(matches!(read(&timer), Err(Error::WouldBlock)), "it expires once");
+    }
+
+    #[test]
+    fn an_interval_comes_again_after_the_clock_went_back() {
+        let _alone = alone();
+        let timer = TimerFd::new(CLOCK_REALTIME).unwrap();
+        timer
+            .set(&setting(realtime() + 10 * SECOND, 100 * SECOND), true, false)
+            .unwrap();
+        while task::run_ready(64) {}
         for _ in 0..2 {
             let ticket = timer.shared.queue.ticket();
-            // Time passes on both clocks.
-            hal::time::set_realtime(realtime() + 11 * SECOND);
-            pass(11 * SECOND);
+            pass_on_both(11 * SECOND);
             assert_ne!(timer.shared.queue.ticket(), ticket, "who waits hears of the expiration");
+            set_clock_back(11 * SECOND);
             assert_eq!(timer.readiness(), Readiness::IN);
-            hal::time::set_realtime(realtime() - 11 * SECOND);
-            realtime_was_set();
-            while task::run_ready(64) {}
+            assert!(matches!(read(&timer), Err(Error::WouldBlock)));
             assert_eq!(timer.readiness(), Readiness::empty());
         }
+    }
+
+    #[test]
+    fn what_was_counted_is_read_after_the_clock_went_back() {
+        let _alone = alone();
+        let timer = TimerFd::new(CLOCK_REALTIME).unwrap();
+        timer
+            .set(&setting(realtime() + 10 * SECOND, 100 * SECOND), true, false)
+            .unwrap();
+        while task::run_ready(64) {}
+        pass_on_both(250 * SECOND);
+        let left = timer.setting().value.seconds;
+        assert!((50..=60).contains(&left), "{left} s to the next");
+        set_clock_back(250 * SECOND);
+        assert_eq!(read(&timer).unwrap(), 3);
+    }
+
+    #[test]
+    fn cancelling_takes_the_expirations_along() {
+        let _alone = alone();
+        let timer = TimerFd::new(CLOCK_REALTIME).unwrap();
+        timer
+            .set(&setting(realtime() + 10 * SECOND, 100 * SECOND), true, true)
+            .unwrap();
+        while task::run_ready(64) {}
+        pass_on_both(11 * SECOND);
+        realtime_was_set();
+        assert!(matches!(read(&timer), Err(Error::Errno(Errno::CANCELED))));
+        pass_on_both(1000 * SECOND);
+        assert!(matches!(read(&timer), Err(Error::WouldBlock)), "nor does it go on");
     }
 
     #[test]

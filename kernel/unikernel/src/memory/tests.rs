@@ -272,7 +272,9 @@ fn a_child_that_is_forked_while_a_file_is_cut_has_none_of_its_pages() {
 fn a_child_that_is_forked_while_a_file_is_cut_counts_the_pages_that_it_has() {
     for round in 0..ROUNDS {
         let child = forked_while_a_file_is_cut();
-        let present = (0..SLOTS).filter(|&slot| child.table.lookup(at(slot)).is_some()).count();
+        let present = (0..SLOTS)
+            .filter(|&slot| child.table.lookup(at(slot)).is_some())
+            .count();
         assert_eq!(child.resident(), present, "round {round}");
     }
 }
