@@ -384,6 +384,29 @@ static const char *timer_stopped_while_it_expires(void) {
   return good;
 }
 
+static atomic_long handed_over;
+
+// Sets a timer again and again, each time to an interval of its own, and counts those that it sets as more and those that it gets back as less.
+static void *set_and_get_back(void *unused) {
+  struct itimerval timer = {.it_value.tv_sec = 1000}, old;
+  while (goes_on()) {
+    ++timer.it_interval.tv_sec;
+    setitimer(ITIMER_REAL, &timer, &old);
+    handed_over += timer.it_interval.tv_sec - old.it_interval.tv_sec;
+  }
+  return unused;
+}
+
+static const char *timer_set_by_two(void) {
+  struct itimerval last;
+  pthread_t thread;
+  pthread_create(&thread, NULL, set_and_get_back, NULL);
+  set_and_get_back(NULL);
+  pthread_join(thread, NULL);
+  getitimer(ITIMER_REAL, &last);
+  return handed_over == last.it_interval.tv_sec ? good : "a setting is returned twice, or never";
+}
+
 static int end_at_once(void *unused) {
   _exit(unused != NULL);
 }
@@ -479,6 +502,7 @@ int main(void) {
   RACE(waited_for_before_its_signal);
   RACE(three_generations_end_together);
   RACE(timer_stopped_while_it_expires);
+  RACE(timer_set_by_two);
   RACE(joined_by_siblings_while_the_parent_ends);
   RACE(bound_while_its_name_moves);
 }

@@ -109,6 +109,16 @@ struct State {
     deleted: bool,
 }
 
+impl State {
+    fn setting(&self, now: u64) -> Setting {
+        Setting {
+            // A timer that is due and has not fired yet is still armed.
+            value: self.deadline.map_or(0, |deadline| deadline.saturating_sub(now).max(1)),
+            interval: self.interval,
+        }
+    }
+}
+
 /// The timers of a process.
 pub struct Timers {
     all: SpinLock<LiteMap<u64, Arc<Timer>>>,
@@ -310,12 +320,7 @@ impl Timer {
     /// How it is set now.
     pub fn get(&self, process: &Process) -> Setting {
         let now = self.clock.now(process);
-        let state = self.state.lock();
-        Setting {
-            // A timer that is due and has not fired yet is still armed.
-            value: state.deadline.map_or(0, |deadline| deadline.saturating_sub(now).max(1)),
-            interval: state.interval,
-        }
+        self.state.lock().setting(now)
     }
 
     /// Expirations that the last signal stands for, beyond the first.
@@ -325,15 +330,17 @@ impl Timer {
 
     /// Arms it for a deadline on its clock (see [`Clock::now`]), or disarms it; returns how it was set.
     pub fn set(self: &Arc<Self>, process: &Arc<Process>, deadline: Option<u64>, interval: u64) -> Setting {
-        let before = self.get(process);
-        let start = {
+        let now = self.clock.now(process);
+        let (before, start) = {
             let mut state = self.state.lock();
+            // What it was set to until this call: an expiration or another thread's call may have come just before.
+            let before = state.setting(now);
             state.deadline = deadline;
             state.interval = interval;
             state.overruns = 0;
             let start = deadline.is_some() && !state.running && !self.counts_cpu_time();
             state.running |= start;
-            start
+            (before, start)
         };
         if self.counts_cpu_time() && deadline.is_some() {
             process.watch_cpu_time();
