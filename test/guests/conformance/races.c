@@ -407,6 +407,40 @@ static const char *timer_set_by_two(void) {
   return handed_over == last.it_interval.tv_sec ? good : "a setting is returned twice, or never";
 }
 
+static atomic_int memory_file, seals_asked, seals_answered;
+static int sealed;
+
+static void *seal(void *unused) {
+  for (int round = 1;; ++round) {
+    while (seals_asked < round)
+      ;
+    spin(round * 53 % 1000);
+    sealed = fcntl(memory_file, F_ADD_SEALS, F_SEAL_WRITE) == 0;
+    seals_answered = round;
+  }
+  return unused;
+}
+
+static const char *mapped_while_it_is_sealed(void) {
+  pthread_t thread;
+  pthread_create(&thread, NULL, seal, NULL);
+  for (int round = 1; goes_on(); ++round) {
+    memory_file = memfd_create("sealed", MFD_ALLOW_SEALING);
+    ftruncate(memory_file, 4096);
+    seals_asked = round;
+    spin(round * 37 % 1000);
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory_file, 0);
+    while (seals_answered < round)
+      ;
+    if (sealed && page != MAP_FAILED)
+      return "it is both";
+    if (page != MAP_FAILED)
+      munmap(page, 4096);
+    close(memory_file);
+  }
+  return good;
+}
+
 static int end_at_once(void *unused) {
   _exit(unused != NULL);
 }
@@ -503,6 +537,7 @@ int main(void) {
   RACE(three_generations_end_together);
   RACE(timer_stopped_while_it_expires);
   RACE(timer_set_by_two);
+  RACE(mapped_while_it_is_sealed);
   RACE(joined_by_siblings_while_the_parent_ends);
   RACE(bound_while_its_name_moves);
 }

@@ -11,9 +11,17 @@ use hal::mem::{Frame, PAGE_SIZE};
 use hal::sync::SpinLock;
 
 use super::Result;
-use super::memory_file::is_sealed_against_writes;
+use super::memory_file::{HeldSeals, hold_seals, is_sealed_against_writes};
 use crate::memory::{AreaName, Backing, Protection};
 use crate::process::Thread;
+
+/// An open file that is about to be mapped.
+pub(super) struct Opened {
+    pub(super) backing: Backing,
+    pub(super) name: Arc<AreaName>,
+    /// To be kept until the file is mapped.
+    pub(super) seals: Option<HeldSeals>,
+}
 
 /// The file behind a descriptor, for a mapping from `offset` on.
 pub(super) fn open(
@@ -22,7 +30,7 @@ pub(super) fn open(
     protection: Protection,
     shared: bool,
     offset: u64,
-) -> Result<(Backing, Arc<AreaName>)> {
+) -> Result<Opened> {
     let open = thread.process.files.get(descriptor)?;
     let flags = open.flags();
     let writes = shared && protection.contains(Protection::WRITE);
@@ -40,6 +48,7 @@ pub(super) fn open(
     if protection.contains(Protection::EXECUTE) && !pages.is_executable() {
         return Err(Errno::PERM.into());
     }
+    let seals = if shared { hold_seals(&open) } else { None };
     let is_sealed = shared && is_sealed_against_writes(&open);
     if is_sealed && writes {
         return Err(Errno::PERM.into());
@@ -55,7 +64,11 @@ pub(super) fn open(
     });
     open.note_access();
     let first_page = offset / PAGE_SIZE as u64;
-    Ok((Backing { pages, first_page }, name))
+    Ok(Opened {
+        backing: Backing { pages, first_page },
+        name,
+        seals,
+    })
 }
 
 /// A file that is not written to by new mappings: `mprotect` does not make its shared mappings writable.

@@ -48,28 +48,7 @@ pub(super) async fn mmap(thread: &Thread, call: &Call) -> Result {
     };
     let is_data = protection.contains(Protection::WRITE) && !shared && flags & linux::MAP_GROWSDOWN == 0;
     thread.memory.check_growth(bounds(thread), aligned, is_data, replaced)?;
-    let mut request = Request::anonymous(protection);
-    request.flags.set(AreaFlags::SHARED, shared);
-    request
-        .flags
-        .set(AreaFlags::GROWS_DOWN, flags & linux::MAP_GROWSDOWN != 0);
-    request.flags.set(AreaFlags::LOCKED, flags & linux::MAP_LOCKED != 0);
-    if flags & linux::MAP_ANONYMOUS == 0 {
-        if offset
-            .checked_add(length)
-            .is_none_or(|end| isize::try_from(end).is_err())
-        {
-            return Err(Errno::OVERFLOW.into());
-        }
-        let (backing, name) = super::mapped_file::open(thread, call.int(4), protection, shared, offset as u64)?;
-        request.backing = Some(backing);
-        request.name = Some(name);
-    } else if shared {
-        let (backing, name) = super::mapped_file::anonymous(aligned);
-        request.backing = Some(backing);
-        request.name = Some(name);
-    }
-    let start = thread.memory.map(place, length, request)?;
+    let start = map(thread, call, place, protection, shared)?;
     let locked = || {
         let area = thread.memory.area_at(start);
         area.is_some_and(|(_, area)| area.flags.contains(AreaFlags::LOCKED))
@@ -77,6 +56,37 @@ pub(super) async fn mmap(thread: &Thread, call: &Call) -> Result {
     if flags & linux::MAP_POPULATE != 0 && flags & linux::MAP_NONBLOCK == 0 || locked() {
         populate(thread, start, length).await;
     }
+    Ok(start)
+}
+
+/// Maps a file or memory, as the arguments of `mmap(2)` say.
+fn map(thread: &Thread, call: &Call, place: Place, protection: Protection, shared: bool) -> Result {
+    let (length, flags, offset) = (call.word(1), call.unsigned(3), call.word(5));
+    let mut request = Request::anonymous(protection);
+    request.flags.set(AreaFlags::SHARED, shared);
+    request
+        .flags
+        .set(AreaFlags::GROWS_DOWN, flags & linux::MAP_GROWSDOWN != 0);
+    request.flags.set(AreaFlags::LOCKED, flags & linux::MAP_LOCKED != 0);
+    let mut seals = None;
+    if flags & linux::MAP_ANONYMOUS == 0 {
+        if offset
+            .checked_add(length)
+            .is_none_or(|end| isize::try_from(end).is_err())
+        {
+            return Err(Errno::OVERFLOW.into());
+        }
+        let opened = super::mapped_file::open(thread, call.int(4), protection, shared, offset as u64)?;
+        request.backing = Some(opened.backing);
+        request.name = Some(opened.name);
+        seals = opened.seals;
+    } else if shared {
+        let (backing, name) = super::mapped_file::anonymous(page_align_up(length).ok_or(Errno::NOMEM)?);
+        request.backing = Some(backing);
+        request.name = Some(name);
+    }
+    let start = thread.memory.map(place, length, request)?;
+    drop(seals);
     Ok(start)
 }
 

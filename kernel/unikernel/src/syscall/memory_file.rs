@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use file::OpenFile;
 use fs::tmpfs::{Node, Options, Seals, Tmpfs};
 use fs::vfs::OpenInode;
-use hal::sync::SpinLock;
+use hal::sync::{SpinLock, SpinLockGuard};
 
 use super::{Call, Result, retry_ready};
 use crate::memory::is_shared_writable;
@@ -62,6 +62,20 @@ fn node(file: &OpenFile) -> core::result::Result<&Node, Errno> {
         .ok_or(Errno::INVAL)
 }
 
+/// Held while a seal is added, and from the look at a file's seals until the file is mapped: a seal against writes has to find the mappings that
+/// were allowed before it.
+static SEALING: SpinLock<()> = SpinLock::new(());
+
+/// Nobody adds a seal to the file before this is dropped.
+pub(super) type HeldSeals = SpinLockGuard<'static, ()>;
+
+/// Keeps the seals of a file as they are; there is nothing to hold when they never change.
+pub(super) fn hold_seals(file: &OpenFile) -> Option<HeldSeals> {
+    let seals = node(file).and_then(Node::seals);
+    let may_change = seals.is_ok_and(|seals| !seals.contains(Seals::SEAL));
+    may_change.then(|| SEALING.lock())
+}
+
 /// Whether a file promises that new mappings of it are not written to.
 pub(super) fn is_sealed_against_writes(file: &OpenFile) -> bool {
     let seals = node(file).and_then(Node::seals);
@@ -81,6 +95,7 @@ pub(super) fn add_seals(file: &OpenFile, bits: usize) -> Result {
         .and_then(Seals::from_bits)
         .ok_or(Errno::INVAL)?;
     let node = node(file)?;
+    let _alone = SEALING.lock();
     let is_shown = || {
         file.file()
             .pages()
