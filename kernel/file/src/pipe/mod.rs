@@ -43,17 +43,22 @@ struct State {
     writers: usize,
     /// Ends that do both; they wait in the readers' queue for everything.
     duplex: usize,
-    /// How often bytes are taken out that may be put back.
-    taken: usize,
+    /// Bytes were taken out that may be put back. Nobody else reads meanwhile: they come before those that are there.
+    taken: bool,
     /// How many ends were ever opened, so that a FIFO's opener sees a peer that has already gone again.
     readers_opened: u64,
     writers_opened: u64,
 }
 
 impl State {
+    /// Whether there are bytes that may be read now.
+    fn has_bytes(&self) -> bool {
+        self.buffer.bytes() > 0 && !self.taken
+    }
+
     /// Whether no bytes come besides those that are there.
     fn has_ended(&self) -> bool {
-        self.writers == 0 && self.taken == 0
+        self.writers == 0 && !self.taken
     }
 }
 
@@ -84,7 +89,7 @@ impl Pipe {
                 readers: 0,
                 writers: 0,
                 duplex: 0,
-                taken: 0,
+                taken: false,
                 readers_opened: 0,
                 writers_opened: 0,
             }),
@@ -220,7 +225,7 @@ impl File for PipeEnd {
             return Ok(0);
         }
         let mut state = self.pipe.state.lock();
-        if state.buffer.bytes() == 0 {
+        if !state.has_bytes() {
             return if state.has_ended() {
                 Ok(0)
             } else {
@@ -255,7 +260,7 @@ impl File for PipeEnd {
         let state = self.pipe.state.lock();
         let mut ready = Readiness::empty();
         if self.reads {
-            ready.set(Readiness::IN | Readiness::RDNORM, state.buffer.bytes() > 0);
+            ready.set(Readiness::IN | Readiness::RDNORM, state.has_bytes());
             let writer_has_gone = state.has_ended() && state.writers_opened != self.writers_before;
             ready.set(Readiness::HUP, writer_has_gone);
         }

@@ -146,6 +146,26 @@ fn splice_moves_and_tee_copies() {
 }
 
 #[test]
+fn bytes_that_come_back_are_read_before_those_behind_them() {
+    let (reader, writer) = pipe(false, Owner::default());
+    write(&writer, b"abcdef").unwrap();
+    let first = take(&reader, 3).unwrap();
+    let second = take(&reader, 3);
+    drop(first);
+    drop(second);
+    assert_eq!(read(&reader, 9).unwrap(), b"abcdef");
+
+    write(&writer, b"abcdef").unwrap();
+    let first = take(&reader, 3).unwrap();
+    assert_eq!(reader.readiness(), Readiness::empty());
+    assert!(would_block(&read(&reader, 3)));
+    let ticket = reader.pipe.readable.ticket();
+    drop(first);
+    assert_ne!(reader.pipe.readable.ticket(), ticket, "who waits hears of them");
+    assert_eq!(read(&reader, 9).unwrap(), b"abcdef");
+}
+
+#[test]
 fn bytes_that_are_spliced_out_are_no_end_and_come_back() {
     let (reader, writer) = pipe(false, Owner::default());
     write(&writer, b"bytes").unwrap();

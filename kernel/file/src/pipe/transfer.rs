@@ -95,15 +95,15 @@ fn free_slots(into: &State) -> Result<usize> {
     }
 }
 
-/// `WouldBlock` for a pipe that is empty and may get more.
+/// `WouldBlock` for a pipe that has nothing to read and may get more.
 fn check_content(from: &State) -> Result<()> {
-    if from.buffer.bytes() == 0 && !from.has_ended() {
+    if !from.has_bytes() && !from.has_ended() {
         return Err(Error::WouldBlock);
     }
     Ok(())
 }
 
-/// What was taken out of a pipe; what is left of it at the end is put back, and writers go on.
+/// What was taken out of a pipe; what is left of it at the end is put back, and readers and writers go on.
 pub struct Taken<'a> {
     from: &'a PipeEnd,
     segments: Vec<Segment>,
@@ -114,7 +114,7 @@ pub fn take(from: &PipeEnd, limit: usize) -> Result<Taken<'_>> {
     let mut state = from.pipe.state.lock();
     check_content(&state)?;
     let segments = state.buffer.take(limit);
-    state.taken += 1;
+    state.taken = true;
     Ok(Taken { from, segments })
 }
 
@@ -130,8 +130,8 @@ impl Drop for Taken<'_> {
         let pipe = &self.from.pipe;
         let mut state = pipe.state.lock();
         state.buffer.put_back(core::mem::take(&mut self.segments));
-        state.taken -= 1;
-        let (readable, duplex) = (state.buffer.bytes() > 0 || state.has_ended(), state.duplex > 0);
+        state.taken = false;
+        let (readable, duplex) = (state.has_bytes() || state.has_ended(), state.duplex > 0);
         drop(state);
         if readable {
             pipe.notify_readers();
