@@ -176,7 +176,7 @@ export class TestStack {
       PULUMI_CONFIG_PASSPHRASE: "test",
       PULUMI_SKIP_UPDATE_CHECK: "1",
       PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-      NODE_OPTIONS: `--require ${path.join(import.meta.dirname, "provider-start.cjs")}`,
+      NODE_OPTIONS: `--require ${JSON.stringify(path.join(import.meta.dirname, "provider-start.cjs"))}`,
       ...this.machine.environment,
       ...this.env,
     };
