@@ -409,6 +409,15 @@ mod tests {
         pass(time);
     }
 
+    /// A timer that is to expire in ten seconds by the clock of the day; its driver waits for that.
+    fn in_ten_seconds(interval: u64, cancel_on_set: bool) -> Arc<TimerFd> {
+        let timer = TimerFd::new(CLOCK_REALTIME).unwrap();
+        let setting = setting(realtime() + 10 * SECOND, interval);
+        timer.set(&setting, true, cancel_on_set).unwrap();
+        while task::run_ready(64) {}
+        timer
+    }
+
     fn set_clock_back(time: u64) {
         hal::time::set_realtime(realtime() - time);
         realtime_was_set();
@@ -418,9 +427,7 @@ mod tests {
     #[test]
     fn an_expiration_stays_one_after_the_clock_went_back() {
         let _alone = alone();
-        let timer = TimerFd::new(CLOCK_REALTIME).unwrap();
-        timer.set(&setting(realtime() + 10 * SECOND, 0), true, false).unwrap();
-        while task::run_ready(64) {}
+        let timer = in_ten_seconds(0, false);
         pass_on_both(11 * SECOND);
         set_clock_back(11 * SECOND);
         assert_eq!(timer.readiness(), Readiness::IN);
@@ -433,11 +440,7 @@ mod tests {
     #[test]
     fn an_interval_comes_again_after_the_clock_went_back() {
         let _alone = alone();
-        let timer = TimerFd::new(CLOCK_REALTIME).unwrap();
-        timer
-            .set(&setting(realtime() + 10 * SECOND, 100 * SECOND), true, false)
-            .unwrap();
-        while task::run_ready(64) {}
+        let timer = in_ten_seconds(100 * SECOND, false);
         for _ in 0..2 {
             let ticket = timer.shared.queue.ticket();
             pass_on_both(11 * SECOND);
@@ -452,11 +455,7 @@ mod tests {
     #[test]
     fn what_was_counted_is_read_after_the_clock_went_back() {
         let _alone = alone();
-        let timer = TimerFd::new(CLOCK_REALTIME).unwrap();
-        timer
-            .set(&setting(realtime() + 10 * SECOND, 100 * SECOND), true, false)
-            .unwrap();
-        while task::run_ready(64) {}
+        let timer = in_ten_seconds(100 * SECOND, false);
         pass_on_both(250 * SECOND);
         let left = timer.setting().value.seconds;
         assert!((50..=60).contains(&left), "{left} s to the next");
@@ -467,11 +466,7 @@ mod tests {
     #[test]
     fn cancelling_takes_the_expirations_along() {
         let _alone = alone();
-        let timer = TimerFd::new(CLOCK_REALTIME).unwrap();
-        timer
-            .set(&setting(realtime() + 10 * SECOND, 100 * SECOND), true, true)
-            .unwrap();
-        while task::run_ready(64) {}
+        let timer = in_ten_seconds(100 * SECOND, true);
         pass_on_both(11 * SECOND);
         realtime_was_set();
         assert!(matches!(read(&timer), Err(Error::Errno(Errno::CANCELED))));
