@@ -1,11 +1,11 @@
 //! The descriptor table of a process.
 
-use abi::Errno;
+use abi::{Errno, OpenFlags};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use hal::sync::SpinLock;
 
-use crate::OpenFile;
+use crate::{File, OpenFile};
 
 /// The descriptors of a process: small numbers for open file descriptions.
 #[derive(Default)]
@@ -31,9 +31,11 @@ pub struct ReservedDescriptor<'a> {
 }
 
 impl ReservedDescriptor<'_> {
-    /// Gives the number to a file.
-    pub fn fill(self, file: Arc<OpenFile>, close_on_exec: bool) -> i32 {
-        self.table.0.lock().put(self.number, file, close_on_exec);
+    /// Opens a file with the number, with `O_CLOEXEC` from the same flags.
+    pub fn open(self, file: Arc<dyn File>, flags: OpenFlags) -> i32 {
+        let close_on_exec = flags.contains(OpenFlags::CLOEXEC);
+        let open = OpenFile::new(file, flags);
+        self.table.0.lock().put(self.number, open, close_on_exec);
         self.number as i32
     }
 }
@@ -282,7 +284,6 @@ impl Bits {
 mod tests {
     use super::*;
     use crate::testing::Memory;
-    use abi::OpenFlags;
 
     fn file() -> Arc<OpenFile> {
         OpenFile::new(Arc::new(Memory::default()), OpenFlags::RDWR)
@@ -317,7 +318,7 @@ mod tests {
         table.set_close_on_exec_range(0, 7);
         // A child has no calls under way.
         assert_eq!(table.fork().insert(file(), 0, false, 8), Ok(0));
-        assert_eq!(first.fill(file(), false), 0);
+        assert_eq!(first.open(Arc::new(Memory::default()), OpenFlags::RDWR), 0);
         drop(second);
         assert_eq!(table.close_on_exec(0), Ok(false));
         assert_eq!(table.numbers(), [0, 2]);

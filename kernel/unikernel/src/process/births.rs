@@ -75,6 +75,7 @@ impl Broadcast {
         }
         process.send(signal, info)
     }
+
     /// Sends a signal of the kernel's to all of the processes that `find` finds.
     pub fn to_all(find: impl FnOnce() -> Vec<Arc<Process>>, signal: Signal) {
         let mut broadcast = Self::begin();

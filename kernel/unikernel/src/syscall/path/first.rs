@@ -2,7 +2,7 @@
 
 use abi::general::AT_FDCWD;
 use abi::{Errno, OpenFlags};
-use file::{FileType, OpenFile};
+use file::FileType;
 use fs::vfs::{Context, Lookup};
 use hal::user;
 
@@ -59,8 +59,7 @@ pub(in crate::syscall) fn openat<'a>(thread: &Thread, descriptor: i32, path: usi
             return Ok(None);
         }
         let file = context.open_place(&place, flags, false)?;
-        let open = OpenFile::new(file, flags | OpenFlags::LARGEFILE);
-        Ok(Some(number.fill(open, flags.contains(OpenFlags::CLOEXEC))))
+        Ok(Some(number.open(file, flags | OpenFlags::LARGEFILE)))
     });
     let result = match opened {
         None | Some(Ok(None)) => return Progress::Waits,

@@ -125,8 +125,7 @@ async fn open_file(thread: &Thread, at: &At, request: OpenRequest) -> Result {
     } else {
         flags | OpenFlags::LARGEFILE
     };
-    let open = OpenFile::new(file, status);
-    Ok(number.fill(open, flags.contains(OpenFlags::CLOEXEC)) as usize)
+    Ok(number.open(file, status) as usize)
 }
 
 /// What `O_PATH` leaves of the other flags.

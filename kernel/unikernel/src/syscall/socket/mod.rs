@@ -118,8 +118,7 @@ pub(super) async fn accept4(thread: &Thread, call: &Call, bits: u32) -> Result {
     if call.word(1) != 0 {
         address::write(thread, Some(&peer), call.word(1), call.word(2)).await?;
     }
-    let open = OpenFile::new(accepted, flags | OpenFlags::RDWR);
-    Ok(number.fill(open, flags.contains(OpenFlags::CLOEXEC)) as usize)
+    Ok(number.open(accepted, flags | OpenFlags::RDWR) as usize)
 }
 
 /// Waits for an address to send from, when `address` is beyond the loopback interface.
