@@ -108,3 +108,22 @@ test("threads that begin to listen at the same time are all told of", async () =
     expect(ports.sort((one, other) => one - other)).toEqual(Array.from({ length: 400 }, (_, port) => 2000 + port));
   });
 });
+
+// The program sends a megabyte with each call, from memory that it has never touched: each page of it is a fault in the middle of a write.
+test("a stream goes on, however often it fills its buffer, meets untouched memory or waits for its reader", async () => {
+  await withMachine(async (machine) => {
+    const guest = await Guest.start(machine, { source: { binary: guestProgram("stream") } });
+    for (const pauseMs of [0, 100]) {
+      const { body } = await guest.fetch("/out");
+      const reader = body?.getReader();
+      let left = 10 << 20;
+      for (let chunks = 0; left > 0; chunks++) {
+        const { value } = (await reader?.read()) ?? {};
+        left -= value?.length ?? Infinity;
+        if (chunks % 20 === 0) await delay(pauseMs);
+      }
+      expect(left).toBeGreaterThan(-Infinity);
+      await reader?.cancel();
+    }
+  });
+});

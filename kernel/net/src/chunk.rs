@@ -79,11 +79,17 @@ impl Chunk {
 
     /// Lets `fill` write up to `count` bytes behind the last one, which must fit; it returns how many it did. `None` when somebody else
     /// sees the buffer.
-    pub(crate) fn extend(&mut self, count: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Option<usize> {
+    pub(crate) fn extend<E>(
+        &mut self,
+        count: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Option<Result<usize, E>> {
         let buffer = Arc::get_mut(&mut self.buffer)?;
         let end = self.end as usize;
         let filled = fill(&mut buffer[end..end + count]);
-        self.end += filled as u32;
+        if let Ok(count) = filled {
+            self.end += count as u32;
+        }
         Some(filled)
     }
 

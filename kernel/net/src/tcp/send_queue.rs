@@ -45,12 +45,15 @@ impl SendQueue {
             } else {
                 want.max(SHARED_CHUNK)
             };
-            if let Some(taken) = self.extend_last(source, want) {
-                done += taken;
-                if taken > 0 {
+            match self.extend_last(source, want) {
+                Some(Ok(0)) => break,
+                Some(Ok(taken)) => {
+                    done += taken;
                     continue;
                 }
-                break;
+                Some(Err(fault)) if done == 0 => return Err(fault),
+                Some(Err(_)) => break,
+                None => {}
             }
             let chunk = match Chunk::filled(capacity, |bytes| source.read(&mut bytes[..want])) {
                 Ok(chunk) => chunk,
@@ -71,13 +74,13 @@ impl SendQueue {
     }
 
     /// Appends a small write to the last chunk, when it has room and nobody else sees it. `None` when it cannot.
-    fn extend_last(&mut self, source: &mut dyn Source, want: usize) -> Option<usize> {
+    fn extend_last(&mut self, source: &mut dyn Source, want: usize) -> Option<Result<usize, file::Fault>> {
         let last = self.chunks.back_mut()?;
         if want > SHARED_CHUNK || last.spare() < want {
             return None;
         }
-        let taken = last.extend(want, |bytes| source.read(bytes).unwrap_or(0))?;
-        self.length += taken;
+        let taken = last.extend(want, |bytes| source.read(bytes))?;
+        self.length += taken.unwrap_or(0);
         Some(taken)
     }
 
@@ -195,5 +198,32 @@ mod tests {
         }
         assert_eq!(queue.len(), 100);
         assert!(queue.chunks.len() <= 2);
+    }
+
+    /// Memory of a program that is not there yet.
+    struct Absent;
+
+    impl Source for Absent {
+        fn remaining(&self) -> usize {
+            1
+        }
+
+        fn read(&mut self, _bytes: &mut [u8]) -> Result<usize, file::Fault> {
+            Err(ABSENT)
+        }
+    }
+
+    const ABSENT: file::Fault = file::Fault {
+        address: 1 << 12,
+        write: false,
+    };
+
+    #[test]
+    fn who_writes_is_told_of_a_fault() {
+        let mut queue = SendQueue::default();
+        for before in 0..3 {
+            assert_eq!(queue.fill(&mut Absent, 1), Err(ABSENT), "behind {before} bytes");
+            assert_eq!(queue.fill(&mut BytesSource::new(b"x"), 1), Ok(1));
+        }
     }
 }

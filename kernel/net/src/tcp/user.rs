@@ -314,8 +314,6 @@ impl Tcb {
         while source.remaining() > 0 {
             let space = self.send_space(link.stack);
             if space == 0 {
-                // Also who gets less than all of it in may wait for more room.
-                self.wants_space = true;
                 break;
             }
             match self.send.fill(source, space) {
@@ -330,8 +328,12 @@ impl Tcb {
             }
         }
         self.account(link.stack);
-        if total == 0 && source.remaining() > 0 {
-            return Err(Error::WouldBlock);
+        if source.remaining() > 0 {
+            // Also who gets less than all of it in may wait for more room.
+            self.wants_space = true;
+            if total == 0 {
+                return Err(Error::WouldBlock);
+            }
         }
         Ok(total)
     }
