@@ -27,11 +27,12 @@ pub(super) fn make(stack: &Stack, local: Endpoint, remote: Endpoint, segment: &S
     cookie(stack, local, remote, segment.seq, time, size)
 }
 
-/// Our first timestamp, with the peer's options in its lowest bits.
+/// Our first timestamp, with the peer's options in its lowest bits. It is the last one not after `clock`: the peer drops a segment whose
+/// timestamp is before the one that it has seen (RFC 7323 section 5.3).
 pub(super) fn timestamp(clock: u32, options: &Options) -> u32 {
     let shift = options.window_scale.map_or(NO_SHIFT, u32::from);
     let sack = if options.sack_permitted { SACK } else { 0 };
-    (clock & !OPTION_BITS) | sack | shift
+    clock.wrapping_sub(clock.wrapping_sub(sack | shift) & OPTION_BITS)
 }
 
 /// The options of the SYN whose cookie `segment` acknowledges; `None` when it is none of ours.
@@ -63,4 +64,23 @@ fn cookie(stack: &Stack, local: Endpoint, remote: Endpoint, peer: Seq, time: u64
     let salt = time << 35 | u64::from(size) << 32 | u64::from(peer.0);
     let hash = stack.secret.hash(local, remote, PURPOSE, salt) as u32;
     Seq(((time & 31) as u32) << 27 | size << HASH_BITS | (hash & ((1 << HASH_BITS) - 1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_timestamp_holds_the_options_and_is_not_in_the_future(
+            clock: u32, window_scale in prop::option::of(0..15u8), sack_permitted: bool
+        ) {
+            let options = Options { window_scale, sack_permitted, ..Options::default() };
+            let stamp = timestamp(clock, &options);
+            prop_assert!(clock.wrapping_sub(stamp) <= OPTION_BITS);
+            prop_assert_eq!(stamp & 15, window_scale.map_or(NO_SHIFT, u32::from));
+            prop_assert_eq!(stamp & SACK != 0, sack_permitted);
+        }
+    }
 }
