@@ -45,8 +45,9 @@ const answers = {
     return { names, same: same.every(Boolean), zipped: gunzipSync(gzipSync(data)).equals(data) };
   },
   async "/fetch"() {
-    const response = await fetch(`http://127.0.0.1:8080/`);
-    return { status: response.status, own: (await response.json()).process === process.pid };
+    const own = await (await fetch("http://127.0.0.1:8080/")).json();
+    const response = await fetch(process.env.OTHER, { method: "POST", body: "x".repeat(1 << 20) });
+    return { own: own.process === process.pid, status: response.status, other: await response.text() };
   },
   // Long enough for V8 to compile and to collect garbage.
   "/compute"() {
