@@ -154,8 +154,8 @@ export class TestStack {
   async #open(): Promise<automation.Stack> {
     // The type of settings does not know of plugins; the engine does.
     const plugins = { providers: Object.entries(this.plugins).map(([name, path]) => ({ name, path })) };
-    const open = existsSync(this.#stateFile) ? "selectStack" : "createStack";
-    this.#stack ??= await LocalWorkspace[open](
+    const exists = existsSync(this.#stateFile) || this.#copyNew();
+    this.#stack ??= await LocalWorkspace[exists ? "selectStack" : "createStack"](
       { projectName: "test", stackName: this.name, program: () => this.program() },
       {
         pulumiCommand: await quickCommand(),
@@ -166,7 +166,23 @@ export class TestStack {
       },
     );
     this.#stack.workspace.envVars = this.#environment();
+    if (!exists)
+      newStacks.set(
+        this.name,
+        this.#files.map((file) => readFileSync(file)),
+      );
     return this.#stack;
+  }
+
+  /** Writes what the engine wrote for another new stack of this name. Returns whether there was one. */
+  #copyNew(): boolean {
+    const contents = newStacks.get(this.name);
+    if (contents === undefined) return false;
+    for (const [index, file] of this.#files.entries()) {
+      mkdirSync(path.dirname(file), { recursive: true });
+      writeFileSync(file, contents[index] ?? "");
+    }
+    return true;
   }
 
   #environment(): Record<string, string> {
@@ -215,7 +231,16 @@ export class TestStack {
   get #stateFile(): string {
     return path.join(this.backend, `.pulumi/stacks/test/${this.name}.json`);
   }
+
+  /** What `pulumi stack init` writes. */
+  get #files(): string[] {
+    const settings = path.join(this.folder, `Pulumi.${this.name}.yaml`);
+    return [path.join(this.backend, ".pulumi/meta.yaml"), this.#stateFile, settings];
+  }
 }
+
+/** The files of a new stack, by its name: the engine makes one for all tests of a file. */
+const newStacks = new Map<string, Buffer[]>();
 
 /** A replacement comes in several steps; that it is one is what counts. */
 function mainStep(before: string | undefined, op: string): string {
@@ -226,13 +251,13 @@ let command: Promise<automation.PulumiCommand> | undefined;
 
 /**
  * The command `pulumi`. After each operation the automation API runs it three times more, for outputs and history, which takes as long as the
- * operation and is not wanted here.
+ * operation and is not wanted here; nor is the choice of a stack, as each operation names its own.
  */
 function quickCommand(): Promise<automation.PulumiCommand> {
   command ??= PulumiCommand.get().then((pulumi) => {
     type Run = (args: string[], ...rest: unknown[]) => Promise<{ stdout: string; stderr: string; code: number }>;
     const run = (pulumi as unknown as { run: Run }).run.bind(pulumi);
-    const answers: Record<string, string> = { "stack output": "{}", "stack history": "[]" };
+    const answers: Record<string, string> = { "stack select": "", "stack output": "{}", "stack history": "[]" };
     const quick: Run = async (args, ...rest) => {
       const answer = answers[args.slice(0, 2).join(" ")];
       return answer === undefined ? run(args, ...rest) : { stdout: answer, stderr: "", code: 0 };
