@@ -223,6 +223,10 @@ int main(void) {
   SHOW(mknod("directory", S_IFDIR | 0600, 0));
   int unnamed = WORKS(open(".", O_TMPFILE | O_RDWR, 0600));
   SHOW(write(unnamed, "t", 1));
+  char link[4096] = "", name[64];
+  snprintf(name, sizeof name, "/proc/self/fd/%d", unnamed);
+  VALUE(readlink(name, link, sizeof link - 1) > 0);
+  VALUE(strstr(link, "/#") != NULL && strcmp(strrchr(link, ' '), " (deleted)") == 0);
   SHOW(openat(AT_FDCWD, "x", O_TMPFILE | O_RDONLY, 0600));
   SHOW(rename("d/hard", "d/a"));
   list("d");

@@ -132,6 +132,11 @@ impl Place {
     /// The absolute path as seen from `root`. A name that was removed ends in ` (deleted)`, as in `/proc`; a place that cannot be reached from `root`
     /// begins with `(unreachable)`, as in `getcwd(2)`.
     pub fn path(&self, root: &Place) -> Vec<u8> {
+        // An object outside of all directories has a name for show: `pipe:[1]`.
+        let name = self.dentry.name();
+        if *name != *b"/" && self.dentry.parent().is_none() {
+            return name.into_vec();
+        }
         let mut names: Vec<_> = Vec::new();
         let mut place = self.clone();
         let mut reached = true;
@@ -148,10 +153,6 @@ impl Place {
                 break;
             };
             place = up;
-        }
-        // An object outside of all directories has a name for show: `pipe:[1]`.
-        if !reached && names.is_empty() && *place.dentry.name() != *b"/" {
-            return place.dentry.name().into_vec();
         }
         let mut path = Vec::new();
         if !reached {

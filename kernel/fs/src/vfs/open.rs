@@ -139,8 +139,12 @@ impl Context {
         self.credentials.check(&status, Access::WRITE | Access::EXECUTE)?;
         let new = self.new_inode(&status, NewKind::Regular, mode & 0o7777 & !self.umask);
         let created = inode.create_unnamed(&new)?;
-        let name = alloc::format!("#{}", created.status()?.inode);
-        let place = directory.with(Dentry::top(created, name.as_bytes()));
+        let mut name = directory.path(&self.root);
+        if name.last() != Some(&b'/') {
+            name.push(b'/');
+        }
+        name.extend_from_slice(alloc::format!("#{} (deleted)", created.status()?.inode).as_bytes());
+        let place = directory.with(Dentry::top(created, &name));
         let writing = Some(Writing::new(&**place.inode()?)?);
         Ok(OpenInode::with_inode(
             &place,
