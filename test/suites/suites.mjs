@@ -1,5 +1,6 @@
 // The suites that there are.
 import * as cpython from "./cpython/suite.mjs";
+import * as glibc from "./glibc/suite.mjs";
 import * as go from "./go/suite.mjs";
 import * as redis from "./redis/suite.mjs";
 import * as stressNg from "./stress-ng/suite.mjs";
@@ -19,4 +20,4 @@ import * as stressNg from "./stress-ng/suite.mjs";
  */
 
 /** @type {Record<string, Suite>} */
-export const suites = { cpython, go, redis, "stress-ng": stressNg };
+export const suites = { cpython, glibc, go, redis, "stress-ng": stressNg };

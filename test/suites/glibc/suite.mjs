@@ -1,0 +1,70 @@
+// The tests of the GNU C library, from Debian's source package, with the library of its binary package.
+import { fileURLToPath } from "node:url";
+import { inRoot } from "../../../scripts/lib/paths.mjs";
+
+export const title = "GNU C library 2.36";
+
+export const container = "glibc-suite";
+
+/** Folders of the source with tests that have to do with the operating system. */
+export const modules = [
+  ...[
+    "dirent",
+    "inet",
+    "io",
+    "libio",
+    "login",
+    "malloc",
+    "misc",
+    "nptl",
+    "posix",
+    "resource",
+    "rt",
+    "setjmp",
+    "signal",
+  ],
+  ...["socket", "stdlib", "sysdeps/pthread", "sysdeps/unix/sysv/linux", "sysvipc", "time"],
+];
+
+/** The container with it: see test/guests/containers. */
+export const definitions = {
+  packageSets: {
+    "glibc-suite": {
+      packages: ["bash", "coreutils", "dash", "libc-bin", "libgcc-s1", "netbase", "tzdata"],
+      users: ["tester"],
+      folders: ["var/lib/tester"],
+    },
+  },
+  containers: {
+    "glibc-suite": {
+      packages: "glibc-suite",
+      build: [process.execPath, fileURLToPath(new URL("compile.mjs", import.meta.url)), ...modules],
+      config: {
+        Entrypoint: ["/srv/run.sh"],
+        // The tests' own limits are for a processor that is not emulated.
+        Env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp", "TIMEOUTFACTOR=5"],
+        WorkingDir: "/srv",
+        User: "tester",
+      },
+    },
+  },
+  files: inRoot("test/suites/images"),
+};
+
+/** Seconds that a module may take in a guest. */
+export const limit = 1800;
+
+/** The arguments of a container that runs a module. */
+export const args = (module) => [module];
+
+/** What a line of the driver says: an exit status, and the test. */
+export function read(line, module) {
+  const [, status, name] = /^@(\w+) ?(.*)$/.exec(line) ?? [];
+  if (status === "0") return ["passed", `${module}/${name}`];
+  if (status === "end") return ["end"];
+  // 77: the system has not what it takes.
+  if (status && status !== "77") return ["failed", `${module}/${name}`];
+}
+
+/** Why tests that pass on Linux do not here: the beginning of their names → the reason. */
+export const exceptions = {};
