@@ -10,10 +10,18 @@ export const INSTANCE_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
  * whose `pulumi up` was killed before it could save its state is found again.
  */
 export function automaticName(identity: Identity, baseDir: string): string {
-  const scope = [stackScope(baseDir), identity.organization, identity.project, identity.stack, identity.name];
-  const suffix = createHash("sha256").update(JSON.stringify(scope)).digest("hex").slice(0, 8);
-  const readable = identity.name.replaceAll(/[^A-Za-z0-9_.-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
+  const { organization, project, stack, name, parentType } = identity;
+  // Resources of the same name may be told apart by their parents alone.
+  const parent = parentType === undefined ? [] : [parentType];
+  const suffix = scopedDigest(baseDir, organization, project, stack, name, ...parent);
+  const readable = name.replaceAll(/[^A-Za-z0-9_.-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "");
   return `${readable.slice(0, 48) || "instance"}-${suffix}`;
+}
+
+/** A few letters that stand for these words on this machine, in stacks of the same backend. */
+export function scopedDigest(baseDir: string, ...words: string[]): string {
+  const scope = JSON.stringify([stackScope(baseDir), ...words]);
+  return createHash("sha256").update(scope).digest("hex").slice(0, 8);
 }
 
 /** Tells apart stacks of the same name that different backends keep: by the backend where the environment names it, else by the project's folder. */

@@ -126,6 +126,16 @@ describe("the name", () => {
     expect(await name({ identity, baseDir: "/elsewhere" })).toBe(others.at(-1));
   });
 
+  test("differs between resources that have nothing but their parents to tell them apart", async () => {
+    const name = async (change: object): Promise<unknown> =>
+      (await checked({}, {}, { identity: { ...identity, ...change }, baseDir: "/shop" }))["name"];
+    vi.stubEnv("PULUMI_BACKEND_URL", "");
+    // That of one without a parent stays for ever what it was.
+    expect(await name({})).toBe("web-4df10beb");
+    const names = [{}, { parentType: "shop:index:Backend" }, { parentType: "shop:index:Frontend" }].map(name);
+    expect(new Set(await Promise.all(names))).toHaveLength(3);
+  });
+
   test("is kept once it is in the state, and is the program's to choose", async () => {
     expect((await checked({}, { name: "web-1" }))["name"]).toBe("web-1");
     expect((await checked({ name: "shop" }, { name: "web-1" }))["name"]).toBe("shop");

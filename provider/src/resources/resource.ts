@@ -12,8 +12,10 @@ export interface Context {
   preview: boolean;
   /** The project's folder. Relative paths in inputs start here. */
   baseDir: string;
-  /** Whose resource it is. Known in `check` only. */
+  /** Which resource it is. Not known in `read` and `delete`, for which no program runs. */
   identity?: Identity | undefined;
+  /** Its URN; in `read` and `delete` the one that it had when it was last created or updated. A state of an older version has none. */
+  urn?: string | undefined;
   /** A value of the stack's configuration, such as `aws:profile`; a secret one in the clear. */
   config: (key: string) => string | undefined;
   /** What the program hands over and the state may not hold, such as keys of a cloud. Not known in `read` and `delete`, for which no program runs. */
@@ -27,6 +29,8 @@ export interface Identity {
   stack: string;
   /** The name that the program gave the resource. */
   name: string;
+  /** The type of the parent, after those of its own parents, when it is not the stack: `shop:index:Backend`. */
+  parentType?: string | undefined;
 }
 
 /** Something wrong with one input. */

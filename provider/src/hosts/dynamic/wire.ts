@@ -8,6 +8,8 @@ const SECRET = "1b47061264138c4ac30d75fd1eb44270";
 
 /** The key that Pulumi's own dynamic provider host keeps its bookkeeping under. */
 export const PROVIDER_KEY = "__provider";
+/** The key that the URN is kept under: dynamic providers are told a resource's properties, and not which one it is. */
+export const URN_KEY = "__urn";
 
 /** The type that a dynamic resource has in the state: `pulumi-nodejs:dynamic/unikernel:Image`. It can never change. */
 export function dynamicType(token: string): string {
@@ -17,7 +19,7 @@ export function dynamicType(token: string): string {
 
 /** Values as resources see them, from values as the engine sends them. */
 export function decode(properties: Record<string, unknown>): Record<string, unknown> {
-  const { [PROVIDER_KEY]: _provider, ...rest } = properties;
+  const { [PROVIDER_KEY]: _provider, [URN_KEY]: _urn, ...rest } = properties;
   return decodeValue(rest) as Record<string, unknown>;
 }
 

@@ -249,6 +249,23 @@ describe("a refresh", () => {
   });
 });
 
+test("two of the same name are uploaded side by side, each with what is known of its own", async () => {
+  const digests = [await image(noise(600_000, 1)), await image(noise(600_000, 2))] as const;
+  const contexts = ["east", "west"].map((name) => ({ ...context, urn: `urn:pulumi:dev::shop::type::${name}` }));
+  const create = async (digest: Digest, i: number): Promise<{ id: string; state: SnapshotState }> =>
+    snapshotResource.create(await checked({ name: "web", image: digest }), contexts[i]!);
+  const made = await Promise.all(digests.map(create));
+  for (const [i, { id }] of made.entries()) await expectDisk(id, digests[i]!);
+
+  // Both are to be replaced, and only then is either.
+  const news = await checked({ name: "web", image: await image(noise(600_000, 3)) });
+  for (const [i, { id, state }] of made.entries()) await snapshotResource.diff(id, state, news, contexts[i]!);
+  for (const [i, { id }] of made.entries()) {
+    const next = await snapshotResource.create(news, contexts[i]!);
+    expect(service.snapshots.get(next.id)?.parent).toBe(id);
+  }
+});
+
 test("deleting leaves nothing, and what is gone already is fine", async () => {
   const inputs = { image: await image(noise(1000, 1)) };
   const { id, state } = await created(inputs);

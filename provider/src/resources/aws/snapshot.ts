@@ -15,7 +15,7 @@ import {
   type UploadProgress,
 } from "../../targets/aws/index.js";
 import { cachedImage } from "../cached-image.js";
-import { automaticName } from "../instance-name.js";
+import { automaticName, scopedDigest } from "../instance-name.js";
 import type { CheckFailure, Context, ResourceDefinition } from "../resource.js";
 import { checkTexts, IMAGE_FORM, NAME_FORM } from "../text.js";
 import { reportUpload } from "../upload-report.js";
@@ -51,19 +51,19 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
     return { inputs: { ...news, name }, failures };
   },
 
-  async diff(id, old, news) {
-    await forgetUpload(journalOf(news), id);
+  async diff(id, old, news, context) {
+    await forgetUpload(journalOf(news, context), id);
     const replaces = changedForGood(old, news);
     // Creating the replacement is told of the new inputs only.
-    if (replaces.length > 0) formers.set(news.name, old);
+    if (replaces.length > 0) formers.set(keyOf(news, context), old);
     const changes = replaces.length > 0 || ALTERABLE.some((key) => !sameData(old[key], news[key]));
     return { changes, replaces, deleteBeforeReplace: false };
   },
 
   async create(inputs, context) {
     const image = await cachedImage(inputs.image);
-    const former = formers.get(inputs.name);
-    formers.delete(inputs.name);
+    const former = formers.get(keyOf(inputs, context));
+    formers.delete(keyOf(inputs, context));
     return withConnection(inputs, context, async (connection) => {
       // As long as its data, not as the volume: the second copy of its partition table would take a block at the volume's end.
       const disk = await openBootDisk(image, { roundTo: SNAPSHOT_BLOCK });
@@ -86,7 +86,7 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
             parent,
           },
           {
-            journal: journalOf(inputs),
+            journal: journalOf(inputs, context),
             signal: context.signal,
             progress: reportUpload(context, ({ done, total, sentBytes, skipped }: UploadProgress) => ({
               sent: sentBytes,
@@ -134,11 +134,11 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
       context.status(`deleting ${id}`);
       await deleteSnapshot(connection, id, { signal: context.signal });
     });
-    await forgetUpload(journalOf(state), id);
+    await forgetUpload(journalOf(state, context), id);
   },
 };
 
-/** The states of those snapshots that are about to be replaced, by name. */
+/** The states of those snapshots that are about to be replaced, by their keys. */
 const formers = new Map<string, SnapshotState>();
 
 /** What another way to AWS, or to name it, leaves as it is. */
@@ -183,9 +183,14 @@ async function withConnection<T>(
   }
 }
 
+/** What tells a snapshot from others on this machine. A program may give several the same name, such as one in each region. */
+function keyOf({ name }: CheckedSnapshot, { urn, baseDir }: Context): string {
+  return urn === undefined ? name : `${name}-${scopedDigest(baseDir, urn)}`;
+}
+
 /** The file in which an upload that was interrupted is found again. */
-function journalOf({ name }: CheckedSnapshot): string {
-  return path.join(defaultCacheDir(), "uploads", `${name}.jsonl`);
+function journalOf(inputs: CheckedSnapshot, context: Context): string {
+  return path.join(defaultCacheDir(), "uploads", `${keyOf(inputs, context)}.jsonl`);
 }
 
 /** What is wrong with inputs whose types are right. Unknown values pass. */
