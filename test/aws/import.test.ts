@@ -94,6 +94,9 @@ test("a stack's life by way of S3", async () => {
   expect(objects(), "the former object is gone").toEqual([`images/${String(second.outputs["key"])}`]);
   expect(snapshots(), "the former snapshot is gone").toEqual([second.outputs["snapshot"]]);
 
+  await stack.up({ replace: "unikernel/aws:DiskObject" });
+  expect(objects(), "a replacement that is the same object stays").toEqual([`images/${String(second.outputs["key"])}`]);
+
   s3.objects.clear();
   await stack.refresh();
   plugin.asked.length = 0;

@@ -115,6 +115,11 @@ test("a stack's life on Google Cloud", async () => {
   expect(plugin.asked).toEqual([`create ${IMAGE}`, `create ${INSTANCE}`, `delete ${INSTANCE}`, `delete ${IMAGE}`]);
   expect(objects(), "the former object is gone").toEqual([`images/${String(second.outputs["object"])}`]);
 
+  await stack.up({ replace: "unikernel/gcp:DiskObject" });
+  expect(objects(), "a replacement that is the same object stays").toEqual([
+    `images/${String(second.outputs["object"])}`,
+  ]);
+
   plugin.asked.length = 0;
   stack.program = web({ instance: { env: { GREETING: "good-bye" } } });
   await stack.up();

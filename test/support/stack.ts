@@ -98,8 +98,12 @@ export class TestStack {
     return this.#run((stack, options) => stack.preview({ ...options, diff: true }));
   }
 
-  async up(): Promise<Result> {
-    return this.#run((stack, options) => stack.up(options));
+  /** @param replace - The end of the type of those resources that are to be replaced for no other reason. */
+  async up({ replace }: { replace?: string } = {}): Promise<Result> {
+    if (replace === undefined) return this.#run((stack, options) => stack.up(options));
+    const urns = (await this.resources()).flatMap(({ type, urn }) => (type.endsWith(replace) ? [urn] : []));
+    expect(urns).not.toEqual([]);
+    return this.#run((stack, options) => stack.up({ ...options, replace: urns }));
   }
 
   async refresh(): Promise<Result> {
@@ -124,7 +128,7 @@ export class TestStack {
 
   /** What the state says of the resources of this package. */
   async resources(): Promise<
-    { type: string; id: string; inputs: Record<string, unknown>; outputs: Record<string, unknown> }[]
+    { type: string; urn: string; id: string; inputs: Record<string, unknown>; outputs: Record<string, unknown> }[]
   > {
     const deployment: unknown = (await (await this.#open()).exportStack()).deployment;
     type Resources = { resources?: Awaited<ReturnType<TestStack["resources"]>> };

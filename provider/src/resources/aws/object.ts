@@ -11,6 +11,7 @@ import {
 } from "../../targets/aws/index.js";
 import { cachedImage } from "../cached-image.js";
 import { withEncodedDisk } from "../encoded-disk.js";
+import { isReplaced, noteCreated, type Incarnation } from "../incarnation.js";
 import { automaticName } from "../instance-name.js";
 import type { CheckFailure, Context, ResourceDefinition } from "../resource.js";
 import { checkTexts, IMAGE_FORM, NAME_FORM } from "../text.js";
@@ -25,7 +26,7 @@ export const AWS_OBJECT_TOKEN = "unikernel:aws:DiskObject";
 export type CheckedObject = ObjectInputs & Required<Pick<ObjectInputs, "name">>;
 
 /** What Pulumi keeps of an object. */
-export type ObjectState = CheckedObject & ObjectOutputs;
+export type ObjectState = CheckedObject & ObjectOutputs & Incarnation;
 
 /** What an operation on an object takes of its context. */
 export type ObjectContext = Pick<Context, "signal" | "status" | "config" | "credentials">;
@@ -56,7 +57,8 @@ export const awsObjectResource: ResourceDefinition<CheckedObject, ObjectState> =
   async create(inputs, context) {
     const size = await ensureObject(inputs, context);
     const { bucket, key } = nameOf(inputs);
-    return { id: `s3://${bucket}/${key}`, state: { ...inputs, key, size } };
+    const id = `s3://${bucket}/${key}`;
+    return { id, state: { ...inputs, key, size, ...noteCreated(id) } };
   },
 
   async read(_id, state, context) {
@@ -69,11 +71,12 @@ export const awsObjectResource: ResourceDefinition<CheckedObject, ObjectState> =
 
   async update(_id, old, news, context) {
     if (news.keep !== false) await ensureObject(news, context);
-    const { key, size } = old;
-    return { ...news, key, size };
+    const { key, size, incarnation } = old;
+    return { ...news, key, size, incarnation };
   },
 
   async delete(id, state, context) {
+    if (isReplaced(id, state)) return;
     context.status(`deleting ${id}`);
     await removeObject(state, context);
   },

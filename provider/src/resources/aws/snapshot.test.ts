@@ -163,9 +163,19 @@ describe("a snapshot", () => {
     const blocks = service.count("PutSnapshotBlock");
     const found = await created(inputs);
 
-    expect(found).toEqual(lost);
+    expect(found).toEqual({ ...lost, state: { ...lost.state, incarnation: found.state.incarnation } });
     expect(service.count("PutSnapshotBlock")).toBe(blocks);
     expect(service.snapshots.size).toBe(1);
+  });
+
+  test("stays when it has replaced itself, as the engine may be told to", async () => {
+    const inputs = { image: await image(noise(1000, 1)) };
+    const former = await created(inputs);
+    const next = await created(inputs);
+    await snapshotResource.delete(former.id, former.state, context);
+    expect(service.snapshots.has(next.id)).toBe(true);
+    await snapshotResource.delete(next.id, next.state, context);
+    expect(service.snapshots.size).toBe(0);
   });
 
   test("is not found again once it is on record", async () => {

@@ -15,6 +15,7 @@ import {
   type UploadProgress,
 } from "../../targets/aws/index.js";
 import { cachedImage } from "../cached-image.js";
+import { isReplaced, noteCreated, type Incarnation } from "../incarnation.js";
 import { automaticName, scopedDigest } from "../instance-name.js";
 import type { CheckFailure, Context, ResourceDefinition } from "../resource.js";
 import { checkTexts, IMAGE_FORM, NAME_FORM } from "../text.js";
@@ -29,7 +30,7 @@ export const SNAPSHOT_TOKEN = "unikernel:aws:Snapshot";
 export type CheckedSnapshot = SnapshotInputs & Required<Pick<SnapshotInputs, "name">>;
 
 /** What Pulumi keeps of a snapshot. */
-export type SnapshotState = CheckedSnapshot & SnapshotOutputs;
+export type SnapshotState = CheckedSnapshot & SnapshotOutputs & Incarnation;
 
 /** AWS has 50 for a snapshot, and two are ours. */
 const MOST_TAGS = 48;
@@ -103,7 +104,7 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
           volumeSize,
           blocks: blocks.toString(),
         };
-        return { id, state: { ...inputs, ...outputs } };
+        return { id, state: { ...inputs, ...outputs, ...noteCreated(id) } };
       } finally {
         await disk.close();
       }
@@ -124,12 +125,13 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
   async update(id, old, news, context) {
     return withConnection(news, context, async (connection) => {
       await changeTags(connection, id, old.tags ?? {}, news.tags ?? {}, context.signal);
-      const { snapshotId, region, volumeSize, blocks } = old;
-      return { ...news, snapshotId, region, volumeSize, blocks };
+      const { snapshotId, region, volumeSize, blocks, incarnation } = old;
+      return { ...news, snapshotId, region, volumeSize, blocks, incarnation };
     });
   },
 
   async delete(id, state, context) {
+    if (isReplaced(id, state)) return;
     await withConnection(state, context, async (connection) => {
       context.status(`deleting ${id}`);
       await deleteSnapshot(connection, id, { signal: context.signal });

@@ -12,6 +12,7 @@ import {
 } from "../../targets/gcp/index.js";
 import { cachedImage } from "../cached-image.js";
 import { withEncodedDisk } from "../encoded-disk.js";
+import { isReplaced, noteCreated, type Incarnation } from "../incarnation.js";
 import { automaticName } from "../instance-name.js";
 import type { CheckFailure, Context, ResourceDefinition } from "../resource.js";
 import { checkTexts, IMAGE_FORM, NAME_FORM } from "../text.js";
@@ -25,7 +26,7 @@ export const OBJECT_TOKEN = "unikernel:gcp:DiskObject";
 export type CheckedObject = ObjectInputs & Required<Pick<ObjectInputs, "name">>;
 
 /** What Pulumi keeps of an object. */
-export type ObjectState = CheckedObject & ObjectOutputs;
+export type ObjectState = CheckedObject & ObjectOutputs & Incarnation;
 
 /** How to prove who asks, when it is not left to where Google's own tools look. */
 export type ObjectCredentials = Pick<ConnectionSettings, "credentials" | "accessToken">;
@@ -59,7 +60,8 @@ export const objectResource: ResourceDefinition<CheckedObject, ObjectState> = {
   async create(inputs, context) {
     const { bucket, name, size } = await ensureObject(inputs, context);
     const url = `https://storage.googleapis.com/${bucket}/${name}`;
-    return { id: `gs://${bucket}/${name}`, state: { ...inputs, object: name, url, size } };
+    const id = `gs://${bucket}/${name}`;
+    return { id, state: { ...inputs, object: name, url, size, ...noteCreated(id) } };
   },
 
   async read(_id, state, context) {
@@ -70,11 +72,12 @@ export const objectResource: ResourceDefinition<CheckedObject, ObjectState> = {
 
   async update(_id, old, news, context) {
     if (news.keep !== false) await ensureObject(news, context);
-    const { object, url, size } = old;
-    return { ...news, object, url, size };
+    const { object, url, size, incarnation } = old;
+    return { ...news, object, url, size, incarnation };
   },
 
   async delete(id, state, context) {
+    if (isReplaced(id, state)) return;
     context.status(`deleting ${id}`);
     await removeObject(state, context);
   },
