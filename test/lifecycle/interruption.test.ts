@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SERVER, THINKER } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
-import { OperationFailed, TestStack, unikernel } from "../support/stack.js";
+import { failureOf, OperationFailed, TestStack, unikernel } from "../support/stack.js";
 
 let machine: Machine;
 let stack: TestStack;
@@ -14,12 +14,13 @@ beforeEach(() => {
 });
 afterEach(() => machine.dispose());
 
-async function web({ stop = "0.3 s" } = {}): Promise<Record<string, unknown>> {
+async function web({ stop = "0.3 s", name }: { stop?: string; name?: string } = {}): Promise<Record<string, unknown>> {
   const source = { directory: "./rootfs", command: ["/bin/server"] };
   const image = new unikernel.Image("image", { source });
   const timeouts = { start: "120 s", stop };
   const instance = new unikernel.Instance("web", {
     image,
+    ...(name !== undefined && { name }),
     memory: "16 MiB",
     ports: [{ guest: 8080, host: 0 }],
     timeouts,
@@ -126,7 +127,7 @@ test("^C twice while a guest is starting: the guest ends, and the next update st
   await expectRecovery();
 });
 
-test("two stacks can build the same image and run it at the same time", async () => {
+test("two stacks can build the same image and run it at the same time, but not under the same name", async () => {
   const other = new TestStack(machine, "other", "other-project");
   for (const each of [stack, other]) {
     each.kernel(...SERVER);
@@ -139,6 +140,14 @@ test("two stacks can build the same image and run it at the same time", async ()
   await stack.destroy();
   expect(machine.guests()).toHaveLength(1);
   expect((await other.up()).changes).toEqual({ image: "same", web: "same" });
+
+  const name = (await other.resources()).find(({ type }) => type.endsWith("Instance"))?.id ?? "";
+  const [guest] = machine.guests();
+  stack.program = () => web({ name });
+  expect(await failureOf(stack.up())).toContain(
+    `The name "${name}" is taken on this machine by "web" of the stack organization/test/other in file://`,
+  );
+  expect(machine.guests()).toEqual([guest]);
 });
 
 test("another machine with an empty cache and another folder takes the stack over", async () => {

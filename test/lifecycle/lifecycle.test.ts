@@ -54,6 +54,8 @@ interface Step {
   program?: () => Promise<Record<string, unknown>>;
   before?: () => void;
   operation: "preview" | "up" | "refresh" | "destroy";
+  /** The type of resources that are to be replaced for no other reason than that somebody says so. */
+  replace?: string;
   changes: Changes;
   guests: number;
   /** Whether it is the guest of the step before. */
@@ -145,6 +147,22 @@ const LIFE: Step[] = [
     outputs: { state: "running", url: expect.stringMatching(/^http:\/\/127\.0\.0\.2:\d+$/) as string },
   },
   {
+    what: "a replacement that somebody forces takes the place of the guest",
+    operation: "up",
+    replace: "unikernel:Instance",
+    changes: { image: "same", web: "replace" },
+    guests: 1,
+    sameGuest: false,
+    outputs: { state: "running" },
+  },
+  {
+    what: "and is there to stay",
+    operation: "up",
+    changes: { image: "same", web: "same" },
+    guests: 1,
+    sameGuest: true,
+  },
+  {
     what: "a resource under another name, with the old one as an alias, is the same guest",
     program: web({
       ...GREEN,
@@ -166,7 +184,7 @@ test("a stack's life", async () => {
     if (step.program !== undefined) stack.program = step.program;
     const [before] = machine.guests();
     step.before?.();
-    const { changes, outputs } = await stack[step.operation]();
+    const { changes, outputs } = await stack[step.operation](step);
 
     expect(changes, step.what).toEqual(step.changes);
     await expect.poll(() => machine.guests(), { message: step.what }).toHaveLength(step.guests);

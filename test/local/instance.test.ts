@@ -8,6 +8,7 @@ import {
   removeInstance,
   startInstance,
   type PortMapping,
+  type StartOptions,
 } from "../../provider/src/targets/local/index.js";
 import { scriptedGuest } from "../../provider/src/targets/local/testing/scripted-guest.js";
 import { Machine } from "../support/machine.js";
@@ -92,6 +93,62 @@ describe("starting", () => {
     await startInstance(machine.spec(SERVER, { ports: [WEB] }), machine.options({ stateDir }));
     await removeInstance("web", { stateDir, stopTimeoutMs: 100 });
 
+    expect(machine.guests()).toEqual([]);
+  });
+});
+
+describe("whose an instance is", () => {
+  const MINE = { incarnation: "1", owner: '"web" of mine' };
+  const start = async (ownership?: StartOptions["ownership"]): Promise<number[]> => {
+    await startInstance(machine.spec(SERVER, { ports: [WEB] }), machine.options({ ownership }));
+    return machine.guests();
+  };
+  const remove = (incarnation?: string): Promise<void> =>
+    removeInstance("web", { stateDir: machine.stateDir, stopTimeoutMs: 200, incarnation });
+
+  test.each([
+    ["the owner's, in whichever incarnation", MINE, { ...MINE, incarnation: "2" }],
+    ["that incarnation's, whatever its owner is called by now", MINE, { ...MINE, owner: '"shop" of mine' }],
+    ["anybody's that an older version has started", undefined, MINE],
+    ["anybody's whose owner was not known", { incarnation: "1" }, { ...MINE, incarnation: "2" }],
+  ])("a start takes the place of %s", async (_what, before, after) => {
+    const [guest] = await start(before);
+    const guests = await start(after);
+    expect(guests).toHaveLength(1);
+    expect(guests).not.toContain(guest);
+  });
+
+  test.each([
+    ["another owner", { incarnation: "2", owner: '"web" of hers' }],
+    ["what an older version has created", undefined],
+  ])("a start by %s does not, and says what to do", async (_what, other) => {
+    const [guest] = await start(MINE);
+    const folder = path.join(machine.stateDir, "instances/web");
+    await expect(start(other)).rejects.toThrow(
+      `The name "web" is taken on this machine by "web" of mine. Give this instance another "name", destroy that one first, or, ` +
+        `if this resource had another name or parent before, tell Pulumi so by an alias. ` +
+        `If no stack looks after that one any more, remove it by: kill ${guest} && rm -r "${folder}"`,
+    );
+    expect(machine.guests()).toEqual([guest]);
+
+    process.kill(guest!, "SIGKILL");
+    await expect.poll(() => machine.guests()).toEqual([]);
+    await expect(start(other)).rejects.toThrow(`remove it by: rm -r "${folder}"`);
+  });
+
+  test("a removal leaves another incarnation alone", async () => {
+    const guests = await start(MINE);
+    await remove("2");
+    await remove();
+    expect(machine.guests()).toEqual(guests);
+    await remove("1");
+    expect(machine.guests()).toEqual([]);
+    expect(files()).toEqual([]);
+  });
+
+  test("a removal takes what an older version has started", async () => {
+    await start();
+    await remove("1");
     expect(machine.guests()).toEqual([]);
   });
 });

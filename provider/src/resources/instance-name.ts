@@ -18,6 +18,12 @@ export function automaticName(identity: Identity, baseDir: string): string {
   return `${readable.slice(0, 48) || "instance"}-${suffix}`;
 }
 
+/** Whose an instance is, as a person knows them. It is compared with what was written for the same resource by earlier versions. */
+export function ownerOf({ organization, project, stack, name, parentType }: Identity, baseDir: string): string {
+  const resource = parentType === undefined ? name : `${parentType}$${name}`;
+  return `"${resource}" of the stack ${organization}/${project}/${stack} in ${stackScope(baseDir)}`;
+}
+
 /** A few letters that stand for these words on this machine, in stacks of the same backend. */
 export function scopedDigest(baseDir: string, ...words: string[]): string {
   const scope = JSON.stringify([stackScope(baseDir), ...words]);

@@ -1,6 +1,8 @@
+import { randomUUID } from "node:crypto";
 import { defaultCacheDir, openImage, VisibleError, type Digest } from "../image/index.js";
 import {
   defaultStateDir,
+  isOfAnother,
   NotReadyError,
   observeInstance,
   portableConsolePath,
@@ -11,9 +13,10 @@ import {
   type Observation,
 } from "../targets/local/index.js";
 import { cachedImage } from "./cached-image.js";
+import type { Incarnation } from "./incarnation.js";
 import { checkInstance, normalizePort } from "./instance-checks.js";
 import { instanceConfig } from "./instance-config.js";
-import { automaticName } from "./instance-name.js";
+import { automaticName, ownerOf } from "./instance-name.js";
 import type { InstanceInputs, InstanceOutputs, InstancePort, PortMapping } from "./instance-properties.js";
 import { PartialFailure, type CheckFailure, type Context, type ResourceDefinition } from "./resource.js";
 import { parseDuration, parseSize } from "./units.js";
@@ -27,7 +30,7 @@ export type CheckedInstance = Omit<InstanceInputs, "ports"> &
   Required<Pick<InstanceInputs, "name" | "memory" | "cpus" | "machine">> & { ports: InstancePort[] };
 
 /** What Pulumi keeps of an instance. */
-export type InstanceState = CheckedInstance & InstanceOutputs;
+export type InstanceState = CheckedInstance & InstanceOutputs & Incarnation;
 
 const DEFAULT_MEMORY = "128 MiB";
 const DEFAULT_START_TIMEOUT = "60 s";
@@ -36,7 +39,7 @@ const DEFAULT_STOP_TIMEOUT = "10 s";
 /**
  * A running guest. All that makes it what it is takes effect at boot, and it keeps no state of its own: a change starts it anew, under the
  * same name and, where it can, with the same ports. Only another image or another name make it another instance. The old one of those goes
- * first, because the new one has its ports.
+ * first, because the new one has its ports; when the engine makes another of its own accord, the new one takes its place.
  */
 export const instanceResource: ResourceDefinition<CheckedInstance, InstanceState> = {
   token: INSTANCE_TOKEN,
@@ -57,22 +60,22 @@ export const instanceResource: ResourceDefinition<CheckedInstance, InstanceState
   async diff(id, old, news) {
     const changed = changedAtBoot(old, news);
     const replaces = changed.filter((key) => key === "name" || key === "image");
-    const observation = await observeInstance(id, defaultStateDir());
+    const observation = await observe(id, old);
     const changes = changed.length > 0 || !isWell(observation, old.ports) || !sameData(old.timeouts, news.timeouts);
     return { changes, replaces, deleteBeforeReplace: replaces.length > 0 };
   },
 
   async create(inputs, context) {
-    return { id: inputs.name, state: await start(inputs, context) };
+    return { id: inputs.name, state: await start(inputs, randomUUID(), context) };
   },
 
   async read(id, state) {
-    const observation = await observeInstance(id, defaultStateDir());
+    const observation = await observe(id, state);
     return observation.state === "missing" ? undefined : withObservation(state, observation);
   },
 
   async update(id, old, news, context) {
-    const observation = await observeInstance(id, defaultStateDir());
+    const observation = await observe(id, old);
     if (
       changedAtBoot(old, news).length === 0 &&
       isWell(observation, old.ports) &&
@@ -81,13 +84,14 @@ export const instanceResource: ResourceDefinition<CheckedInstance, InstanceState
       return withObservation({ ...old, ...news, ports: old.ports }, observation);
     }
     context.status(observation.state === "missing" ? "not on this machine: starting it" : "starting it anew");
-    return start(news, context);
+    return start(news, old.incarnation, context);
   },
 
   async delete(id, state, context) {
     context.status(`stopping ${id}`);
     await removeInstance(id, {
       stateDir: defaultStateDir(),
+      incarnation: state.incarnation,
       stopTimeoutMs: timeoutMs(state.timeouts?.stop, DEFAULT_STOP_TIMEOUT),
       signal: context.signal,
     });
@@ -155,7 +159,18 @@ function isWell(
   return observation.state === "running" || (observation.state === "exited" && ports.length === 0);
 }
 
-async function start(inputs: CheckedInstance, context: Context): Promise<InstanceState> {
+/** Looks at the instance that this state is of. Another that has its name is not it. */
+async function observe(id: string, { incarnation }: InstanceState): Promise<Observation> {
+  const observation = await observeInstance(id, defaultStateDir());
+  if (observation.state === "missing" || !isOfAnother(observation.record, incarnation)) return observation;
+  return { state: "missing" };
+}
+
+async function start(
+  inputs: CheckedInstance,
+  incarnation: string | undefined,
+  context: Context,
+): Promise<InstanceState> {
   const image = await cachedImage(inputs.image);
   const memory = parseSize(inputs.memory) ?? 0;
   const spec: InstanceSpec = {
@@ -171,6 +186,7 @@ async function start(inputs: CheckedInstance, context: Context): Promise<Instanc
     const { ports, ending } = await startInstance(spec, {
       stateDir: defaultStateDir(),
       cacheDir: defaultCacheDir(),
+      ownership: incarnation === undefined ? undefined : { incarnation, owner: ownerIn(context) },
       startTimeoutMs: timeoutMs(inputs.timeouts?.start, DEFAULT_START_TIMEOUT),
       stopTimeoutMs: timeoutMs(inputs.timeouts?.stop, DEFAULT_STOP_TIMEOUT),
       signal: context.signal,
@@ -179,6 +195,7 @@ async function start(inputs: CheckedInstance, context: Context): Promise<Instanc
     return {
       ...inputs,
       ...outputsOf(inputs.name, ports),
+      incarnation,
       state: ending === undefined ? "running" : "exited",
       ...(ending && { exitCode: ending.code, reason: ending.reason }),
     };
@@ -187,8 +204,13 @@ async function start(inputs: CheckedInstance, context: Context): Promise<Instanc
     const { ports, ending } = error;
     const state =
       ending === undefined ? { state: "running" } : { state: "failed", exitCode: ending.code, reason: ending.reason };
-    throw new PartialFailure(inputs.name, { ...inputs, ...outputsOf(inputs.name, ports), ...state }, error.message);
+    const kept = { ...inputs, ...outputsOf(inputs.name, ports), incarnation, ...state };
+    throw new PartialFailure(inputs.name, kept, error.message);
   }
+}
+
+function ownerIn({ identity, baseDir }: Context): string | undefined {
+  return identity && ownerOf(identity, baseDir);
 }
 
 function outputsOf(id: string, ports: InstancePort[]): Omit<InstanceOutputs, "state"> {

@@ -7,4 +7,5 @@ export { observeInstance, type Observation } from "./observe.js";
 export { defaultStateDir, portableConsolePath } from "./paths.js";
 export type { PortMapping } from "./ports.js";
 export { NotReadyError, startInstance, type InstanceSpec, type StartedInstance, type StartOptions } from "./start.js";
+export { isOfAnother, type Ownership } from "./record.js";
 export { removeInstance, type StopOptions } from "./stop.js";

@@ -13,8 +13,9 @@ import { requireMemory } from "./memory.js";
 import { observeInstance } from "./observe.js";
 import { instancePaths, prepareSocketFolder, qmpSocketPath, type InstancePaths } from "./paths.js";
 import { canConnect, claimPorts, type PortMapping } from "./ports.js";
+import { qemuProcesses } from "./processes.js";
 import { findQemu, type Qemu } from "./qemu.js";
-import { writeRecord } from "./record.js";
+import { isOfAnother, writeRecord, type InstanceRecord, type Ownership } from "./record.js";
 import { lockFile, removeLocked } from "./stop.js";
 import { spawnTethered, type Tethered } from "./tether.js";
 import { unlinkedFile } from "./unlinked-file.js";
@@ -37,6 +38,8 @@ export interface InstanceSpec {
 export interface StartOptions {
   stateDir: string;
   cacheDir: string;
+  /** Whose it is. What is somebody else's is left alone. */
+  ownership?: Ownership | undefined;
   /** How long the guest may take until all its ports answer, in milliseconds. */
   startTimeoutMs: number;
   /** How long an older guest of the same id may take to stop, in milliseconds. */
@@ -77,12 +80,12 @@ const PORT_RACES = 3;
 
 /**
  * Starts an instance that outlives this process, and waits until it is ready. A guest that already has this id is stopped first, unless it
- * is clear by then that the new one cannot start.
+ * is somebody else's, or it is clear by then that the new one cannot start.
  *
  * Until it is ready, or known not to get so, the guest lives no longer than this process.
  *
  * @throws {NotReadyError} when QEMU runs but the guest ended, or did not answer in time.
- * @throws {VisibleError} when there is nothing to run it with; nothing of it is left behind then.
+ * @throws {VisibleError} when there is nothing to run it with, or its id is taken; nothing of it is left behind then.
  */
 export async function startInstance(spec: InstanceSpec, options: StartOptions): Promise<StartedInstance> {
   requireMemory(spec);
@@ -93,7 +96,7 @@ export async function startInstance(spec: InstanceSpec, options: StartOptions): 
   const attempt = async (ports: PortMapping[]): Promise<StartedInstance> => {
     const paths = instancePaths(options.stateDir, spec.id);
     try {
-      running = await launch(qemu, probe, spec, ports, paths);
+      running = await launch(qemu, probe, spec, ports, paths, options.ownership);
       options.status?.(`started by QEMU ${qemu.version} (${probe.accelerator}); waiting for the guest`);
       return await untilReady(running.child, ports, paths, options);
     } catch (error) {
@@ -106,7 +109,9 @@ export async function startInstance(spec: InstanceSpec, options: StartOptions): 
   try {
     return await withLock(lockFile(options.stateDir, spec.id), lock, async () => {
       const before = await observeInstance(spec.id, options.stateDir);
-      const own = before.state === "missing" ? [] : (before.record?.ports ?? []);
+      const record = before.state === "missing" ? undefined : before.record;
+      await requireOwn(spec.id, record, options);
+      const own = record?.ports ?? [];
       // What cannot start must not stop what runs.
       let ports = await claimPorts(spec.ports, { ports: own, running: before.state === "running" });
       await removeLocked(spec.id, options);
@@ -126,18 +131,39 @@ export async function startInstance(spec: InstanceSpec, options: StartOptions): 
   }
 }
 
+/**
+ * Sees that nobody else has this id. Another incarnation of the same owner's is fine: it is to be replaced, or whoever started
+ * it was killed before they could tell anybody.
+ */
+async function requireOwn(
+  id: string,
+  record: InstanceRecord | undefined,
+  { stateDir, ownership }: Pick<StartOptions, "stateDir" | "ownership">,
+): Promise<void> {
+  const owner = record?.owner;
+  if (owner === undefined || owner === ownership?.owner || !isOfAnother(record, ownership?.incarnation)) return;
+  const { folder, pid } = instancePaths(stateDir, id);
+  const running = (await qemuProcesses(pid)).map((qemu) => `kill ${qemu.pid}`);
+  throw new VisibleError(
+    `The name "${id}" is taken on this machine by ${owner}. Give this instance another "name", destroy that one first, or, ` +
+      `if this resource had another name or parent before, tell Pulumi so by an alias. ` +
+      `If no stack looks after that one any more, remove it by: ${[...running, `rm -r "${folder}"`].join(" && ")}`,
+  );
+}
+
 async function launch(
   qemu: Qemu,
   probe: AcceleratorProbe,
   spec: InstanceSpec,
   ports: PortMapping[],
   paths: InstancePaths,
+  ownership: Ownership | undefined,
 ): Promise<Tethered> {
   await mkdir(paths.folder, { recursive: true, mode: 0o700 });
   const qmp = qmpSocketPath(paths.folder);
   await prepareSocketFolder(qmp);
   await rm(qmp, { force: true });
-  await writeRecord(paths.record, { id: spec.id, image: spec.image.digest, ports, qmp });
+  await writeRecord(paths.record, { id: spec.id, ...ownership, image: spec.image.digest, ports, qmp });
   const log = await open(paths.log, "w", 0o600);
   const config = await unlinkedFile(path.join(paths.folder, "config.json"), JSON.stringify(spec.config));
   try {

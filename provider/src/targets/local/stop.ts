@@ -5,10 +5,13 @@ import { withLock } from "./lock.js";
 import { instancePaths, qmpSocketPath } from "./paths.js";
 import { qemuProcesses, startTime, untilGone, type ProcessIdentity } from "./processes.js";
 import { QmpClient } from "./qmp.js";
+import { isOfAnother, readRecord } from "./record.js";
 
 /** What stopping needs to know. */
 export interface StopOptions {
   stateDir: string;
+  /** The instance's incarnation, if it has one: what has its id by now may be another. */
+  incarnation?: string | undefined;
   /** How long the application may take after its image's stop signal, in milliseconds. */
   stopTimeoutMs: number;
   signal?: AbortSignal | undefined;
@@ -22,14 +25,17 @@ export function lockFile(stateDir: string, id: string): string {
   return path.join(stateDir, "locks", id);
 }
 
-/** Stops an instance and removes its files. One that is gone already is fine. */
+/** Stops an instance and removes its files. One that is gone already is fine, and another that has its id is left alone. */
 export async function removeInstance(id: string, options: StopOptions): Promise<void> {
   const lock = { timeoutMs: options.stopTimeoutMs + 60_000, signal: options.signal };
-  await withLock(lockFile(options.stateDir, id), lock, () => removeLocked(id, options));
+  await withLock(lockFile(options.stateDir, id), lock, async () => {
+    const record = await readRecord(instancePaths(options.stateDir, id).record);
+    if (!isOfAnother(record, options.incarnation)) await removeLocked(id, options);
+  });
 }
 
-/** As {@link removeInstance}, for whoever holds the instance's lock. */
-export async function removeLocked(id: string, options: StopOptions): Promise<void> {
+/** Stops and removes whatever has this id, for whoever holds its lock. */
+export async function removeLocked(id: string, options: Omit<StopOptions, "incarnation">): Promise<void> {
   const { folder } = instancePaths(options.stateDir, id);
   await stopQemu(id, options);
   await rm(qmpSocketPath(folder), { force: true });
@@ -37,7 +43,7 @@ export async function removeLocked(id: string, options: StopOptions): Promise<vo
 }
 
 /** Asks the application to end, then QEMU, then leaves it no choice. */
-async function stopQemu(id: string, options: StopOptions): Promise<void> {
+async function stopQemu(id: string, options: Omit<StopOptions, "incarnation">): Promise<void> {
   const { folder, pid: pidFile } = instancePaths(options.stateDir, id);
   const running = await qemuProcesses(pidFile);
   if (running.length === 0) return;
