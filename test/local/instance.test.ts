@@ -207,6 +207,20 @@ describe("a guest that does not come up", () => {
     expect(machine.guests()).toHaveLength(1);
   });
 
+  test("because it listens where nothing outside reaches it", async () => {
+    const listening = (address: string, port = 8080): { status: object } => ({
+      status: { event: "listening", protocol: "tcp", address, port },
+    });
+    const hidden = [listening("127.0.0.1"), listening("::1"), listening("0.0.0.0", 8081)];
+    const { message, ending } = await failure(scriptedGuest(BOOT, ...hidden, "halt"), { startTimeoutMs: 700 });
+
+    expect(message).toContain(
+      "not ready after 0.7 s: it listens on 127.0.0.1:8080, [::1]:8080 only, where nothing outside reaches it; let it listen on 0.0.0.0. It runs on",
+    );
+    expect(ending).toBeUndefined();
+    expect(await observeInstance("web", machine.stateDir)).toMatchObject({ state: "running", ready: false });
+  });
+
   test("because QEMU refuses: nothing is left behind", async () => {
     const spec = machine.spec(SERVER);
     spec.image = { ...spec.image, disk: path.join(machine.folder, "gone") };

@@ -73,7 +73,7 @@ export interface InstanceInputs {
   cpus?: number;
   /**
    * Ports of the guest that are reached through ports of the host; a plain number is short for the same port on both. The instance is
-   * ready when the application listens on all of them. Default: none.
+   * ready when the application listens on all of them, and not on the guest's loopback (127.0.0.1) alone. Default: none.
    */
   ports?: (PortMapping | number)[];
   /**

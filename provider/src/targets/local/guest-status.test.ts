@@ -1,5 +1,24 @@
 import { describe, expect, test } from "vitest";
-import { silentEnding } from "./guest-status.js";
+import { isReachable, silentEnding, type GuestEvent } from "./guest-status.js";
+
+describe("a guest whose application listens", () => {
+  const port = { guest: 53, host: 0, protocol: "udp", hostAddress: "127.0.0.1" } as const;
+  const NETWORK: GuestEvent = { event: "network", address: "10.0.2.15/24" };
+
+  test.each([
+    ["everywhere", "0.0.0.0", true],
+    ["everywhere, by IPv6", "::", true],
+    ["on its own address", "10.0.2.15", true],
+    ["on its loopback", "127.0.0.1", false],
+    ["on another address of its loopback", "127.0.0.53", false],
+    ["on its loopback, by IPv6", "::1", false],
+  ])("%s can be reached or not", (_where, address, reachable) => {
+    const listening = { event: "listening", protocol: "udp", port: 53, address } as const;
+    expect(isReachable([NETWORK, listening], port)).toBe(reachable);
+    expect(isReachable([NETWORK, { ...listening, port: 54 }], port)).toBe(false);
+    expect(isReachable([NETWORK, { ...listening, protocol: "tcp" }], port)).toBe(false);
+  });
+});
 
 describe("a guest that has told of no ending", () => {
   const ASSERTION =

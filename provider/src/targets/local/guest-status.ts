@@ -120,9 +120,17 @@ function parseEvent(line: string): GuestEvent[] {
   }
 }
 
-/** Whether this event says that the application listens on the guest's side of this port. */
-export function listensOn(event: GuestEvent, port: PortMapping): boolean {
-  return event.event === "listening" && event.protocol === port.protocol && event.port === port.guest;
+/** The addresses on which the application listens on the guest's side of this port. */
+export function listenersOn(events: readonly GuestEvent[], port: PortMapping): string[] {
+  return events.flatMap((event) =>
+    event.event === "listening" && event.protocol === port.protocol && event.port === port.guest ? [event.address] : [],
+  );
+}
+
+/** Whether the application listens where this port leads to. What listens on the guest's loopback is reached by the guest alone. */
+export function isReachable(events: readonly GuestEvent[], port: PortMapping): boolean {
+  const own = events.flatMap((event) => (event.event === "network" ? event.address.split("/", 1) : []));
+  return listenersOn(events, port).some((address) => [...own, "0.0.0.0", "::"].includes(address));
 }
 
 /** How a guest ended. */

@@ -1,5 +1,5 @@
 import { access } from "node:fs/promises";
-import { endingOf, listensOn, StatusReader } from "./guest-status.js";
+import { endingOf, isReachable, StatusReader } from "./guest-status.js";
 import { instancePaths } from "./paths.js";
 import { qemuProcess } from "./processes.js";
 import { readRecord, type InstanceRecord } from "./record.js";
@@ -9,7 +9,7 @@ export type Observation =
   | { state: "missing" }
   | {
       state: "running";
-      /** Whether the application listens on every port that the instance was started with. */
+      /** Whether the application can be reached by every port that the instance was started with. */
       ready: boolean;
       record: InstanceRecord | undefined;
     }
@@ -32,8 +32,7 @@ export async function observeInstance(id: string, stateDir: string): Promise<Obs
   const events = await new StatusReader(paths.status).read();
   const ending = endingOf(events);
   if (ending === undefined && qemu !== undefined) {
-    const ready =
-      events.length > 0 && (record?.ports ?? []).every((port) => events.some((event) => listensOn(event, port)));
+    const ready = events.length > 0 && (record?.ports ?? []).every((port) => isReachable(events, port));
     return { state: "running", ready, record };
   }
   if (ending === undefined) {

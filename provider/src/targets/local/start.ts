@@ -1,5 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { mkdir, open, readFile, rm } from "node:fs/promises";
+import { isIPv6 } from "node:net";
 import * as path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { VisibleError, type BuiltImage, type InstanceConfig } from "../../image/index.js";
@@ -7,7 +8,15 @@ import { probeAccelerator, type AcceleratorProbe } from "./accelerator.js";
 import { qemuArguments, type Machine } from "./arguments.js";
 import { quoteConsole } from "./console-log.js";
 import { describeDiskError } from "./disk-error.js";
-import { endingOf, listensOn, silentEnding, StatusReader, type Ending, type GuestEvent } from "./guest-status.js";
+import {
+  endingOf,
+  isReachable,
+  listenersOn,
+  silentEnding,
+  StatusReader,
+  type Ending,
+  type GuestEvent,
+} from "./guest-status.js";
 import { withLock } from "./lock.js";
 import { requireMemory } from "./memory.js";
 import { observeInstance } from "./observe.js";
@@ -232,17 +241,14 @@ async function untilReady(
 
     if (booted === undefined && events.length > 0) booted = performance.now();
     for (const port of waiting) {
-      if (events.some((event) => listensOn(event, port)) && (port.protocol === "udp" || (await canConnect(port, 1000))))
+      if (isReachable(events, port) && (port.protocol === "udp" || (await canConnect(port, 1000))))
         waiting.delete(port);
     }
     if (ports.length > 0 ? waiting.size === 0 : booted !== undefined && performance.now() - booted > SETTLE_MS)
       return { ports };
 
     if (performance.now() - started > options.startTimeoutMs) {
-      const missing =
-        ports.length === 0
-          ? "the kernel has not reported itself"
-          : `nothing listens on ${[...waiting].map(guestPort).join(", ")} in the guest`;
+      const missing = ports.length === 0 ? "the kernel has not reported itself" : describeMissing(waiting, events);
       throw new NotReadyError(
         `The guest was not ready after ${options.startTimeoutMs / 1000} s: ${missing}. It runs on for you to look at. ${await quoteConsole(paths.console)}`,
         ports,
@@ -253,8 +259,21 @@ async function untilReady(
   }
 }
 
-function guestPort(port: PortMapping): string {
-  return `port ${port.guest}/${port.protocol}`;
+/** What keeps these ports from leading anywhere. */
+function describeMissing(ports: ReadonlySet<PortMapping>, events: readonly GuestEvent[]): string {
+  const silent: string[] = [];
+  const hidden: string[] = [];
+  for (const port of ports) {
+    const addresses = [...new Set(listenersOn(events, port))];
+    if (addresses.length === 0) silent.push(`port ${port.guest}/${port.protocol}`);
+    else hidden.push(...addresses.map((address) => `${isIPv6(address) ? `[${address}]` : address}:${port.guest}`));
+  }
+  return [
+    ...(silent.length > 0 ? [`nothing listens on ${silent.join(", ")} in the guest`] : []),
+    ...(hidden.length > 0
+      ? [`it listens on ${hidden.join(", ")} only, where nothing outside reaches it; let it listen on 0.0.0.0`]
+      : []),
+  ].join(", and ");
 }
 
 /** QEMU ended and the guest said nothing of an ending: either QEMU could not start, or the guest reset itself or was killed. */
