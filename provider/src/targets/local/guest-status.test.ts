@@ -1,5 +1,25 @@
+import { appendFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { isReachable, silentEnding, type GuestEvent } from "./guest-status.js";
+import { temporaryDirectory } from "../../image/testing/temporary.js";
+import { endingOf, isReachable, silentEnding, StatusReader, type GuestEvent } from "./guest-status.js";
+
+test("an ending is found behind whatever a guest has told before it", async () => {
+  const file = join(temporaryDirectory(), "status.jsonl");
+  const listening = { event: "listening", protocol: "tcp", address: "0.0.0.0" };
+  // Of characters of two bytes, some of which lie across the end of what is read at once.
+  const note = "é".repeat(50);
+  const lines = Array.from({ length: 40_000 }, (_, i) => JSON.stringify({ ...listening, port: 1 + i, note }));
+  writeFileSync(file, `${[...lines, JSON.stringify({ event: "exit", code: 0 })].join("\n")}\n`);
+  const reader = new StatusReader(file);
+  const events = await reader.read();
+
+  expect(events).toHaveLength(40_001);
+  expect(new Set(events.map((event) => ("note" in event ? event.note : note)))).toEqual(new Set([note]));
+  expect(endingOf(events)).toMatchObject({ code: 0 });
+  appendFileSync(file, `${JSON.stringify({ event: "oom", message: "", code: 137 })}\n`);
+  expect(await reader.read()).toMatchObject([{ event: "oom" }]);
+});
 
 describe("a guest whose application listens", () => {
   const port = { guest: 53, host: 0, protocol: "udp", hostAddress: "127.0.0.1" } as const;

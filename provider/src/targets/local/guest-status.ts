@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import { StringDecoder } from "node:string_decoder";
 import type { PortMapping } from "./ports.js";
 
 /**
@@ -79,32 +80,37 @@ export class StatusParser {
   }
 }
 
+/** How much of a status file is read at once. */
+const CHUNK = 2 ** 20;
+
 /** Reads a status file as it grows. */
 export class StatusReader {
   #offset = 0;
+  readonly #decoder = new StringDecoder("utf8");
   readonly #parser = new StatusParser();
 
   constructor(readonly file: string) {}
 
   /** The events since the last call. */
   async read(): Promise<GuestEvent[]> {
-    return this.#parser.push(await this.#more());
-  }
-
-  async #more(): Promise<string> {
     let file;
     try {
       file = await open(this.file, "r");
     } catch {
-      return "";
+      return [];
     }
     try {
-      const { size } = await file.stat();
-      if (size <= this.#offset) return "";
-      const buffer = Buffer.alloc(Math.min(size - this.#offset, 1 << 20));
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, this.#offset);
-      this.#offset += bytesRead;
-      return buffer.toString("utf8", 0, bytesRead);
+      const events: GuestEvent[] = [];
+      // To the end as it is now: a guest that never stops writing is not to keep anybody.
+      for (let left = (await file.stat()).size - this.#offset; left > 0;) {
+        const buffer = Buffer.alloc(Math.min(left, CHUNK));
+        const { bytesRead } = await file.read(buffer, 0, buffer.length, this.#offset);
+        if (bytesRead === 0) break;
+        this.#offset += bytesRead;
+        left -= bytesRead;
+        events.push(...this.#parser.push(this.#decoder.write(buffer.subarray(0, bytesRead))));
+      }
+      return events;
     } finally {
       await file.close();
     }
