@@ -92,6 +92,29 @@ describe("an image", () => {
     expect(found["/pipe"]?.type).toBe("fifo");
   });
 
+  test("has its working directory, which is made where it is missing", async () => {
+    const context = project({ app: elf(), "data/kept": "" });
+    symlinkSync("data", join(context.baseDir, "root/link"));
+    const folders = async (workingDir: string): Promise<[string, object][]> => {
+      const image = await buildImage({ source: APP, user: "5:6", workingDir }, context);
+      expect(image.config.process.cwd).toBe(workingDir);
+      const target = join(temporaryDirectory(), "out");
+      extract(image.disk, target);
+      return Object.entries(listFolder(join(target, "rootfs"))).filter(([, { type }]) => type === "directory");
+    };
+    const made = { mode: 0o755, mtime: 315_532_800, ...(isRoot && { uid: 0, gid: 0 }) };
+
+    expect(await folders("/srv/./app/")).toEqual([
+      ["/data", expect.anything()],
+      ["/srv", expect.objectContaining(made)],
+      ["/srv/app", expect.objectContaining(made)],
+    ]);
+    expect(await folders("/link/work")).toEqual([
+      ["/data", expect.anything()],
+      ["/data/work", expect.objectContaining(made)],
+    ]);
+  });
+
   test("keeps names that are not UTF-8", async () => {
     const context = project();
     const name = Buffer.from([0xff, 0x2d, 0xe9]);
@@ -397,6 +420,17 @@ describe("a command that cannot run is refused with a sentence:", () => {
     await expect(buildImage({ source: APP, workingDir: "relative" }, project())).rejects.toThrow(
       'The working directory "relative" is not an absolute path.',
     );
+    for (const [workingDir, place] of [
+      ["/app", "/app"],
+      ["/app/below", "/app"],
+      ["/dangling/below", "/dangling"],
+    ] as const) {
+      const context = project();
+      symlinkSync("nowhere", join(context.baseDir, "root/dangling"));
+      await expect(buildImage({ source: APP, workingDir }, context)).rejects.toThrow(
+        `The working directory "${workingDir}" cannot be used: "${place}" is in the image and is not a directory.`,
+      );
+    }
     await expect(buildImage({ source: APP, env: { "A=B": "" } }, project())).rejects.toThrow(
       '"A=B" cannot be the name of an environment variable',
     );

@@ -14,9 +14,12 @@ import type { ResolvedSource, SourceContext } from "./sources/source.js";
 import { directory, type Directory } from "./tree.js";
 import { treeDigest } from "./tree-digest.js";
 import type { BuildContext, BuiltImage, Digest, ImageSpec } from "./types.js";
+import { makeWorkingDirectory } from "./working-directory.js";
 
 /** Part of every key: a change of how disks are made makes new ones. */
 const BUILDER_VERSION = 1;
+/** Part of the key of what a source and its settings give: a change of what is checked of them, or added to them, looks at all anew. */
+const BUNDLE_VERSION = 1;
 /** Where `config.json` lies among the layers: above them all. */
 const CONFIG_LAYER = 1e9;
 
@@ -79,13 +82,14 @@ async function buildBundle(spec: ImageSpec, source: ResolvedSource, context: Sou
   // All but the source, which has a key of its own, and without regard to the order of the environment.
   const { source: _, env, ...settings } = spec;
   const sortedEnv = Object.entries(env ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
-  const key = sha256(JSON.stringify([BUILDER_VERSION, source.key, sortedEnv, sorted(settings)]));
+  const key = sha256(JSON.stringify([BUILDER_VERSION, BUNDLE_VERSION, source.key, sortedEnv, sorted(settings)]));
   const known = (await cache.findJson("results", key)) as Bundle | undefined;
   if (known && (await cache.find("disks", known.disk)) !== undefined) return known;
 
   const rootfs = await source.load();
   context.signal?.throwIfAborted();
   const config = runtimeConfig(spec, rootfs);
+  makeWorkingDirectory(rootfs.tree, config);
   const program = checkCommand(rootfs.tree, config);
   const tree = bundleTree(rootfs.tree, config);
   const disk = sha256(`${BUILDER_VERSION} ${treeDigest(tree)}`);

@@ -49,7 +49,7 @@ export interface ImageSpec {
   command?: string[] | undefined;
   /** Arguments for the command. They replace the container's own (`CMD`). */
   args?: string[] | undefined;
-  /** Absolute path of the working directory. Default: the container's own, else `/`. */
+  /** Absolute path of the working directory; made when it is missing. Default: the container's own, else `/`. */
   workingDir?: string | undefined;
   /** Whom to run as: `name`, `uid`, `name:group` or `uid:gid`, looked up in the image's own `/etc/passwd` and `/etc/group`. Default: the container's own, else root. */
   user?: string | undefined;

@@ -13,7 +13,7 @@ export interface ImageInputs {
   command?: string[];
   /** Arguments for the command. They replace the container's own (`CMD`). */
   args?: string[];
-  /** Absolute path of the working directory. Default: the container's own, else `/`. */
+  /** Absolute path of the working directory; made when it is missing. Default: the container's own, else `/`. */
   workingDir?: string;
   /**
    * Whom to run as: `name`, `uid`, `name:group` or `uid:gid`, looked up in the image's own `/etc/passwd` and `/etc/group`.

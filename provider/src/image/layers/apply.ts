@@ -4,6 +4,7 @@
  * @see https://github.com/opencontainers/image-spec/blob/v1.1.0/layer.md
  */
 import { VisibleError } from "../errors.js";
+import { makeDirectories } from "../make-directories.js";
 import { resolve } from "../resolve.js";
 import { type ByteString, directory, type Directory, type Inode, toText } from "../tree.js";
 import type { LayerEntry, UnpackedLayer } from "./unpack.js";
@@ -73,25 +74,11 @@ function makeParent(root: Directory, entry: LayerEntry, name: string): Directory
   const path = parentPath(entry.path);
   const found = resolve(root, path)?.inode;
   if (found?.type === "directory") return found;
-  let current = root;
-  let walked = "";
-  for (const component of path.split("/")) {
-    walked += `/${component}`;
-    const next = resolve(root, walked)?.inode;
-    if (next?.type === "directory") {
-      current = next;
-      continue;
-    }
-    if (next !== undefined || current.entries.has(component)) {
-      throw new VisibleError(
-        `The layer ${name} holds "${toText(entry.path)}", but "${toText(walked)}" is not a directory. The image is damaged.`,
-      );
-    }
-    const made = directory({ mtime: entry.mtime, mtimeNs: entry.mtimeNs });
-    current.entries.set(component, made);
-    current = made;
-  }
-  return current;
+  const made = makeDirectories(root, path, { mtime: entry.mtime, mtimeNs: entry.mtimeNs });
+  if (typeof made !== "string") return made;
+  throw new VisibleError(
+    `The layer ${name} holds "${toText(entry.path)}", but "${toText(made)}" is not a directory. The image is damaged.`,
+  );
 }
 
 function metadata(entry: LayerEntry): {
