@@ -211,12 +211,14 @@ describe("the state", () => {
 
   test("holds no absolute path, no context, and no secret in the clear", async () => {
     const source = { directory: path.join(stack.folder, "rootfs"), command: ["/bin/server"] };
-    stack.program = web({ image: { source }, instance: { env: { TOKEN: pulumi.secret("open-sesame") } } });
-    await stack.up();
+    const image = { source, env: { WORD: pulumi.secret("abracadabra") }, args: ["--word", pulumi.secret("mellon")] };
+    stack.program = web({ image, instance: { env: { TOKEN: pulumi.secret("open-sesame") } } });
+    const { output } = await stack.up();
 
     const text = stack.stateText();
     expect(text).not.toContain(machine.folder);
-    expect(text).not.toContain("open-sesame");
+    for (const secret of ["open-sesame", "abracadabra", "mellon"]) expect(text + output).not.toContain(secret);
+    expect(output).toContain('The secret in "env" and "args" becomes part of the image,');
     const resources = await stack.resources();
     for (const { inputs, outputs } of resources) expect({ ...inputs, ...outputs }).not.toHaveProperty("__context");
     expect(resources.find(({ type }) => type.endsWith("Image"))?.inputs["source"]).toMatchObject({

@@ -9,9 +9,9 @@ export interface ImageInputs {
    * give those to the instance.
    */
   env?: { [name: string]: string };
-  /** Replaces the source's command and its arguments. */
+  /** Replaces the source's command and its arguments. Like the environment it becomes part of the image, so secrets do not belong here. */
   command?: string[];
-  /** Arguments for the command. They replace the container's own (`CMD`). */
+  /** Arguments for the command. They replace the container's own (`CMD`), and become part of the image as well. */
   args?: string[];
   /** Absolute path of the working directory; made when it is missing. Default: the container's own, else `/`. */
   workingDir?: string;

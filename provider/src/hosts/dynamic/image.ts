@@ -42,16 +42,39 @@ export class Image extends DynamicResource implements Outputs<ImageOutputs> {
    * @param opts - How Pulumi treats the resource.
    */
   constructor(name: string, args: ImageArgs, opts?: pulumi.CustomResourceOptions) {
+    const { source, env, command, args: rest } = args;
     const outputs = {
       digest: undefined,
       size: undefined,
       architecture: undefined,
-      commandLine: undefined,
+      commandLine: secretWhen([source, command, rest]),
       kernelVersion: undefined,
       exposedPorts: undefined,
     };
     super("unikernel:index:Image", name, { ...outputs, ...args }, opts);
+    void this.#warnOfSecrets({ source, env, command, args: rest });
   }
+
+  async #warnOfSecrets(inputs: Record<string, pulumi.Input<unknown>>): Promise<void> {
+    const names = Object.keys(inputs);
+    // An input that fails has failed the resource as well.
+    const secret = await Promise.all(names.map((name) => holdsSecret(inputs[name]).catch(() => false)));
+    const found = names.filter((_, i) => secret[i]).map((name) => `"${name}"`);
+    if (found.length === 0) return;
+    await pulumi.log.warn(
+      `The secret in ${found.join(" and ")} becomes part of the image, where whoever has the image can read it. Give it to the instance instead, by its "env", "files" or "command".`,
+      this,
+    );
+  }
+}
+
+function holdsSecret(input: pulumi.Input<unknown>): Promise<boolean> {
+  return pulumi.isSecret(pulumi.output(input));
+}
+
+/** What an output is to begin with, for the engine to keep it as a secret when one of these inputs, which it is made of, holds one. */
+async function secretWhen(inputs: pulumi.Input<unknown>[]): Promise<pulumi.Output<null> | undefined> {
+  return (await holdsSecret(inputs)) ? pulumi.secret(null) : undefined;
 }
 
 /** The digest of an image that may be given by it. Not by `instanceof`: a program may have this package twice. */
