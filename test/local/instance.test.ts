@@ -8,6 +8,7 @@ import {
   removeInstance,
   startInstance,
   type PortMapping,
+  type StartedInstance,
   type StartOptions,
 } from "../../provider/src/targets/local/index.js";
 import { scriptedGuest } from "../../provider/src/targets/local/testing/scripted-guest.js";
@@ -66,14 +67,27 @@ describe("starting", () => {
     expect(await observeInstance("web", machine.stateDir)).toMatchObject({ state: "exited", exitCode: 0 });
   });
 
-  test("twice replaces the first guest", async () => {
-    await startInstance(machine.spec(SERVER, { ports: [WEB] }), machine.options());
+  test("twice replaces the first guest, whose console stays until there is a third", async () => {
+    const start = (text: string): Promise<StartedInstance> =>
+      startInstance(
+        machine.spec(scriptedGuest({ console: text }, BOOT, LISTENING, "halt"), { ports: [WEB] }),
+        machine.options(),
+      );
+    const read = (name: string): string => readFileSync(path.join(machine.stateDir, "instances/web", name), "utf8");
+    await start("one\n");
     const [first] = machine.guests();
-    const again = await startInstance(machine.spec(SERVER, { ports: [WEB] }), machine.options());
+    const again = await start("two\n");
 
     expect(again.ports).toHaveLength(1);
     expect(machine.guests()).toHaveLength(1);
     expect(machine.guests()).not.toContain(first);
+    expect([read("console.log.1"), read("console.log")].map((text) => text.trim())).toEqual(["one", "two"]);
+
+    process.kill(machine.guests()[0]!, "SIGKILL");
+    await start("three\n");
+    expect([read("console.log.1"), read("console.log")].map((text) => text.trim())).toEqual(["two", "three"]);
+    await removeInstance("web", { stateDir: machine.stateDir, stopTimeoutMs: 200 });
+    expect(files()).toEqual([]);
   });
 
   test("keeps secrets off the disk and the command line", async () => {

@@ -117,6 +117,9 @@ export interface InstanceOutputs {
   exitCode?: number;
   /** Why it has ended. */
   reason?: string;
-  /** Path of the file that holds all that the guest has written to its console. Home and state folder are written as a shell expands them. */
+  /**
+   * Path of the file that holds all that the guest has written to its console. Home and state folder are written as a shell expands them. After
+   * the guest was started anew, `console.log.1` beside it holds what the one before it wrote.
+   */
   consoleLog: string;
 }

@@ -47,7 +47,10 @@ export class LocalInstance extends DynamicResource implements Outputs<InstanceOu
   declare readonly exitCode: pulumi.Output<number | undefined>;
   /** Why it has ended. */
   declare readonly reason: pulumi.Output<string | undefined>;
-  /** Path of the file that holds all that the guest has written to its console. Home and state folder are written as a shell expands them. */
+  /**
+   * Path of the file that holds all that the guest has written to its console. Home and state folder are written as a shell expands them. After
+   * the guest was started anew, `console.log.1` beside it holds what the one before it wrote.
+   */
   declare readonly consoleLog: pulumi.Output<string>;
 
   /**

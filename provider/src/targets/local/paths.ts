@@ -22,6 +22,8 @@ export interface InstancePaths {
   pid: string;
   /** What the guest wrote to its serial port. */
   console: string;
+  /** What the guest before it wrote, when it was started anew. */
+  formerConsole: string;
   /** The guest's status channel. */
   status: string;
   /** QEMU's own complaints. */
@@ -36,6 +38,7 @@ export function instancePaths(stateDir: string, id: string): InstancePaths {
     record: path.join(folder, "instance.json"),
     pid: path.join(folder, "qemu.pid"),
     console: path.join(folder, "console.log"),
+    formerConsole: path.join(folder, "console.log.1"),
     status: path.join(folder, "status.jsonl"),
     log: path.join(folder, "qemu.log"),
   };

@@ -25,7 +25,7 @@ import { canConnect, claimPorts, type PortMapping } from "./ports.js";
 import { qemuProcesses } from "./processes.js";
 import { findQemu, type Qemu } from "./qemu.js";
 import { isOfAnother, writeRecord, type InstanceRecord, type Ownership } from "./record.js";
-import { lockFile, removeLocked } from "./stop.js";
+import { clearLocked, lockFile, removeLocked } from "./stop.js";
 import { spawnTethered, type Tethered } from "./tether.js";
 import { unlinkedFile } from "./unlinked-file.js";
 
@@ -123,7 +123,7 @@ export async function startInstance(spec: InstanceSpec, options: StartOptions): 
       const own = record?.ports ?? [];
       // What cannot start must not stop what runs.
       let ports = await claimPorts(spec.ports, { ports: own, running: before.state === "running" });
-      await removeLocked(spec.id, options);
+      await clearLocked(spec.id, options);
       for (let races = 1; ; races++) {
         try {
           return await attempt(ports);

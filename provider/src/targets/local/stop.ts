@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { readdir, rename, rm } from "node:fs/promises";
 import * as path from "node:path";
 import { VisibleError } from "../../image/index.js";
 import { withLock } from "./lock.js";
@@ -40,6 +40,25 @@ export async function removeLocked(id: string, options: Omit<StopOptions, "incar
   await stopQemu(id, options);
   await rm(qmpSocketPath(folder), { force: true });
   await rm(folder, { recursive: true, force: true });
+}
+
+/**
+ * Stops the guest that another is to take the place of, for whoever holds the lock. Of its files the console stays, which may be all that tells
+ * why it had ended.
+ */
+export async function clearLocked(id: string, options: Omit<StopOptions, "incarnation">): Promise<void> {
+  const paths = instancePaths(options.stateDir, id);
+  await stopQemu(id, options);
+  await rm(qmpSocketPath(paths.folder), { force: true });
+  await rename(paths.console, paths.formerConsole).catch(ignoreMissing);
+  for (const name of (await readdir(paths.folder).catch(ignoreMissing)) ?? []) {
+    const file = path.join(paths.folder, name);
+    if (file !== paths.formerConsole) await rm(file, { recursive: true, force: true });
+  }
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== "ENOENT") throw error;
 }
 
 /** Asks the application to end, then QEMU, then leaves it no choice. */
