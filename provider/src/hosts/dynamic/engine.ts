@@ -5,6 +5,25 @@ import { LogRequest, LogSeverity } from "@pulumi/pulumi/proto/engine_pb.js";
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
+/** What runs, and is to end when this process is told to. */
+const running = new Set<AbortController>();
+
+/** An engine that is told to end at once asks its plugins to, and gives them a moment. */
+function interrupt(): void {
+  for (const controller of running) controller.abort(new Error("interrupted"));
+}
+
+/** While something runs there is one listener: without any, signals end this process, and of more than ten Node warns. */
+function listen(controller: AbortController): void {
+  if (running.size === 0) for (const name of SIGNALS) process.on(name, interrupt);
+  running.add(controller);
+}
+
+function unlisten(controller: AbortController): void {
+  running.delete(controller);
+  if (running.size === 0) for (const name of SIGNALS) process.off(name, interrupt);
+}
+
 /** A connection to the engine that runs this process. */
 export class Engine {
   readonly #client: InstanceType<typeof EngineClient> | undefined;
@@ -42,14 +61,12 @@ export class Engine {
       () => void this.#isAlive().then((alive) => alive || controller.abort(new Error("Pulumi ended"))),
       1000,
     );
-    // An engine that is told to end at once asks its plugins to, and gives them a moment.
-    const interrupt = (): void => controller.abort(new Error("interrupted"));
-    for (const name of SIGNALS) process.on(name, interrupt);
+    listen(controller);
     try {
       return await work(controller.signal);
     } finally {
       clearInterval(timer);
-      for (const name of SIGNALS) process.off(name, interrupt);
+      unlisten(controller);
       // Nobody waits for the answer, and nobody else would end this process.
       if (controller.signal.aborted) setTimeout(() => process.exit(1), 100);
     }
