@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
 import { stripVTControlCharacters } from "node:util";
 
-/** The last lines of a console log, without control sequences. */
+/** The last lines of a console or of another log, without control sequences. */
 export async function consoleTail(file: string, lines = 20): Promise<string[]> {
   let handle;
   try {

@@ -1,4 +1,5 @@
 import { access } from "node:fs/promises";
+import { consoleTail } from "./console-log.js";
 import { endingOf, isReachable, StatusReader } from "./guest-status.js";
 import { instancePaths } from "./paths.js";
 import { qemuProcess } from "./processes.js";
@@ -36,9 +37,11 @@ export async function observeInstance(id: string, stateDir: string): Promise<Obs
     return { state: "running", ready, record };
   }
   if (ending === undefined) {
+    const said = await consoleTail(paths.log, 3);
+    const words = said.length === 0 ? "" : ` (QEMU's last words: ${said.join(" / ")})`;
     return {
       state: "failed",
-      reason: "QEMU ended without a word from the guest: it was killed, or the guest reset itself",
+      reason: `QEMU ended without a word from the guest: it was killed, or the guest reset itself${words}`,
       record,
     };
   }
