@@ -6,6 +6,9 @@ import { tar, writeLayout } from "../../provider/src/image/testing/oci.js";
 import { startProxied } from "../../provider/src/image/testing/proxy.js";
 import { Cli } from "../support/cli.js";
 import { withMachine } from "../support/machine.js";
+import { stepsOf } from "../support/registry.js";
+
+const IMAGE = "registry.example/web";
 
 test("a registry is reached through the proxy that the environment names, unless NO_PROXY excepts it", async () => {
   await withMachine(async (machine) => {
@@ -23,7 +26,7 @@ test("a registry is reached through the proxy that the environment names, unless
     });
 
     const inspect = (env: Record<string, string>): Cli["finished"] =>
-      new Cli(machine, ["inspect", "registry.example/web"], {
+      new Cli(machine, ["inspect", IMAGE], {
         env: { HTTPS_PROXY: proxy, NODE_EXTRA_CA_CERTS: certificate, UNIKERNEL_KERNEL: "/bin/true", ...env },
       }).finished;
     expect(await inspect({ NO_PROXY: "registry.example" })).toMatchObject({
@@ -33,7 +36,10 @@ test("a registry is reached through the proxy that the environment names, unless
       ) as string,
     });
     expect(asked).toEqual([]);
-    expect(await inspect({})).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Command +\/app$/m) as string });
+    const { code, stdout, stderr } = await inspect({});
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^Command +\/app$/m) as string });
+    for (const step of stepsOf(IMAGE))
+      expect(stderr.split("\n"), "each step that may take long is told").toContain(step);
     expect(new Set(asked)).toEqual(new Set(["registry.example:443"]));
   });
 });

@@ -1,10 +1,16 @@
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import * as path from "node:path";
 import type { CustomResourceOptions } from "@pulumi/pulumi";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { openImage, type Digest } from "../../provider/src/image/index.js";
 import { CRASH, SERVER, THINKER } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
+import { startRegistry, stepsOf } from "../support/registry.js";
 import { failureOf, pulumi, TestStack, unikernel, type Changes } from "../support/stack.js";
+
+const { version: VERSION } = JSON.parse(
+  readFileSync(path.resolve(import.meta.dirname, "../../provider/package.json"), "utf8"),
+) as { version: string };
 
 let machine: Machine;
 let stack: TestStack;
@@ -48,6 +54,11 @@ function leftovers(): string[] {
   );
 }
 
+/** What the state holds of the resource of this kind. */
+async function outputsOf(kind: string): Promise<Record<string, unknown>> {
+  return (await stack.resources()).find(({ type }) => type.endsWith(`:${kind}`))?.outputs ?? {};
+}
+
 /** One step of a stack's life. */
 interface Step {
   what: string;
@@ -60,7 +71,10 @@ interface Step {
   guests: number;
   /** Whether it is the guest of the step before. */
   sameGuest?: boolean;
+  /** What the stack says. */
   outputs?: object;
+  /** What is kept of the instance. */
+  instance?: object;
 }
 
 const GREEN = { image: { env: { COLOR: "green" } } };
@@ -129,6 +143,7 @@ const LIFE: Step[] = [
     operation: "refresh",
     changes: { image: "refresh", web: "refresh" },
     guests: 0,
+    instance: { state: "failed", reason: expect.stringMatching(/^QEMU ended without a word from the guest/) as string },
   },
   {
     what: "an update starts it again",
@@ -190,14 +205,17 @@ test("a stack's life", async () => {
     await expect.poll(() => machine.guests(), { message: step.what }).toHaveLength(step.guests);
     if (step.sameGuest !== undefined) expect(machine.guests()[0] === before, step.what).toBe(step.sameGuest);
     if (step.outputs !== undefined) expect(outputs, step.what).toMatchObject(step.outputs);
+    if (step.instance !== undefined) expect(await outputsOf("Instance"), step.what).toMatchObject(step.instance);
   }
   expect(leftovers()).toEqual([]);
 });
 
 describe("the state", () => {
-  test("names the provider by the line that all stacks have", async () => {
-    stack.program = web();
-    await stack.up();
+  test("names the provider by the line that all stacks have, and says what an image and an instance are", async () => {
+    const container = await startRegistry(machine);
+    stack.program = web({ image: { source: { container }, args: ["--verbose"], command: ["/app", "serve"] } });
+    const { output } = await stack.up();
+    for (const step of stepsOf(container)) expect(output, "the display says what takes long").toContain(step);
 
     const resources = await stack.resources();
     expect(resources.map(({ type }) => type).sort()).toEqual([
@@ -207,6 +225,21 @@ describe("the state", () => {
     const provider = (kind: string): unknown => resources.find(({ type }) => type.endsWith(kind))?.inputs["__provider"];
     expect(provider("Image")).toBe('exports.handler = () => require("pulumi-unikernel/dynamic/image");');
     expect(provider("Instance")).toBe('exports.handler = () => require("pulumi-unikernel/dynamic/instance");');
+
+    const { digest, size, ...image } = await outputsOf("Image");
+    expect(image).toMatchObject({
+      architecture: "x86_64",
+      commandLine: ["/app", "serve", "--verbose"],
+      kernelVersion: VERSION,
+    });
+    const built = await openImage(digest as Digest, { cacheDir: machine.cacheDir });
+    expect(size).toBe(statSync(built!.disk).size);
+
+    const { address, url, ports, consoleLog } = await outputsOf("Instance");
+    const [port] = ports as { host: number }[];
+    expect({ address, url }).toEqual({ address: `127.0.0.1:${port?.host}`, url: `http://127.0.0.1:${port?.host}` });
+    const console = String(consoleLog).replace("$XDG_STATE_HOME", machine.stateHome);
+    expect(readFileSync(console, "utf8")).toContain("hello from the guest");
   });
 
   test("holds no absolute path, no context, and no secret in the clear", async () => {
@@ -285,10 +318,7 @@ describe("a guest that does not come up", () => {
     const message = await failureOf(stack.up());
     expect(message).toContain("The guest ended while it was starting: SIGSEGV ended the application.");
     expect(message).toContain("segmentation fault at 0x0");
-    expect((await stack.resources()).find(({ type }) => type.endsWith("Instance"))?.outputs).toMatchObject({
-      state: "failed",
-      exitCode: 139,
-    });
+    expect(await outputsOf("Instance")).toMatchObject({ state: "failed", exitCode: 139 });
 
     stack.kernel(...SERVER);
     expect((await stack.up()).outputs["state"]).toBe("running");

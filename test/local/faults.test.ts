@@ -1,11 +1,7 @@
-import { readFileSync } from "node:fs";
-import * as path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { elf } from "../../provider/src/image/testing/elf.js";
-import { tar, writeLayout } from "../../provider/src/image/testing/oci.js";
-import { startServer } from "../../provider/src/image/testing/registry.js";
-import { withMachine, type Machine } from "../support/machine.js";
+import { withMachine } from "../support/machine.js";
 import { inLanes, Operator, pointsOf, Project, type Fault, type Outcome } from "../support/operation.js";
+import { startRegistry } from "../support/registry.js";
 
 const INSTANCE = {
   memory: "16 MiB",
@@ -15,22 +11,6 @@ const INSTANCE = {
 /** A few at a time: much of it is waiting. */
 const operators = [new Operator(), new Operator(), new Operator()] as const;
 afterAll(() => operators.forEach((operator) => operator.dispose()));
-
-/** A registry that holds one image. @returns its reference. */
-async function startRegistry(machine: Machine): Promise<string> {
-  const folder = path.join(machine.folder, "registry");
-  const layers = [await tar([{ name: "app", content: elf(), mode: 0o755 }])];
-  writeLayout(folder, { layers, config: { Cmd: ["/app"] } });
-  const index = JSON.parse(readFileSync(path.join(folder, "index.json"), "utf8")) as {
-    manifests: { digest: string }[];
-  };
-  const address = await startServer((request, response) => {
-    const name = request.url?.split("/").at(-1) ?? "";
-    const digest = name === "latest" ? (index.manifests[0]?.digest ?? "") : name;
-    response.end(readFileSync(path.join(folder, "blobs/sha256", digest.replace("sha256:", ""))));
-  });
-  return `${address}/web`;
-}
 
 /** Finds the points of an operation, and makes it fail at each, on a new machine every time. */
 async function failAtEach(

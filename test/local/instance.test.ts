@@ -205,6 +205,22 @@ describe("a guest that does not come up", () => {
     });
   });
 
+  test("because the kernel fails: that is the reason given, and what observing it finds", async () => {
+    const panic = scriptedGuest(
+      BOOT,
+      { status: { event: "panic", message: "no root file system", code: 255 } },
+      { exit: 255 },
+    );
+    const ending = { code: 255, reason: "the kernel failed: no root file system" };
+
+    expect((await failure(panic)).ending).toEqual(ending);
+    expect(await observeInstance("web", machine.stateDir)).toMatchObject({
+      state: "failed",
+      exitCode: ending.code,
+      reason: ending.reason,
+    });
+  });
+
   test("because it resets without a word", async () => {
     expect((await failure(scriptedGuest(BOOT, "reset"))).message).toContain("the guest reset itself without a word");
   });
