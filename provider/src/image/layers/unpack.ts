@@ -22,6 +22,8 @@ import { decompressor } from "./decompress.js";
 export interface LayerBlob {
   /** SHA-256 of the blob, in hexadecimal. */
   sha256: string;
+  /** Whether `sha256` is that of the archive which the blob is decompressed to, a `diff_id`. Default: `false`. */
+  isDiffId?: boolean;
   /** What messages call it. */
   name: string;
   /** The host's file that holds it, and which part of that. */
@@ -93,21 +95,29 @@ async function unpack(
   const start = await readStart(blob);
   const digest = createHash("sha256");
   let read = 0;
-  const hashed = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const counted = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of source) {
-      digest.update(chunk);
       read += chunk.length;
       progress?.(read);
       yield chunk;
     }
   };
+  const hashed = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of source) {
+      digest.update(chunk);
+      yield chunk;
+    }
+  };
+  const decompressed = decompressor(start);
+  const [first, second] = blob.isDiffId ? [decompressed, hashed] : [hashed, decompressed];
   const contents = new ContentsWriter(contentsPath);
   const entries: LayerEntry[] = [];
   try {
     await pipeline(
       readBlob(blob),
-      hashed,
-      decompressor(start) as NodeJS.ReadWriteStream,
+      counted,
+      first as NodeJS.ReadWriteStream,
+      second as NodeJS.ReadWriteStream,
       async (chunks) => {
         const source = new StreamSource(chunks as AsyncIterable<Buffer>);
         for await (const entry of readTar(source, blob.name))
@@ -122,12 +132,15 @@ async function unpack(
     return entries;
   } catch (error) {
     signal?.throwIfAborted();
-    // Damage shows up as one of many errors; that the digest does not match is the one that explains it.
     if (errorCode(error) === "ENOSPC") throw error;
-    await verifyBlob(blob);
-    if (error instanceof VisibleError || !isDecompressionError(error)) throw error;
+    // Damage shows up as one of many errors; that the digest does not match is the one that explains it.
+    const damage = await verifyBlob(blob, start).then(
+      () => error,
+      (found: unknown) => found,
+    );
+    if (damage instanceof VisibleError || !isDecompressionError(damage)) throw damage;
     throw new VisibleError(
-      `The layer ${blob.name} is damaged or cut short: it cannot be decompressed (${(error as Error).message}).`,
+      `The layer ${blob.name} is damaged or cut short: it cannot be decompressed (${(damage as Error).message}).`,
     );
   } finally {
     contents.close();
@@ -231,14 +244,24 @@ async function readStart(blob: LayerBlob): Promise<Buffer> {
   }
 }
 
-/** Makes sure that a blob is what its digest says. */
-async function verifyBlob(blob: LayerBlob): Promise<void> {
+/** Makes sure that a blob is what its digest says. A digest of the blob itself is looked at without decompressing what may be damaged. */
+async function verifyBlob(blob: LayerBlob, start: Buffer): Promise<void> {
   const hash = createHash("sha256");
   let size = 0;
-  for await (const chunk of readBlob(blob)) {
-    hash.update(chunk as Buffer);
-    size += (chunk as Buffer).length;
-  }
+  const stored = async function* (): AsyncGenerator<Buffer> {
+    for await (const chunk of readBlob(blob)) {
+      size += (chunk as Buffer).length;
+      yield chunk as Buffer;
+    }
+  };
+  const hashed = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
+    for await (const chunk of chunks) hash.update(chunk);
+  };
+  if (blob.isDiffId)
+    await pipeline(stored, decompressor(start) as NodeJS.ReadWriteStream, (chunks) =>
+      hashed(chunks as AsyncIterable<Buffer>),
+    );
+  else await hashed(stored());
   checkDigest(hash.digest("hex"), size, blob);
 }
 

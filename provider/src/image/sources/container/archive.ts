@@ -1,6 +1,6 @@
 /**
  * An image in one tar archive: what `docker save`, `podman save`, `skopeo` and `buildah` write. New ones hold an OCI image
- * layout, old ones Docker's own `manifest.json`.
+ * layout, old ones, and those of crane, kaniko, ko and Jib, Docker's own `manifest.json`.
  */
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
@@ -76,7 +76,7 @@ async function resolveDockerManifest(
       `The archive "${name}" is damaged: it has ${image.Layers.length} layers, and its configuration lists ${diffIds.length}.`,
     );
   }
-  // Layers are stored uncompressed here, so that their digests are those of the configuration.
+  // The manifest has no digests of its layers, which Docker stores uncompressed and others do not; the configuration has those of their archives.
   const layers = diffIds.map((digest, number): Descriptor => ({
     digest,
     size: archive.find(image.Layers[number] as string)?.length ?? 0,
@@ -84,7 +84,10 @@ async function resolveDockerManifest(
   const store: BlobStore = {
     name: `"${name}"`,
     readDocument: async () => document,
-    locate: async (descriptor) => archive.locate(image.Layers[diffIds.indexOf(descriptor.digest)] as string),
+    locate: async (descriptor) => ({
+      ...archive.locate(image.Layers[diffIds.indexOf(descriptor.digest)] as string),
+      isDiffId: true,
+    }),
   };
   return {
     name: store.name,

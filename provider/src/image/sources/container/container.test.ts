@@ -1,16 +1,17 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { resolveSource } from "../resolve-source.js";
 import { sourceContext } from "../../testing/context.js";
 import { elf } from "../../testing/elf.js";
-import { tar, writeLayout } from "../../testing/oci.js";
+import { compress, type Compression, tar, writeLayout } from "../../testing/oci.js";
 import { startRegistry, startServer } from "../../testing/registry.js";
 import { temporaryDirectory } from "../../testing/temporary.js";
 import { walk } from "../../tree.js";
 import { treeDigest } from "../../tree-digest.js";
+import type { Index, Manifest } from "./manifest.js";
 import { parseReference } from "./reference.js";
 
 const CONFIG = {
@@ -98,6 +99,62 @@ describe("a container image", () => {
     }
     for (const container of ["./oci.tar", "./layout.tar", `${registry}/team/web:1`]) {
       expect((await load(container, folder)).key).toBe(expected.key);
+    }
+  });
+
+  /** An archive as crane, kaniko, ko and Jib write it: Docker's own form, with compressed layers. `change` damages these. */
+  async function archiveOfCompressedLayers(
+    compression: Compression,
+    change: (layers: Buffer[]) => Buffer[] = (layers) => layers,
+  ): Promise<{ folder: string }> {
+    const { folder } = await folderWithImage();
+    const blob = (digest: string): Buffer => readFileSync(blobOf(folder, digest));
+    const index = JSON.parse(readFileSync(join(folder, "layout/index.json"), "utf8")) as Index;
+    const manifest = JSON.parse(blob(index.manifests[0]?.digest ?? "").toString()) as Manifest;
+    const stored = change(manifest.layers.map(({ digest }) => compress(gunzipSync(blob(digest)), compression)));
+    const names = stored.map((_, number) => `${number}.tar.gz`);
+    const document = [{ Config: manifest.config.digest, RepoTags: ["web:1"], Layers: names }];
+    const archive = await tar([
+      { name: manifest.config.digest, content: blob(manifest.config.digest) },
+      ...stored.map((content, number) => ({ name: names[number] as string, content })),
+      { name: "manifest.json", content: JSON.stringify(document) },
+    ]);
+    writeFileSync(join(folder, "image.tar"), archive);
+    return { folder };
+  }
+
+  test.each<Compression>(["gzip", "zstd", "none"])(
+    "is the same from an archive of Docker's own form whose layers are compressed: %s",
+    async (compression) => {
+      const { folder } = await archiveOfCompressedLayers(compression);
+      const { digest, defaults } = await load("./image.tar", folder);
+      expect({ digest, defaults }).toEqual(
+        (({ digest, defaults }) => ({ digest, defaults }))(await load("./layout", folder)),
+      );
+    },
+  );
+
+  test("in such an archive that is damaged is refused with a sentence", async () => {
+    const flipped = ([first = Buffer.alloc(0), ...rest]: Buffer[]): Buffer[] => {
+      const bytes = Buffer.from(first);
+      bytes[bytes.length - 20] = (bytes[bytes.length - 20] as number) ^ 0xff;
+      return [bytes, ...rest];
+    };
+    for (const [compression, change] of [
+      ["gzip", (layers: Buffer[]) => layers.toReversed()],
+      ["none", (layers: Buffer[]) => layers.toReversed()],
+      ["none", flipped],
+    ] as const) {
+      const { folder } = await archiveOfCompressedLayers(compression, change);
+      await expect(load("./image.tar", folder)).rejects.toThrow(
+        /^The layer sha256:[0-9a-f]{12}… of "\.\/image\.tar" does not match its digest\. Copy or pull the image again\./,
+      );
+    }
+    for (const change of [flipped, ([first, ...rest]: Buffer[]) => [first!.subarray(0, -30), ...rest]]) {
+      const { folder } = await archiveOfCompressedLayers("gzip", change);
+      await expect(load("./image.tar", folder)).rejects.toThrow(
+        /^The layer sha256:[0-9a-f]{12}… of "\.\/image\.tar" (is damaged or cut short: it cannot be decompressed|does not match its digest)/,
+      );
     }
   });
 

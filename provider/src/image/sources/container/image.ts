@@ -31,7 +31,7 @@ export interface BlobStore {
   locate(
     descriptor: Descriptor,
     progress: (done: number) => void,
-  ): Promise<Pick<LayerBlob, "path" | "offset" | "length">>;
+  ): Promise<Pick<LayerBlob, "path" | "offset" | "length" | "isDiffId">>;
 }
 
 /** Follows an index to the image for linux/amd64. */
