@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, truncateSy
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { VisibleError } from "../../errors.js";
 import { resolveSource } from "../resolve-source.js";
 import { sourceContext } from "../../testing/context.js";
 import { elf } from "../../testing/elf.js";
@@ -388,6 +389,17 @@ describe("a registry", () => {
     const auths = { [registry]: { username: "user", password: "secret" } };
     writeFileSync(join(process.env["DOCKER_CONFIG"] as string, "config.json"), JSON.stringify({ auths }));
     expect((await load(`${registry}/web:1`, folder)).digest).toBe((await load("./layout", folder)).digest);
+  });
+
+  test.each(["<html>Sign in</html>", "{}", "null"])("whose token service answers %s is named", async (answer) => {
+    const registry = await startServer((request, response) => {
+      if (request.url?.startsWith("/token")) return void response.end(answer);
+      const challenge = `Bearer realm="http://${request.headers.host}/token"`;
+      response.writeHead(401, { "www-authenticate": challenge }).end();
+    });
+    await expect(load(`${registry}/web`, temporaryDirectory())).rejects.toThrow(
+      new VisibleError(`The registry ${registry} has a token service, ${registry}, that answers without a token.`),
+    );
   });
 
   test("that breaks off or is busy is asked again, and goes on where it stopped", async () => {

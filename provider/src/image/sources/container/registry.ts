@@ -161,13 +161,15 @@ export class Registry {
       if (credentials) init = { headers: { authorization: basic(credentials) } };
     }
     const { response, stalled } = await this.#fetch(url.href, init);
-    stalled.stop();
-    if (response.status === 401 || response.status === 403) throw this.#passwordWanted(credentials);
-    if (!response.ok) throw new Interrupted(`its token service answers ${response.status}`, response);
-    const { token, access_token } = (await response.json()) as { token?: string; access_token?: string };
-    const value = token ?? access_token;
-    if (value === undefined) throw this.#error(`has a token service that gives no token`);
-    return value;
+    try {
+      if (response.status === 401 || response.status === 403) throw this.#passwordWanted(credentials);
+      if (!response.ok) throw new Interrupted(`its token service answers ${response.status}`, response);
+      const value = tokenOf(await response.text());
+      if (value === undefined) throw this.#error(`has a token service, ${url.host}, that answers without a token`);
+      return value;
+    } finally {
+      stalled.stop();
+    }
   }
 
   async #check(response: Response, missing: string): Promise<void> {
@@ -288,6 +290,16 @@ function retryAfter(error: unknown): number {
   if (!text) return 0;
   const milliseconds = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
   return Number.isFinite(milliseconds) ? Math.max(0, milliseconds) : 0;
+}
+
+/** The token in an answer. What stands between here and the token service may answer in its own way. */
+function tokenOf(answer: string): string | undefined {
+  try {
+    const { token, access_token } = JSON.parse(answer) as { token?: string; access_token?: string };
+    return token ?? access_token;
+  } catch {
+    return undefined;
+  }
 }
 
 function basic({ username, password }: { username: string; password: string }): string {
