@@ -143,14 +143,15 @@ test("by a provider of the program's own: a preview sees that there is nothing t
   expect((await stack.preview()).steps).toEqual([]);
 });
 
-test("a machine with gVNIC and Hyperdisks alone gets them", async () => {
-  stack.program = web({ target: { machineType: "n4-standard-2" } });
+test.each([
+  ["n4-standard-2", "GVNIC", "hyperdisk-balanced", 4],
+  ["c3-standard-4", "GVNIC", "pd-balanced", 10],
+  ["g2-standard-4", "VIRTIO_NET", "pd-balanced", 10],
+])("a machine %s gets the network card and the disk that it takes", async (machineType, nicType, type, size) => {
+  stack.program = web({ target: { machineType } });
   await stack.up();
   expect(plugin.all(INSTANCE)).toMatchObject([
-    {
-      bootDisk: { initializeParams: { type: "hyperdisk-balanced", size: 4 } },
-      networkInterfaces: [{ nicType: "GVNIC" }],
-    },
+    { bootDisk: { initializeParams: { type, size } }, networkInterfaces: [{ nicType }] },
   ]);
 });
 

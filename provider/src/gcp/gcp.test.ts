@@ -239,7 +239,11 @@ describe("an instance with a target", () => {
     };
     program.outputs["gcp:compute/instance:Instance"] = {};
     const image = "https://compute/image";
-    expect(await asked("c3-standard-4")).toEqual({ nicType: "GVNIC", image });
+    expect(await asked("n2-standard-2")).toEqual({ nicType: "VIRTIO_NET", image });
+    const balanced = { image, type: "pd-balanced", size: 10 };
+    for (const machineType of ["c3-standard-4", "c3d-highcpu-4", "m3-ultramem-32", "z3-highmem-88"])
+      expect(await asked(machineType)).toEqual({ nicType: "GVNIC", ...balanced });
+    expect(await asked("g2-standard-4")).toEqual({ nicType: "VIRTIO_NET", ...balanced });
     const hyperdisk = { nicType: "GVNIC", image, type: "hyperdisk-balanced" };
     expect(await asked("n4-standard-2")).toEqual({ ...hyperdisk, size: 4 });
     program.outputs["gcp:compute/image:Image"] = { selfLink: image, diskSizeGb: 7 };

@@ -72,13 +72,17 @@ export function nicType(machineType: pulumi.Input<string>): pulumi.Output<NicTyp
 }
 
 /**
- * The boot disk to ask for with a machine type, and its least size in GiB; undefined where any does. From the fourth generation on there are
- * Hyperdisks alone.
+ * The boot disk to ask for with a machine type, and its least size in GiB; undefined where Compute Engine's own choice, `pd-standard`, does. The
+ * third generation and G2 do not take that one, and from the fourth generation on there are Hyperdisks alone.
  *
  * @see https://cloud.google.com/compute/docs/disks/hyperdisks
+ * @see https://cloud.google.com/compute/docs/disks/persistent-disks
  */
 export function bootDiskOf(machineType: string): { type: string; least: number } | undefined {
-  return generationOf(seriesOf(shortName(machineType))) >= 4 ? { type: "hyperdisk-balanced", least: 4 } : undefined;
+  const series = seriesOf(shortName(machineType));
+  const generation = generationOf(series);
+  if (generation >= 4) return { type: "hyperdisk-balanced", least: 4 };
+  return generation === 3 || series === "g2" ? { type: "pd-balanced", least: 10 } : undefined;
 }
 
 /** Why an image cannot run on a machine type, as the end of a sentence; undefined when it can. What is not known is no reason. */

@@ -46,8 +46,9 @@ export function checkMetadata(metadata: Record<string, string>): void {
 }
 
 /**
- * Network cards and disks of a machine of the first generations, and of the fourth: that has gVNIC alone, for images that say that they
- * have a driver for it, and Hyperdisks of 4 GiB and more.
+ * Network cards and disks of a machine of the first generations, of the third, and of the fourth. From the third on there is gVNIC alone, for images
+ * that say that they have a driver for it. The third, and G2 of those before, takes no standard disk; the fourth takes Hyperdisks alone, of 4 GiB and
+ * more.
  */
 export function checkDevices(
   machineType: string,
@@ -55,14 +56,17 @@ export function checkDevices(
   [card]: { nicType?: string }[],
 ): void {
   const isNew = machineType.startsWith("n4");
+  const hasGvnicAlone = isNew || machineType.startsWith("c3");
   const features = (image["guestOsFeatures"] ?? []) as { type: string }[];
   const hasGvnic = features.some((feature) => feature.type === "GVNIC");
-  if (card?.nicType === "GVNIC" ? !hasGvnic : isNew)
+  if (card?.nicType === "GVNIC" ? !hasGvnic : hasGvnicAlone)
     throw new Error(`googleapi: Error 400: NIC type ${String(card?.nicType)} is not supported for ${machineType}`);
-  if (type.startsWith("hyperdisk-") !== isNew)
+  const isRefused = type === "pd-standard" && /^(c3|g2)/.test(machineType);
+  if (type.startsWith("hyperdisk-") !== isNew || isRefused)
     throw new Error(`googleapi: Error 400: ${type} disk type cannot be used by ${machineType} machine type`);
-  if (isNew && Number(size ?? image["diskSizeGb"]) < 4)
-    throw new Error("googleapi: Error 400: Disk size cannot be smaller than 4 GB");
+  const least = isNew ? 4 : type === "pd-balanced" ? 10 : 1;
+  if (Number(size ?? image["diskSizeGb"]) < least)
+    throw new Error(`googleapi: Error 400: Disk size cannot be smaller than ${least} GB`);
 }
 
 /** An archive that an image is to be made of: `disk.raw` in a gzipped tar archive, as large as whole GiBs. */

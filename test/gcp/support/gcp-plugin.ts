@@ -23,6 +23,8 @@ export class GcpPlugin extends StandInPlugin {
   readonly machineTypes: Record<string, Properties> = {
     "e2-micro": { memoryMb: 1024, guestCpus: 2 },
     "n4-standard-2": { memoryMb: 8192, guestCpus: 2 },
+    "c3-standard-4": { memoryMb: 16_384, guestCpus: 4 },
+    "g2-standard-4": { memoryMb: 16_384, guestCpus: 4 },
   };
   /** The archives that images were made of, by the images' ids: they outlive the objects. */
   readonly archives = new Map<string, Buffer>();
