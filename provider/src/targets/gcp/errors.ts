@@ -25,6 +25,9 @@ export interface Request {
 
 const RATE_LIMITS = new Set(["rateLimitExceeded", "userRateLimitExceeded", "slowDown"]);
 
+/** Quotas that no pause between two attempts renews. */
+const QUOTAS = new Set(["quotaExceeded", "dailyLimitExceeded"]);
+
 /** Whether the same request may succeed when it is sent again. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof StorageError)
@@ -42,6 +45,8 @@ export function explain(error: unknown, request: Request): unknown {
 function refusal({ status, reason, message }: StorageError, { permission, bucket }: Request): string | undefined {
   if (RATE_LIMITS.has(reason) || status === 429)
     return `Cloud Storage still asks for fewer requests to the bucket "${bucket}" after many attempts: ${message} Try again later.`;
+  if (QUOTAS.has(reason))
+    return `A quota of Google Cloud is used up (bucket "${bucket}"): ${message} Wait until it is renewed, or ask for more under "Quotas & System Limits" in Google Cloud's console.`;
   if (status === 401)
     return `Google Cloud does not accept the access token (bucket "${bucket}"): it has expired, or is not one. Sign in again, for example with \`gcloud auth application-default login\`.`;
   if (status === 404 && /bucket/i.test(message))

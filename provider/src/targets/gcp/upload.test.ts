@@ -256,6 +256,11 @@ describe("what goes wrong is told in one sentence:", () => {
       /has no billing account that works/,
     ],
     [
+      "a quota that is used up",
+      { status: 403, reason: "quotaExceeded", message: "Quota exceeded for egress bandwidth." },
+      /^A quota of Google Cloud is used up \(bucket "images"\): Quota exceeded for egress bandwidth\. Wait/,
+    ],
+    [
       "an API that is off",
       { status: 403, reason: "accessNotConfigured", message: "off" },
       /The Cloud Storage API is turned off/,
@@ -291,6 +296,11 @@ describe("what goes wrong is told in one sentence:", () => {
       "a service that always fails",
       { status: 503 },
       /^Cloud Storage fails again and again \(bucket "images", status 503\)/,
+    ],
+    [
+      "a service that always asks for fewer requests, though by another status",
+      { status: 403, reason: "rateLimitExceeded", message: "Slow down." },
+      /^Cloud Storage still asks for fewer requests to the bucket "images" after many attempts: Slow down\./,
     ],
     [
       "a service that always asks for fewer requests",
