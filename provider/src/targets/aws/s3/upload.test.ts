@@ -186,10 +186,29 @@ describe("an upload that was interrupted", () => {
     expectWhole(other);
   });
 
-  test("begins anew when it is another's", async () => {
+  test.each([{ digest: "sha256:2" }, { key: "web/2.vmdk" }])(
+    "begins anew when it is another's, and ends that: %o",
+    async (request) => {
+      await interrupted();
+      expect(service.unfinished).toBe(1);
+      await upload({ request });
+      expect(service.count("begin")).toBe(2);
+      expect(service.unfinished).toBe(0);
+    },
+  );
+
+  test("begins anew though that can no longer be ended", async () => {
     await interrupted();
+    service.fault = ({ action }) => (action === "abort" ? { status: 403, code: "AccessDenied" } : undefined);
     await upload({ request: { digest: "sha256:2" } });
     expect(service.count("begin")).toBe(2);
+  });
+
+  test("ends when the object has come there by another way", async () => {
+    await interrupted();
+    service.objects.set(NAME, { content: CONTENT, metadata: { "unikernel-image": "sha256:1" } });
+    await upload();
+    expectWhole();
   });
 
   test("begins anew when S3 has forgotten it", async () => {

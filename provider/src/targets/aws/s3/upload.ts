@@ -59,7 +59,7 @@ export async function uploadObject(
   for (let beginnings = 1; beginnings <= MOST_BEGINNINGS; beginnings++) {
     const found = await objectSize(connection, request, options.signal);
     if (found !== undefined) {
-      await forget(options.journal);
+      await giveUp(connection, options.journal);
       return found;
     }
     const size = await new MultipartUpload(connection, request, options).run(open);
@@ -104,11 +104,11 @@ class MultipartUpload {
   /** Finds an upload to go on with, or begins one. */
   async #begin(): Promise<{ id: string; arrived: ReadonlyMap<number, ArrivedPart> }> {
     const { connection, request, options } = this;
-    const former = await readJournal(options.journal, request);
-    if (former !== undefined) {
-      const arrived = await arrivedParts(connection, request, former, options.signal);
-      if (arrived !== undefined) return { id: former, arrived };
-    }
+    const former = await readJournal(options.journal);
+    if (former !== undefined && fingerprintOf(former.request) === fingerprintOf(request)) {
+      const arrived = await arrivedParts(connection, request, former.id, options.signal);
+      if (arrived !== undefined) return { id: former.id, arrived };
+    } else await giveUp(connection, options.journal);
     const id = await beginUpload(connection, request, { "unikernel-image": request.digest }, options.signal);
     await mkdir(path.dirname(options.journal), { recursive: true, mode: 0o700 });
     await writeFile(options.journal, JSON.stringify({ request: fingerprintOf(request), upload: id }), { mode: 0o600 });
@@ -159,11 +159,19 @@ class MultipartUpload {
   }
 }
 
-/** The id of an upload of the same that did not come to its end. */
-async function readJournal(journal: string, request: ObjectUpload): Promise<string | undefined> {
+/** An upload that nobody goes on with must end: S3 charges for its parts for as long as it knows it. */
+async function giveUp(connection: StorageConnection, journal: string): Promise<void> {
+  const former = await readJournal(journal);
+  // Where that cannot be done, with a bucket that is gone for example, there is nothing more to do.
+  if (former !== undefined) await cancelUpload(connection, former.request, former.id).catch(() => undefined);
+  await forget(journal);
+}
+
+/** An upload that did not come to its end. */
+async function readJournal(journal: string): Promise<{ id: string; request: ObjectUpload } | undefined> {
   try {
-    const found = JSON.parse(await readFile(journal, "utf8")) as { request?: unknown; upload?: unknown };
-    return found.request === fingerprintOf(request) && typeof found.upload === "string" ? found.upload : undefined;
+    const { request, upload } = JSON.parse(await readFile(journal, "utf8")) as { request: string; upload: string };
+    return { id: upload, request: JSON.parse(request) as ObjectUpload };
   } catch {
     // None, or one that was not written to its end.
     return undefined;
