@@ -127,6 +127,10 @@ test("an object that is not to stay is gone once there is a snapshot, and comes 
   stack.program = web();
   await stack.up();
   expect(objects(), "the update that wants it kept").toHaveLength(1);
+  stack.program = web({ keepObject: false });
+  await stack.up();
+  expect(objects(), "the update that no longer does").toEqual([]);
+  expect(plugin.all(IMPORT)).toHaveLength(1);
   await stack.destroy();
   expect([...objects(), ...plugin.resources.keys()]).toEqual([]);
 });

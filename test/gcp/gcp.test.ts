@@ -219,6 +219,17 @@ describe("an object that is not to stay", () => {
     expect(objects()).toEqual([]);
   });
 
+  test("is gone from the update on that no longer wants it kept", async () => {
+    stack.program = web();
+    await stack.up();
+    expect(objects()).toHaveLength(1);
+    plugin.asked.length = 0;
+    stack.program = web({ image: { keepObject: false } });
+    await stack.up();
+    expect(objects()).toEqual([]);
+    expect(plugin.asked, "the image does without").toEqual([]);
+  });
+
   test("is removed with the stack when no image could be made of it", async () => {
     stack.program = web({ image: { keepObject: false, labels: { Team: "no label can be called so" } } });
     expect(await failureOf(stack.up())).toContain("Invalid label 'Team");

@@ -71,6 +71,7 @@ export const awsObjectResource: ResourceDefinition<CheckedObject, ObjectState> =
 
   async update(_id, old, news, context) {
     if (news.keep !== false) await ensureObject(news, context);
+    else if (old.keep !== false) await removeObject(news, context);
     const { key, size, incarnation } = old;
     return { ...news, key, size, incarnation };
   },

@@ -72,6 +72,7 @@ export const objectResource: ResourceDefinition<CheckedObject, ObjectState> = {
 
   async update(_id, old, news, context) {
     if (news.keep !== false) await ensureObject(news, context);
+    else if (old.keep !== false) await removeObject(news, context);
     const { object, url, size, incarnation } = old;
     return { ...news, object, url, size, incarnation };
   },
