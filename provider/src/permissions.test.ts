@@ -11,8 +11,8 @@ test("PERMISSIONS.md shows what is exported", () => {
   const kmsKeyArn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
   const { assumeRolePolicy, policy } = importRole({ bucket, kmsKeyArn });
   expect(shown).toEqual([
-    uploadPolicy({ region, kmsKeyArn }),
-    importPolicy({ bucket, region }),
+    uploadPolicy({ region, kmsKeyArn, copyTo: ["eu-west-1"] }),
+    importPolicy({ bucket, region, kmsKeyArn }),
     assumeRolePolicy,
     policy,
     uploadPermissions,

@@ -355,6 +355,33 @@ describe("the policies", () => {
       expect(JSON.stringify(policyOf({}))).not.toContain("kms:");
       expect(JSON.stringify(policyOf({ kmsKeyArn }))).toContain("kms:CreateGrant");
     }
+    const { Statement } = importPolicy({ bucket, kmsKeyArn });
+    const ofKey = Statement.filter(({ Action }) => Action.some((action) => action.startsWith("kms:")));
+    expect(ofKey).toMatchObject([{ Action: ["kms:Decrypt", "kms:GenerateDataKey"], Resource: kmsKeyArn }]);
+    expect(JSON.stringify(importPolicy({ bucket }))).not.toContain("kms:");
+  });
+
+  test("allow copies, and to delete their snapshots, in the regions named and in no others", () => {
+    const image = (region: string): string => `arn:aws:ec2:${region}::image/*`;
+    const snapshot = (region: string): string => `arn:aws:ec2:${region}::snapshot/*`;
+    for (const policyOf of [uploadPolicy, (args: object) => importPolicy({ bucket, ...args })]) {
+      const { Statement } = policyOf({ region: "eu-central-1", copyTo: ["eu-west-1", "us-east-1"] });
+      const allowed = (action: string, arn: string): boolean =>
+        Statement.some(
+          ({ Action, Resource, Condition }) =>
+            Condition === undefined && Action.includes(action) && [Resource].flat().includes(arn),
+        );
+      for (const region of ["eu-west-1", "us-east-1"]) {
+        for (const action of ["ec2:CopyImage", "ec2:CreateTags", "ec2:DeregisterImage", "ec2:ModifyImageAttribute"])
+          expect(allowed(action, image(region)), `${action} in ${region}`).toBe(true);
+        for (const action of ["ec2:CopyImage", "ec2:DeleteSnapshot"])
+          expect(allowed(action, snapshot(region)), `${action} in ${region}`).toBe(true);
+      }
+      expect(allowed("ec2:CopyImage", image("eu-central-1")), "the image that is copied").toBe(true);
+      expect(allowed("ec2:CopyImage", snapshot("eu-central-1"))).toBe(true);
+      expect(allowed("ec2:DeleteSnapshot", snapshot("eu-central-1"))).toBe(false);
+      expect(JSON.stringify(policyOf({ region: "eu-central-1" }))).not.toContain("ec2:CopyImage");
+    }
   });
 
   test("of an import reach into one bucket, and AWS's import alone takes on its role", () => {

@@ -29,20 +29,25 @@ export interface UploadPolicyArgs {
   region?: string;
   /** ARN of the KMS key that snapshots are encrypted with. Default: none may be used. */
   kmsKeyArn?: string;
+  /** The regions that `copyTo` of `Ami` names. AWS gives the copies' snapshots no tags, so any snapshot there may be deleted. Default: none. */
+  copyTo?: string[];
   /** Partition of AWS. Default: `aws`. */
   partition?: string;
 }
 
 /**
  * The least that an identity must be allowed to do for `Ami` to work: upload snapshots, delete those that this package made, and
- * register, deregister and read images.
+ * register, deregister, copy and read images.
  *
  * ```ts
  * new aws.iam.Policy("upload", { policy: JSON.stringify(ukaws.uploadPolicy({ region: "eu-central-1" })) });
  * ```
  */
-export function uploadPolicy({ region = "*", kmsKeyArn, partition = "aws" }: UploadPolicyArgs = {}): PolicyDocument {
+export function uploadPolicy(args: UploadPolicyArgs = {}): PolicyDocument {
+  const { region = "*", kmsKeyArn, copyTo = [], partition = "aws" } = args;
   const { snapshots, images } = resourcesOf(partition, region);
+  const copies = copyTo.map((target) => resourcesOf(partition, target));
+  const allImages = [images, ...copies.map(({ images }) => images)];
   return {
     Version: "2012-10-17",
     Statement: [
@@ -60,8 +65,9 @@ export function uploadPolicy({ region = "*", kmsKeyArn, partition = "aws" }: Upl
         Resource: snapshots,
         Condition: MADE_HERE,
       },
-      tagging("TagSnapshotsAndImages", [snapshots, images]),
-      registering([snapshots, images]),
+      tagging("TagSnapshotsAndImages", [snapshots, ...allImages]),
+      registering([snapshots, ...allImages]),
+      ...copying({ snapshots, images }, copies),
       looking(),
       ...(kmsKeyArn === undefined
         ? []
@@ -87,18 +93,23 @@ export function uploadPolicy({ region = "*", kmsKeyArn, partition = "aws" }: Upl
 export interface ImportPolicyArgs extends Omit<UploadPolicyArgs, "kmsKeyArn"> {
   /** Name of the bucket that disks are uploaded to. */
   bucket: string;
+  /** ARN of the KMS key that the bucket encrypts its objects with. Default: none may be used. */
+  kmsKeyArn?: string;
 }
 
 /**
  * The least that an identity must be allowed to do for `Ami` with `import` to work: upload disks to the bucket and remove them, let AWS import
- * them, delete the snapshots that this package made, and register, deregister and read images.
+ * them, delete the snapshots that this package made, and register, deregister, copy and read images.
  *
  * ```ts
  * new aws.iam.Policy("import", { policy: JSON.stringify(ukaws.importPolicy({ bucket: "my-images" })) });
  * ```
  */
-export function importPolicy({ bucket, region = "*", partition = "aws" }: ImportPolicyArgs): PolicyDocument {
+export function importPolicy(args: ImportPolicyArgs): PolicyDocument {
+  const { bucket, region = "*", kmsKeyArn, copyTo = [], partition = "aws" } = args;
   const { snapshots, images, imports } = resourcesOf(partition, region);
+  const copies = copyTo.map((target) => resourcesOf(partition, target));
+  const allImages = [images, ...copies.map(({ images }) => images)];
   const arn = `arn:${partition}:s3:::${bucket}`;
   return {
     Version: "2012-10-17",
@@ -125,9 +136,21 @@ export function importPolicy({ bucket, region = "*", partition = "aws" }: Import
         Resource: snapshots,
         Condition: MADE_HERE,
       },
-      tagging("TagImportsSnapshotsAndImages", [imports, snapshots, images]),
-      registering([snapshots, images]),
+      tagging("TagImportsSnapshotsAndImages", [imports, snapshots, ...allImages]),
+      registering([snapshots, ...allImages]),
+      ...copying({ snapshots, images }, copies),
       looking("ec2:DescribeImportSnapshotTasks"),
+      ...(kmsKeyArn === undefined
+        ? []
+        : [
+            {
+              Sid: "EncryptDisks",
+              Effect: "Allow" as const,
+              // S3 decrypts the parts of an upload to put them together.
+              Action: ["kms:Decrypt", "kms:GenerateDataKey"],
+              Resource: kmsKeyArn,
+            },
+          ]),
     ],
   };
 }
@@ -238,6 +261,28 @@ function registering(Resource: string[]): PolicyStatement {
     ],
     Resource,
   };
+}
+
+type Ec2Resources = Pick<ReturnType<typeof resourcesOf>, "snapshots" | "images">;
+
+/** @see https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/copy-ami-permissions.html */
+function copying(source: Ec2Resources, copies: Ec2Resources[]): PolicyStatement[] {
+  if (copies.length === 0) return [];
+  const both = [source, ...copies];
+  return [
+    {
+      Sid: "CopyImages",
+      Effect: "Allow",
+      Action: ["ec2:CopyImage"],
+      Resource: [...both.map(({ images }) => images), ...both.map(({ snapshots }) => snapshots)],
+    },
+    {
+      Sid: "DeleteSnapshotsOfCopies",
+      Effect: "Allow",
+      Action: ["ec2:DeleteSnapshot"],
+      Resource: copies.map(({ snapshots }) => snapshots),
+    },
+  ];
 }
 
 /** AWS has no narrower form of these. */

@@ -95,7 +95,7 @@ function denied(error: unknown, message: string, { action, region, bucket }: Req
   const policy = bucket === undefined ? "uploadPolicy" : "importPolicy";
   if (reason === "DEPENDENCY_ACCESS_DENIED" || named?.startsWith("kms:")) {
     const what = bucket === undefined ? "snapshot" : `objects of the bucket "${bucket}"`;
-    return `AWS denied the use of the KMS key that encrypts the ${what} (${action} in ${region}): the permission ${named ?? "kms:GenerateDataKeyWithoutPlaintext, kms:CreateGrant or kms:DescribeKey"} is missing. \`${policy}\` of pulumi-unikernel/aws has all that are needed.`;
+    return `AWS denied the use of the KMS key that encrypts the ${what} (${action} in ${region}): the permission ${named ?? "kms:GenerateDataKeyWithoutPlaintext, kms:CreateGrant or kms:DescribeKey"} is missing. \`${policy}\` of pulumi-unikernel/aws has all that are needed once \`kmsKeyArn\` names the key.`;
   }
   const where = bucket === undefined ? `is missing (in ${region})` : `on the bucket "${bucket}" is missing`;
   return `AWS denied the request: the permission ${named ?? action} ${where}. \`${policy}\` of pulumi-unikernel/aws has all that are needed.`;

@@ -263,7 +263,7 @@ describe("what goes wrong is told in one sentence:", () => {
         code: "AccessDenied",
         message: "User: x is not authorized to perform: kms:GenerateDataKey on resource: y",
       },
-      /^AWS denied the use of the KMS key that encrypts the objects of the bucket "images" .* kms:GenerateDataKey is missing/,
+      /^AWS denied the use of the KMS key that encrypts the objects of the bucket "images" .* kms:GenerateDataKey is missing\. `importPolicy` .* once `kmsKeyArn` names the key\.$/,
     ],
     [
       "credentials that have expired",
