@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { VisibleError } from "../../../image/index.js";
 import { temporaryDirectory } from "../../../image/testing/temporary.js";
@@ -475,6 +476,21 @@ describe("an upload that was interrupted", () => {
     await expectArrived(result.id, source);
     expect(service.snapshots.size).toBe(2);
   });
+});
+
+test("an upload that fails ends when nothing of it goes on any more: the disk and the journal are closed then", async () => {
+  const source = disk(80);
+  const { size, extents } = source;
+  let reading = 0;
+  const slowly = async (offset: number, target: Buffer): Promise<void> => {
+    reading++;
+    if (offset > 0) await delay(100);
+    await source.readInto(offset, target);
+    reading--;
+  };
+  service.fault = onBlocks(() => ({ status: 400, code: "ValidationException" }));
+  await expect(upload({ size, extents, readInto: slowly })).rejects.toThrow();
+  expect(reading).toBe(0);
 });
 
 describe("^C", () => {

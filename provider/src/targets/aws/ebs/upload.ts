@@ -275,10 +275,13 @@ class Upload {
         options.progress?.(this.#progress);
       }
     };
+    const workers = Array.from({ length: REQUESTS_IN_FLIGHT }, worker);
     try {
-      await Promise.all(Array.from({ length: REQUESTS_IN_FLIGHT }, worker));
+      await Promise.all(workers);
     } catch (error) {
       failure.abort(error);
+      // They use the disk and the journal, which are closed once this ends.
+      await Promise.allSettled(workers);
       throw explain(error, { action: "ebs:PutSnapshotBlock", region: this.connection.region });
     }
     signal.throwIfAborted();
