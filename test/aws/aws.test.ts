@@ -50,7 +50,7 @@ interface Change {
 function web(change: Change = {}, name = "web"): () => Promise<Record<string, unknown>> {
   return async () => {
     const image = new unikernel.Image(`${name}-image`, { source: { directory: "./rootfs", command: ["/bin/server"] } });
-    const endpoints = { ebs: ebs.endpoint, ec2: ebs.endpoint };
+    const endpoints = { ebs: ebs.endpoint, ec2: ebs.endpoint, sts: ebs.endpoint };
     const args = {
       image,
       ports: [80],
@@ -141,12 +141,26 @@ test("another machine, with an empty cache, sends what has changed and no more",
   }
 });
 
+test("with other credentials a refresh and a destroy leave the snapshot on record", async () => {
+  const { outputs } = await stack.up();
+  const { accessKeyId, secretAccessKey } = ebs.addKey("210987654321");
+  Object.assign(stack.env, { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey });
+  const sentence = "is in the AWS account 123456789012, and the credentials are of 210987654321";
+  expect(await failureOf(stack.refresh())).toContain(sentence);
+  expect(await failureOf(stack.destroy())).toContain(sentence);
+  expect(snapshots()).toEqual([outputs["snapshot"]]);
+
+  Object.assign(stack.env, awsEnvironment(machine, plugin, ebs.key));
+  await stack.destroy();
+  expect(snapshots()).toEqual([]);
+});
+
 describe("the state", () => {
   test("holds no credentials, no absolute path and no file", async () => {
     stack.program = web({
       image: {
         connection: {
-          endpoints: { ebs: ebs.endpoint, ec2: ebs.endpoint },
+          endpoints: { ebs: ebs.endpoint, ec2: ebs.endpoint, sts: ebs.endpoint },
           credentials: { accessKeyId: ebs.key.accessKeyId, secretAccessKey: ebs.key.secretAccessKey },
         },
       },

@@ -45,7 +45,7 @@ beforeEach(() => {
 
 const settings = (): Parameters<typeof connect>[0] => {
   const { endpoint } = moto;
-  return { region, credentials, endpoints: { ebs: endpoint, ec2: endpoint, s3: endpoint } };
+  return { region, credentials, endpoints: { ebs: endpoint, ec2: endpoint, s3: endpoint, sts: endpoint } };
 };
 const journal = (name: string): string => path.join(machine.folder, "uploads", name);
 
@@ -96,10 +96,15 @@ test("a snapshot arrives block for block, and the next one by its changed blocks
 
   await changeTags(connection, second.id, { team: "shop" }, { team: "store" });
   expect((await describeSnapshot(connection, second.id))?.tags).toMatchObject({ team: "store" });
+  const { ownerId } = (await describeSnapshot(connection, second.id)) ?? {};
+  expect(ownerId).toMatch(/^\d{12}$/);
   for (const { id } of [first, second]) {
     await deleteSnapshot(connection, id);
-    await deleteSnapshot(connection, id);
-    expect(await describeSnapshot(connection, id)).toBeUndefined();
+    await deleteSnapshot(connection, id, { ownerId });
+    expect(await describeSnapshot(connection, id, { ownerId })).toBeUndefined();
+    await expect(describeSnapshot(connection, id, { ownerId: "210987654321" })).rejects.toThrow(
+      `is in the AWS account 210987654321, and the credentials are of ${ownerId}`,
+    );
   }
 });
 

@@ -83,7 +83,11 @@ function provider(): awsModule.Provider {
   });
 }
 
-const endpoints = (): ukawsModule.ServiceEndpoints => ({ ebs: ebs.endpoint, ec2: ebs.endpoint });
+const endpoints = (): ukawsModule.ServiceEndpoints => ({
+  ebs: ebs.endpoint,
+  ec2: ebs.endpoint,
+  sts: ebs.endpoint,
+});
 const image = (): InstanceType<typeof unikernel.Image> =>
   new unikernel.Image("image", { source: { directory: "./rootfs", command: ["/bin/server"] } });
 

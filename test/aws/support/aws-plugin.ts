@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import type { EbsService } from "../../../provider/src/targets/aws/testing/ebs-service.js";
+import { ACCOUNT, type EbsService } from "../../../provider/src/targets/aws/testing/ebs-service.js";
 import type { S3Service } from "../../../provider/src/targets/aws/testing/s3-service.js";
 import { randomHex, StandInPlugin, type Kind, type Properties } from "../../support/stand-in-plugin.js";
 
@@ -56,6 +56,7 @@ export class AwsPlugin extends StandInPlugin {
           ...{
             id,
             status: "completed",
+            owner: ACCOUNT,
             volumeSize,
             encrypted: encrypted as boolean,
             description: "",

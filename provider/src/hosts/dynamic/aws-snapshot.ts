@@ -16,7 +16,8 @@ export type SnapshotArgs = Inputs<Omit<SnapshotInputs, "image">> & {
   image: Image | pulumi.Input<string>;
   /**
    * Keys to use instead of those that AWS's own tools would find. They are not kept, so `pulumi refresh` and `pulumi destroy`, which
-   * do not run the program, take the stack's `aws:accessKey` and `aws:secretKey`, or what AWS's own tools would find.
+   * do not run the program, take the stack's `aws:accessKey` and `aws:secretKey`, or what AWS's own tools would find. They fail when that is of
+   * another account.
    */
   credentials?: pulumi.Input<AwsCredentials | undefined>;
 };
@@ -32,6 +33,8 @@ export class Snapshot extends DynamicResource {
   declare readonly snapshotId: pulumi.Output<string>;
   /** The region that it is in. */
   declare readonly region: pulumi.Output<string>;
+  /** Id of the account that it is in. Of a snapshot that an older version made it is not known. */
+  declare readonly ownerId: pulumi.Output<SnapshotOutputs["ownerId"]>;
   /** Size of the volumes that are made of it, in GiB. */
   declare readonly volumeSize: pulumi.Output<number>;
   /** Digests of its blocks, by which the next upload finds out which have changed. */
@@ -44,7 +47,13 @@ export class Snapshot extends DynamicResource {
    */
   constructor(name: string, args: SnapshotArgs, opts?: pulumi.CustomResourceOptions) {
     const { credentials, image, ...inputs } = args;
-    const outputs = { snapshotId: undefined, region: undefined, volumeSize: undefined, blocks: undefined };
+    const outputs = {
+      snapshotId: undefined,
+      region: undefined,
+      ownerId: undefined,
+      volumeSize: undefined,
+      blocks: undefined,
+    };
     super(
       "unikernel:aws:Snapshot",
       name,

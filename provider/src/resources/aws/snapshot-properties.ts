@@ -37,6 +37,8 @@ export interface SnapshotOutputs {
   snapshotId: string;
   /** The region that it is in. */
   region: string;
+  /** Id of the account that it is in. Older versions did not keep it. */
+  ownerId?: string;
   /**
    * Size of the volumes that are made of it, in GiB.
    * @asType integer

@@ -6,7 +6,7 @@ import { buildContext } from "../../image/testing/context.js";
 import { elf } from "../../image/testing/elf.js";
 import { temporaryDirectory } from "../../image/testing/temporary.js";
 import { noise } from "../../targets/testing/disk.js";
-import { EbsService } from "../../targets/aws/testing/ebs-service.js";
+import { ACCOUNT, EbsService } from "../../targets/aws/testing/ebs-service.js";
 import type { Context } from "../resource.js";
 import { testContext } from "../testing/context.js";
 import { UNKNOWN } from "../values.js";
@@ -40,7 +40,8 @@ async function image(content: Buffer): Promise<Digest> {
 }
 
 async function checked(inputs: object, old: object = {}): Promise<CheckedSnapshot> {
-  const news = { region: "eu-central-1", endpoints: { ebs: service.endpoint, ec2: service.endpoint }, ...inputs };
+  const { endpoint } = service;
+  const news = { region: "eu-central-1", endpoints: { ebs: endpoint, ec2: endpoint, sts: endpoint }, ...inputs };
   const result = await snapshotResource.check(old, news, context);
   expect(result.failures).toEqual([]);
   return result.inputs as unknown as CheckedSnapshot;
@@ -102,6 +103,7 @@ describe("a snapshot", () => {
 
     await expectDisk(id, digest);
     expect(state).toMatchObject({ snapshotId: id, region: "eu-central-1", volumeSize: 1, image: digest });
+    expect(state.ownerId).toBe(ACCOUNT);
     const { tags, description } = service.snapshots.get(id)!;
     expect(Object.fromEntries(tags)).toEqual({
       Name: state.name,
@@ -274,6 +276,39 @@ test("two of the same name are uploaded side by side, each with what is known of
     const next = await snapshotResource.create(news, contexts[i]!);
     expect(service.snapshots.get(next.id)?.parent).toBe(id);
   }
+});
+
+describe("with credentials of another account", () => {
+  const sentence = (id: string): string =>
+    `The snapshot ${id} is in the AWS account ${ACCOUNT}, and the credentials are of 210987654321, which cannot see it. Set credentials of ${ACCOUNT}, for example with AWS_PROFILE`;
+  let id: string;
+  let state: SnapshotState;
+
+  beforeEach(async () => {
+    ({ id, state } = await created({ image: await image(noise(1000, 1)) }));
+    context = testContext({ preview: false, credentials: service.addKey("210987654321") });
+  });
+
+  test("neither a refresh nor deleting takes the snapshot for gone", async () => {
+    await expect(snapshotResource.read(id, state, context)).rejects.toThrow(sentence(id));
+    await expect(snapshotResource.delete(id, state, context)).rejects.toThrow(sentence(id));
+    expect([...service.snapshots.keys()]).toEqual([id]);
+  });
+
+  test("one whose account an older version did not keep counts as gone", async () => {
+    const { ownerId: _, ...old } = state;
+    expect(await snapshotResource.read(id, old, context)).toBeUndefined();
+    await snapshotResource.delete(id, old, context);
+    expect(service.count("GetCallerIdentity")).toBe(0);
+  });
+
+  test("a service that has its troubles is asked again whose they are", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0);
+    onTestFinished(() => void vi.restoreAllMocks());
+    service.fault = ({ action, count }) =>
+      action === "GetCallerIdentity" && count < 2 ? { status: 503, code: "ServiceUnavailable" } : undefined;
+    await expect(snapshotResource.read(id, state, context)).rejects.toThrow(sentence(id));
+  });
 });
 
 test("deleting leaves nothing, and what is gone already is fine", async () => {

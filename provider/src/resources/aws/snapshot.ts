@@ -97,10 +97,14 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
             notice: (message) => context.notice(message, "info"),
           },
         );
-        await waitUntilCompleted(connection, id, { signal: context.signal, status: context.status });
+        const { ownerId } = await waitUntilCompleted(connection, id, {
+          signal: context.signal,
+          status: context.status,
+        });
         const outputs: SnapshotOutputs = {
           snapshotId: id,
           region: connection.region,
+          ...(ownerId !== undefined && { ownerId }),
           volumeSize,
           blocks: blocks.toString(),
         };
@@ -113,7 +117,7 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
 
   async read(id, state, context) {
     return withConnection(state, context, async (connection) => {
-      const found = await describeSnapshot(connection, id, context.signal);
+      const found = await describeSnapshot(connection, id, { signal: context.signal, ownerId: state.ownerId });
       if (found === undefined || found.status === "error") return undefined;
       if (state.tags === undefined) return state;
       // Tags that others have set are theirs.
@@ -125,8 +129,9 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
   async update(id, old, news, context) {
     return withConnection(news, context, async (connection) => {
       await changeTags(connection, id, old.tags ?? {}, news.tags ?? {}, context.signal);
-      const { snapshotId, region, volumeSize, blocks, incarnation } = old;
-      return { ...news, snapshotId, region, volumeSize, blocks, incarnation };
+      const { snapshotId, region, ownerId, volumeSize, blocks, incarnation } = old;
+      const kept = { snapshotId, region, ...(ownerId !== undefined && { ownerId }), volumeSize, blocks, incarnation };
+      return { ...news, ...kept };
     });
   },
 
@@ -134,7 +139,7 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
     if (isReplaced(id, state)) return;
     await withConnection(state, context, async (connection) => {
       context.status(`deleting ${id}`);
-      await deleteSnapshot(connection, id, { signal: context.signal });
+      await deleteSnapshot(connection, id, { signal: context.signal, ownerId: state.ownerId });
     });
     await forgetUpload(journalOf(state, context), id);
   },

@@ -40,6 +40,8 @@ export interface Connection {
   readonly region: string;
   readonly ebs: ebsSdk.EBS;
   readonly ec2: ec2Sdk.EC2;
+  /** Where STS is, which knows whose the credentials are. */
+  readonly sts: URL;
   close(): void;
 }
 
@@ -69,10 +71,12 @@ export async function connect(settings: ConnectionSettings): Promise<Connection>
   const { EC2 } = loadSdk<typeof ec2Sdk>("@aws-sdk/client-ec2");
   const ebs = new EBS(clientOptions(settings, "ebs", REQUESTS_IN_FLIGHT));
   const ec2 = new EC2(clientOptions(settings, "ec2", 4));
+  const region = await regionOf(ebs);
   return {
-    region: await regionOf(ebs),
+    region,
     ebs,
     ec2,
+    sts: settings.endpoints?.sts === undefined ? await besideEc2(ec2, region) : new URL(settings.endpoints.sts),
     close() {
       ebs.destroy();
       ec2.destroy();
@@ -126,6 +130,16 @@ async function regionOf(client: { config: { region: () => Promise<string> } }): 
   throw new VisibleError(
     "No AWS region is given. Set one with `pulumi config set aws:region`, AWS_REGION, or the profile's `region`.",
   );
+}
+
+/** The regional endpoint of STS. In each partition it is named as EC2's is. */
+async function besideEc2({ config }: ec2Sdk.EC2, region: string): Promise<URL> {
+  const { url } = config.endpointProvider({
+    Region: region,
+    UseFIPS: await config.useFipsEndpoint(),
+    UseDualStack: await config.useDualstackEndpoint(),
+  });
+  return new URL(url.href.replace("//ec2", "//sts"));
 }
 
 /** Lets the signature of a part of an object go by the SHA-256 that its checksum is: the SDK would compute it a second time. */

@@ -2,11 +2,8 @@ import { once } from "node:events";
 import type * as ebsSdk from "@aws-sdk/client-ebs";
 import type { Connection } from "../connection.js";
 import { loadSdk } from "../sdk.js";
-import { isClockSkew } from "../transient.js";
-import { refusal, type Answer } from "./refusal.js";
-
-type Signer = Awaited<ReturnType<ebsSdk.EBS["config"]["signer"]>>;
-type HttpRequest = Parameters<Signer["sign"]>[0];
+import { refusal } from "../refusal.js";
+import { learnClock, sendSigned, type HttpRequest, type Signer } from "../signed-request.js";
 
 /** What all requests for blocks of a snapshot have in common, and what signs them. */
 interface Form {
@@ -16,8 +13,7 @@ interface Form {
 
 /**
  * Sends blocks of one snapshot by PutSnapshotBlock. The SDK makes the first request, and each further one is that one with its own block: working out
- * endpoint, headers and serialisation anew for each took more time than its hash. The SDK's own signer and HTTP handler do the rest, with the client's
- * credentials, which they renew, its clock and its time-outs.
+ * endpoint, headers and serialisation anew for each took more time than its hash.
  *
  * @see https://docs.aws.amazon.com/ebs/latest/APIReference/API_PutSnapshotBlock.html
  */
@@ -42,8 +38,10 @@ export class BlockSender {
       this.#form = undefined;
       throw error;
     });
-    const { config } = this.connection.ebs;
-    const signed = await signer.sign(
+    const { ebs } = this.connection;
+    const answer = await sendSigned(
+      ebs,
+      signer,
       {
         ...request,
         path: request.path.replace(/0$/, String(index)),
@@ -55,19 +53,15 @@ export class BlockSender {
         },
         body: data,
       },
-      { signingDate: new Date(Date.now() + config.systemClockOffset) },
+      { abortSignal },
     );
-    const { response } = (await config.requestHandler.handle(signed, { abortSignal })) as { response: Answer };
-    if (response.statusCode === 201) {
+    if (answer.statusCode === 201) {
       // Then its connection is free for the next one.
-      await once(response.body.resume(), "end");
+      await once(answer.body.resume(), "end");
       return;
     }
-    const error = await refusal(response);
-    // As the SDK does after its own requests: the next one is signed by the service's clock.
-    const time = Date.parse(response.headers["date"] ?? "");
-    if (isClockSkew(error) && !Number.isNaN(time) && !(await config.disableClockSkewCorrection()))
-      config.systemClockOffset = time - Date.now();
+    const error = await refusal(answer);
+    await learnClock(ebs, answer, error);
     throw error;
   }
 

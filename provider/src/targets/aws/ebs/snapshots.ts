@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { DescribeSnapshotsCommandOutput, Snapshot } from "@aws-sdk/client-ec2";
 import { VisibleError } from "../../../image/index.js";
+import { callerAccount } from "../account.js";
 import type { Connection } from "../connection.js";
 import { explain } from "../errors.js";
 import { abort } from "../request.js";
@@ -14,6 +15,8 @@ export interface SnapshotDescription {
   /** Why the status is `error`. */
   message?: string;
   tags: { [name: string]: string };
+  /** Id of the account that it is in. */
+  ownerId?: string;
 }
 
 /** How much longer than AWS usually takes, which is seconds. */
@@ -21,11 +24,18 @@ const COMPLETION_TIMEOUT_MS = 15 * 60_000;
 /** How long an image that has been deregistered may still count as a user of its snapshot. */
 const IN_USE_TIMEOUT_MS = 60_000;
 
+/** What is known of a snapshot that may be gone. */
+interface LookOptions {
+  signal?: AbortSignal | undefined;
+  /** Id of the account that it is in: to credentials of another one it would seem to be gone. */
+  ownerId?: string | undefined;
+}
+
 /** Undefined when there is no such snapshot. */
 export async function describeSnapshot(
   connection: Connection,
   id: string,
-  signal?: AbortSignal,
+  { signal, ownerId }: LookOptions = {},
 ): Promise<SnapshotDescription | undefined> {
   let answer: DescribeSnapshotsCommandOutput;
   try {
@@ -34,20 +44,32 @@ export async function describeSnapshot(
       when: isTransient,
     });
   } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw explain(error, { action: "ec2:DescribeSnapshots", region: connection.region });
+    if (!isMissing(error)) throw explain(error, { action: "ec2:DescribeSnapshots", region: connection.region });
+    await expectOwner(connection, id, { signal, ownerId });
+    return undefined;
   }
   const [found] = answer.Snapshots ?? [];
   return found && description(id, found);
 }
 
-function description(id: string, { State, StateMessage, Tags }: Snapshot): SnapshotDescription {
+function description(id: string, { State, StateMessage, Tags, OwnerId }: Snapshot): SnapshotDescription {
   return {
     id,
     status: State === "completed" ? "completed" : State === "error" ? "error" : "pending",
     ...(StateMessage && { message: StateMessage }),
     tags: Object.fromEntries((Tags ?? []).map(({ Key = "", Value = "" }) => [Key, Value])),
+    ...(OwnerId && { ownerId: OwnerId }),
   };
+}
+
+/** @throws {VisibleError} when the credentials are of another account than a snapshot is in. */
+async function expectOwner(connection: Connection, id: string, { signal, ownerId }: LookOptions): Promise<void> {
+  if (ownerId === undefined) return;
+  const account = await callerAccount(connection, signal);
+  if (account === ownerId) return;
+  throw new VisibleError(
+    `The snapshot ${id} is in the AWS account ${ownerId}, and the credentials are of ${account}, which cannot see it. Set credentials of ${ownerId}, for example with AWS_PROFILE or \`pulumi config set aws:profile\`. Those that only the program gives are not kept for \`pulumi refresh\` and \`pulumi destroy\`.`,
+  );
 }
 
 /** Waits until an image can be made of a snapshot that all blocks have been written to. */
@@ -55,12 +77,12 @@ export async function waitUntilCompleted(
   connection: Connection,
   id: string,
   options: { signal?: AbortSignal | undefined; status?: ((message: string) => void) | undefined; pollMs?: number },
-): Promise<void> {
+): Promise<SnapshotDescription> {
   const { signal, status, pollMs = 1000 } = options;
   const deadline = performance.now() + COMPLETION_TIMEOUT_MS;
   for (let polls = 0; ; polls++) {
-    const found = await describeSnapshot(connection, id, signal);
-    if (found?.status === "completed") return;
+    const found = await describeSnapshot(connection, id, { signal });
+    if (found?.status === "completed") return found;
     if (found === undefined && polls > 10)
       throw new VisibleError(`The snapshot ${id} vanished while AWS completed it.`);
     if (found?.status === "error") {
@@ -80,9 +102,9 @@ export async function waitUntilCompleted(
 export async function deleteSnapshot(
   connection: Connection,
   id: string,
-  options: { signal?: AbortSignal | undefined; inUseTimeoutMs?: number; attempts?: number } = {},
+  options: LookOptions & { inUseTimeoutMs?: number; attempts?: number } = {},
 ): Promise<void> {
-  const { signal, inUseTimeoutMs = IN_USE_TIMEOUT_MS, attempts } = options;
+  const { signal, ownerId, inUseTimeoutMs = IN_USE_TIMEOUT_MS, attempts } = options;
   const deadline = performance.now() + inUseTimeoutMs;
   for (;;) {
     try {
@@ -93,7 +115,10 @@ export async function deleteSnapshot(
       });
       return;
     } catch (error) {
-      if (isMissing(error)) return;
+      if (isMissing(error)) {
+        await expectOwner(connection, id, { signal, ownerId });
+        return;
+      }
       if (nameOf(error) !== "InvalidSnapshot.InUse") {
         throw explain(error, { action: "ec2:DeleteSnapshot", region: connection.region });
       }

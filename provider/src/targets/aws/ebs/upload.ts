@@ -136,9 +136,7 @@ async function openJournal(
   const previous = await UploadJournal.read(options.journal);
   if (previous !== undefined && previous.request === fingerprint) {
     const found =
-      previous.snapshotId === undefined
-        ? undefined
-        : await describeSnapshot(connection, previous.snapshotId, options.signal);
+      previous.snapshotId === undefined ? undefined : await describeSnapshot(connection, previous.snapshotId, options);
     const isUsable = found?.status === "pending" || (found !== undefined && previous.completed);
     if (previous.snapshotId === undefined || isUsable) {
       return { journal: UploadJournal.resume(options.journal, previous.token), previous };
@@ -330,7 +328,7 @@ class Upload {
 
   async #isCompleted(error: unknown): Promise<boolean> {
     if (isTransient(error)) return false;
-    const found = await describeSnapshot(this.connection, this.snapshotId, this.options.signal);
+    const found = await describeSnapshot(this.connection, this.snapshotId, this.options);
     return found?.status === "completed";
   }
 }

@@ -7,6 +7,8 @@ import { checkSignature, scopeOf, type Key, type SignedRequest } from "./signatu
 export interface StoredSnapshot {
   id: string;
   status: "pending" | "completed" | "error";
+  /** Id of the account that it is in. */
+  owner: string;
   volumeSize: number;
   parent?: string;
   encrypted: boolean;
@@ -27,6 +29,12 @@ export type Fault =
   /** Breaks the connection: before it has read the request, or after it has done what was asked. */
   { cut: "before" | "after" } | { status: number; code: string; message?: string; reason?: string };
 
+/** Whose requests the service takes. */
+interface Caller {
+  key: Key;
+  account: string;
+}
+
 /** What was asked of the service. */
 export interface Call {
   action: string;
@@ -37,12 +45,14 @@ export interface Call {
   count: number;
 }
 
+/** The account that the service's own key is of. */
+export const ACCOUNT = "123456789012";
 const BLOCK_SIZE = 524_288;
 const SNAPSHOT_PATH = /^\/snapshots(?:\/(snap-[0-9a-f]{17})(?:\/blocks\/(\d+))?)?$/;
 const COMPLETION_PATH = /^\/snapshots\/completion\/(snap-[0-9a-f]{17})$/;
 
 /**
- * The EBS direct APIs and what belongs to them of EC2's, written from AWS's documentation, not from what the uploader does: it refuses whatever
+ * The EBS direct APIs and what belongs to them of EC2's and of STS, written from AWS's documentation, not from what the uploader does: it refuses whatever
  * that says is refused. It keeps blocks, so that what arrived can be read back.
  *
  * @see https://docs.aws.amazon.com/ebs/latest/APIReference/
@@ -50,6 +60,7 @@ const COMPLETION_PATH = /^\/snapshots\/completion\/(snap-[0-9a-f]{17})$/;
 export class EbsService extends LoopbackService {
   readonly snapshots = new Map<string, StoredSnapshot>();
   readonly calls: Call[] = [];
+  /** The key of an identity in {@link ACCOUNT}. */
   readonly key: Key = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY" };
   /** Decides about each request; undefined lets it pass. */
   fault: (call: Call) => Fault | undefined = () => undefined;
@@ -62,10 +73,18 @@ export class EbsService extends LoopbackService {
   /** The most requests that were being served at once. */
   mostAtOnce = 0;
   #serving = 0;
+  readonly #others = new Map<string, Caller>();
   #describedPending = new Map<string, number>();
 
   constructor() {
     super(60_000);
+  }
+
+  /** A key of another account, which does not see this one's snapshots. */
+  addKey(account: string): Key {
+    const key = { accessKeyId: `AKID${account}`, secretAccessKey: `secret of ${account}` };
+    this.#others.set(key.accessKeyId, { key, account });
+    return { ...key };
   }
 
   /** How often something was asked. */
@@ -114,7 +133,7 @@ export class EbsService extends LoopbackService {
 
   async #answer(request: SignedRequest, response: ServerResponse): Promise<void> {
     const { region, service } = scopeOf(request);
-    const query = service === "ec2" ? new URLSearchParams(request.body.toString()) : undefined;
+    const query = service === "ec2" || service === "sts" ? new URLSearchParams(request.body.toString()) : undefined;
     const action = query?.get("Action") ?? ebsAction(request);
     const block = action === "PutSnapshotBlock" ? Number(SNAPSHOT_PATH.exec(request.url)?.[2]) : undefined;
     const call: Call = { action, region, count: this.count(action), ...(block !== undefined && { block }) };
@@ -123,17 +142,18 @@ export class EbsService extends LoopbackService {
     const fault = this.fault(call);
     const now = Date.now() + this.clockAheadMs;
     response.setHeader("date", new Date(now).toUTCString());
+    const caller = this.#callerOf(request);
     if (fault && "cut" in fault) {
-      if (fault.cut === "after") this.#act(action, request, query);
+      if (fault.cut === "after") this.#act(action, request, query, caller);
       response.destroy();
       return;
     }
     let answer: Answer;
-    const signature = checkSignature(request, this.key, now);
+    const signature = checkSignature(request, caller.key, now);
     try {
       if (fault) throw new Refusal(fault.status, fault.code, fault.message ?? "", fault.reason);
       if (signature) throw new Refusal(403, signature.code, signature.message);
-      answer = this.#act(action, request, query);
+      answer = this.#act(action, request, query, caller);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       answer = query ? error.asXml() : error.asJson();
@@ -141,12 +161,17 @@ export class EbsService extends LoopbackService {
     response.writeHead(answer.status, answer.headers).end(answer.body);
   }
 
-  #act(action: string, request: SignedRequest, query: URLSearchParams | undefined): Answer {
-    if (query) return this.#ec2(action, query);
+  #callerOf(request: SignedRequest): Caller {
+    const [, id = ""] = /Credential=([^/]+)/.exec(String(request.headers["authorization"])) ?? [];
+    return this.#others.get(id) ?? { key: this.key, account: ACCOUNT };
+  }
+
+  #act(action: string, request: SignedRequest, query: URLSearchParams | undefined, caller: Caller): Answer {
+    if (query) return this.#ec2(action, query, caller);
     const header = (name: string): string => String(request.headers[name] ?? "");
     switch (action) {
       case "StartSnapshot":
-        return this.#start(parseJson(request.body));
+        return this.#start(parseJson(request.body), caller);
       case "PutSnapshotBlock": {
         const [, id = "", index = ""] = SNAPSHOT_PATH.exec(request.url) ?? [];
         for (const needed of ["x-amz-checksum", "x-amz-checksum-algorithm"]) {
@@ -162,7 +187,7 @@ export class EbsService extends LoopbackService {
     }
   }
 
-  #start(input: Record<string, unknown>): Answer {
+  #start(input: Record<string, unknown>, { account }: Caller): Answer {
     const { VolumeSize: size, ParentSnapshotId: parentId, Encrypted: encrypted, KmsKeyArn: kmsKeyArn } = input;
     const { ClientToken: token, Timeout: timeout, Tags: tags = [], Description: description = "" } = input;
     const known = [
@@ -216,6 +241,7 @@ export class EbsService extends LoopbackService {
     const snapshot: StoredSnapshot = {
       id: `snap-${createHash("sha256").update(`${this.snapshots.size} ${Math.random()}`).digest("hex").slice(0, 17)}`,
       status: "pending",
+      owner: account,
       volumeSize: Number(size),
       ...(parent && { parent: parent.id }),
       encrypted: parent?.encrypted ?? encrypted === true,
@@ -273,16 +299,18 @@ export class EbsService extends LoopbackService {
     return json(202, { Status: "pending" });
   }
 
-  #ec2(action: string, query: URLSearchParams): Answer {
+  #ec2(action: string, query: URLSearchParams, { account }: Caller): Answer {
     switch (action) {
+      case "GetCallerIdentity":
+        return xml(action, `<GetCallerIdentityResult><Account>${account}</Account></GetCallerIdentityResult>`);
       case "DescribeSnapshots": {
         const ids = [...query].filter(([name]) => name.startsWith("SnapshotId.")).map(([, id]) => id);
-        const items = ids.map((id) => this.#describe(id)).join("");
+        const items = ids.map((id) => this.#describe(id, account)).join("");
         return xml(action, `<snapshotSet>${items}</snapshotSet>`);
       }
       case "DeleteSnapshot": {
         const id = query.get("SnapshotId") ?? "";
-        const { usedBy } = this.#ec2Snapshot(id);
+        const { usedBy } = this.#ec2Snapshot(id, account);
         if (usedBy !== undefined) {
           throw new Refusal(400, "InvalidSnapshot.InUse", `The snapshot ${id} is currently in use by ${usedBy}`);
         }
@@ -291,7 +319,7 @@ export class EbsService extends LoopbackService {
       }
       case "CreateTags":
       case "DeleteTags": {
-        const snapshot = this.#ec2Snapshot(query.get("ResourceId.1") ?? "");
+        const snapshot = this.#ec2Snapshot(query.get("ResourceId.1") ?? "", account);
         for (let i = 1; query.has(`Tag.${i}.Key`); i++) {
           const name = query.get(`Tag.${i}.Key`) ?? "";
           if (action === "CreateTags") snapshot.tags.set(name, query.get(`Tag.${i}.Value`) ?? "");
@@ -304,15 +332,15 @@ export class EbsService extends LoopbackService {
     }
   }
 
-  #describe(id: string): string {
-    const snapshot = this.#ec2Snapshot(id);
+  #describe(id: string, account: string): string {
+    const snapshot = this.#ec2Snapshot(id, account);
     const left = this.#describedPending.get(id) ?? 0;
     if (left > 0) this.#describedPending.set(id, left - 1);
     const status = snapshot.status === "completed" && left > 0 ? "pending" : snapshot.status;
     const tags = [...snapshot.tags]
       .map(([key, value]) => `<item><key>${key}</key><value>${value}</value></item>`)
       .join("");
-    return `<item><snapshotId>${id}</snapshotId><status>${status}</status><volumeSize>${snapshot.volumeSize}</volumeSize><encrypted>${snapshot.encrypted}</encrypted><tagSet>${tags}</tagSet></item>`;
+    return `<item><snapshotId>${id}</snapshotId><status>${status}</status><ownerId>${snapshot.owner}</ownerId><volumeSize>${snapshot.volumeSize}</volumeSize><encrypted>${snapshot.encrypted}</encrypted><tagSet>${tags}</tagSet></item>`;
   }
 
   #snapshot(id: string): StoredSnapshot {
@@ -323,9 +351,10 @@ export class EbsService extends LoopbackService {
     return found;
   }
 
-  #ec2Snapshot(id: string): StoredSnapshot {
+  #ec2Snapshot(id: string, account: string): StoredSnapshot {
     const found = this.snapshots.get(id);
-    if (found === undefined) throw new Refusal(400, "InvalidSnapshot.NotFound", `The snapshot '${id}' does not exist.`);
+    if (found?.owner !== account)
+      throw new Refusal(400, "InvalidSnapshot.NotFound", `The snapshot '${id}' does not exist.`);
     return found;
   }
 }
@@ -370,7 +399,7 @@ function startAnswer(snapshot: StoredSnapshot): Answer {
     Status: snapshot.status,
     VolumeSize: snapshot.volumeSize,
     BlockSize: BLOCK_SIZE,
-    OwnerId: "123456789012",
+    OwnerId: snapshot.owner,
     StartTime: 1_700_000_000,
     ...(snapshot.parent !== undefined && { ParentSnapshotId: snapshot.parent }),
     ...(snapshot.kmsKeyArn !== undefined && { KmsKeyArn: snapshot.kmsKeyArn }),

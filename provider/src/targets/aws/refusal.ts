@@ -25,6 +25,12 @@ class Refusal extends Error {
   }
 }
 
+/** Reads a refusal in AWS's query protocol. */
+export function xmlRefusal(answer: Answer, body: string): Error {
+  const field = (name: string): string | undefined => new RegExp(`<${name}>([^<]*)</${name}>`).exec(body)?.[1];
+  return new Refusal(answer, { code: field("Code"), message: field("Message"), reason: undefined });
+}
+
 /**
  * Reads a refusal in AWS's REST-JSON protocol. What stands between here and AWS may answer in its own way: then the status is all there is.
  *
