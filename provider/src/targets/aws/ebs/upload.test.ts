@@ -439,6 +439,16 @@ describe("an upload that was interrupted", () => {
     await expectArrived(id, source);
   });
 
+  test("begins anew when AWS could not complete it, and removes what is left", async () => {
+    const source = disk();
+    const before = await upload(source);
+    (service.snapshots.get(before.id) ?? { status: "" }).status = "error";
+    const { id } = await upload(source);
+
+    expect([...service.snapshots.keys()]).toEqual([id]);
+    await expectArrived(id, source);
+  });
+
   test("begins anew when the disk is another, and removes what is left", async () => {
     await interrupted(disk(80), 70);
     const source = disk(8);

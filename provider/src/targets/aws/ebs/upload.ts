@@ -134,16 +134,18 @@ async function openJournal(
 ): Promise<{ journal: UploadJournal; previous?: Unfinished }> {
   const fingerprint = fingerprintOf(request);
   const previous = await UploadJournal.read(options.journal);
+  let hasFailed = false;
   if (previous !== undefined && previous.request === fingerprint) {
     const found =
       previous.snapshotId === undefined ? undefined : await describeSnapshot(connection, previous.snapshotId, options);
-    const isUsable = found?.status === "pending" || (found !== undefined && previous.completed);
+    hasFailed = found?.status === "error";
+    const isUsable = found?.status === "pending" || (found?.status === "completed" && previous.completed);
     if (previous.snapshotId === undefined || isUsable) {
       return { journal: UploadJournal.resume(options.journal, previous.token), previous };
     }
   }
-  // One that was completed is its stack's own, unless the stack never learnt of it, which cannot be told apart.
-  if (previous?.snapshotId !== undefined && !previous.completed)
+  // One that was completed is its stack's own, unless the stack never learnt of it, which cannot be told apart. One that failed is nobody's.
+  if (previous?.snapshotId !== undefined && (hasFailed || !previous.completed))
     await deleteSnapshot(connection, previous.snapshotId, options);
   return { journal: await UploadJournal.create(options.journal, fingerprint) };
 }
