@@ -141,6 +141,16 @@ test("another machine, with an empty cache, sends what has changed and no more",
   }
 });
 
+test("another folder, where the backend's URL does not say whose the stack is, sends what has changed and no more", async () => {
+  stack.env["PULUMI_BACKEND_URL"] = "file://../backend";
+  await stack.up();
+  const sent = ebs.count("PutSnapshotBlock");
+  stack.move(`${stack.folder}-elsewhere`);
+  stack.changeData();
+  await stack.up();
+  expect(ebs.count("PutSnapshotBlock") - sent).toBeLessThanOrEqual(3);
+});
+
 test("with other credentials a refresh and a destroy leave the snapshot on record", async () => {
   const { outputs } = await stack.up();
   const { accessKeyId, secretAccessKey } = ebs.addKey("210987654321");

@@ -140,6 +140,19 @@ describe("a snapshot", () => {
     await expectDisk(second.id, digest);
   });
 
+  test("of a changed image sends only what has changed in another folder, too", async () => {
+    // Without a backend's URL the folder of the project is a part of the automatic name.
+    vi.stubEnv("PULUMI_BACKEND_URL", undefined);
+    const content = noise(4_000_000, 1);
+    const first = await created({ image: await image(content) });
+    content.write("a changed line", 1_500_000);
+    context = { ...context, baseDir: "/elsewhere" };
+    const second = await replaced(first.id, first.state, { image: await image(content) });
+
+    expect(second.state.name).not.toBe(first.state.name);
+    expect(service.snapshots.get(second.id)?.parent).toBe(first.id);
+  });
+
   test.each([
     ["encrypted otherwise", { encrypted: true }],
     ["elsewhere", { region: "eu-west-1" }],

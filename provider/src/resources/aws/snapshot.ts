@@ -55,16 +55,16 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
   async diff(id, old, news, context) {
     await forgetUpload(journalOf(news, context), id);
     const replaces = changedForGood(old, news);
-    // Creating the replacement is told of the new inputs only.
-    if (replaces.length > 0) formers.set(keyOf(news, context), old);
+    // Creating the replacement is told of the new inputs only, whose name may be another: it is worked out anew.
+    if (replaces.length > 0) formers.set(context.urn, old);
     const changes = replaces.length > 0 || ALTERABLE.some((key) => !sameData(old[key], news[key]));
     return { changes, replaces, deleteBeforeReplace: false };
   },
 
   async create(inputs, context) {
     const image = await cachedImage(inputs.image);
-    const former = formers.get(keyOf(inputs, context));
-    formers.delete(keyOf(inputs, context));
+    const former = formers.get(context.urn);
+    formers.delete(context.urn);
     return withConnection(inputs, context, async (connection) => {
       // As long as its data, not as the volume: the second copy of its partition table would take a block at the volume's end.
       const disk = await openBootDisk(image, { roundTo: SNAPSHOT_BLOCK });
@@ -145,8 +145,8 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
   },
 };
 
-/** The states of those snapshots that are about to be replaced, by their keys. */
-const formers = new Map<string, SnapshotState>();
+/** The states of those snapshots that are about to be replaced, by URN. */
+const formers = new Map<Context["urn"], SnapshotState>();
 
 /** What another way to AWS, or to name it, leaves as it is. */
 const ALTERABLE = ["tags", "profile", "assumeRole", "endpoints"] as const;

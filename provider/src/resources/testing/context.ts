@@ -9,6 +9,7 @@ export function testContext(change: Partial<Context> = {}): Context & { said: st
     notice: (message) => said.push(message),
     preview: true,
     baseDir: "/nowhere",
+    urn: "urn:pulumi:dev::shop::resource::web",
     identity: { organization: "organization", project: "shop", stack: "dev", name: "web" },
     config: () => undefined,
     said,
