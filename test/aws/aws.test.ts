@@ -1,4 +1,6 @@
+import { appendFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import * as path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type * as awsModule from "@pulumi/aws/provider.js";
@@ -149,6 +151,18 @@ test("another folder, where the backend's URL does not say whose the stack is, s
   stack.changeData();
   await stack.up();
   expect(ebs.count("PutSnapshotBlock") - sent).toBeLessThanOrEqual(3);
+});
+
+test("with the roles of the stack's configuration the disk goes to the account that they lead to", async () => {
+  await stack.preview();
+  appendFileSync(
+    path.join(stack.folder, "Pulumi.dev.yaml"),
+    "\nconfig:\n  aws:assumeRoles:\n    - roleArn: arn:aws:iam::210987654321:role/deploy\n",
+  );
+  await stack.up();
+  expect([...ebs.snapshots.values()]).toMatchObject([{ owner: "210987654321", status: "completed" }]);
+  await stack.destroy();
+  expect(snapshots()).toEqual([]);
 });
 
 test("with other credentials a refresh and a destroy leave the snapshot on record", async () => {

@@ -69,8 +69,9 @@ export interface AmiArgs {
    */
   import?: ImportArgs;
   /**
-   * How the upload finds the account, where it is not the way of the `aws` provider that this component has: its `profile` and keys
-   * are taken over by themselves, its `assumeRoles` and `endpoints` cannot be. The network's proxy and authorities are those of the
+   * How the upload finds the account, where it is not the way of the `aws` provider that this component has. Of the stack's configuration
+   * `aws:profile`, keys and `aws:assumeRoles` are taken over by themselves; of a provider of the program's own `profile` and keys are, its
+   * `assumeRoles` and `endpoints` cannot be. The network's proxy and authorities are those of the
    * environment, as for AWS's other tools: `HTTPS_PROXY`, `NO_PROXY`, `AWS_CA_BUNDLE`.
    */
   connection?: {

@@ -17,7 +17,7 @@ export interface ObjectInputs {
   region?: string;
   /** Profile of `~/.aws/config`. Default: the stack's `aws:profile`, else the one that AWS's own tools would take. */
   profile?: string;
-  /** A role to take on. */
+  /** A role to take on. Default: the stack's `aws:assumeRoles`, unless the program names a profile or keys. */
   assumeRole?: AssumedRole;
   /** Where AWS's services are. Default: where they are in that region. */
   endpoints?: ServiceEndpoints;

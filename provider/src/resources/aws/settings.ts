@@ -1,6 +1,8 @@
-import type { ConnectionSettings, Credentials } from "../../targets/aws/index.js";
+import { VisibleError } from "../../image/index.js";
+import { callerAccount, type Connection, type ConnectionSettings, type Credentials } from "../../targets/aws/index.js";
 import type { Context } from "../resource.js";
 import type { TextForm } from "../text.js";
+import { configuredRoles } from "./configured-roles.js";
 import type { AssumedRole, ServiceEndpoints } from "./connection-properties.js";
 
 /** The inputs that say how to reach AWS. */
@@ -24,9 +26,44 @@ export function settingsOf(
     region: region ?? context.config("aws:region"),
     profile: profile ?? context.config("aws:profile"),
     credentials: (context.credentials as Credentials | undefined) ?? configuredCredentials(context),
-    assumeRole,
+    assumeRoles:
+      assumeRole !== undefined ? [assumeRole] : isProgramsOwn(inputs, context) ? undefined : configuredRoles(context),
     endpoints,
   };
+}
+
+/** Whether the program says itself whose account it is. What the stack's configuration says of the account is then not meant for it. */
+function isProgramsOwn(
+  { profile, assumeRole }: ConnectionInputs,
+  { credentials }: Pick<Context, "credentials">,
+): boolean {
+  return profile !== undefined || assumeRole !== undefined || credentials !== undefined;
+}
+
+/**
+ * Sees that the stack's configuration lets its programs write to the account.
+ *
+ * @throws {VisibleError} when it does not.
+ */
+export async function expectAllowedAccount(
+  inputs: ConnectionInputs,
+  context: Pick<Context, "config" | "credentials" | "signal">,
+  connection: Connection,
+): Promise<void> {
+  const [allowed, forbidden] = ["aws:allowedAccountIds", "aws:forbiddenAccountIds"].map((key) => context.config(key));
+  if (isProgramsOwn(inputs, context) || (allowed ?? forbidden) === undefined) return;
+  const account = await callerAccount(connection, context.signal);
+  const isIn = (ids: string): boolean => ids.match(/\d+/g)?.includes(account) ?? false;
+  const reason =
+    allowed !== undefined && !isIn(allowed)
+      ? "which is not among the stack's `aws:allowedAccountIds`"
+      : forbidden !== undefined && isIn(forbidden)
+        ? "which is among the stack's `aws:forbiddenAccountIds`"
+        : undefined;
+  if (reason === undefined) return;
+  throw new VisibleError(
+    `The AWS credentials are of the account ${account}, ${reason}. Nothing was uploaded. Set those of another account.`,
+  );
 }
 
 function configuredCredentials({ config }: Pick<Context, "config">): Credentials | undefined {

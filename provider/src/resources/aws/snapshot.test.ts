@@ -206,6 +206,18 @@ describe("a snapshot", () => {
     );
   });
 
+  test("is not begun in an account that the stack's configuration does not allow", async () => {
+    const config: Record<string, string> = {
+      "aws:accessKey": service.key.accessKeyId,
+      "aws:secretKey": service.key.secretAccessKey,
+      "aws:allowedAccountIds": '["210987654321"]',
+    };
+    context = testContext({ preview: false, config: (key) => config[key] });
+    const digest = await image(noise(1000, 1));
+    await expect(created({ image: digest })).rejects.toThrow("is not among the stack's `aws:allowedAccountIds`");
+    expect(service.count("StartSnapshot")).toBe(0);
+  });
+
   test("takes keys from the stack's configuration when the program has none", async () => {
     const config: Record<string, string> = {
       "aws:accessKey": service.key.accessKeyId,

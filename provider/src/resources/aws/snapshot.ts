@@ -22,7 +22,7 @@ import { checkTexts, IMAGE_FORM, NAME_FORM } from "../text.js";
 import { reportUpload } from "../upload-report.js";
 import { validateInputs } from "../validate.js";
 import { sameData } from "../values.js";
-import { REGION_FORM, settingsOf } from "./settings.js";
+import { expectAllowedAccount, REGION_FORM, settingsOf } from "./settings.js";
 import type { SnapshotInputs, SnapshotOutputs } from "./snapshot-properties.js";
 
 export const SNAPSHOT_TOKEN = "unikernel:aws:Snapshot";
@@ -66,6 +66,7 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
     const former = formers.get(context.urn);
     formers.delete(context.urn);
     return withConnection(inputs, context, async (connection) => {
+      await expectAllowedAccount(inputs, context, connection);
       // As long as its data, not as the volume: the second copy of its partition table would take a block at the volume's end.
       const disk = await openBootDisk(image, { roundTo: SNAPSHOT_BLOCK });
       try {

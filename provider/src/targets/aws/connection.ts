@@ -18,6 +18,15 @@ export interface AssumedRole {
   roleArn: string;
   externalId?: string | undefined;
   sessionName?: string | undefined;
+  /** How long credentials of it last before others are asked for. */
+  durationSeconds?: number | undefined;
+  /** Policies that leave less to the session than to the role: one itself, and the ARNs of others. */
+  policy?: string | undefined;
+  policyArns?: string[] | undefined;
+  sourceIdentity?: string | undefined;
+  /** Tags of the session, and the names of those that the sessions after it have, too. */
+  tags?: { [name: string]: string } | undefined;
+  transitiveTagKeys?: string[] | undefined;
 }
 
 /** Which account and region to talk to, and how. What is left out comes from where AWS's own tools take it (environment, profiles, SSO, instance role). */
@@ -26,7 +35,8 @@ export interface ConnectionSettings {
   /** A profile of `~/.aws/config`. */
   profile?: string | undefined;
   credentials?: Credentials | undefined;
-  assumeRole?: AssumedRole | undefined;
+  /** Roles to take on, each with the credentials of the one before. */
+  assumeRoles?: AssumedRole[] | undefined;
   /** URLs to use in the place of AWS's own. */
   endpoints?:
     | { ebs?: string | undefined; ec2?: string | undefined; s3?: string | undefined; sts?: string | undefined }
@@ -155,25 +165,40 @@ function signByChecksum({ middlewareStack }: s3Sdk.S3): void {
   );
 }
 
-function credentialsOf({ region, profile, credentials, assumeRole, endpoints }: ConnectionSettings): {
-  credentials?: Credentials | ReturnType<typeof providers.fromTemporaryCredentials>;
+type CredentialsOrProvider = Credentials | ReturnType<typeof providers.fromTemporaryCredentials>;
+
+function credentialsOf({ region, profile, credentials, assumeRoles = [], endpoints }: ConnectionSettings): {
+  credentials?: CredentialsOrProvider;
 } {
-  if (assumeRole === undefined) return credentials === undefined ? {} : { credentials };
-  const { fromTemporaryCredentials } = loadSdk<typeof providers>("@aws-sdk/credential-providers");
-  const { roleArn, externalId, sessionName } = assumeRole;
-  return {
-    credentials: fromTemporaryCredentials({
-      ...(credentials !== undefined && { masterCredentials: credentials }),
-      params: {
-        RoleArn: roleArn,
-        RoleSessionName: sessionName ?? "pulumi-unikernel",
-        ...(externalId !== undefined && { ExternalId: externalId }),
-      },
+  let found: CredentialsOrProvider | undefined = credentials;
+  for (const role of assumeRoles) {
+    const { fromTemporaryCredentials } = loadSdk<typeof providers>("@aws-sdk/credential-providers");
+    found = fromTemporaryCredentials({
+      ...(found !== undefined && { masterCredentials: found }),
+      params: sessionOf(role),
       clientConfig: {
         ...(region !== undefined && { region }),
         ...(profile !== undefined && { profile }),
         ...(endpoints?.sts !== undefined && { endpoint: endpoints.sts }),
       },
-    }),
+    });
+  }
+  return found === undefined ? {} : { credentials: found };
+}
+
+/** A role as STS is asked for a session of it. */
+function sessionOf(role: AssumedRole): providers.FromTemporaryCredentialsOptions["params"] {
+  const { roleArn, externalId, sessionName, durationSeconds, policy, policyArns, sourceIdentity, tags } = role;
+  const { transitiveTagKeys } = role;
+  return {
+    RoleArn: roleArn,
+    RoleSessionName: sessionName ?? "pulumi-unikernel",
+    ...(externalId !== undefined && { ExternalId: externalId }),
+    ...(durationSeconds !== undefined && { DurationSeconds: durationSeconds }),
+    ...(policy !== undefined && { Policy: policy }),
+    ...(policyArns && { PolicyArns: policyArns.map((arn) => ({ arn })) }),
+    ...(sourceIdentity !== undefined && { SourceIdentity: sourceIdentity }),
+    ...(tags && { Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })) }),
+    ...(transitiveTagKeys && { TransitiveTagKeys: transitiveTagKeys }),
   };
 }

@@ -1,4 +1,5 @@
 /** The way of a disk to AWS. Knows nothing of Pulumi. */
+export { callerAccount } from "./account.js";
 export {
   connect,
   connectStorage,

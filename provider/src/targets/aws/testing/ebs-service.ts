@@ -35,6 +35,13 @@ interface Caller {
   account: string;
 }
 
+/** A role that was taken on, and how. */
+export interface AssumedSession {
+  /** The access key that asked for it. */
+  by: string;
+  request: { [name: string]: string };
+}
+
 /** What was asked of the service. */
 export interface Call {
   action: string;
@@ -73,6 +80,8 @@ export class EbsService extends LoopbackService {
   /** The most requests that were being served at once. */
   mostAtOnce = 0;
   #serving = 0;
+  /** The roles that were taken on. */
+  readonly assumed: AssumedSession[] = [];
   readonly #others = new Map<string, Caller>();
   #describedPending = new Map<string, number>();
 
@@ -299,10 +308,22 @@ export class EbsService extends LoopbackService {
     return json(202, { Status: "pending" });
   }
 
-  #ec2(action: string, query: URLSearchParams, { account }: Caller): Answer {
+  #ec2(action: string, query: URLSearchParams, { key, account }: Caller): Answer {
     switch (action) {
       case "GetCallerIdentity":
         return xml(action, `<GetCallerIdentityResult><Account>${account}</Account></GetCallerIdentityResult>`);
+      case "AssumeRole": {
+        const { Action: _action, Version: _version, ...request } = Object.fromEntries(query);
+        const [, of = ""] = /^arn:aws:iam::(\d{12}):role\//.exec(request["RoleArn"] ?? "") ?? [];
+        if (of === "") throw new Refusal(400, "ValidationError", `${request["RoleArn"]} is invalid`);
+        this.assumed.push({ by: key.accessKeyId, request });
+        const { accessKeyId, secretAccessKey } = this.addKey(of);
+        const expiration = new Date(Date.now() + 3_600_000).toISOString();
+        return xml(
+          action,
+          `<AssumeRoleResult><Credentials><AccessKeyId>${accessKeyId}</AccessKeyId><SecretAccessKey>${secretAccessKey}</SecretAccessKey><SessionToken>token</SessionToken><Expiration>${expiration}</Expiration></Credentials></AssumeRoleResult>`,
+        );
+      }
       case "DescribeSnapshots": {
         const ids = [...query].filter(([name]) => name.startsWith("SnapshotId.")).map(([, id]) => id);
         const items = ids.map((id) => this.#describe(id, account)).join("");
