@@ -112,7 +112,14 @@ describe("a snapshot", () => {
       "unikernel:name": state.name,
     });
     expect(description).toBe(`unikernel ${digest}`);
-    expect(context.said.at(-1)).toMatch(/^waiting for AWS|^uploading to AWS: (\d+) of \1 blocks, \d+ need not be sent/);
+    const [, total, skipped, sent] =
+      /^uploading to AWS: (\d+) of \1 blocks, (\d+) need not be sent, (\d+\.\d) MiB sent, \d+\.\d MiB\/s$/.exec(
+        context.said.at(-1) ?? "",
+      ) ?? [];
+    const blocks = service.count("PutSnapshotBlock");
+    expect(blocks).toBeGreaterThan(5);
+    expect(Number(total) - Number(skipped)).toBe(blocks);
+    expect(Number(sent)).toBe(blocks / 2);
   });
 
   test("keeps no credentials and nothing of the image in its state", async () => {
@@ -334,6 +341,19 @@ describe("with credentials of another account", () => {
       action === "GetCallerIdentity" && count < 2 ? { status: 503, code: "ServiceUnavailable" } : undefined;
     await expect(snapshotResource.read(id, state, context)).rejects.toThrow(sentence(id));
   });
+});
+
+test("deleting one that an image still uses says which, once it has waited for that to go", async () => {
+  const { id, state } = await created({ image: await image(noise(1000, 1)) });
+  service.snapshots.get(id)!.usedBy = "ami-0123456789abcdef0";
+  let now = 0;
+  // A minute at each look.
+  vi.spyOn(performance, "now").mockImplementation(() => (now += 60_000));
+  onTestFinished(() => void vi.restoreAllMocks());
+  await expect(snapshotResource.delete(id, state, context)).rejects.toThrow(
+    `The snapshot ${id} cannot be deleted: ami-0123456789abcdef0 still uses it. Deregister that image`,
+  );
+  expect([...service.snapshots.keys()]).toEqual([id]);
 });
 
 test("deleting leaves nothing, and what is gone already is fine", async () => {
