@@ -118,8 +118,8 @@ test("a stream goes on, however often it fills its buffer, meets untouched memor
       const reader = body?.getReader();
       let left = 10 << 20;
       for (let chunks = 0; left > 0; chunks++) {
-        const { value } = (await reader?.read()) ?? {};
-        left -= value?.length ?? Infinity;
+        const chunk = (await reader?.read()) as { value?: Uint8Array } | undefined;
+        left -= chunk?.value?.length ?? Infinity;
         if (chunks % 20 === 0) await delay(pauseMs);
       }
       expect(left).toBeGreaterThan(-Infinity);

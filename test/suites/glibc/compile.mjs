@@ -60,7 +60,7 @@ await main(async () => {
       if (await compile([...options(root), "-c", file, "-o", object])) objects.push(object);
     });
     const support = path.join(root, "libsupport.a");
-    await run("ar", ["rcs", support, ...objects.sort()], { quiet: true });
+    await run("ar", ["rcs", support, ...objects], { quiet: true });
 
     for (const folder of process.argv.slice(2)) {
       const output = path.resolve("tests", folder);
