@@ -33,6 +33,10 @@ const clients = {
   why: "the tests use servers in guests with it",
   packages: ["libmemcached-tools", "postgresql-client", "redis-tools"],
 };
+const network = {
+  why: "the tests let the kernel's network meet Linux's with it",
+  packages: ["iproute2", "dnsmasq-base", "curl"],
+};
 const terminals = { why: "the tests sit at a terminal with it", packages: ["bsdutils", "coreutils", "bash"] };
 const disks = {
   why: "the tests check and boot disks with it",
@@ -46,7 +50,18 @@ const benchmark = {
 
 const needs = {
   start: [guests, exampleImage, buildScripts],
-  test: [guests, exampleImage, buildScripts, guestPrograms, guestContainers, judges, clients, terminals, disks],
+  test: [
+    guests,
+    exampleImage,
+    buildScripts,
+    guestPrograms,
+    guestContainers,
+    judges,
+    clients,
+    network,
+    terminals,
+    disks,
+  ],
   bench: [guests, exampleImage, buildScripts, guestPrograms, guestContainers, benchmark],
   suites: [guests, exampleImage, buildScripts, guestPrograms, guestContainers, benchmark],
   plugins: [buildScripts, servers],

@@ -9,7 +9,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use crate::dhcp::{Server, has_dnsmasq};
+use crate::dhcp::Server;
 use crate::support::{AF_INET6, Blocking, DATAGRAM, STREAM, inet6, pattern};
 use crate::tap::{GUEST, GUEST_LINK_LOCAL, Guest, LINUX_LINK_LOCAL, in_namespace, run};
 
@@ -139,9 +139,6 @@ fn one_listener_takes_both_versions() {
 #[test]
 fn a_router_gives_address_way_and_name_servers() {
     in_namespace("ipv6::a_router_gives_address_way_and_name_servers", || {
-        if !has_dnsmasq() {
-            return;
-        }
         let guest = Guest::new();
         let options = [
             "--dhcp-option=option6:dns-server,[fd77::53],[2001:db8::53]",
@@ -186,9 +183,6 @@ fn a_router_gives_address_way_and_name_servers() {
 #[test]
 fn a_server_leases_an_address_and_renews_it() {
     in_namespace("ipv6::a_server_leases_an_address_and_renews_it", || {
-        if !has_dnsmasq() {
-            return;
-        }
         let guest = Guest::new();
         let options = [
             "--enable-ra",

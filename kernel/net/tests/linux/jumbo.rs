@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use abi::net::{SOL_TCP, TCP_MAXSEG};
 
-use crate::dhcp::{Server, has_dnsmasq};
+use crate::dhcp::Server;
 use crate::ipv6::{echo, exchange, guest_link_local};
 use crate::support::{AF_INET, Blocking, DATAGRAM, STREAM, inet, pattern};
 use crate::tap::{Guest, LINUX, MAX_MTU, in_namespace, run};
@@ -35,9 +35,6 @@ fn segment_size(guest: &Guest) -> u32 {
 #[test]
 fn packets_are_as_long_as_the_server_says() {
     in_namespace("jumbo::packets_are_as_long_as_the_server_says", || {
-        if !has_dnsmasq() {
-            return;
-        }
         let guest = Guest::unconfigured("web-4");
         run("ip link set tap0 mtu 9001");
         let _server = Server::start(&[RANGE, "--dhcp-option=option:mtu,9001"]);
@@ -79,9 +76,6 @@ fn packets_are_as_long_as_the_server_says() {
 #[test]
 fn packets_are_no_longer_than_the_card_takes() {
     in_namespace("jumbo::packets_are_no_longer_than_the_card_takes", || {
-        if !has_dnsmasq() {
-            return;
-        }
         let guest = Guest::unconfigured("web-5");
         run("ip link set tap0 mtu 16000");
         let _server = Server::start(&[RANGE, "--dhcp-option=option:mtu,16000"]);
@@ -93,9 +87,6 @@ fn packets_are_no_longer_than_the_card_takes() {
 #[test]
 fn packets_are_of_the_usual_length_where_nobody_says() {
     in_namespace("jumbo::packets_are_of_the_usual_length_where_nobody_says", || {
-        if !has_dnsmasq() {
-            return;
-        }
         let guest = Guest::unconfigured("web-6");
         run("ip link set tap0 mtu 9001");
         // No option 26, which dnsmasq gives by itself otherwise.
