@@ -193,3 +193,183 @@ fn name(data: &[u8]) -> Option<String> {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || ".-_ ".contains(character);
     (!text.is_empty() && text.chars().all(is_plain)).then(|| String::from(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec as some;
+    use proptest::prelude::*;
+
+    const MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x77];
+    const TRANSACTION: u32 = 0x1234_5678;
+    /// Where the options begin, behind the fields of fixed length and the magic number.
+    const OPTIONS: usize = 240;
+    /// The options that are looked at, and what frames them.
+    const KINDS: [u8; 15] = [0, 1, 3, 6, 12, 15, 26, 51, 53, 54, 58, 59, 61, 121, 255];
+
+    fn server() -> DhcpRepr<'static> {
+        DhcpRepr {
+            message_type: DhcpMessageType::Ack,
+            transaction_id: TRANSACTION,
+            secs: 0,
+            client_hardware_address: EthernetAddress(MAC),
+            client_ip: Ipv4Addr::UNSPECIFIED,
+            your_ip: Ipv4Addr::new(10, 0, 0, 50),
+            server_ip: Ipv4Addr::UNSPECIFIED,
+            router: Some(Ipv4Addr::new(10, 0, 0, 1)),
+            subnet_mask: Some(Ipv4Addr::new(255, 255, 255, 0)),
+            relay_agent_ip: Ipv4Addr::UNSPECIFIED,
+            broadcast: false,
+            requested_ip: None,
+            client_identifier: None,
+            server_identifier: Some(Ipv4Addr::new(10, 0, 0, 2)),
+            parameter_request_list: None,
+            dns_servers: None,
+            max_size: None,
+            lease_duration: Some(7200),
+            renew_duration: Some(3000),
+            rebind_duration: Some(6000),
+            additional_options: &[],
+        }
+    }
+
+    fn encode(repr: &DhcpRepr<'_>) -> Vec<u8> {
+        let mut bytes = vec![0; repr.buffer_len()];
+        repr.emit(&mut DhcpPacket::new_unchecked(&mut bytes[..]))
+            .expect("there is room");
+        bytes
+    }
+
+    fn granted(bytes: &[u8]) -> Option<Lease> {
+        match decode(bytes, TRANSACTION, MAC)? {
+            Answer::Offer(lease) | Answer::Acknowledgement(lease) => Some(lease),
+            Answer::Refusal => None,
+        }
+    }
+
+    #[test]
+    fn only_answers_to_the_own_question_count() {
+        let bytes = encode(&server());
+        assert!(matches!(
+            decode(&bytes, TRANSACTION, MAC),
+            Some(Answer::Acknowledgement(_))
+        ));
+        assert!(decode(&bytes, TRANSACTION + 1, MAC).is_none());
+        assert!(decode(&bytes, TRANSACTION, [2, 0, 0, 0, 0, 0x78]).is_none());
+        for length in 0..OPTIONS {
+            assert!(decode(&bytes[..length], TRANSACTION, MAC).is_none(), "{length} bytes");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_server_says_is_read(
+            address: [u8; 3],
+            router: [u8; 4],
+            prefix in 0..=32u8,
+            name_servers: [[u8; 4]; 3],
+            domain in "[a-z]{1,20}\\.[a-z]{2,5}",
+            hostname in "[a-z][a-z0-9-]{0,30}",
+            mtu: u16,
+            seconds in 60..u32::MAX,
+        ) {
+            let (mtu_bytes, server_bytes) = (mtu.to_be_bytes(), name_servers.concat());
+            let options = [
+                DhcpOption { kind: OPTION_NAME_SERVER, data: &server_bytes },
+                DhcpOption { kind: OPTION_DOMAIN, data: domain.as_bytes() },
+                DhcpOption { kind: OPTION_HOSTNAME, data: hostname.as_bytes() },
+                DhcpOption { kind: OPTION_MTU, data: &mtu_bytes },
+            ];
+            let your_ip = Ipv4Addr::new(10, address[0], address[1], address[2]);
+            let bytes = encode(&DhcpRepr {
+                your_ip,
+                router: Some(router.into()),
+                subnet_mask: Some(Ipv4Addr::from_bits(u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0))),
+                lease_duration: Some(seconds),
+                renew_duration: None,
+                rebind_duration: None,
+                additional_options: &options,
+                ..server()
+            });
+            let seconds = u64::from(seconds);
+            prop_assert_eq!(granted(&bytes), Some(Lease {
+                address: InterfaceAddress { address: your_ip.into(), prefix_length: prefix },
+                router: Some(router.into()),
+                name_servers: name_servers.map(Ipv4Addr::from).to_vec(),
+                domain: Some(domain),
+                hostname: Some(hostname),
+                mtu: Some(mtu),
+                server: Ipv4Addr::new(10, 0, 0, 2),
+                renewal: seconds / 2 * SECOND,
+                rebinding: seconds * 7 / 8 * SECOND,
+                duration: seconds * SECOND,
+            }));
+        }
+
+        #[test]
+        fn what_the_client_says_is_what_a_server_reads(
+            transaction: u32,
+            seconds: u16,
+            own: Option<[u8; 4]>,
+            wanted: Option<[u8; 4]>,
+            hostname in proptest::option::of("[a-z][a-z0-9-]{0,62}"),
+        ) {
+            let request = Request {
+                kind: DhcpMessageType::Request,
+                transaction,
+                seconds,
+                mac: MAC,
+                own: own.map(Ipv4Addr::from),
+                wanted: wanted.map(Ipv4Addr::from),
+                server: wanted.map(Ipv4Addr::from),
+                hostname: hostname.as_deref(),
+            };
+            let bytes = request.encode();
+            let packet = DhcpPacket::new_checked(&bytes[..]).expect("it is long enough");
+            let read = DhcpRepr::parse(&packet).expect("it is sound");
+            prop_assert_eq!(
+                (read.message_type, read.transaction_id, read.secs, read.client_hardware_address.0),
+                (request.kind, transaction, seconds, MAC)
+            );
+            prop_assert_eq!(read.client_ip, request.own.unwrap_or(Ipv4Addr::UNSPECIFIED));
+            prop_assert_eq!((read.requested_ip, read.server_identifier), (request.wanted, request.server));
+            let name = packet.options().find(|option| option.kind == OPTION_HOSTNAME);
+            prop_assert_eq!(name.map(|option| option.data), hostname.as_deref().map(str::as_bytes));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>, transaction: u32, mac: [u8; 6]) {
+            let _ = decode(&bytes, transaction, mac);
+        }
+
+        #[test]
+        fn any_options_are_read_without_a_panic_and_give_sound_times(
+            options in some((proptest::sample::select(&KINDS[..]), some(any::<u8>(), 0..12)), 0..8),
+            length_lies in some((any::<usize>(), any::<u8>()), 0..3),
+            cut in 0..40usize,
+        ) {
+            let mut bytes = encode(&server());
+            bytes.truncate(OPTIONS + 3);
+            for (kind, data) in options {
+                bytes.push(kind);
+                if kind != 0 && kind != 255 {
+                    bytes.push(data.len() as u8);
+                    bytes.extend_from_slice(&data);
+                }
+            }
+            bytes.extend_from_slice(&[54, 4, 10, 0, 0, 2, 255]);
+            for (at, value) in length_lies {
+                let at = OPTIONS + at % (bytes.len() - OPTIONS);
+                bytes[at] = value;
+            }
+            if cut > 30 {
+                bytes.truncate(bytes.len() - (cut - 30));
+            }
+            if let Some(lease) = granted(&bytes) {
+                prop_assert!(lease.address.prefix_length <= 32);
+                prop_assert!(lease.renewal <= lease.rebinding && lease.rebinding <= lease.duration);
+                prop_assert!(lease.duration >= 60 * SECOND);
+            }
+        }
+    }
+}

@@ -16,7 +16,7 @@ pub const MILLISECOND: u64 = 1_000_000;
 const ETHERNET_HEADER: usize = 14;
 
 /// A clock that moves when told to.
-pub struct Clock(AtomicU64);
+pub struct Clock(pub AtomicU64);
 
 impl Environment for Clock {
     fn now(&self) -> u64 {

@@ -82,7 +82,7 @@ fn connect_prepared(world: &World, limit: u64, prepare: impl Fn(&SocketFile)) ->
 }
 
 /// Connects one stack to port 80 of another, which may be itself.
-fn connect_ends(
+pub fn connect_ends(
     world: &World,
     [from, to]: [usize; 2],
     domain: u32,
