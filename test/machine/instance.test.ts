@@ -22,7 +22,10 @@ beforeAll(async () => {
   mkdirSync(path.join(directory, "etc"), { recursive: true });
   copyFileSync(guestProgram("show-instance"), path.join(directory, "show"));
   const image = await buildImage(
-    { source: { directory, command: ["/show", "/etc/app/key", "/etc/plain"] }, env: { IMAGE: "1", SHARED: "image" } },
+    {
+      source: { directory, command: ["/show", "/etc/app/key", "/etc/plain", "/proc/uptime"] },
+      env: { IMAGE: "1", SHARED: "image" },
+    },
     { baseDir: host.folder, cacheDir: host.cacheDir },
   );
   disk = image.disk;
@@ -46,8 +49,15 @@ interface Setting {
 const AMAZON = ["-smbios", "type=1,manufacturer=Amazon EC2,product=t3.nano"];
 const GOOGLE = ["-smbios", "type=1,manufacturer=Google,product=Google Compute Engine"];
 
-/** Boots the image in a network that has the service, if any, at its address; the lines that the guest printed. */
-function boot({ firmware = [], port, devices = [], card = "" }: Setting): Promise<string[]> {
+interface Outcome {
+  /** The lines that the guest printed. */
+  printed: string[];
+  /** Seconds after the start of its kernel at which the application ran, by the guest's own clock. */
+  uptime: number;
+}
+
+/** Boots the image in a network that has the service, if any, at its address. */
+function run({ firmware = [], port, devices = [], card = "" }: Setting): Promise<Outcome> {
   const relay = path.join(import.meta.dirname, "../support/relay.sh");
   const forward = port === undefined ? "" : `,guestfwd=tcp:169.254.169.254:80-cmd:bash ${relay} ${port}`;
   const qemu = spawn(
@@ -68,12 +78,17 @@ function boot({ firmware = [], port, devices = [], card = "" }: Setting): Promis
   return new Promise((resolve, reject) => {
     qemu.on("error", reject);
     qemu.on("close", (_, signal) => {
-      if (signal) reject(new Error(`the guest did not end; it printed:\n${console}`));
+      if (signal) return reject(new Error(`the guest did not end; it printed:\n${console}`));
+      const lines = console.split(/\r?\n/);
       // What every image sets does not matter here.
-      else resolve(console.split(/\r?\n/).filter((line) => line !== "" && !/^env (PATH|HOME)=/.test(line)));
+      const printed = lines.filter((line) => line !== "" && !/^(env (PATH|HOME)=|file \/proc\/uptime: )/.test(line));
+      resolve({ printed, uptime: Number(/^file \/proc\/uptime: \S+ \S+ (\S+)/m.exec(console)?.[1]) });
     });
   });
 }
+
+/** Boots the image likewise; the lines that the guest printed. */
+const boot = async (setting: Setting): Promise<string[]> => (await run(setting)).printed;
 
 const listen = (server: net.Server): Promise<number> =>
   new Promise((resolve) => {
@@ -165,6 +180,9 @@ describe("an instance's own configuration", () => {
 });
 
 describe("a metadata service that", () => {
+  /** Seconds: what the kernel gives the service, and far more than it takes to boot beside other guests. */
+  const SERVICE_TIME = 10;
+  const START_TIME = 20;
   const started = ["host localhost", ...image];
   const raw = (serve: (socket: Socket) => void): Promise<number> =>
     listen(net.createServer((socket) => socket.on("error", () => undefined).once("data", () => serve(socket))));
@@ -204,13 +222,14 @@ describe("a metadata service that", () => {
   test.concurrent.each(cases)(
     "%s costs a line on the console and no more than its time",
     async (name, service, sentence) => {
-      const printed = await boot({ firmware: AMAZON, port: await service() });
+      const { printed, uptime } = await run({ firmware: AMAZON, port: await service() });
 
       const [complaint, ...rest] = printed;
       expect(complaint).toMatch(/^unikernel: .*Amazon's metadata service/);
       expect(complaint).toMatch(sentence);
       expect(rest.filter((line) => !line.startsWith("host "))).toEqual(image);
       if (name !== "has other user data") expect(rest).toEqual(started);
+      expect(uptime).toBeLessThan(SERVICE_TIME + START_TIME);
     },
   );
 });
