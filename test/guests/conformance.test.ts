@@ -20,7 +20,7 @@ const cases = programs
   .concat(["processes", "pseudo_terminal", "rseq", "wakeups"].map((name) => ({ name, cpus: 2 })));
 
 /** Programs that run what they have written. */
-const execWritten = new Set(["text_busy"]);
+const execWritten = new Set(["text_busy", "interpreters"]);
 
 /** Programs that begin as root, on Linux too. */
 const asRoot = new Set(["capabilities"]);

@@ -14,8 +14,8 @@ use crate::memory::{AddressSpace, AreaName, finish};
 use crate::process::{Credentials, Program};
 use hal::user::UserContext;
 
-/// Scripts whose interpreter is a script, and so on.
-const MAX_SCRIPTS: usize = 4;
+/// Scripts whose interpreter is a script, and so on: as many as Linux takes.
+const MAX_SCRIPTS: usize = 5;
 /// Bytes of a script's first line that count.
 const SCRIPT_LINE: usize = 256;
 
@@ -177,7 +177,10 @@ pub async fn prepare(
     if let Some(path) = executable.interpreter(&elf).await.map_err(own)? {
         let failed = |errno| ExecuteError::Interpreter(path.clone(), errno);
         let (interpreter, _) = find(context, &path).await.map_err(failed)?;
-        let elf = interpreter.parse().await.map_err(|error| failed(error.errno()))?;
+        let elf = interpreter.parse().await.map_err(|error| match error {
+            LoadError::Malformed(_) => failed(Errno::LIBBAD),
+            LoadError::Errno(errno) => failed(errno),
+        })?;
         let loaded = load(&memory, &interpreter, &elf, None)
             .await
             .map_err(|error| failed(error.errno()))?;

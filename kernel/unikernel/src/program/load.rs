@@ -173,3 +173,135 @@ pub async fn load(
         end: target + length,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use core::future::Future;
+    use core::pin::pin;
+    use core::task::{Context, Poll, Waker};
+
+    use hal::mem::Frame;
+
+    use super::*;
+
+    const LOADER: &[u8] = b"/lib/loader\0";
+    const DATA: usize = 100;
+
+    /// The beginning of a file, in memory.
+    struct Beginning {
+        frames: Vec<Frame>,
+        length: usize,
+    }
+
+    impl Pages for Beginning {
+        fn page(&self, index: u64) -> file::Result<Frame> {
+            let there = self
+                .frames
+                .get(index as usize)
+                .filter(|_| index < self.length.div_ceil(PAGE_SIZE) as u64);
+            there.cloned().ok_or(file::Error::Errno(Errno::IO))
+        }
+
+        fn size(&self) -> u64 {
+            self.length as u64
+        }
+    }
+
+    /// A program of two segments: the headers and the path of its loader, and a page later its data.
+    fn program() -> Vec<u8> {
+        let mut bytes = vec![0; PAGE_SIZE + DATA];
+        let mut put =
+            |at: usize, value: u64, size: usize| bytes[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
+        put(0, u64::from(u32::from_le_bytes(*b"\x7fELF")), 4);
+        // 64 bits, little-endian, version 1; a fixed program for x86-64, version 1, and where it begins.
+        for (at, value, size) in [
+            (4, 0x01_0102, 3),
+            (16, 2, 2),
+            (18, 62, 2),
+            (20, 1, 4),
+            (24, 0x40_0100, 8),
+        ] {
+            put(at, value, size);
+        }
+        for (at, value) in [(52, HEADER_SIZE as u64), (54, 56), (56, 3)] {
+            put(at, value, 2);
+        }
+        put(32, HEADER_SIZE as u64, 8);
+        let path = HEADER_SIZE + 3 * 56;
+        let loaded = (path + LOADER.len()) as u64;
+        // Kind and flags, offset, address, size in the file, size in memory.
+        let entries = [
+            (
+                4 << 32 | 3,
+                path as u64,
+                0x40_0000 + path as u64,
+                LOADER.len() as u64,
+                LOADER.len() as u64,
+            ),
+            (5 << 32 | 1, 0, 0x40_0000, loaded, loaded),
+            (6 << 32 | 1, PAGE_SIZE as u64, 0x40_2000, DATA as u64, 3 * DATA as u64),
+        ];
+        for (index, (kind, offset, address, file_size, memory_size)) in entries.into_iter().enumerate() {
+            let at = HEADER_SIZE + index * 56;
+            for (field, value) in [
+                (0, kind),
+                (8, offset),
+                (16, address),
+                (32, file_size),
+                (40, memory_size),
+                (48, 4096),
+            ] {
+                put(at + field, value, 8);
+            }
+        }
+        bytes[path..path + LOADER.len()].copy_from_slice(LOADER);
+        bytes
+    }
+
+    /// The result of what has to wait for nothing.
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => result,
+            Poll::Pending => panic!("all is in memory"),
+        }
+    }
+
+    /// Loads the first `length` bytes of a file.
+    fn load_beginning(frames: &[Frame], length: usize) -> Result<(Image, Option<Vec<u8>>), LoadError> {
+        let executable = Executable {
+            pages: Arc::new(Beginning {
+                frames: frames.to_vec(),
+                length,
+            }),
+            name: Arc::new(AreaName {
+                path: Vec::new(),
+                device: 0,
+                inode: 0,
+            }),
+        };
+        let memory = AddressSpace::new().expect("memory");
+        let elf = now(executable.parse())?;
+        let loader = now(executable.interpreter(&elf))?;
+        Ok((now(load(&memory, &executable, &elf, None))?, loader))
+    }
+
+    #[test]
+    fn a_program_that_is_cut_short_anywhere_is_refused() {
+        let bytes = program();
+        let frames: Vec<_> = bytes
+            .chunks(PAGE_SIZE)
+            .map(|part| {
+                let frame = Frame::allocate_zeroed().expect("memory");
+                frame.write(0, part);
+                frame
+            })
+            .collect();
+        let (image, loader) = load_beginning(&frames, bytes.len()).expect("it is whole");
+        assert_eq!((image.entry, image.end), (0x40_0100, 0x40_3000));
+        assert_eq!(loader.as_deref(), Some(&LOADER[..LOADER.len() - 1]));
+        for length in 0..bytes.len() {
+            let refused = load_beginning(&frames, length).expect_err("it is cut short");
+            assert_eq!(refused.errno(), Errno::NOEXEC, "{length} bytes");
+        }
+    }
+}
