@@ -101,6 +101,7 @@ const guests = {
   mounts: shows("mounts", "mounts", "-static"),
   fuzz: fuzzer,
   input: shows("input", "input", "-static"),
+  clock: shows("clock", "clock", "-static"),
   stop: shows("stop", "stop", "-static"),
   copier: shows("stop", "copier", "-static"),
   exhaust: shows("memory", "exhaust", "-static"),

@@ -9,18 +9,10 @@ use core::pin::pin;
 use core::task::Poll;
 use hal::sync::SpinLock;
 use hal::time::{monotonic, realtime};
-use task::{WaitQueue, sleep_until};
+use task::{REALTIME_SET, WaitQueue, sleep_until};
 
 use crate::buffer::put_record;
 use crate::{Error, File, FileType, Readiness, Result, Sink, Status, anonymous_inode};
-
-/// Notified when somebody sets the clock of the day.
-static CLOCK_SET: WaitQueue = WaitQueue::new();
-
-/// Tells all timers that the clock of the day was set.
-pub fn realtime_was_set() {
-    CLOCK_SET.notify();
-}
 
 /// A timer as a file: reading it gives the number of expirations since the last read.
 pub struct TimerFd {
@@ -57,7 +49,7 @@ struct State {
     /// Expirations that were counted and that nobody has read.
     count: u64,
     on_realtime: bool,
-    /// The mark of [`CLOCK_SET`] of a timer that is cancelled when the clock is set.
+    /// The mark of [`REALTIME_SET`] of a timer that is cancelled when the clock is set.
     cancel_after: Option<u64>,
     /// A task waits for the deadline; it looks again at this time since boot, or when told.
     driver: Option<u64>,
@@ -117,7 +109,7 @@ impl State {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.cancel_after.is_some_and(|mark| mark != CLOCK_SET.ticket())
+        self.cancel_after.is_some_and(|mark| mark != REALTIME_SET.ticket())
     }
 
     /// Time since boot of the next expiration, unless one was seen.
@@ -185,7 +177,7 @@ impl TimerFd {
             _ if absolute => Some(value),
             _ => Some(monotonic().saturating_add(value)),
         };
-        state.cancel_after = (cancel_on_set && state.on_realtime).then(|| CLOCK_SET.ticket());
+        state.cancel_after = (cancel_on_set && state.on_realtime).then(|| REALTIME_SET.ticket());
         state.look();
         self.drive(state);
         self.shared.queue.notify();
@@ -214,7 +206,7 @@ impl TimerFd {
 /// Waits for deadlines and tells of expirations until the file is closed.
 async fn drive(shared: Arc<Shared>) {
     loop {
-        let (changed, clock) = (shared.changed.ticket(), CLOCK_SET.ticket());
+        let (changed, clock) = (shared.changed.ticket(), REALTIME_SET.ticket());
         let (wake_at, tell, follows_clock) = {
             let mut state = shared.state.lock();
             if state.closed {
@@ -234,7 +226,7 @@ async fn drive(shared: Arc<Shared>) {
         }
         let mut deadline = wake_at.map(sleep_until);
         let mut change = pin!(shared.changed.wait(changed));
-        let mut clock_set = pin!(CLOCK_SET.wait(clock));
+        let mut clock_set = pin!(REALTIME_SET.wait(clock));
         core::future::poll_fn(|context| {
             let slept = deadline
                 .as_mut()
@@ -268,7 +260,7 @@ impl File for TimerFd {
         let mut state = self.shared.state.lock();
         state.look();
         let read = if state.is_cancelled() {
-            state.cancel_after = Some(CLOCK_SET.ticket());
+            state.cancel_after = Some(REALTIME_SET.ticket());
             // As on Linux also those of an interval that would follow: who is told so sets the timer again.
             state.forget_expirations();
             Err(Errno::CANCELED.into())
@@ -310,6 +302,7 @@ mod tests {
     use super::*;
     use crate::BytesSink;
     use std::sync::{Mutex, MutexGuard};
+    use task::realtime_was_set;
 
     const SECOND: u64 = 1_000_000_000;
 

@@ -2,6 +2,9 @@
 
 use crate::arch;
 use crate::mem::Frame;
+use crate::sync::SpinLock;
+
+static SET: SpinLock<Option<fn()>> = SpinLock::new(None);
 
 /// Time since boot; never goes back.
 pub fn monotonic() -> u64 {
@@ -24,9 +27,28 @@ pub fn realtime() -> u64 {
     arch::realtime_nanoseconds()
 }
 
+/// Calls `handler` whenever [`realtime`] was set, which is more than to be moved little by little.
+pub fn on_realtime_set(handler: fn()) {
+    *SET.lock() = Some(handler);
+}
+
 /// Sets what [`realtime`] shows.
 pub fn set_realtime(now: u64) {
     arch::set_realtime_nanoseconds(now);
+    realtime_was_set();
+}
+
+/// Sets what [`realtime`] shows to so many nanoseconds more.
+pub(crate) fn step_realtime(by: i64) {
+    arch::adjust_realtime_nanoseconds(by);
+    realtime_was_set();
+}
+
+fn realtime_was_set() {
+    let handler = *SET.lock();
+    if let Some(handler) = handler {
+        handler();
+    }
 }
 
 /// Moves what [`realtime`] shows by so many nanoseconds.

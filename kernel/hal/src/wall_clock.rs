@@ -94,7 +94,7 @@ impl WallClock {
                 None
             }
             Correction::Step(by) => {
-                time::adjust_realtime(by);
+                time::step_realtime(by);
                 Some(by)
             }
         }

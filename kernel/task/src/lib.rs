@@ -12,5 +12,5 @@ mod wait_queue;
 
 pub use completion::Completion;
 pub use executor::{Task, has_ready, run_ready, set_sleeping, spawn, yield_now};
-pub use timer::{Sleep, fire_expired, next_deadline, sleep_until, until};
+pub use timer::{Deadline, REALTIME_SET, Sleep, fire_expired, next_deadline, realtime_was_set, sleep_until, until};
 pub use wait_queue::{Observer, Registration, Wait, WaitQueue};

@@ -7,12 +7,57 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::{Context, Poll, Waker};
 
 use hal::sync::SpinLock;
+use hal::time::{monotonic, realtime};
+
+use crate::WaitQueue;
 
 /// Pending timers by (deadline, number): the number tells timers of one deadline apart.
 static TIMERS: SpinLock<BTreeMap<(u64, u64), Waker>> = SpinLock::new(BTreeMap::new());
 /// The earliest deadline, so that a look costs no lock.
 static EARLIEST: AtomicU64 = AtomicU64::new(u64::MAX);
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
+/// Notified when the clock of the day was set.
+pub static REALTIME_SET: WaitQueue = WaitQueue::new();
+
+/// A moment to wait for, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// On `hal::time::monotonic`.
+    Monotonic(u64),
+    /// On `hal::time::realtime`, wherever that is set to meanwhile.
+    Realtime(u64),
+}
+
+impl From<u64> for Deadline {
+    /// On the monotonic clock.
+    fn from(time: u64) -> Self {
+        Self::Monotonic(time)
+    }
+}
+
+impl Deadline {
+    /// What its clock shows.
+    pub fn now(self) -> u64 {
+        match self {
+            Self::Monotonic(_) => monotonic(),
+            Self::Realtime(_) => realtime(),
+        }
+    }
+
+    /// How long it is until then, as far as is known now.
+    pub fn left(self) -> u64 {
+        let (Self::Monotonic(time) | Self::Realtime(time)) = self;
+        time.saturating_sub(self.now())
+    }
+
+    /// The same moment on the monotonic clock, as far as is known now.
+    fn on_monotonic(self) -> u64 {
+        match self {
+            Self::Monotonic(time) => time,
+            Self::Realtime(_) => monotonic().saturating_add(self.left()),
+        }
+    }
+}
 
 /// The deadline that comes first, in nanoseconds of `hal::time::monotonic`.
 pub fn next_deadline() -> Option<u64> {
@@ -38,15 +83,30 @@ pub fn fire_expired(now: u64) {
     }
 }
 
-/// Ends at a time of `hal::time::monotonic`, in nanoseconds.
-pub fn sleep_until(deadline: u64) -> Sleep {
-    Sleep { deadline, key: None }
+/// Lets all who sleep look at the clocks again, after the clock of the day was set.
+pub fn realtime_was_set() {
+    let timers = {
+        let mut timers = TIMERS.lock();
+        let all = core::mem::take(&mut *timers);
+        publish_earliest(&timers);
+        all
+    };
+    timers.into_values().for_each(Waker::wake);
+    REALTIME_SET.notify();
+}
+
+/// Ends at a moment; a number is one of `hal::time::monotonic`.
+pub fn sleep_until(deadline: impl Into<Deadline>) -> Sleep {
+    Sleep {
+        deadline: deadline.into(),
+        key: None,
+    }
 }
 
 /// What [`sleep_until`] returns. Dropping it takes the timer back.
 #[derive(Debug)]
 pub struct Sleep {
-    deadline: u64,
+    deadline: Deadline,
     key: Option<(u64, u64)>,
 }
 
@@ -77,14 +137,18 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if hal::time::monotonic() >= self.deadline {
+        if self.deadline.left() == 0 {
             return Poll::Ready(());
         }
-        let deadline = self.deadline;
-        let key = *self
-            .key
-            .get_or_insert_with(|| (deadline, NEXT_NUMBER.fetch_add(1, Ordering::Relaxed)));
+        let old = self.key;
+        let number = old.map_or_else(|| NEXT_NUMBER.fetch_add(1, Ordering::Relaxed), |(_, number)| number);
         let mut timers = TIMERS.lock();
+        // Under the lock: who sets the clock after this finds the timer there.
+        let key = (self.deadline.on_monotonic(), number);
+        if let Some(old) = old.filter(|&old| old != key) {
+            timers.remove(&old);
+        }
+        self.key = Some(key);
         timers.insert(key, context.waker().clone());
         publish_earliest(&timers);
         Poll::Pending
@@ -122,6 +186,30 @@ mod tests {
         hal::time::advance(3_600_000_000_000);
         fire_expired(hal::time::monotonic());
         while run_ready(16) {}
+        assert!(ended.is_complete());
+    }
+
+    #[test]
+    fn a_sleep_to_a_time_of_day_follows_the_clock_when_it_is_set() {
+        const MINUTE: u64 = 60_000_000_000;
+        let set = |time| {
+            hal::time::set_realtime(time);
+            realtime_was_set();
+            while run_ready(16) {}
+        };
+        let deadline = realtime() + 5 * MINUTE;
+        let ended = crate::Completion::new();
+        let end = ended.clone();
+        spawn(async move {
+            sleep_until(Deadline::Realtime(deadline)).await;
+            end.complete();
+        });
+        while run_ready(16) {}
+        set(deadline - 60 * MINUTE);
+        fire_expired(monotonic() + 6 * MINUTE);
+        while run_ready(16) {}
+        assert!(!ended.is_complete());
+        set(deadline);
         assert!(ended.is_complete());
     }
 

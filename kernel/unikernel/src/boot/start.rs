@@ -35,6 +35,7 @@ pub fn start(boot: &Boot) {
     // Cached pages give way to whoever needs memory.
     hal::mem::set_reclaim(fs::reclaim);
     fs::set_unmap(crate::memory::unmap);
+    hal::time::on_realtime_set(task::realtime_was_set);
     let devices = Devices::find(boot);
     hal::console::set_input_handler(console::collect_input);
     hal::power::set_button_handler(terminate);

@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::task::{Poll, Waker};
 
 use hal::sync::SpinLock;
+use task::Deadline;
 
 use crate::process::Thread;
 use crate::syscall::Stop;
@@ -142,7 +143,7 @@ impl Place<'_> {
     }
 
     /// Waits for a wake-up, until the deadline, or a signal.
-    pub async fn wait(self, thread: &Thread, deadline: Option<u64>) -> Result<(), Stop> {
+    pub async fn wait(self, thread: &Thread, deadline: Option<Deadline>) -> Result<(), Stop> {
         // The entry has the task's waker; nothing to register again.
         let woken = poll_fn(|_| {
             if self.is_woken() {

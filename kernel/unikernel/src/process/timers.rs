@@ -10,7 +10,7 @@ use core::task::Poll;
 use abi::Errno;
 use hal::sync::SpinLock;
 use litemap::LiteMap;
-use task::WaitQueue;
+use task::{Deadline, WaitQueue};
 
 use super::{Limit, Process, Resource};
 use crate::signal::{Info, Signal};
@@ -25,9 +25,9 @@ const SHORTEST_INTERVAL: u64 = 100_000;
 /// What a timer counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
-    /// The time that passes. Absolute times are meant on the real-time clock, or on the monotonic one.
+    /// The time that passes. Absolute times are meant on the clock of the day, or on the monotonic one.
     Passing {
-        /// On the real-time clock.
+        /// On the clock of the day.
         realtime: bool,
     },
     /// The CPUs' time that the process uses.
@@ -56,7 +56,7 @@ impl Clock {
     }
 
     /// Nanoseconds on it, monotonic where time passes.
-    pub fn now(self, process: &Process) -> u64 {
+    fn now(self, process: &Process) -> u64 {
         self.used(process).unwrap_or_else(hal::time::monotonic)
     }
 }
@@ -91,8 +91,7 @@ pub struct Setting {
 /// A timer.
 pub struct Timer {
     id: u64,
-    /// What it counts.
-    pub clock: Clock,
+    clock: Clock,
     notification: Notification,
     state: SpinLock<State>,
     changed: WaitQueue,
@@ -101,6 +100,8 @@ pub struct Timer {
 #[derive(Default)]
 struct State {
     deadline: Option<u64>,
+    /// Whether the deadline is one of the clock of the day, wherever that is set to, and not of [`Clock::now`].
+    on_realtime: bool,
     interval: u64,
     /// Expirations that the last signal stands for, beyond the first.
     overruns: u32,
@@ -110,7 +111,9 @@ struct State {
 }
 
 impl State {
+    /// How it is set, at a time of [`Clock::now`].
     fn setting(&self, now: u64) -> Setting {
+        let now = if self.on_realtime { hal::time::realtime() } else { now };
         Setting {
             // A timer that is due and has not fired yet is still armed.
             value: self.deadline.map_or(0, |deadline| deadline.saturating_sub(now).max(1)),
@@ -328,15 +331,21 @@ impl Timer {
         self.state.lock().overruns
     }
 
-    /// Arms it for a deadline on its clock (see [`Clock::now`]), or disarms it; returns how it was set.
-    pub fn set(self: &Arc<Self>, process: &Arc<Process>, deadline: Option<u64>, interval: u64) -> Setting {
+    /// Arms it to expire after `new.value`, or at that time of its clock, or disarms it; returns how it was set.
+    pub fn set(self: &Arc<Self>, process: &Arc<Process>, new: Setting, absolute: bool) -> Setting {
         let now = self.clock.now(process);
+        let deadline = match new.value {
+            0 => None,
+            time if absolute => Some(time),
+            duration => Some(now.saturating_add(duration)),
+        };
         let (before, start) = {
             let mut state = self.state.lock();
             // What it was set to until this call: an expiration or another thread's call may have come just before.
             let before = state.setting(now);
             state.deadline = deadline;
-            state.interval = interval;
+            state.on_realtime = absolute && self.clock == Clock::Passing { realtime: true };
+            state.interval = new.interval;
             state.overruns = 0;
             let start = deadline.is_some() && !state.running && !self.counts_cpu_time();
             state.running |= start;
@@ -358,11 +367,16 @@ impl Timer {
             let ticket = self.changed.ticket();
             let (deadline, interval) = {
                 let mut state = self.state.lock();
-                if state.deleted || state.deadline.is_none() {
+                let Some(deadline) = state.deadline.filter(|_| !state.deleted) else {
                     state.running = false;
                     return;
-                }
-                (state.deadline.unwrap_or(u64::MAX), state.interval)
+                };
+                let deadline = if state.on_realtime {
+                    Deadline::Realtime(deadline)
+                } else {
+                    Deadline::Monotonic(deadline)
+                };
+                (deadline, state.interval)
             };
             let earliest = if (1..SHORTEST_INTERVAL).contains(&interval) {
                 rested
@@ -370,7 +384,10 @@ impl Timer {
                 0
             };
             let mut changed = pin!(self.changed.wait(ticket));
-            let mut sleep = pin!(task::sleep_until(deadline.max(earliest)));
+            let mut sleep = pin!(async {
+                task::sleep_until(earliest).await;
+                task::sleep_until(deadline).await;
+            });
             let expired = poll_fn(|context| {
                 if changed.as_mut().poll(context).is_ready() {
                     return Poll::Ready(false);
@@ -380,7 +397,8 @@ impl Timer {
             .await;
             if expired {
                 let Some(process) = process.upgrade() else { return };
-                self.expire(&process, deadline, hal::time::monotonic());
+                let (Deadline::Monotonic(time) | Deadline::Realtime(time)) = deadline;
+                self.expire(&process, time, deadline.now());
                 rested = hal::time::monotonic() + SHORTEST_INTERVAL;
             }
         }
@@ -406,7 +424,7 @@ impl Timer {
         state.deadline = match state.interval {
             0 => None,
             interval => {
-                missed = (now - deadline) / interval;
+                missed = now.saturating_sub(deadline) / interval;
                 Some(deadline.saturating_add((missed + 1).saturating_mul(interval)))
             }
         };

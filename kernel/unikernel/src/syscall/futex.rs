@@ -6,6 +6,7 @@ use core::task::Poll;
 use abi::{Errno, Timespec};
 use hal::user::UserContext;
 use linux_raw_sys::general as linux;
+use task::Deadline;
 
 use super::wait::deadline_after;
 use super::{Call, Error, Progress, Result, Stop};
@@ -86,7 +87,7 @@ pub(super) async fn futex(thread: &Thread, call: &Call) -> Result {
         linux::FUTEX_WAIT => {
             // A duration is the same on either clock.
             let deadline = deadline_after(thread, call.word(3)).await?;
-            wait(thread, key()?, address, value, futex::ANY, deadline).await
+            wait(thread, key()?, address, value, futex::ANY, deadline.map(Deadline::from)).await
         }
         linux::FUTEX_WAIT_BITSET => {
             let bits = call.unsigned(5);
@@ -149,7 +150,7 @@ fn counts(first: u32, second: usize) -> Result<(usize, usize)> {
     Ok((first as usize, second as u32 as usize))
 }
 
-async fn wait(thread: &Thread, key: Key, address: usize, value: u32, bits: u32, deadline: Option<u64>) -> Result {
+async fn wait(thread: &Thread, key: Key, address: usize, value: u32, bits: u32, deadline: Option<Deadline>) -> Result {
     loop {
         let place = match futex::begin(thread, key, bits, || check(address, value)) {
             Ok(place) => place,
@@ -168,15 +169,15 @@ async fn wait(thread: &Thread, key: Key, address: usize, value: u32, bits: u32, 
     }
 }
 
-async fn absolute_deadline(thread: &Thread, address: usize, realtime: bool) -> Result<Option<u64>> {
+async fn absolute_deadline(thread: &Thread, address: usize, realtime: bool) -> Result<Option<Deadline>> {
     if address == 0 {
         return Ok(None);
     }
     let time = thread.memory.read::<Timespec>(address).await?.to_nanoseconds()?;
     Ok(Some(if realtime {
-        super::time::monotonic_of_realtime(time)
+        Deadline::Realtime(time)
     } else {
-        time
+        Deadline::Monotonic(time)
     }))
 }
 
@@ -201,7 +202,7 @@ async fn try_lock_inheriting(thread: &Thread, address: usize) -> Result {
 }
 
 /// There are no priorities to inherit; what remains is a lock that the kernel hands over.
-async fn lock_inheriting(thread: &Thread, key: Key, address: usize, deadline: Option<u64>) -> Result {
+async fn lock_inheriting(thread: &Thread, key: Key, address: usize, deadline: Option<Deadline>) -> Result {
     loop {
         match try_lock_inheriting(thread, address).await {
             Err(Error::Errno(Errno::AGAIN)) => {}

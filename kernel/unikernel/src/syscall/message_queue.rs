@@ -44,7 +44,9 @@ pub(super) fn msgget(thread: &Thread, call: &Call) -> Result {
 
 /// Waits for a change of a queue after `ticket` was taken.
 async fn wait(thread: &Thread, queue: &MessageQueue, ticket: u64) -> Result<()> {
-    let waited = thread.wait_until(None, queue.changed.wait(ticket)).await;
+    let waited = thread
+        .wait_until(None::<task::Deadline>, queue.changed.wait(ticket))
+        .await;
     waited.map_err(|_| Error::INTERRUPTED_ONCE)
 }
 

@@ -60,5 +60,4 @@ pub use progress::Progress;
 pub use shortage::{allows as memory_allows, wait as wait_for_memory};
 pub use system::RELEASE;
 pub use table::{Entry, SYSTEM_CALLS, Support, attempt, dispatch, quick};
-pub use time::monotonic_of_realtime;
 pub use wait::{Stop, Waiting, retry, retry_ready};

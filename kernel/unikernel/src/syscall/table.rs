@@ -461,10 +461,10 @@ system_calls! {
 
     // Time.
     __NR_clock_getres: Full, "" => waits time::clock_getres(thread, call).await;
-    __NR_clock_settime: Partial, "sleeps and timers that wait for a time of day keep to the clock as it was" => waits time::clock_settime(thread, call).await;
+    __NR_clock_settime: Full, "" => waits time::clock_settime(thread, call).await;
     __NR_clock_gettime: Full, "" => waits time::clock_gettime(thread, call).await;
     __NR_clock_nanosleep: Full, "" => waits time::clock_nanosleep(thread, call).await;
-    __NR_settimeofday: Partial, "as `clock_settime`" => waits time::settimeofday(thread, call).await;
+    __NR_settimeofday: Full, "" => waits time::settimeofday(thread, call).await;
     __NR_gettimeofday: Full, "" => waits time::gettimeofday(thread, call).await;
     __NR_nanosleep: Full, "" => waits time::nanosleep(thread, call).await;
     __NR_time: Full, "" => waits time::time(thread, call).await;

@@ -4,18 +4,13 @@ use alloc::sync::Arc;
 
 use abi::{Errno, Timespec, Timeval};
 use linux_raw_sys::general as linux;
+use task::Deadline;
 
 use super::{Call, Error, Result, Stop};
 use crate::process::{Capability, Thread};
 
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
-
-/// The monotonic time at which the real-time clock shows `realtime`, as far as is known now.
-pub fn monotonic_of_realtime(realtime: u64) -> u64 {
-    let offset = i128::from(hal::time::monotonic()) - i128::from(hal::time::realtime());
-    u64::try_from(i128::from(realtime) + offset).unwrap_or(0)
-}
 
 /// A clock of CPU time that is named by a number (`clock_getcpuclockid(3)`).
 pub(super) enum CpuClock {
@@ -143,12 +138,8 @@ pub(super) async fn time(thread: &Thread, call: &Call) -> Result {
 
 pub(super) async fn nanosleep(thread: &Thread, call: &Call) -> Result {
     let duration = thread.memory.read::<Timespec>(call.word(0)).await?.to_nanoseconds()?;
-    sleep(
-        thread,
-        hal::time::monotonic().saturating_add(duration),
-        Some(call.word(1)),
-    )
-    .await
+    let deadline = hal::time::monotonic().saturating_add(duration);
+    sleep(thread, deadline, Some(call.word(1))).await
 }
 
 pub(super) async fn clock_nanosleep(thread: &Thread, call: &Call) -> Result {
@@ -157,7 +148,7 @@ pub(super) async fn clock_nanosleep(thread: &Thread, call: &Call) -> Result {
     let time = thread.memory.read::<Timespec>(call.word(2)).await?.to_nanoseconds()?;
     match clock {
         linux::CLOCK_REALTIME | linux::CLOCK_TAI | linux::CLOCK_REALTIME_ALARM if absolute => {
-            sleep(thread, monotonic_of_realtime(time), None).await
+            sleep(thread, Deadline::Realtime(time), None).await
         }
         linux::CLOCK_REALTIME
         | linux::CLOCK_TAI
@@ -178,11 +169,12 @@ pub(super) async fn clock_nanosleep(thread: &Thread, call: &Call) -> Result {
 }
 
 /// Sleeps; an interrupted relative sleep tells how much was left, an absolute one starts again after a handler that lets it.
-async fn sleep(thread: &Thread, deadline: u64, left: Option<usize>) -> Result {
+async fn sleep(thread: &Thread, deadline: impl Into<Deadline>, left: Option<usize>) -> Result {
+    let deadline = deadline.into();
     match thread.wait_until(Some(deadline), core::future::pending::<()>()).await {
         Err(Stop::Signal) => {
             if let Some(left) = left.filter(|&address| address != 0) {
-                let rest = Timespec::from_nanoseconds(deadline.saturating_sub(hal::time::monotonic()));
+                let rest = Timespec::from_nanoseconds(deadline.left());
                 thread.memory.write(left, &rest).await?;
             }
             // A relative sleep never starts again: it would sleep for the whole time.

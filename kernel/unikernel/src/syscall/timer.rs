@@ -7,7 +7,7 @@ use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::time::CpuClock;
-use super::{Call, Result, monotonic_of_realtime};
+use super::{Call, Result};
 use crate::process::{Clock, Interval, Notification, Setting, Thread, Timer};
 use crate::signal::{Info, Signal};
 
@@ -39,18 +39,14 @@ fn record(setting: Setting) -> IntervalTimer {
     }
 }
 
-fn after(duration: u64) -> Option<u64> {
-    (duration > 0).then(|| hal::time::monotonic().saturating_add(duration))
-}
-
 pub(super) fn alarm(thread: &Thread, call: &Call) -> usize {
     const SECOND: u64 = 1_000_000_000;
-    let deadline = after(u64::from(call.unsigned(0)) * SECOND);
-    let old = thread
-        .process
-        .timers
-        .interval(Interval::Real)
-        .set(&thread.process, deadline, 0);
+    let new = Setting {
+        value: u64::from(call.unsigned(0)) * SECOND,
+        interval: 0,
+    };
+    let timer = thread.process.timers.interval(Interval::Real);
+    let old = timer.set(&thread.process, new, false);
     old.value.div_ceil(SECOND) as usize
 }
 
@@ -70,9 +66,11 @@ pub(super) async fn setitimer(thread: &Thread, call: &Call) -> Result {
         0 => IntervalValue::default(),
         address => thread.memory.read::<IntervalValue>(address).await?,
     };
-    let (value, interval) = (new.value.to_nanoseconds()?, new.interval.to_nanoseconds()?);
-    let deadline = (value > 0).then(|| timer.clock.now(&thread.process).saturating_add(value));
-    let old = timer.set(&thread.process, deadline, interval);
+    let new = Setting {
+        value: new.value.to_nanoseconds()?,
+        interval: new.interval.to_nanoseconds()?,
+    };
+    let old = timer.set(&thread.process, new, false);
     if call.word(2) != 0 {
         thread.memory.write(call.word(2), &IntervalValue::new(old)).await?;
     }
@@ -157,14 +155,12 @@ pub(super) async fn timer_create(thread: &Thread, call: &Call) -> Result {
 pub(super) async fn timer_settime(thread: &Thread, call: &Call) -> Result {
     let timer = thread.process.timers.get(u64::from(call.unsigned(0)))?;
     let new = thread.memory.read::<IntervalTimer>(call.word(2)).await?;
-    let (value, interval) = (new.value.to_nanoseconds()?, new.interval.to_nanoseconds()?);
-    let deadline = match timer.clock {
-        _ if value == 0 => None,
-        clock if call.unsigned(1) & linux::TIMER_ABSTIME == 0 => Some(clock.now(&thread.process).saturating_add(value)),
-        Clock::Passing { realtime: true } => Some(monotonic_of_realtime(value)),
-        _ => Some(value),
+    let new = Setting {
+        value: new.value.to_nanoseconds()?,
+        interval: new.interval.to_nanoseconds()?,
     };
-    let old = timer.set(&thread.process, deadline, interval);
+    let absolute = call.unsigned(1) & linux::TIMER_ABSTIME != 0;
+    let old = timer.set(&thread.process, new, absolute);
     if call.word(3) != 0 {
         thread.memory.write(call.word(3), &record(old)).await?;
     }

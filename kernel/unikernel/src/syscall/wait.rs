@@ -7,7 +7,7 @@ use core::task::Poll;
 use abi::{Errno, Timespec};
 use file::File;
 use hal::user::UserContext;
-use task::{Completion, WaitQueue};
+use task::{Completion, Deadline, WaitQueue};
 
 use super::{Error, Result};
 use crate::memory::{self, Use};
@@ -23,10 +23,10 @@ pub enum Stop {
 }
 
 impl Thread {
-    /// Waits for a future until a signal comes or a deadline (of `hal::time::monotonic`, in nanoseconds) passes.
+    /// Waits for a future until a signal comes or a deadline passes; a number is one of `hal::time::monotonic`, in nanoseconds.
     pub async fn wait_until<F: Future>(
         &self,
-        deadline: Option<u64>,
+        deadline: Option<impl Into<Deadline>>,
         future: F,
     ) -> core::result::Result<F::Output, Stop> {
         let mut future = pin!(future);
@@ -86,7 +86,9 @@ impl Thread {
 
     /// Waits for a future until a signal comes.
     pub async fn wait<F: Future>(&self, future: F) -> Result<F::Output> {
-        self.wait_until(None, future).await.map_err(|_| Error::INTERRUPTED)
+        self.wait_until(None::<Deadline>, future)
+            .await
+            .map_err(|_| Error::INTERRUPTED)
     }
 }
 
