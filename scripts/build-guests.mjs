@@ -102,6 +102,7 @@ const guests = {
   fuzz: fuzzer,
   input: shows("input", "input", "-static"),
   clock: shows("clock", "clock", "-static"),
+  card: shows("card", "card", "-static"),
   stop: shows("stop", "stop", "-static"),
   copier: shows("stop", "copier", "-static"),
   exhaust: shows("memory", "exhaust", "-static"),
