@@ -103,6 +103,7 @@ const guests = {
   input: shows("input", "input", "-static"),
   clock: shows("clock", "clock", "-static"),
   card: shows("card", "card", "-static"),
+  connections: shows("connections", "connections", "-static"),
   stop: shows("stop", "stop", "-static"),
   copier: shows("stop", "copier", "-static"),
   exhaust: shows("memory", "exhaust", "-static"),
