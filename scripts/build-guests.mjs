@@ -104,6 +104,7 @@ const guests = {
   clock: shows("clock", "clock", "-static"),
   card: shows("card", "card", "-static"),
   connections: shows("connections", "connections", "-static"),
+  console: shows("console", "console", "-static"),
   stop: shows("stop", "stop", "-static"),
   copier: shows("stop", "copier", "-static"),
   exhaust: shows("memory", "exhaust", "-static"),
