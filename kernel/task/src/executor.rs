@@ -12,6 +12,8 @@ use core::task::{Context, Poll, Waker};
 use hal::cpu::{self, MAX_CPUS};
 use hal::sync::SpinLock;
 
+use crate::affinity::{self, Affinity};
+
 type TaskFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Waits for a wake-up.
@@ -31,6 +33,8 @@ pub struct Task {
     state: AtomicU8,
     /// The CPU whose queue takes the task when it wakes.
     home: AtomicUsize,
+    /// The CPUs that it may run on.
+    affinity: Arc<Affinity>,
 }
 
 static READY: [SpinLock<VecDeque<Arc<Task>>>; MAX_CPUS] = [const { SpinLock::new(VecDeque::new()) }; MAX_CPUS];
@@ -50,10 +54,16 @@ impl Task {
 
 /// Makes a task of a future. It starts on an idle CPU if there is one, else on the caller's.
 pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Arc<Task> {
+    spawn_on(Arc::default(), future)
+}
+
+/// The same for a task that runs on some CPUs alone; the caller may change which.
+pub fn spawn_on(affinity: Arc<Affinity>, future: impl Future<Output = ()> + Send + 'static) -> Arc<Task> {
     let task = Arc::new(Task {
         future: SpinLock::new(Some(Box::pin(future))),
         state: AtomicU8::new(QUEUED),
         home: AtomicUsize::new(cpu::current()),
+        affinity,
     });
     enqueue(task.clone());
     task
@@ -75,9 +85,14 @@ pub fn run_ready(limit: usize) -> bool {
     polled
 }
 
-/// Whether a task waits for a CPU that the caller's could run.
+/// Whether a task waits for a CPU that the caller's could run, or stands in its queue.
 pub fn has_ready() -> bool {
-    (0..cpu::count()).any(|number| LENGTH[number].load(Ordering::SeqCst) > 0)
+    let this = cpu::current();
+    let suits = |task: &Arc<Task>| task.affinity.contains(this);
+    (0..cpu::count()).any(|number| {
+        LENGTH[number].load(Ordering::SeqCst) > 0
+            && (number == this || !affinity::is_used() || READY[number].lock().iter().any(suits))
+    })
 }
 
 /// Declares that the caller's CPU is about to sleep (`true`) or awake (`false`), so that new work finds it. After declaring sleep, look
@@ -108,31 +123,57 @@ fn run(task: Arc<Task>) {
                 .is_err()
             {
                 task.state.store(QUEUED, Ordering::Release);
-                push(cpu::current(), task);
+                push_here(task);
             }
         }
     }
 }
 
-fn dequeue(number: usize) -> Option<Arc<Task>> {
+/// The next task of the CPU's own queue. Those whose affinity has changed since they came there go where they may run.
+fn dequeue(this: usize) -> Option<Arc<Task>> {
+    loop {
+        let task = take(this, |_| true)?;
+        if task.affinity.contains(this) {
+            return Some(task);
+        }
+        enqueue(task);
+    }
+}
+
+fn steal(this: usize) -> Option<Arc<Task>> {
+    let count = cpu::count();
+    (1..count).find_map(|distance| take((this + distance) % count, |task| task.affinity.contains(this)))
+}
+
+/// Takes the first task out of a queue that suits.
+fn take(number: usize, suits: impl Fn(&Task) -> bool) -> Option<Arc<Task>> {
     if LENGTH[number].load(Ordering::Relaxed) == 0 {
         return None;
     }
-    let task = READY[number].lock().pop_front();
+    let task = {
+        let mut queue = READY[number].lock();
+        let place = queue.iter().position(|task| suits(task));
+        place.and_then(|place| queue.remove(place))
+    };
     if task.is_some() {
         LENGTH[number].fetch_sub(1, Ordering::Relaxed);
     }
     task
 }
 
-fn steal(this: usize) -> Option<Arc<Task>> {
-    let count = cpu::count();
-    (1..count).find_map(|distance| dequeue((this + distance) % count))
-}
-
 fn push(number: usize, task: Arc<Task>) {
     LENGTH[number].fetch_add(1, Ordering::SeqCst);
     READY[number].lock().push_back(task);
+}
+
+/// Puts a task that was polled into the queue of its CPU, unless it may no longer run there.
+fn push_here(task: Arc<Task>) {
+    let this = cpu::current();
+    if task.affinity.contains(this) {
+        push(this, task);
+    } else {
+        enqueue(task);
+    }
 }
 
 /// Puts a task into the queue of a CPU that runs it soon, and tells that CPU where it would not look by itself.
@@ -144,7 +185,15 @@ fn enqueue(task: Arc<Task>) {
         home
     } else {
         let is_busy = |number: usize| is(&POLLING, number) || LENGTH[number].load(Ordering::Relaxed) > 0;
-        place(home, current, cpu::count(), |number| is(&SLEEPING, number), is_busy)
+        let allows = |number: usize| task.affinity.contains(number);
+        place(
+            home,
+            current,
+            cpu::count(),
+            allows,
+            |number| is(&SLEEPING, number),
+            is_busy,
+        )
     };
     push(target, task);
     // It may have gone to sleep, or into a program, before it could see the task.
@@ -154,20 +203,25 @@ fn enqueue(task: Arc<Task>) {
 }
 
 /// The CPU for a task that woke: its home, unless that is busy with others; then one that sleeps, else the caller's. Of a task in its own queue a CPU
-/// knows before it returns to a program; of one in another's it does not, and that one's program may go on for long.
+/// knows before it returns to a program; of one in another's it does not, and that one's program may go on for long. All of that among the CPUs that
+/// the task's affinity allows.
 fn place(
     home: usize,
     current: usize,
     count: usize,
+    allows: impl Fn(usize) -> bool,
     sleeps: impl Fn(usize) -> bool,
     is_busy: impl Fn(usize) -> bool,
 ) -> usize {
-    if sleeps(home) || (home != current && !is_busy(home)) {
+    if allows(home) && (sleeps(home) || (home != current && !is_busy(home))) {
         return home;
     }
+    let first = |suits: &dyn Fn(usize) -> bool| (0..count).find(|&number| allows(number) && suits(number));
     // One that sleeps and has something to do already is on its way.
-    (0..count)
-        .find(|&number| sleeps(number) && !is_busy(number))
+    first(&|number| sleeps(number) && !is_busy(number))
+        .or_else(|| [current, home].into_iter().find(|&number| allows(number)))
+        .or_else(|| first(&|number| !is_busy(number)))
+        .or_else(|| first(&|_| true))
         .unwrap_or(current)
 }
 
@@ -217,6 +271,7 @@ mod tests {
                 home,
                 0,
                 4,
+                |_| true,
                 |number| sleeping.contains(&number),
                 |number| busy.contains(&number),
             )
@@ -236,6 +291,24 @@ mod tests {
         );
         assert_eq!(placed(0, &[3], &[0]), 3, "the caller goes on with what it does");
         assert_eq!(placed(0, &[], &[1]), 0);
+    }
+
+    #[test]
+    fn a_task_goes_only_where_its_affinity_allows() {
+        let placed = |home: usize, allowed: &[usize], sleeping: &[usize], busy: &[usize]| {
+            place(
+                home,
+                0,
+                4,
+                |number| allowed.contains(&number),
+                |number| sleeping.contains(&number),
+                |number| busy.contains(&number),
+            )
+        };
+        assert_eq!(placed(2, &[1], &[2, 3], &[0, 1]), 1, "its home is none any more");
+        assert_eq!(placed(2, &[2, 3], &[1], &[0, 2, 3]), 2, "busy, as all that it may have");
+        assert_eq!(placed(0, &[1, 3], &[], &[0, 1]), 3, "one that is not busy");
+        assert_eq!(placed(2, &[0, 2], &[3], &[0, 2]), 0, "the caller's");
     }
 
     #[test]

@@ -25,6 +25,7 @@ const FILES: &[&str] = &[
     "cmdline",
     "comm",
     "coredump_filter",
+    "cpuset",
     "environ",
     "gid_map",
     "io",
@@ -174,6 +175,7 @@ impl ProcessDirectory {
                 out.extend(self.identity()?.name);
                 out.push(b'\n');
             }
+            "cpuset" => text.push_str("/\n"),
             "cgroup" => text.push_str("0::/\n"),
             "coredump_filter" => text.push_str("00000033\n"),
             "uid_map" | "gid_map" => text.push_str("         0          0 4294967295\n"),

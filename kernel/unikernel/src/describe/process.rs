@@ -11,6 +11,7 @@ use fs::proc::{Area, Identity, Process as Described, System, Usage};
 use fs::vfs::{Context, Lookup, Place};
 use hal::cpu;
 use hal::mem::PAGE_SIZE;
+use task::Affinity;
 
 use super::Machine;
 use crate::memory::{AreaFlags, Protection};
@@ -71,7 +72,8 @@ impl Described for Process {
                 capabilities.ambient,
             ],
             nice: thread.as_ref().map_or(0, |thread| thread.nice.load(Ordering::Relaxed)),
-            cpus: u64::MAX >> (64 - cpu::count()),
+            cpus: thread.map_or_else(|| Affinity::default().get(), |thread| thread.affinity.get()),
+            no_new_privileges: credentials.no_new_privileges,
             ..Identity::default()
         })
     }

@@ -3,7 +3,7 @@
 use abi::Errno;
 use alloc::sync::Arc;
 use core::ops::Range;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use hal::mem::PAGE_SIZE;
 use hal::sync::SpinLock;
@@ -29,6 +29,8 @@ pub struct AddressSpace {
     pub(super) peak: AtomicUsize,
     /// Threads that have it and do not end.
     users: AtomicUsize,
+    /// The commands of `membarrier(2)` that it is registered for.
+    pub barriers: AtomicU32,
     /// Where things are put.
     pub layout: Layout,
 }
@@ -90,6 +92,7 @@ impl AddressSpace {
             own: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             users: AtomicUsize::new(0),
+            barriers: AtomicU32::new(0),
             layout,
         }))
     }

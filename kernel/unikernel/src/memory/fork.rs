@@ -35,6 +35,8 @@ impl AddressSpace {
             child.resident.store(pages, Ordering::Relaxed);
             child.own.store(own, Ordering::Relaxed);
             child.peak.store(pages, Ordering::Relaxed);
+            let barriers = self.barriers.load(Ordering::Relaxed);
+            child.barriers.store(barriers, Ordering::Relaxed);
         }
         drop(inner);
         Some(child)

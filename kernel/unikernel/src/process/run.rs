@@ -27,6 +27,7 @@ pub struct InterruptedCall {
 pub fn start_thread(thread: Arc<Thread>, context: UserContext, child_tid: Option<usize>) {
     let owner = thread.clone();
     let shown = thread.clone();
+    let thread_affinity = thread.affinity.clone();
     let mut body = Box::pin(async move {
         if let Some(address) = child_tid {
             // As Linux: a bad address is the application's loss.
@@ -36,19 +37,22 @@ pub fn start_thread(thread: Arc<Thread>, context: UserContext, child_tid: Option
         thread.finish().await;
     });
     let mut known = false;
-    let task = task::spawn(poll_fn(move |task| {
-        if !core::mem::replace(&mut known, true) {
-            owner.set_waker(task.waker());
-        }
-        owner.memory.activate();
-        owner.rseq.note_moved();
-        crate::describe::set_running(owner.process.pid, owner.tid);
-        owner.cpu_time.begin_turn();
-        let result = body.as_mut().poll(task);
-        crate::describe::add_busy(owner.cpu_time.end_turn());
-        crate::describe::set_running(0, 0);
-        result
-    }));
+    let task = task::spawn_on(
+        thread_affinity,
+        poll_fn(move |task| {
+            if !core::mem::replace(&mut known, true) {
+                owner.set_waker(task.waker());
+            }
+            owner.memory.activate();
+            owner.rseq.note_moved();
+            crate::describe::set_running(owner.process.pid, owner.tid);
+            owner.cpu_time.begin_turn();
+            let result = body.as_mut().poll(task);
+            crate::describe::add_busy(owner.cpu_time.end_turn());
+            crate::describe::set_running(0, 0);
+            result
+        }),
+    );
     shown.set_task(&task);
 }
 
@@ -84,6 +88,10 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
             }
         }
         memory::balance();
+        if !thread.affinity.contains(hal::cpu::current()) {
+            parked(&mut context, pin!(task::yield_now())).await;
+            continue;
+        }
         if thread.rseq.is_due(amid) {
             let at = amid.then(|| context.instruction_pointer());
             match parked(&mut context, pin!(thread.rseq.update(&thread.memory, at))).await {

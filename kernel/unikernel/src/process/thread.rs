@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use core::task::{Poll, Waker};
 
 use hal::sync::SpinLock;
-use task::Task;
+use task::{Affinity, Task};
 
 use super::Process;
 use super::cpu_time::CpuTime;
@@ -96,6 +96,8 @@ pub struct Thread {
     pub policy: AtomicU32,
     /// Its I/O priority (`ioprio_set(2)`); 0 for none.
     pub io_priority: AtomicU32,
+    /// The CPUs that it may run on (`sched_setaffinity(2)`).
+    pub affinity: Arc<Affinity>,
     /// `exit(2)` was called: the lowest byte is the status, the next says so.
     exiting: AtomicU32,
     /// Wakes the task that runs the thread.
@@ -126,6 +128,7 @@ impl Thread {
             nice: AtomicI32::new(0),
             policy: AtomicU32::new(linux_raw_sys::general::SCHED_NORMAL),
             io_priority: AtomicU32::new(0),
+            affinity: Arc::default(),
             exiting: AtomicU32::new(0),
             waker: SpinLock::new(None),
             task: SpinLock::default(),
@@ -142,6 +145,7 @@ impl Thread {
             .store(other.policy.load(Ordering::Relaxed), Ordering::Relaxed);
         self.io_priority
             .store(other.io_priority.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.affinity.set(other.affinity.get());
     }
 
     /// The signals it blocks.

@@ -2,6 +2,7 @@
 
 use abi::Errno;
 use alloc::vec;
+use core::sync::atomic::Ordering;
 use linux_raw_sys::general as linux;
 
 use super::{Call, Result};
@@ -366,23 +367,42 @@ pub(super) async fn mincore(thread: &Thread, call: &Call) -> Result {
     Ok(0)
 }
 
-pub(super) fn membarrier(call: &Call) -> Result {
+pub(super) fn membarrier(thread: &Thread, call: &Call) -> Result {
     // Every CPU passes a barrier whenever it enters the kernel, and `hal` reaches those in user mode.
     const QUERY: u32 = 0;
     const GLOBAL: u32 = 1;
-    const PRIVATE_EXPEDITED: u32 = 1 << 3;
-    const REGISTER_PRIVATE_EXPEDITED: u32 = 1 << 4;
-    const SUPPORTED: u32 = GLOBAL | PRIVATE_EXPEDITED | REGISTER_PRIVATE_EXPEDITED;
-    if call.unsigned(1) != 0 {
+    const EXPEDITED: u32 = linux::membarrier_cmd::MEMBARRIER_CMD_PRIVATE_EXPEDITED as u32;
+    const REGISTER_EXPEDITED: u32 = linux::membarrier_cmd::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED as u32;
+    const SEQUENCES: u32 = linux::membarrier_cmd::MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ as u32;
+    const REGISTER_SEQUENCES: u32 = linux::membarrier_cmd::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ as u32;
+    const SUPPORTED: u32 = GLOBAL | EXPEDITED | REGISTER_EXPEDITED | SEQUENCES | REGISTER_SEQUENCES;
+    const ONE_CPU: u32 = linux::membarrier_cmd_flag::MEMBARRIER_CMD_FLAG_CPU as u32;
+    let (command, flags) = (call.unsigned(0), call.unsigned(1));
+    if flags != 0 && (command, flags) != (SEQUENCES, ONE_CPU) {
         return Err(Errno::INVAL.into());
     }
-    match call.unsigned(0) {
-        QUERY => Ok(SUPPORTED as usize),
-        GLOBAL | PRIVATE_EXPEDITED => {
-            hal::cpu::synchronize();
-            Ok(0)
+    let registered = &thread.memory.barriers;
+    match command {
+        QUERY => return Ok(SUPPORTED as usize),
+        REGISTER_EXPEDITED => {
+            registered.fetch_or(EXPEDITED, Ordering::Relaxed);
+            return Ok(0);
         }
-        REGISTER_PRIVATE_EXPEDITED => Ok(0),
-        _ => Err(Errno::INVAL.into()),
+        REGISTER_SEQUENCES => {
+            registered.fetch_or(SEQUENCES, Ordering::Relaxed);
+            return Ok(0);
+        }
+        GLOBAL => {}
+        EXPEDITED | SEQUENCES if registered.load(Ordering::Relaxed) & command == 0 => return Err(Errno::PERM.into()),
+        EXPEDITED => {}
+        // With one CPU chosen the others' sections begin anew as well, which they may at any time.
+        SEQUENCES => thread
+            .process
+            .threads()
+            .iter()
+            .for_each(|other| other.rseq.note_moved()),
+        _ => return Err(Errno::INVAL.into()),
     }
+    hal::cpu::synchronize();
+    Ok(0)
 }

@@ -97,8 +97,8 @@ pub(super) async fn sched_getaffinity(thread: &Thread, call: &Call) -> Result {
     if size < 8 || !size.is_multiple_of(8) {
         return Err(Errno::INVAL.into());
     }
-    target(thread, call.int(0))?;
-    let mask = (1_u64 << hal::cpu::count()) - 1;
+    let target = target(thread, call.int(0))?;
+    let mask = target.as_deref().unwrap_or(thread).affinity.get();
     thread.memory.write(call.word(2), &mask).await?;
     Ok(8)
 }
@@ -107,13 +107,21 @@ pub(super) async fn sched_setaffinity(thread: &Thread, call: &Call) -> Result {
     let mut mask = [0; 8];
     let size = (call.unsigned(1) as usize).min(mask.len());
     thread.memory.read_bytes(call.word(2), &mut mask[..size]).await?;
-    target(thread, call.int(0))?;
-    let running = (1_u64 << hal::cpu::count()) - 1;
-    if u64::from_ne_bytes(mask) & running == 0 {
-        Err(Errno::INVAL.into())
-    } else {
-        Ok(0)
+    let target = target(thread, call.int(0))?;
+    let moved = target.as_deref().unwrap_or(thread);
+    let own = thread.process.with_credentials(|own| own.euid);
+    let is_own = moved
+        .process
+        .with_credentials(|other| own == other.euid || own == other.uid);
+    if !is_own && !thread.process.can(Capability::SYS_NICE) {
+        return Err(Errno::PERM.into());
     }
+    if !moved.affinity.set(u64::from_ne_bytes(mask)) {
+        return Err(Errno::INVAL.into());
+    }
+    // The caller moves on its way back to user mode, another wherever it enters that again.
+    crate::describe::interrupt_where_running(moved.tid);
+    Ok(0)
 }
 
 pub(super) async fn sched_getparam(thread: &Thread, call: &Call) -> Result {

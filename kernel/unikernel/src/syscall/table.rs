@@ -191,7 +191,7 @@ system_calls! {
     // Memory.
     __NR_brk: Full, "" => now Ok(memory::brk(thread, call));
     __NR_madvise: Partial, "`MADV_FREE` frees at once; hints have no effect" => waits memory::madvise(thread, call).await;
-    __NR_membarrier: Partial, "no `SYNC_CORE`, `RSEQ`" => now memory::membarrier(call);
+    __NR_membarrier: Partial, "no `SYNC_CORE`, `GLOBAL_EXPEDITED`" => now memory::membarrier(thread, call);
     __NR_mincore: Full, "" => waits memory::mincore(thread, call).await;
     __NR_mlock2: Full, "" => waits memory::mlock(thread, call, call.unsigned(2)).await;
     __NR_mlock: Full, "" => waits memory::mlock(thread, call, 0).await;
@@ -451,7 +451,7 @@ system_calls! {
     __NR_sched_getattr: Partial, "the first version" => waits scheduling::sched_getattr(thread, call).await;
     __NR_sched_getparam: Full, "" => waits scheduling::sched_getparam(thread, call).await;
     __NR_sched_getscheduler: Full, "" => now scheduling::sched_getscheduler(thread, call);
-    __NR_sched_setaffinity: Accepted, "threads move as CPUs are free" => waits scheduling::sched_setaffinity(thread, call).await;
+    __NR_sched_setaffinity: Full, "" => waits scheduling::sched_setaffinity(thread, call).await;
     __NR_sched_rr_get_interval: Full, "" => waits scheduling::sched_rr_get_interval(thread, call).await;
     __NR_sched_setattr: Accepted, "as `sched_setscheduler`" => waits scheduling::sched_setattr(thread, call).await;
     __NR_sched_setparam: Full, "" => waits scheduling::sched_setparam(thread, call).await;
