@@ -107,6 +107,7 @@ const guests = {
   console: shows("console", "console", "-static"),
   stop: shows("stop", "stop", "-static"),
   copier: shows("stop", "copier", "-static"),
+  first: shows("stop", "first", "-static"),
   exhaust: shows("memory", "exhaust", "-static"),
   oom: shows("memory", "oom", "-static", "-pthread"),
   pages: shows("memory", "pages", "-static"),

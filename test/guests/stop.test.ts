@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import * as path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { tar, writeLayout } from "../../provider/src/image/testing/oci.js";
@@ -47,4 +47,50 @@ test.each([1, 2])("a process in the middle of a long copy ends when it is killed
   const { lines } = await runImage(machine, { source: { binary: guestProgram("copier") } }, { cpus });
 
   expect(lines).toEqual(["sendfile killed in time", "readv killed in time", ""]);
+});
+
+describe("the first process", () => {
+  const unharmed = [
+    "getpid(): 1",
+    "raise(SIGTERM) = 0",
+    "raise(SIGKILL) = 0",
+    "raise(SIGSTOP) = 0",
+    "raise(SIGSEGV) = 0",
+    "raise(SIGTSTP) = 0",
+    "SIGINT from a child: 0",
+    "SIGKILL from a child: 0",
+    "SIGSTOP from a child: 0",
+    'write(ends[1], "x", 1) = -1 EPIPE',
+    "raise(SIGHUP) = 0",
+    "sigismember(&pending, SIGHUP) = 1",
+    "usleep(1500000) = 0",
+    "WTERMSIG(status) == SIGTERM: 1",
+    "",
+  ];
+
+  // As Linux has it in a namespace of PIDs: `unshare -pf --mount-proc first abort` prints the same.
+  test.each([
+    ["fault", 139],
+    ["abort", 139],
+    ["limit", 137],
+  ])("is not ended by signals from inside without a handler, but by its %s", async (end, code) => {
+    const directory = path.join(machine.folder, "root");
+    mkdirSync(directory);
+    copyFileSync(guestProgram("first"), path.join(directory, "first"));
+
+    expect(await runImage(machine, { source: { directory, command: ["/first", end] } })).toMatchObject({
+      lines: unharmed,
+      code,
+    });
+  });
+
+  test("is ended by the stop signal from outside without a handler", async () => {
+    const layers = [await tar([{ name: "first", content: readFileSync(guestProgram("first")), mode: 0o755 }])];
+    writeLayout(path.join(machine.folder, "image"), { layers, config: { Entrypoint: ["/first", "wait"] } });
+    const cli = new Cli(machine, ["run", "image", "-m", "16MiB"]);
+    await expect.poll(() => cli.stdout, { timeout: 20_000 }).toMatch(/waiting\n$/);
+    cli.child.kill("SIGTERM");
+
+    expect(await cli.finished).toMatchObject({ code: 143 });
+  });
 });

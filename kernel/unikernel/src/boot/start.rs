@@ -58,7 +58,7 @@ fn terminate() {
     let signal = Signal::new(STOP_SIGNAL.load(Ordering::Relaxed).into()).unwrap_or(Signal::TERM);
     match crate::process::first() {
         Some(process) => {
-            process.send(signal, Info::kernel(signal));
+            process.send_from_outside(signal, Info::kernel(signal));
         }
         None => hal::power::exit(128 + Signal::TERM.number()),
     }

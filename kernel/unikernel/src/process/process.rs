@@ -3,7 +3,7 @@
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use abi::Errno;
 use litemap::LiteMap;
@@ -15,7 +15,7 @@ use task::WaitQueue;
 
 use super::{Capability, Credentials, Ending, Kinship, Limits, OomAdjustment, Paths, Thread, Timers};
 use crate::memory::AddressSpace;
-use crate::signal::{Actions, Info, Pending, Signal, SignalSet};
+use crate::signal::{Actions, Disposition, Info, Pending, Signal, SignalSet};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Process {
     threads: SpinLock<LiteMap<i32, Weak<Thread>>>,
     /// What each signal does.
     pub actions: Arc<Actions>,
+    /// Whether signals without a handler pass it by (`SIGNAL_UNKILLABLE`): it is the first process, as that of a container.
+    is_protected: AtomicBool,
     /// Signals for any of its threads.
     pub pending: Pending,
     /// Notified when a signal arrives, for `signalfd(2)`.
@@ -129,6 +131,7 @@ impl Process {
             memory: SpinLock::new(Some(memory)),
             threads: SpinLock::new(LiteMap::new()),
             actions: Arc::default(),
+            is_protected: AtomicBool::new(true),
             pending: Pending::default(),
             arrivals: Arc::default(),
             credentials: SpinLock::new((credentials, for_files)),
@@ -161,6 +164,7 @@ impl Process {
         Self {
             kinship: Kinship::child_of(self, exit_signal, ending),
             actions: Arc::new(self.actions.duplicate()),
+            is_protected: AtomicBool::new(false),
             files: Arc::new(self.files.fork()),
             program: SpinLock::new(self.program.lock().clone()),
             oom_adjustment: SpinLock::new(*self.oom_adjustment.lock()),
@@ -381,10 +385,37 @@ impl Process {
         }
     }
 
+    /// What becomes of a signal. The first process is neither ended nor stopped by one that it has no handler for.
+    pub fn disposition(&self, signal: Signal) -> Disposition {
+        match self.actions.get(signal).disposition(signal) {
+            Disposition::Default(_) if self.is_protected.load(Ordering::Relaxed) => Disposition::Ignore,
+            disposition => disposition,
+        }
+    }
+
+    /// Whether a signal has no effect at all.
+    pub(super) fn ignores(&self, signal: Signal) -> bool {
+        self.disposition(signal).ignores()
+    }
+
+    /// Lets a signal have its default action, that of the first process included: it comes from outside of the guest, or an instruction caused it.
+    pub(super) fn expose_to(&self, signal: Signal) {
+        let disposition = self.actions.get(signal).disposition(signal);
+        if matches!(disposition, Disposition::Default(_)) && !disposition.ignores() {
+            self.is_protected.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Sends a signal that not even the first process is safe from.
+    pub fn send_from_outside(&self, signal: Signal, info: Info) -> bool {
+        self.expose_to(signal);
+        self.send(signal, info)
+    }
+
     /// Sends a signal to the process: any thread that does not block it takes it. False when too many wait.
     pub fn send(&self, signal: Signal, info: Info) -> bool {
         self.prepare(signal);
-        if self.actions.get(signal).ignores(signal) && !self.is_blocked_everywhere(signal) {
+        if self.ignores(signal) && !self.is_blocked_everywhere(signal) {
             return true;
         }
         if !self.pending.push(signal, info) {
@@ -401,7 +432,9 @@ impl Process {
             self.discard(SignalSet::STOPS);
             self.resume(true);
         } else if signal == Signal::KILL {
-            self.kill();
+            if !self.ignores(signal) {
+                self.kill();
+            }
         } else if SignalSet::STOPS.contains(signal) {
             self.discard(SignalSet::of(Signal::CONT));
         }

@@ -235,7 +235,7 @@ impl Thread {
     /// Sends a signal to this thread alone. False when too many wait.
     pub fn send(&self, signal: Signal, info: Info) -> bool {
         self.process.prepare(signal);
-        let ignored = self.process.actions.get(signal).ignores(signal);
+        let ignored = self.process.ignores(signal);
         if ignored && !self.blocked().contains(signal) && !self.awaits(signal) {
             return true;
         }
@@ -277,6 +277,7 @@ impl Thread {
             actions.set(signal, action);
             self.set_blocked(self.blocked().without(SignalSet::of(signal)));
         }
+        self.process.expose_to(signal);
         self.pending.push(signal, info);
     }
 
@@ -313,7 +314,7 @@ impl Thread {
     fn pending_with(&self, effect: impl Fn(DefaultAction) -> bool) -> Option<Signal> {
         let mut pending = self.all_pending().without(self.blocked());
         while let Some(signal) = pending.first() {
-            match self.process.actions.get(signal).disposition(signal) {
+            match self.process.disposition(signal) {
                 Disposition::Default(action) if effect(action) => return Some(signal),
                 _ => pending = pending.without(SignalSet::of(signal)),
             }

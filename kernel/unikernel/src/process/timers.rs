@@ -281,7 +281,12 @@ impl Process {
             // As Linux: the next is due a second later.
             soft = seconds + 1;
             self.limits.lock().set_soft(Resource::Cpu, soft);
-            self.send(signal, Info::kernel(signal));
+            let info = Info::kernel(signal);
+            if signal == Signal::KILL {
+                self.send_from_outside(signal, info);
+            } else {
+                self.send(signal, info);
+            }
         }
         Some(
             soft.min(limit.hard)

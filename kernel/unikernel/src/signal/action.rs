@@ -93,12 +93,14 @@ impl Action {
             _ => Disposition::Handler,
         }
     }
+}
 
-    /// Whether a signal has no effect at all.
-    pub fn ignores(&self, signal: Signal) -> bool {
+impl Disposition {
+    /// Whether it has no effect at all.
+    pub fn ignores(self) -> bool {
         matches!(
-            self.disposition(signal),
-            Disposition::Ignore | Disposition::Default(DefaultAction::Ignore | DefaultAction::Continue)
+            self,
+            Self::Ignore | Self::Default(DefaultAction::Ignore | DefaultAction::Continue)
         )
     }
 }

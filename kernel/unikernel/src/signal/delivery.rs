@@ -23,7 +23,7 @@ pub async fn deliver(thread: &Arc<Thread>, context: &mut UserContext, mut call: 
             break;
         };
         let action = thread.process.actions.get(signal);
-        match action.disposition(signal) {
+        match thread.process.disposition(signal) {
             Disposition::Ignore | Disposition::Default(DefaultAction::Ignore | DefaultAction::Continue) => {}
             // Nobody would continue it.
             Disposition::Default(DefaultAction::Stop)

@@ -42,7 +42,7 @@ pub(super) async fn rt_sigaction(thread: &Thread, call: &Call) -> Result {
     let old = match new {
         Some(action) => {
             let old = actions.set(signal, action);
-            if action.ignores(signal) {
+            if action.disposition(signal).ignores() {
                 thread.process.discard(SignalSet::of(signal));
             }
             old
