@@ -62,6 +62,8 @@ const USER_FLAGS: usize = 0x24_0dd5;
 /// Interrupts on, and the bit that is always set.
 const FIXED_FLAGS: usize = 0x202;
 const GENERAL_PROTECTION: u8 = 13;
+/// Bytes of the instruction of a system call.
+const SYSTEM_CALL_SIZE: usize = 2;
 /// The first of the canonical addresses that are the kernel's.
 const KERNEL_START: usize = 0xffff_8000_0000_0000;
 
@@ -182,9 +184,13 @@ impl UserContext {
 
     /// Goes back to the system call's instruction with `number` as the call, to make it once more.
     pub fn restart_system_call(&mut self, number: usize) {
-        // The instruction has two bytes.
-        self.registers.rip -= 2;
+        self.registers.rip -= SYSTEM_CALL_SIZE;
         self.registers.rax = number;
+    }
+
+    /// Goes on behind the system call's instruction, which was to be run once more.
+    pub fn abandon_system_call(&mut self) {
+        self.registers.rip += SYSTEM_CALL_SIZE;
     }
 
     /// Sets the first three arguments of a function, as its caller would.

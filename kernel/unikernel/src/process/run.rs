@@ -77,12 +77,13 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
         let cpu_time_left = thread.process.count_cpu_time();
         if interrupted.is_some() || thread.may_be_held() {
             if interrupted.is_some() || thread.is_interrupted() {
-                signal::deliver(thread, &mut context, interrupted.take()).await;
+                interrupted = signal::deliver(thread, &mut context, interrupted.take()).await;
             }
             if thread.is_leaving() {
                 return;
             }
-            if thread.process.kinship.is_stopped() {
+            // It may go on already, but what it was stopped in has not ended yet.
+            if interrupted.is_some() || thread.process.kinship.is_stopped() {
                 parked(&mut context, pin!(thread.stand_still())).await;
                 continue;
             }

@@ -100,6 +100,8 @@ pub struct Thread {
     pub affinity: Arc<Affinity>,
     /// `exit(2)` was called: the lowest byte is the status, the next says so.
     exiting: AtomicU32,
+    /// When a wait is over that goes on with the next system call; 0 when none does.
+    kept_deadline: AtomicU64,
     /// Wakes the task that runs the thread.
     waker: SpinLock<Option<Waker>>,
     /// That task.
@@ -130,6 +132,7 @@ impl Thread {
             io_priority: AtomicU32::new(0),
             affinity: Arc::default(),
             exiting: AtomicU32::new(0),
+            kept_deadline: AtomicU64::new(0),
             waker: SpinLock::new(None),
             task: SpinLock::default(),
         });
@@ -253,6 +256,16 @@ impl Thread {
         }
         // Where it runs now it would see the signal only with the next trap.
         crate::describe::interrupt_where_running(self.tid);
+    }
+
+    /// Keeps the deadline of a wait that a signal without a handler interrupted: the next system call goes on with it.
+    pub fn keep_deadline(&self, deadline: u64) {
+        self.kept_deadline.store(deadline, Ordering::Relaxed);
+    }
+
+    /// Takes the deadline of a wait that goes on.
+    pub fn take_deadline(&self) -> Option<u64> {
+        Some(self.kept_deadline.swap(0, Ordering::Relaxed)).filter(|&deadline| deadline != 0)
     }
 
     /// Waits while the process is stopped.

@@ -11,8 +11,12 @@ use crate::syscall::Restart;
 use hal::user::UserContext;
 
 /// Delivers all signals that are not blocked: changes the registers so that handlers run, or ends the process. Finishes a call that
-/// a signal interrupted.
-pub async fn deliver(thread: &Arc<Thread>, context: &mut UserContext, mut call: Option<InterruptedCall>) {
+/// a signal interrupted; gives it back when the process is stopped, for what comes after the stop decides of it.
+pub async fn deliver(
+    thread: &Arc<Thread>,
+    context: &mut UserContext,
+    mut call: Option<InterruptedCall>,
+) -> Option<InterruptedCall> {
     loop {
         // Before all else: what lets it go on from here on counts for a signal that stops it.
         let continuations = thread.process.kinship.continuations();
@@ -31,6 +35,9 @@ pub async fn deliver(thread: &Arc<Thread>, context: &mut UserContext, mut call: 
             Disposition::Default(DefaultAction::Stop) => {
                 thread.process.stop(signal, continuations);
                 if thread.process.kinship.is_stopped() {
+                    if call.is_some() {
+                        return call;
+                    }
                     break;
                 }
             }
@@ -53,6 +60,9 @@ pub async fn deliver(thread: &Arc<Thread>, context: &mut UserContext, mut call: 
         }
     }
     if let Some(call) = call {
+        if let Restart::Until(deadline) = call.restart {
+            thread.keep_deadline(deadline);
+        }
         context.restart_system_call(call.number);
     }
     // A mask that was set for the time of a call whose signal did not run a handler.
@@ -60,13 +70,14 @@ pub async fn deliver(thread: &Arc<Thread>, context: &mut UserContext, mut call: 
     if let Some(mask) = saved {
         thread.set_blocked(mask);
     }
+    None
 }
 
 fn finish_call(context: &mut UserContext, call: InterruptedCall, action: &Action) {
     let again = match call.restart {
         Restart::Always => true,
         Restart::UnlessHandler => action.flags().contains(ActionFlags::RESTART),
-        Restart::WithoutHandler => false,
+        Restart::WithoutHandler | Restart::Until(_) => false,
     };
     if again {
         context.restart_system_call(call.number);
@@ -82,6 +93,11 @@ async fn enter_handler(
     info: &Info,
     action: &Action,
 ) -> Result<(), Errno> {
+    if thread.take_deadline().is_some() {
+        // About to go on with a wait that no handler had interrupted until now.
+        context.abandon_system_call();
+        context.set_return_value(Errno::INTR.to_return_value());
+    }
     let instruction = context.instruction_pointer();
     let left = parked(context, pin!(thread.rseq.leave_section(&thread.memory, instruction))).await?;
     if let Some(next) = left {

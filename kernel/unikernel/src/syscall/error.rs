@@ -42,6 +42,8 @@ pub enum Restart {
     UnlessHandler,
     /// Again only when no handler ran (`ERESTARTNOHAND`).
     WithoutHandler,
+    /// The same, for what is left of the time until this deadline of `hal::time::monotonic` (`ERESTART_RESTARTBLOCK`).
+    Until(u64),
 }
 
 /// The result of a system call.
@@ -52,6 +54,11 @@ impl Error {
     pub const INTERRUPTED: Self = Self::Interrupted(Restart::UnlessHandler);
     /// `EINTR` after any handler, as calls with a time-out do.
     pub const INTERRUPTED_ONCE: Self = Self::Interrupted(Restart::WithoutHandler);
+
+    /// `EINTR` after any handler, else the call goes on until a deadline.
+    pub const fn interrupted_until(deadline: u64) -> Self {
+        Self::Interrupted(Restart::Until(deadline))
+    }
 
     /// Ends a call with a change of the caller's registers.
     pub fn registers(change: impl FnOnce(&Arc<Thread>, &mut UserContext) -> Outcome + Send + 'static) -> Self {

@@ -8,7 +8,7 @@ use hal::user::UserContext;
 use linux_raw_sys::general as linux;
 use task::Deadline;
 
-use super::wait::deadline_after;
+use super::wait::deadline_of_wait;
 use super::{Call, Error, Progress, Result, Stop};
 use crate::futex::{self, Key, Place, WakeOperation};
 use crate::process::Thread;
@@ -86,8 +86,8 @@ pub(super) async fn futex(thread: &Thread, call: &Call) -> Result {
     match operation & !OPTIONS {
         linux::FUTEX_WAIT => {
             // A duration is the same on either clock.
-            let deadline = deadline_after(thread, call.word(3)).await?;
-            wait(thread, key()?, address, value, futex::ANY, deadline.map(Deadline::from)).await
+            let deadline = deadline_of_wait(thread, call.word(3)).await?.map(Deadline::from);
+            wait(thread, key()?, address, value, futex::ANY, deadline).await
         }
         linux::FUTEX_WAIT_BITSET => {
             let bits = call.unsigned(5);
@@ -163,8 +163,11 @@ async fn wait(thread: &Thread, key: Key, address: usize, value: u32, bits: u32, 
         return match place.wait(thread, deadline).await {
             Ok(()) => Ok(0),
             Err(Stop::TimedOut) => Err(Errno::TIMEDOUT.into()),
-            Err(Stop::Signal) if deadline.is_some() => Err(Error::INTERRUPTED_ONCE),
-            Err(Stop::Signal) => Err(Error::INTERRUPTED),
+            Err(Stop::Signal) => Err(match deadline {
+                None => Error::INTERRUPTED,
+                Some(Deadline::Monotonic(deadline)) => Error::interrupted_until(deadline),
+                Some(Deadline::Realtime(_)) => Error::INTERRUPTED_ONCE,
+            }),
         };
     }
 }
@@ -173,6 +176,8 @@ async fn absolute_deadline(thread: &Thread, address: usize, realtime: bool) -> R
     if address == 0 {
         return Ok(None);
     }
+    // A wait that goes on is told its end anew.
+    let _ = thread.take_deadline();
     let time = thread.memory.read::<Timespec>(address).await?.to_nanoseconds()?;
     Ok(Some(if realtime {
         Deadline::Realtime(time)

@@ -10,14 +10,14 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use super::epoll::deadline_after_milliseconds;
 use super::mask::with_mask;
 use super::wait::deadline_after;
-use super::{Call, Error, Result, Stop};
+use super::{Call, Error, Restart, Result, Stop};
 use crate::process::Thread;
 
 /// `POLLNVAL`: the descriptor is not open.
 const NOT_OPEN: u16 = 0x20;
 
 /// Looks at the entries, and waits until one is ready or the deadline passes.
-async fn wait(thread: &Thread, entries: &mut [PollEntry], deadline: Option<u64>) -> Result {
+async fn wait(thread: &Thread, entries: &mut [PollEntry], deadline: Option<u64>, restart: Restart) -> Result {
     let ready = poll_now(entries);
     if ready > 0 || deadline.is_some_and(|deadline| deadline <= hal::time::monotonic()) {
         return Ok(ready);
@@ -25,11 +25,17 @@ async fn wait(thread: &Thread, entries: &mut [PollEntry], deadline: Option<u64>)
     match thread.wait_until(deadline, poll(entries)).await {
         Ok(ready) => Ok(ready),
         Err(Stop::TimedOut) => Ok(0),
-        Err(Stop::Signal) => Err(Error::INTERRUPTED_ONCE),
+        Err(Stop::Signal) => Err(Error::Interrupted(restart)),
     }
 }
 
-async fn poll_descriptors(thread: &Thread, address: usize, count: usize, deadline: Option<u64>) -> Result {
+async fn poll_descriptors(
+    thread: &Thread,
+    address: usize,
+    count: usize,
+    deadline: Option<u64>,
+    restart: Restart,
+) -> Result {
     if count > thread.descriptor_limit() {
         return Err(Errno::INVAL.into());
     }
@@ -58,7 +64,7 @@ async fn poll_descriptors(thread: &Thread, address: usize, count: usize, deadlin
     let ready = if unknown > 0 {
         poll_now(&mut entries)
     } else {
-        wait(thread, &mut entries, deadline).await?
+        wait(thread, &mut entries, deadline, restart).await?
     };
     for (descriptor, entry) in descriptors.iter_mut().zip(&entries) {
         descriptor.returned |= entry.ready.bits() as u16;
@@ -72,14 +78,17 @@ async fn poll_descriptors(thread: &Thread, address: usize, count: usize, deadlin
 
 /// `poll(fds, count, milliseconds)`
 pub(super) async fn poll_call(thread: &Thread, call: &Call) -> Result {
-    let deadline = deadline_after_milliseconds(call.int(2));
-    poll_descriptors(thread, call.word(0), call.word(1), deadline).await
+    let kept = thread.take_deadline();
+    let deadline = kept.or_else(|| deadline_after_milliseconds(call.int(2)));
+    let restart = deadline.map_or(Restart::WithoutHandler, Restart::Until);
+    poll_descriptors(thread, call.word(0), call.word(1), deadline, restart).await
 }
 
 /// `ppoll(fds, count, time, mask, size)`
 pub(super) async fn ppoll(thread: &Thread, call: &Call) -> Result {
     let deadline = deadline_after(thread, call.word(2)).await?;
-    let wait = poll_descriptors(thread, call.word(0), call.word(1), deadline);
+    // Its time is written back as what is left.
+    let wait = poll_descriptors(thread, call.word(0), call.word(1), deadline, Restart::WithoutHandler);
     let result = with_mask(thread, call.word(3), call.word(4), wait).await;
     write_rest(thread, call.word(2), deadline).await;
     result
@@ -134,7 +143,7 @@ async fn select_descriptors(thread: &Thread, call: &Call, deadline: Option<u64>)
             });
         }
     }
-    wait(thread, &mut entries, deadline).await?;
+    wait(thread, &mut entries, deadline, Restart::WithoutHandler).await?;
     let mut total = 0;
     for (index, set) in sets.iter().enumerate().filter(|(_, set)| set.is_some()) {
         let mut answer = vec![0_u64; words];

@@ -6,6 +6,7 @@ use abi::{Errno, Timespec, Timeval};
 use linux_raw_sys::general as linux;
 use task::Deadline;
 
+use super::wait::deadline_of_wait;
 use super::{Call, Error, Result, Stop};
 use crate::process::{Capability, Thread};
 
@@ -137,18 +138,16 @@ pub(super) async fn time(thread: &Thread, call: &Call) -> Result {
 }
 
 pub(super) async fn nanosleep(thread: &Thread, call: &Call) -> Result {
-    let duration = thread.memory.read::<Timespec>(call.word(0)).await?.to_nanoseconds()?;
-    let deadline = hal::time::monotonic().saturating_add(duration);
-    sleep(thread, deadline, Some(call.word(1))).await
+    sleep_for(thread, call.word(0), call.word(1)).await
 }
 
 pub(super) async fn clock_nanosleep(thread: &Thread, call: &Call) -> Result {
     let clock = call.unsigned(0);
     let absolute = call.unsigned(1) & linux::TIMER_ABSTIME != 0;
-    let time = thread.memory.read::<Timespec>(call.word(2)).await?.to_nanoseconds()?;
+    let time = || async { thread.memory.read::<Timespec>(call.word(2)).await?.to_nanoseconds() };
     match clock {
         linux::CLOCK_REALTIME | linux::CLOCK_TAI | linux::CLOCK_REALTIME_ALARM if absolute => {
-            sleep(thread, Deadline::Realtime(time), None).await
+            sleep(thread, Deadline::Realtime(time().await?), None).await
         }
         linux::CLOCK_REALTIME
         | linux::CLOCK_TAI
@@ -157,10 +156,9 @@ pub(super) async fn clock_nanosleep(thread: &Thread, call: &Call) -> Result {
         | linux::CLOCK_REALTIME_ALARM
         | linux::CLOCK_BOOTTIME_ALARM => {
             if absolute {
-                sleep(thread, time, None).await
+                sleep(thread, Deadline::Monotonic(time().await?), None).await
             } else {
-                let deadline = hal::time::monotonic().saturating_add(time);
-                sleep(thread, deadline, Some(call.word(3))).await
+                sleep_for(thread, call.word(2), call.word(3)).await
             }
         }
         linux::CLOCK_THREAD_CPUTIME_ID => Err(Errno::INVAL.into()),
@@ -168,21 +166,25 @@ pub(super) async fn clock_nanosleep(thread: &Thread, call: &Call) -> Result {
     }
 }
 
-/// Sleeps; an interrupted relative sleep tells how much was left, an absolute one starts again after a handler that lets it.
-async fn sleep(thread: &Thread, deadline: impl Into<Deadline>, left: Option<usize>) -> Result {
-    let deadline = deadline.into();
+/// Sleeps for the time at `time`.
+async fn sleep_for(thread: &Thread, time: usize, left: usize) -> Result {
+    // A null pointer is no time here.
+    let deadline = deadline_of_wait(thread, time).await?.ok_or(Errno::FAULT)?;
+    sleep(thread, Deadline::Monotonic(deadline), Some(left)).await
+}
+
+/// Sleeps; an interrupted relative sleep tells how much was left.
+async fn sleep(thread: &Thread, deadline: Deadline, left: Option<usize>) -> Result {
     match thread.wait_until(Some(deadline), core::future::pending::<()>()).await {
         Err(Stop::Signal) => {
             if let Some(left) = left.filter(|&address| address != 0) {
                 let rest = Timespec::from_nanoseconds(deadline.left());
                 thread.memory.write(left, &rest).await?;
             }
-            // A relative sleep never starts again: it would sleep for the whole time.
-            if left.is_some() {
-                Err(Errno::INTR.into())
-            } else {
-                Err(Error::INTERRUPTED_ONCE)
-            }
+            Err(match (left, deadline) {
+                (Some(_), Deadline::Monotonic(deadline)) => Error::interrupted_until(deadline),
+                _ => Error::INTERRUPTED_ONCE,
+            })
         }
         Ok(()) | Err(Stop::TimedOut) => Ok(0),
     }

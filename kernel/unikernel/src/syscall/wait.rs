@@ -101,6 +101,14 @@ pub(super) async fn deadline_after(thread: &Thread, address: usize) -> Result<Op
     Ok(Some(hal::time::monotonic().saturating_add(time.to_nanoseconds()?)))
 }
 
+/// The same for a call that ends with [`Error::interrupted_until`]: a wait that goes on keeps its end.
+pub(super) async fn deadline_of_wait(thread: &Thread, address: usize) -> Result<Option<u64>> {
+    let kept = thread.take_deadline();
+    Ok(deadline_after(thread, address)
+        .await?
+        .map(|deadline| kept.unwrap_or(deadline)))
+}
+
 /// How a call waits for a file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Waiting {
