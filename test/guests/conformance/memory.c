@@ -282,6 +282,28 @@ static void places(void) {
   SHOW(mmap(NULL, PAGE, PROT_READ, MAP_SHARED | MAP_HUGETLB, file, 0));
 }
 
+// Flags that the kernel has to know, which is what `MAP_SHARED_VALIDATE` asks for.
+static void validated(void) {
+#define validate(flags, file) mmap(NULL, PAGE, PROT_READ, MAP_SHARED_VALIDATE | (flags), file, 0)
+  int file = open("validated", O_RDWR | O_CREAT | O_TRUNC, 0600), written = open("validated", O_WRONLY);
+  ftruncate(file, PAGE);
+  WORKS(validate(0, file));
+  WORKS(validate(MAP_POPULATE | MAP_NORESERVE | MAP_STACK, file));
+  SHOW(validate(MAP_SYNC, file));
+  SHOW(validate(MAP_SYNC | MAP_POPULATE, file));
+  SHOW(validate(1 << 21, file));
+  SHOW(validate(1 << 21, written));
+  SHOW(validate(MAP_SYNC, 1000));
+  SHOW(validate(0, 1000));
+  SHOW(validate(MAP_ANONYMOUS, -1));
+  SHOW(validate(MAP_ANONYMOUS | MAP_SYNC, -1));
+  SHOW(mmap((void *)(PAGE * 100000), PAGE, PROT_READ, MAP_SHARED_VALIDATE | MAP_FIXED_NOREPLACE, file, 0));
+  // Elsewhere what is not known has no effect.
+  WORKS(mmap(NULL, PAGE, PROT_READ, MAP_SHARED | 1 << 21, file, 0));
+  close(file);
+  close(written);
+}
+
 int main(void) {
   setbuf(stdout, NULL);
   enter_scratch();
@@ -294,5 +316,6 @@ int main(void) {
   limits();
   moves();
   places();
+  validated();
   return 0;
 }

@@ -27,7 +27,11 @@ pub(super) async fn mmap(thread: &Thread, call: &Call) -> Result {
     let protection = protection(call.word(2))?;
     let shared = match flags & linux::MAP_TYPE {
         linux::MAP_PRIVATE => false,
-        linux::MAP_SHARED | linux::MAP_SHARED_VALIDATE => true,
+        linux::MAP_SHARED => true,
+        linux::MAP_SHARED_VALIDATE if flags & linux::MAP_ANONYMOUS == 0 => {
+            check_known(thread, call)?;
+            true
+        }
         _ => return Err(Errno::INVAL.into()),
     };
     let place = match () {
@@ -42,14 +46,14 @@ pub(super) async fn mmap(thread: &Thread, call: &Call) -> Result {
     if flags & linux::MAP_HUGETLB != 0 {
         return Err(refuse_huge_pages(place, flags).into());
     }
-    let aligned = page_align_up(length).ok_or(Errno::NOMEM)?;
+    let length = page_align_up(length).ok_or(Errno::NOMEM)?;
     let replaced = match place {
-        Place::Fixed(start) => start..start.saturating_add(aligned),
+        Place::Fixed(start) => start..start.saturating_add(length),
         _ => 0..0,
     };
     let is_data = protection.contains(Protection::WRITE) && !shared && flags & linux::MAP_GROWSDOWN == 0;
-    thread.memory.check_growth(bounds(thread), aligned, is_data, replaced)?;
-    let start = map(thread, call, place, protection, shared)?;
+    thread.memory.check_growth(bounds(thread), length, is_data, replaced)?;
+    let start = map(thread, call, place, length, protection, shared)?;
     let locked = || {
         let area = thread.memory.area_at(start);
         area.is_some_and(|(_, area)| area.flags.contains(AreaFlags::LOCKED))
@@ -60,9 +64,35 @@ pub(super) async fn mmap(thread: &Thread, call: &Call) -> Result {
     Ok(start)
 }
 
+/// `EOPNOTSUPP` for a flag that came after the call: with `MAP_SHARED_VALIDATE` a program asks whether it has its effect. None has, `MAP_SYNC`
+/// neither: no file is persistent memory.
+fn check_known(thread: &Thread, call: &Call) -> Result<()> {
+    const KNOWN: u32 = linux::MAP_TYPE
+        | linux::MAP_FIXED
+        | linux::MAP_DENYWRITE
+        | linux::MAP_EXECUTABLE
+        | linux::MAP_GROWSDOWN
+        | linux::MAP_LOCKED
+        | linux::MAP_NORESERVE
+        | linux::MAP_POPULATE
+        | linux::MAP_NONBLOCK
+        | linux::MAP_STACK
+        | linux::MAP_HUGETLB
+        | linux::MAP_32BIT
+        | linux::MAP_ABOVE4G
+        | linux::MAP_HUGE_2MB
+        | linux::MAP_HUGE_1GB;
+    thread.process.files.get(call.int(4))?;
+    if call.unsigned(3) & !KNOWN == 0 {
+        Ok(())
+    } else {
+        Err(Errno::OPNOTSUPP.into())
+    }
+}
+
 /// Maps a file or memory, as the arguments of `mmap(2)` say.
-fn map(thread: &Thread, call: &Call, place: Place, protection: Protection, shared: bool) -> Result {
-    let (length, flags, offset) = (call.word(1), call.unsigned(3), call.word(5));
+fn map(thread: &Thread, call: &Call, place: Place, length: usize, protection: Protection, shared: bool) -> Result {
+    let (flags, offset) = (call.unsigned(3), call.word(5));
     let mut request = Request::anonymous(protection);
     request.flags.set(AreaFlags::SHARED, shared);
     request
@@ -82,7 +112,7 @@ fn map(thread: &Thread, call: &Call, place: Place, protection: Protection, share
         request.name = Some(opened.name);
         seals = opened.seals;
     } else if shared {
-        let (backing, name) = super::mapped_file::anonymous(page_align_up(length).ok_or(Errno::NOMEM)?);
+        let (backing, name) = super::mapped_file::anonymous(length);
         request.backing = Some(backing);
         request.name = Some(name);
     }
