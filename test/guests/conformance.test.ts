@@ -20,10 +20,10 @@ const cases = programs
   .concat(["affinity", "processes", "pseudo_terminal", "rseq", "wakeups"].map((name) => ({ name, cpus: 2 })));
 
 /** Programs that run what they have written. */
-const execWritten = new Set(["text_busy", "interpreters"]);
+const execWritten = new Set(["execute", "interpreters", "privileges", "text_busy"]);
 
 /** Programs that begin as root, on Linux too. */
-const asRoot = new Set(["capabilities"]);
+const asRoot = new Set(["capabilities", "privileges"]);
 const isRoot = process.getuid?.() === 0;
 const cannotRun = (name: string): boolean => (!isRoot && asRoot.has(name)) || (!hasIpv6 && name === "ipv6");
 

@@ -17,6 +17,7 @@ extern crate alloc;
 
 mod block;
 mod cache;
+mod capabilities;
 mod crc32;
 pub mod dev;
 pub mod erofs;
@@ -34,6 +35,7 @@ pub mod vfs;
 
 pub use block::{BlockDevice, Transfer};
 pub use cache::{Age, CachedPages, MappedPage, reclaim, reclaim_mapped, resident_pages};
+pub use capabilities::{FILE_CAPABILITIES, FileCapabilities};
 pub use inode::{
     AttributeChange, FileSystem, Inode, Link, NewInode, NewKind, Ownership, RenameMode, Statistics, XattrMode,
     allocate_device_number,

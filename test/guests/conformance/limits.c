@@ -1,4 +1,4 @@
-// What limits a process, and what is kept of its accesses: RLIMIT_FSIZE, RLIMIT_NOFILE, access times.
+// What limits a process, and what is kept of its accesses: RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_STACK, access times.
 #include "show.h"
 #include <dirent.h>
 #include <sys/mman.h>
@@ -173,10 +173,57 @@ static void access_times(void) {
   VALUE(status.f_flags & (0x400 | 0x1000));
 }
 
-int main(void) {
+// Uses so many kibibytes of stack.
+__attribute__((noinline)) static int deep(int kibibytes) {
+  volatile char frame[1000];
+  frame[kibibytes % 1000] = 1;
+  return kibibytes > 1 ? deep(kibibytes - 1) + frame[kibibytes % 1000] : 1;
+}
+
+static void goes_down(const char *when, int mebibytes) {
+  fflush(stdout);
+  int status;
+  if (fork() == 0) _exit(deep(mebibytes << 10) == 0);
+  wait(&status);
+  printf("%d MiB %s: %s\n", mebibytes, when, WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "enough");
+}
+
+// The stack grows to the limit as it is when it grows.
+static void stack(void) {
+  struct rlimit before;
+  getrlimit(RLIMIT_STACK, &before);
+  SHOW(limit(RLIMIT_STACK, 8 << 20, before.rlim_max));
+  goes_down("of 8", 7);
+  goes_down("of 8", 12);
+  SHOW(limit(RLIMIT_STACK, 24 << 20, before.rlim_max));
+  goes_down("of 24", 16);
+  goes_down("of 24", 30);
+  SHOW(limit(RLIMIT_STACK, 2 << 20, before.rlim_max));
+  goes_down("of 2", 4);
+  SHOW(limit(RLIMIT_STACK, 2l << 40, before.rlim_max));
+  fflush(stdout);
+  if (fork() == 0) {
+    execl("/proc/self/exe", "program", "room", NULL);
+    _exit(1);
+  }
+  wait(NULL);
+  setrlimit(RLIMIT_STACK, &before);
+}
+
+// Mappings leave the stack the room that it may have.
+static int room(void) {
+  char *place = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  VALUE((char *)&place - place >= 2l << 40);
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  (void)argv;
+  if (argc > 1) return room();
   enter_scratch();
   file_size();
   descriptors();
   access_times();
+  stack();
   return 0;
 }

@@ -6,6 +6,7 @@ use abi::Errno;
 use file::{FileType, Result, Status};
 
 use super::{Access, Capabilities, Context, Credentials, MountFlags, Place};
+use crate::capabilities::{FILE_CAPABILITIES, FileCapabilities};
 use crate::inode::{AttributeChange, Inode, Link, XattrMode};
 use crate::inotify::{self, Events};
 use crate::text::Writing;
@@ -199,6 +200,10 @@ impl Context {
             return Err(Errno::TOOBIG.into());
         }
         self.check_xattr_change(place, name)?;
+        if name == FILE_CAPABILITIES {
+            // What says that it has capabilities gives some.
+            FileCapabilities::parse(value)?;
+        }
         place.inode()?.set_xattr(name, value, mode)?;
         inotify::happened(&place.dentry, Events::ATTRIB);
         Ok(())
@@ -227,6 +232,13 @@ impl Context {
         let privileged = self.credentials.can(Capabilities::SYS_ADMIN);
         match namespace(name) {
             Namespace::Trusted if !privileged => Err(refusal.into()),
+            Namespace::Security if writes && name == FILE_CAPABILITIES => {
+                if self.credentials.can(Capabilities::SETFCAP) {
+                    Ok(())
+                } else {
+                    Err(Errno::PERM.into())
+                }
+            }
             Namespace::Security if writes && !privileged => Err(Errno::PERM.into()),
             Namespace::Trusted | Namespace::Security => Ok(()),
             Namespace::System => Err(Errno::OPNOTSUPP.into()),

@@ -36,6 +36,8 @@ bitflags! {
         const SYS_ADMIN = 1 << 21;
         /// Make device nodes.
         const MKNOD = 1 << 27;
+        /// Give capabilities to files.
+        const SETFCAP = 1 << 31;
     }
 }
 

@@ -41,6 +41,8 @@ pub struct ProcessConfig {
     pub user: Option<User>,
     /// Resource limits.
     pub rlimits: Option<Vec<ResourceLimit>>,
+    /// Whether no program's file gives the application more rights.
+    pub no_new_privileges: bool,
     /// Whether the console is a terminal, and the application's standard streams are that.
     pub terminal: Option<bool>,
     /// The size of that terminal.
@@ -218,6 +220,7 @@ impl Config {
         process.user = instance.process.user.or(process.user.take());
         process.rlimits = instance.process.rlimits.or(process.rlimits.take());
         process.terminal = instance.process.terminal.or(process.terminal);
+        process.no_new_privileges |= instance.process.no_new_privileges;
         if instance.process.console_size != ConsoleSize::default() {
             process.console_size = instance.process.console_size;
         }

@@ -136,14 +136,16 @@ async fn launch(bundle: &Arc<dyn Inode>, config: &Config) -> Result<(), String> 
         return Err("the image names no command to run; set one where it is built".to_string());
     };
     let user = process.user.clone().unwrap_or_default();
-    let credentials = Credentials::of(user.uid, user.gid, user.additional_gids);
+    let mut credentials = Credentials::of(user.uid, user.gid, user.additional_gids);
+    credentials.no_new_privileges = process.no_new_privileges;
     // The first process needs memory to exist; it gets the program's own below.
-    let memory = crate::memory::AddressSpace::new().ok_or("there is not enough memory for an address space")?;
+    let memory = crate::memory::AddressSpace::new(crate::memory::STACK_LIMIT)
+        .ok_or("there is not enough memory for an address space")?;
     let first = Arc::new(Process::new(
         next_tid(),
         memory,
         paths,
-        credentials.clone(),
+        credentials,
         config.limits((hal::mem::usage().total * hal::mem::PAGE_SIZE) as u64),
     ));
 
@@ -184,13 +186,14 @@ async fn launch(bundle: &Arc<dyn Inode>, config: &Config) -> Result<(), String> 
         .map(|variable| variable.clone().into_bytes())
         .collect();
     let path = config.variable("PATH").unwrap_or(DEFAULT_PATH);
-    let prepared = find_and_prepare(&context, &credentials, command, path, &arguments, &environment)
+    let prepared = find_and_prepare(&first, &context, command, path, &arguments, &environment)
         .await
         .map_err(|error| error.sentence(command))?;
     first.set_memory(prepared.memory.clone());
+    first.update_credentials(|own| *own = prepared.credentials);
     *first.program.lock() = prepared.program;
     let thread = Thread::new(first.pid, first.clone(), prepared.memory, SignalSet::EMPTY);
-    thread.set_name_from_path(&first.program.lock().path);
+    thread.set_name(&prepared.name);
     crate::process::set_first(&first);
     start_thread(thread, prepared.context, None);
     Ok(())
@@ -198,8 +201,8 @@ async fn launch(bundle: &Arc<dyn Inode>, config: &Config) -> Result<(), String> 
 
 /// Looks for a command without a slash in the folders of `PATH`, as `execvp(3)` does.
 async fn find_and_prepare(
+    process: &Process,
     context: &Context,
-    credentials: &Credentials,
     command: &str,
     path: &str,
     arguments: &[String],
@@ -222,9 +225,9 @@ async fn find_and_prepare(
     let mut failure = ExecuteError::File(Errno::NOENT);
     for candidate in candidates {
         let found = program::prepare(
+            process,
             context,
-            credentials,
-            candidate.as_bytes(),
+            program::Command::at(candidate.as_bytes()),
             arguments.clone(),
             environment.to_vec(),
         )

@@ -8,8 +8,7 @@ use core::sync::atomic::Ordering;
 use abi::Errno;
 use file::OpenFile;
 use fs::proc::{Area, Identity, Process as Described, System, Usage};
-use fs::vfs::{Context, Lookup, Place};
-use hal::cpu;
+use fs::vfs::{Context, Place};
 use hal::mem::PAGE_SIZE;
 use task::Affinity;
 
@@ -154,8 +153,7 @@ impl Described for Process {
     }
 
     fn executable(&self) -> Option<Place> {
-        let path = self.program.lock().path.clone();
-        self.context(None).resolve(&path, Lookup::FOLLOW).ok()
+        self.program.lock().place.clone()
     }
 
     fn working(&self) -> Option<Place> {
@@ -230,10 +228,7 @@ impl Described for Process {
 
     fn set_name(&self, tid: i32, name: &[u8]) {
         if let Some(thread) = self.thread(tid) {
-            let mut field = [0; 16];
-            let length = name.len().min(field.len() - 1);
-            field[..length].copy_from_slice(&name[..length]);
-            *thread.name.lock() = field;
+            thread.set_name(name);
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct AddressSpace {
     pub(super) peak: AtomicUsize,
     /// Threads that have it and do not end.
     users: AtomicUsize,
+    /// The most bytes that a stack grows to (`RLIMIT_STACK`).
+    pub stack_limit: AtomicUsize,
     /// The commands of `membarrier(2)` that it is registered for.
     pub barriers: AtomicU32,
     /// Where things are put.
@@ -78,12 +80,12 @@ pub fn page_align_up(value: usize) -> Option<usize> {
 }
 
 impl AddressSpace {
-    /// An empty one; `None` without memory for its tables.
-    pub fn new() -> Option<Arc<Self>> {
-        Self::with_layout(Layout::random())
+    /// An empty one with a stack of this size at the most; `None` without memory for its tables.
+    pub fn new(stack_limit: usize) -> Option<Arc<Self>> {
+        Self::with_layout(Layout::random(stack_limit), stack_limit)
     }
 
-    pub(super) fn with_layout(layout: Layout) -> Option<Arc<Self>> {
+    pub(super) fn with_layout(layout: Layout, stack_limit: usize) -> Option<Arc<Self>> {
         let table = PageTable::new()?;
         Some(Arc::new_cyclic(|this| Self {
             table,
@@ -93,6 +95,7 @@ impl AddressSpace {
             peak: AtomicUsize::new(0),
             users: AtomicUsize::new(0),
             barriers: AtomicU32::new(0),
+            stack_limit: AtomicUsize::new(stack_limit),
             layout,
         }))
     }

@@ -1,6 +1,7 @@
 //! Demand paging: what happens when a page is not there, or not writable.
 
 use abi::Errno;
+use core::sync::atomic::Ordering;
 
 use file::Fault;
 use hal::mem::{Frame, PAGE_SIZE};
@@ -57,8 +58,8 @@ enum Mapped {
 }
 
 impl AddressSpace {
-    /// Makes the page at `address` present for an attempt, without waiting. `stack_limit` is the most bytes of a stack.
-    pub fn fault(&self, address: usize, attempt: Attempt, stack_limit: usize) -> Result<(), FaultError> {
+    /// Makes the page at `address` present for an attempt, without waiting.
+    pub fn fault(&self, address: usize, attempt: Attempt) -> Result<(), FaultError> {
         let page = address & !(PAGE_SIZE - 1);
         let mut inner = self.inner.lock();
         let holder = |areas: &alloc::collections::BTreeMap<usize, Area>| {
@@ -67,7 +68,7 @@ impl AddressSpace {
         };
         let start = match holder(&inner.areas) {
             Some(start) => start,
-            None if inner.grow_stack(address, stack_limit) => page,
+            None if inner.grow_stack(address, self.stack_limit.load(Ordering::Relaxed)) => page,
             None => return Err(FaultError::Unmapped),
         };
         let area = inner.areas.get(&start).ok_or(FaultError::Unmapped)?;
@@ -214,7 +215,7 @@ impl AddressSpace {
     /// [`FaultError::Pending`] or [`FaultError::OutOfMemory`].
     pub async fn fault_wait(&self, address: usize, attempt: Attempt) -> Result<(), FaultError> {
         loop {
-            match self.fault(address, attempt, super::STACK_LIMIT) {
+            match self.fault(address, attempt) {
                 Err(FaultError::Pending(completion)) => completion.await,
                 Err(FaultError::OutOfMemory(what_for)) => super::find_page(what_for).await,
                 result => return result,

@@ -10,7 +10,7 @@ impl AddressSpace {
     /// A copy for a child process. Both sides keep their private pages in common until one of them writes; those of shared mappings come
     /// back from their file. `None` without memory for the tables.
     pub fn duplicate(&self) -> Option<Arc<Self>> {
-        let child = Self::with_layout(self.layout)?;
+        let child = Self::with_layout(self.layout, self.stack_limit.load(Ordering::Relaxed))?;
         let inner = self.inner.lock();
         let (mut pages, mut own) = (0, 0);
         {

@@ -1,6 +1,8 @@
 //! Address space layout randomisation, in pages: 28 bits for mappings and programs as on Linux, 24 for the stack (Linux: 22), 13 for the
 //! heap and for mappings at low addresses.
 
+use core::ops::RangeInclusive;
+
 use hal::mem::PAGE_SIZE;
 
 use hal::random;
@@ -8,8 +10,8 @@ use hal::user::USER_END;
 
 /// What the top of the stack varies by, in bits of pages.
 const STACK_BITS: u32 = 24;
-/// Bytes kept free between the highest mapping and the top of the stack: the stack's limit and its random offset fit in.
-const STACK_ROOM: usize = 128 << 20;
+/// Bytes kept free between the highest mapping and the top of the stack beside its random offset: its limit, within what Linux allows.
+const STACK_ROOM: RangeInclusive<usize> = 128 << 20..=USER_END / 6 * 5;
 /// Where mappings at low addresses begin at the least, as on Linux.
 const LOW_BASE: usize = 0x4000_0000;
 /// Where position-independent programs go at the least.
@@ -31,12 +33,13 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Random places.
-    pub fn random() -> Self {
+    /// Random places, for a stack of this size at the most.
+    pub fn random(stack_limit: usize) -> Self {
+        let room = stack_limit.clamp(*STACK_ROOM.start(), *STACK_ROOM.end()) & !(PAGE_SIZE - 1);
         let pages = |bits: u32| (random::number() as usize & ((1 << bits) - 1)) * PAGE_SIZE;
         let stack_top = USER_END - pages(STACK_BITS) - PAGE_SIZE;
         Self {
-            mmap_base: USER_END - (PAGE_SIZE << STACK_BITS) - STACK_ROOM - pages(28),
+            mmap_base: USER_END - (PAGE_SIZE << STACK_BITS) - room - pages(28),
             low_base: LOW_BASE + pages(13),
             stack_top,
             program_base: PROGRAM_BASE + pages(28),
@@ -51,8 +54,8 @@ mod tests {
 
     #[test]
     fn places_are_whole_pages_and_apart() {
-        for _ in 0..1000 {
-            let layout = Layout::random();
+        for limit in [0, 8 << 20, (1 << 30) + 1, usize::MAX].repeat(250) {
+            let layout = Layout::random(limit);
             for place in [
                 layout.mmap_base,
                 layout.low_base,
@@ -62,7 +65,7 @@ mod tests {
             ] {
                 assert!(place.is_multiple_of(PAGE_SIZE), "{layout:x?}");
             }
-            assert!(layout.stack_top < USER_END && layout.stack_top - layout.mmap_base > super::super::STACK_LIMIT);
+            assert!(layout.stack_top < USER_END && layout.stack_top - layout.mmap_base > limit.min(1 << 40));
         }
     }
 }

@@ -24,5 +24,5 @@ pub use layout::Layout;
 pub use relief::{Use, balance, find_page, finish, relieve, relieve_in_time};
 pub use reverse::{attachments, is_shared_writable, unmap};
 
-/// The most bytes that a stack grows to (`RLIMIT_STACK`).
+/// The most bytes that a stack grows to, unless `RLIMIT_STACK` is set.
 pub const STACK_LIMIT: usize = 8 << 20;

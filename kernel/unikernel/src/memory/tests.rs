@@ -178,7 +178,7 @@ impl Model {
             }
             Step::Touch { slot, write } => {
                 let attempt = if write { Attempt::Write } else { Attempt::Read };
-                let worked = space.fault(at(slot), attempt, 0).is_ok();
+                let worked = space.fault(at(slot), attempt).is_ok();
                 let allowed = slots[slot].as_mut().filter(|page| page.write || !write);
                 assert_eq!(worked, allowed.is_some());
                 if let Some(page) = allowed {
@@ -232,7 +232,7 @@ impl Model {
 /// A child that is forked while a file is cut, once both is done.
 fn forked_while_a_file_is_cut() -> Arc<AddressSpace> {
     let file = Fixed::new();
-    let space = AddressSpace::new().expect("memory");
+    let space = AddressSpace::new(super::STACK_LIMIT).expect("memory");
     let backing = Backing {
         pages: file.clone(),
         first_page: 0,
@@ -247,7 +247,7 @@ fn forked_while_a_file_is_cut() -> Arc<AddressSpace> {
     space
         .map(Place::Fixed(at(0)), slots.len() * PAGE_SIZE, request)
         .expect("it fits");
-    slots.for_each(|slot| space.fault(at(slot), Attempt::Read, 0).expect("it is mapped"));
+    slots.for_each(|slot| space.fault(at(slot), Attempt::Read).expect("it is mapped"));
     let barrier = std::sync::Barrier::new(2);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -283,7 +283,7 @@ proptest! {
     #[test]
     fn pages_of_files_are_found_wherever_they_are_mapped(steps in prop::collection::vec((0..2_usize, step()), 1..60)) {
         let files: Vec<_> = (0..FILES).map(|_| Fixed::new()).collect();
-        let space = || AddressSpace::new().expect("memory");
+        let space = || AddressSpace::new(super::STACK_LIMIT).expect("memory");
         let mut models = [space(), space()].map(|space| Model { space, slots: [None; SLOTS] });
         let mut written = 0;
         for (which, step) in steps {

@@ -60,7 +60,7 @@ pub struct Capabilities {
     pub effective: u64,
     /// What it may use.
     pub permitted: u64,
-    /// What stays with programs whose files say so; here none does.
+    /// What stays with programs whose files say so.
     pub inheritable: u64,
     /// What an execution as root gives.
     pub bounding: u64,
@@ -125,19 +125,6 @@ impl Capabilities {
             (0, 1..) => self.effective &= !FILES,
             (1.., 0) => self.effective |= self.permitted & FILES,
             _ => {}
-        }
-    }
-
-    /// Follows the execution of a program.
-    pub fn execute(&mut self, users: Users) {
-        self.keeps = false;
-        let [real, effective, _] = users;
-        if real == 0 || effective == 0 {
-            self.permitted = self.inheritable | self.bounding;
-            self.effective = if effective == 0 { self.permitted } else { self.ambient };
-        } else {
-            self.permitted = self.ambient;
-            self.effective = self.ambient;
         }
     }
 

@@ -31,7 +31,7 @@ use hal::sync::SpinLock;
 
 pub use births::{Birth, Broadcast};
 pub use capabilities::{Capabilities, Capability};
-pub use credentials::Credentials;
+pub use credentials::{Credentials, Grants};
 pub use jobs::{Processes, is_orphaned};
 pub use kinship::Kinship;
 pub use limits::{Limit, Limits, Resource};

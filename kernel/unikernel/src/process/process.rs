@@ -74,8 +74,8 @@ pub struct Process {
 /// The program a process runs.
 #[derive(Clone, Default)]
 pub struct Program {
-    /// Absolute path of the executable file.
-    pub path: Vec<u8>,
+    /// The executable file; `None` once the process has ended.
+    pub place: Option<fs::vfs::Place>,
     /// Arguments.
     pub arguments: Vec<Vec<u8>>,
     /// Environment at its start.
@@ -358,7 +358,12 @@ impl Process {
         if let Some(memory) = memory {
             super::oom::note_end(self, &memory);
         }
-        self.program.lock().running = None;
+        let file = {
+            let mut program = self.program.lock();
+            (program.place.take(), program.running.take())
+        };
+        // Beyond the lock: the last share of a file that was removed takes its pages with it.
+        drop(file);
         crate::ipc::undo(self.pid);
         self.leave_family(status);
     }
@@ -470,7 +475,7 @@ mod tests {
     fn who_ends_after_the_thread_that_took_over_its_number_was_not_the_last() {
         let (_, root) = Tmpfs::create(&Options::default());
         let paths = Paths::new(Namespace::new(&Mount::new(root, b"tmpfs", MountFlags::empty())));
-        let memory = AddressSpace::new().expect("memory");
+        let memory = AddressSpace::new(crate::memory::STACK_LIMIT).expect("memory");
         let (credentials, limits) = (Credentials::default(), Limits::of_memory(1 << 30));
         let process = Arc::new(Process::new(1, memory.clone(), Arc::new(paths), credentials, limits));
         let thread = || Thread::new(1, process.clone(), memory.clone(), SignalSet::EMPTY);

@@ -223,8 +223,7 @@ async fn page_fault(thread: &Arc<Thread>, context: &mut UserContext, address: us
     const MAPPING_ERROR: i32 = 1;
     const ACCESS_ERROR: i32 = 2;
     const NO_ADDRESS: i32 = 2;
-    let limit = crate::memory::STACK_LIMIT;
-    let failure = match thread.memory.fault(address, attempt, limit) {
+    let failure = match thread.memory.fault(address, attempt) {
         Ok(()) => return,
         Err(FaultError::Pending(completion)) => {
             parked(context, pin!(completion)).await;

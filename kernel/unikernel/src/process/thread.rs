@@ -340,13 +340,12 @@ impl Thread {
         *self.fault.lock() = FaultRecord { vector, error, address };
     }
 
-    /// Names it after a program's file, as `execve(2)` does.
-    pub fn set_name_from_path(&self, path: &[u8]) {
-        let file = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
-        let length = file.len().min(15);
-        let mut name = [0; 16];
-        name[..length].copy_from_slice(&file[..length]);
-        *self.name.lock() = name;
+    /// Names it, with what fits of a name.
+    pub fn set_name(&self, name: &[u8]) {
+        let mut field = [0; 16];
+        let length = name.len().min(field.len() - 1);
+        field[..length].copy_from_slice(&name[..length]);
+        *self.name.lock() = field;
     }
 
     pub(super) fn set_task(&self, task: &Arc<Task>) {

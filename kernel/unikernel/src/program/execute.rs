@@ -6,12 +6,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::Errno;
-use fs::vfs::{Context, Lookup, Place};
+use fs::vfs::{Context, Lookup, MountFlags, Place};
+use fs::{FILE_CAPABILITIES, FileCapabilities};
 
 use super::elf::Malformed;
 use super::{Executable, LoadError, Start, build_stack, load, map_vdso, read_exact};
 use crate::memory::{AddressSpace, AreaName, finish};
-use crate::process::{Credentials, Program};
+use crate::process::{Credentials, Grants, Process, Program, Resource};
 use hal::user::UserContext;
 
 /// Scripts whose interpreter is a script, and so on: as many as Linux takes.
@@ -19,10 +20,38 @@ const MAX_SCRIPTS: usize = 5;
 /// Bytes of a script's first line that count.
 const SCRIPT_LINE: usize = 256;
 
+/// What is to be run.
+#[derive(Clone, Copy)]
+pub struct Command<'a> {
+    /// Its path; an empty one means what the context begins at.
+    pub path: &'a [u8],
+    /// The path by which the program is told of itself, and the interpreter of a script finds it.
+    pub told: &'a [u8],
+    /// Whether that path leads nowhere by the time the interpreter looks.
+    pub is_lost: bool,
+}
+
+impl<'a> Command<'a> {
+    /// The program at a path.
+    pub fn at(path: &'a [u8]) -> Self {
+        Self {
+            path,
+            told: path,
+            is_lost: false,
+        }
+    }
+}
+
 /// A program in an address space of its own.
 pub struct Prepared {
+    /// What its first thread is called: the last part of the path, or of the file's own where there is none.
+    pub name: Vec<u8>,
     /// Its memory.
     pub memory: Arc<AddressSpace>,
+    /// Who it runs as.
+    pub credentials: Credentials,
+    /// Whether it has rights that its user does not have.
+    pub is_secure: bool,
     /// The registers of its first thread.
     pub context: UserContext,
     /// What `/proc` tells of it.
@@ -128,21 +157,43 @@ async fn script_line(executable: &Executable) -> Result<Option<(Vec<u8>, Option<
     )))
 }
 
-/// Loads the program at `path`; an empty one means what the context begins at.
+/// What a program's file gives who runs it: nothing on a file system that is mounted so.
+async fn grants(place: &Place) -> Result<Grants, Errno> {
+    const SET_USER_ID: u16 = 0o4000;
+    const SET_GROUP_ID: u16 = 0o2010;
+    if place.mount.flags().contains(MountFlags::NO_SUID) {
+        return Ok(Grants::default());
+    }
+    let inode = place.inode()?;
+    let status = finish(|| inode.status()).await?;
+    let has = |bits: u16| status.permissions & bits == bits;
+    let capabilities = match finish(|| inode.xattr(FILE_CAPABILITIES)).await {
+        Ok(value) => FileCapabilities::parse(&value)?,
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => None,
+        Err(errno) => return Err(errno),
+    };
+    Ok(Grants {
+        user: has(SET_USER_ID).then_some(status.uid),
+        group: has(SET_GROUP_ID).then_some(status.gid),
+        capabilities,
+    })
+}
+
+/// Loads a program that a process is to run.
 pub async fn prepare(
+    process: &Process,
     context: &Context,
-    credentials: &Credentials,
-    path: &[u8],
+    command: Command<'_>,
     mut arguments: Vec<Vec<u8>>,
     environment: Vec<Vec<u8>>,
 ) -> Result<Prepared, ExecuteError> {
-    let (mut executable, _) = find(context, path).await.map_err(ExecuteError::File)?;
+    let (mut executable, mut place) = find(context, command.path).await.map_err(ExecuteError::File)?;
     let mut running = executable.run().map_err(ExecuteError::File)?;
-    let mut run_path = if path.is_empty() {
-        executable.name.path.clone()
-    } else {
-        path.to_vec()
+    let name = match command.path.rsplit(|&byte| byte == b'/').next() {
+        Some([]) | None => place.dentry.name().into_vec(),
+        Some(name) => name.to_vec(),
     };
+    let mut run_path = command.told.to_vec();
     for depth in 0.. {
         let Some((interpreter, argument)) = script_line(&executable).await.map_err(ExecuteError::File)? else {
             break;
@@ -150,13 +201,16 @@ pub async fn prepare(
         if depth == MAX_SCRIPTS {
             return Err(ExecuteError::Other(Errno::LOOP));
         }
+        if command.is_lost {
+            return Err(ExecuteError::File(Errno::NOENT));
+        }
         let mut front = vec![interpreter.clone()];
         front.extend(argument);
         front.push(run_path);
         arguments.splice(..arguments.len().min(1), front);
         let found = find(context, &interpreter).await;
         let failed = |errno| ExecuteError::Interpreter(interpreter.clone(), errno);
-        (executable, _) = found.map_err(failed)?;
+        (executable, place) = found.map_err(failed)?;
         running = executable.run().map_err(failed)?;
         run_path = interpreter;
     }
@@ -165,8 +219,12 @@ pub async fn prepare(
         LoadError::Malformed(malformed) => ExecuteError::Malformed(malformed),
         LoadError::Errno(errno) => ExecuteError::Other(errno),
     };
+    let mut credentials = process.credentials();
+    let grants = grants(&place).await.map_err(ExecuteError::Other)?;
+    let is_secure = credentials.execute(&grants).map_err(ExecuteError::Other)?;
     let elf = executable.parse().await.map_err(own)?;
-    let memory = AddressSpace::new().ok_or(ExecuteError::Other(Errno::NOMEM))?;
+    let stack_limit = process.limits.lock().get(Resource::Stack).soft as usize;
+    let memory = AddressSpace::new(stack_limit).ok_or(ExecuteError::Other(Errno::NOMEM))?;
     let image = load(&memory, &executable, &elf, Some(memory.layout.program_base))
         .await
         .map_err(own)?;
@@ -192,20 +250,24 @@ pub async fn prepare(
         program: &image,
         interpreter_base,
         vdso: map_vdso(&memory).map_err(ExecuteError::Other)?,
-        path: &run_path,
+        path: command.told,
         arguments: &arguments,
         environment: &environment,
-        credentials,
+        credentials: &credentials,
+        is_secure,
     };
     let (stack_pointer, auxiliary) = build_stack(&memory, &start).await.map_err(ExecuteError::Other)?;
     let mut registers = UserContext::new();
     registers.set_instruction_pointer(entry);
     registers.set_stack_pointer(stack_pointer);
     Ok(Prepared {
+        name,
         memory,
+        credentials,
+        is_secure,
         context: registers,
         program: Program {
-            path: executable.name.path.clone(),
+            place: Some(place),
             arguments,
             environment,
             auxiliary,

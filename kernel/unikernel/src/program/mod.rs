@@ -8,8 +8,8 @@ mod stack;
 mod vdso;
 
 pub use elf::{Elf, Kind, LoadSegment, Malformed};
-pub use execute::{ExecuteError, Prepared, prepare};
+pub use execute::{Command, ExecuteError, Prepared, prepare};
 pub use load::{Executable, Image, LoadError, load};
 pub use reader::read_exact;
-pub use stack::{Start, build_stack};
+pub use stack::{Start, build_stack, string_limit};
 pub use vdso::map_vdso;

@@ -1,16 +1,23 @@
 //! What a program finds on its stack: arguments, environment and the auxiliary vector (System V ABI, AMD64 supplement, 3.4.1).
 
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
+use core::sync::atomic::Ordering;
 
 use abi::Errno;
 use linux_raw_sys::auxvec;
 
 use super::Image;
-use crate::memory::{AddressSpace, AreaFlags, AreaName, Place, Protection, Request, STACK_LIMIT};
+use crate::memory::{AddressSpace, AreaFlags, AreaName, Place, Protection, Request};
 use crate::process::Credentials;
 
-/// Bytes that arguments and environment may take.
-const MAX_STRINGS: usize = STACK_LIMIT / 4;
+/// Bytes that arguments and environment may take, with a pointer for each: a quarter of the stack within these limits.
+const STRINGS: RangeInclusive<usize> = 128 << 10..=6 << 20;
+
+/// The same for a stack that grows to a limit.
+pub fn string_limit(stack_limit: usize) -> usize {
+    (stack_limit / 4).clamp(*STRINGS.start(), *STRINGS.end())
+}
 
 /// How a program starts.
 pub struct Start<'a> {
@@ -28,6 +35,8 @@ pub struct Start<'a> {
     pub environment: &'a [Vec<u8>],
     /// Who it runs as.
     pub credentials: &'a Credentials,
+    /// Whether it has rights that its user does not have.
+    pub is_secure: bool,
 }
 
 /// Makes the stack and fills it. Returns the stack pointer and the auxiliary vector.
@@ -39,7 +48,7 @@ pub async fn build_stack(memory: &AddressSpace, start: &Start<'_>) -> Result<(us
         .chain(start.environment)
         .map(|string| string.len() + 1 + 8)
         .sum();
-    if bytes > MAX_STRINGS {
+    if bytes + start.path.len() + 1 > string_limit(memory.stack_limit.load(Ordering::Relaxed)) {
         return Err(Errno::TOOBIG);
     }
     let initial = (bytes + start.path.len() + 8192).next_multiple_of(hal::mem::PAGE_SIZE) + (128 << 10);
@@ -96,7 +105,7 @@ pub async fn build_stack(memory: &AddressSpace, start: &Start<'_>) -> Result<(us
     add(auxvec::AT_EUID, credentials.euid as usize);
     add(auxvec::AT_GID, credentials.gid as usize);
     add(auxvec::AT_EGID, credentials.egid as usize);
-    add(auxvec::AT_SECURE, 0);
+    add(auxvec::AT_SECURE, usize::from(start.is_secure));
     add(auxvec::AT_RANDOM, strings_at + random);
     add(auxvec::AT_HWCAP2, hal::cpu::hardware_capabilities().1);
     add(auxvec::AT_EXECFN, strings_at + path);

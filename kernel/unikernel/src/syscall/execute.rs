@@ -3,18 +3,17 @@
 use abi::Errno;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 use linux_raw_sys::general as linux;
 
 use super::{Call, Result};
-use crate::process::{Thread, start_thread};
-use crate::program;
+use crate::process::{Resource, Thread, start_thread};
+use crate::program::{self, Command};
 
 /// Bytes of the longest path.
 const PATH_MAX: usize = 4096;
 /// Bytes of the longest argument (`MAX_ARG_STRLEN`).
 const ARGUMENT_MAX: usize = 131_072;
-/// Bytes of all arguments and the environment.
-const TOTAL_MAX: usize = crate::memory::STACK_LIMIT / 4;
 
 pub(super) async fn execve(thread: &Arc<Thread>, call: &Call) -> Result {
     let path = thread
@@ -24,7 +23,15 @@ pub(super) async fn execve(thread: &Arc<Thread>, call: &Call) -> Result {
     if path.is_empty() {
         return Err(Errno::NOENT.into());
     }
-    execute(thread, thread.process.context(None), path, call.word(1), call.word(2)).await
+    let command = Command::at(&path);
+    execute(
+        thread,
+        thread.process.context(None),
+        command,
+        call.word(1),
+        call.word(2),
+    )
+    .await
 }
 
 pub(super) async fn execveat(thread: &Arc<Thread>, call: &Call) -> Result {
@@ -37,8 +44,17 @@ pub(super) async fn execveat(thread: &Arc<Thread>, call: &Call) -> Result {
         return Err(Errno::INVAL.into());
     }
     let mut base = None;
-    if call.int(0) != linux::AT_FDCWD && path.first() != Some(&b'/') {
-        let open = thread.process.files.get_any(call.int(0))?;
+    let mut told = path.clone();
+    let mut is_lost = false;
+    let (number, files) = (call.int(0), &thread.process.files);
+    if number != linux::AT_FDCWD && path.first() != Some(&b'/') {
+        let open = files.get_any(number)?;
+        told = alloc::format!("/dev/fd/{number}").into_bytes();
+        if !path.is_empty() {
+            told.push(b'/');
+            told.extend_from_slice(&path);
+        }
+        is_lost = files.close_on_exec(number)?;
         base = Some(
             open.downcast::<fs::vfs::OpenInode>()
                 .ok_or(Errno::ACCES)?
@@ -49,11 +65,23 @@ pub(super) async fn execveat(thread: &Arc<Thread>, call: &Call) -> Result {
     if path.is_empty() && flags & linux::AT_EMPTY_PATH == 0 {
         return Err(Errno::NOENT.into());
     }
-    execute(thread, thread.process.context(base), path, call.word(2), call.word(3)).await
+    let command = Command {
+        path: &path,
+        told: &told,
+        is_lost,
+    };
+    execute(
+        thread,
+        thread.process.context(base),
+        command,
+        call.word(2),
+        call.word(3),
+    )
+    .await
 }
 
 /// Reads a vector of strings that ends with a null pointer.
-async fn read_strings(thread: &Thread, mut address: usize, total: &mut usize) -> Result<Vec<Vec<u8>>> {
+async fn read_strings(thread: &Thread, mut address: usize, left: &mut usize) -> Result<Vec<Vec<u8>>> {
     let mut strings = Vec::new();
     while address != 0 {
         let string = thread.memory.read::<usize>(address).await?;
@@ -61,10 +89,7 @@ async fn read_strings(thread: &Thread, mut address: usize, total: &mut usize) ->
             break;
         }
         let string = thread.memory.read_string(string, ARGUMENT_MAX, Errno::TOOBIG).await?;
-        *total += string.len() + 9;
-        if *total > TOTAL_MAX {
-            return Err(Errno::TOOBIG.into());
-        }
+        *left = left.checked_sub(string.len() + 9).ok_or(Errno::TOOBIG)?;
         strings.push(string);
         address += size_of::<usize>();
     }
@@ -74,33 +99,37 @@ async fn read_strings(thread: &Thread, mut address: usize, total: &mut usize) ->
 async fn execute(
     thread: &Arc<Thread>,
     context: fs::vfs::Context,
-    path: Vec<u8>,
+    command: Command<'_>,
     arguments: usize,
     environment: usize,
 ) -> Result {
     let process = &thread.process;
-    let mut total = 0;
-    let mut arguments = read_strings(thread, arguments, &mut total).await?;
+    let stack_limit = process.limits.lock().get(Resource::Stack).soft as usize;
+    let mut left = program::string_limit(stack_limit);
+    let mut arguments = read_strings(thread, arguments, &mut left).await?;
     if arguments.is_empty() {
         arguments.push(Vec::new());
     }
-    let environment = read_strings(thread, environment, &mut total).await?;
-    let mut credentials = process.credentials();
-    credentials.capabilities.execute(credentials.users());
-    let prepared = program::prepare(&context, &credentials, &path, arguments, environment)
+    let environment = read_strings(thread, environment, &mut left).await?;
+    let prepared = program::prepare(process, &context, command, arguments, environment)
         .await
         .map_err(|error| error.errno())?;
 
     // From here on there is no way back: the other threads end.
     process.end_other_threads(thread).await?;
-    process.update_credentials(|own| own.capabilities.execute(own.users()));
+    process.update_credentials(|own| *own = prepared.credentials);
+    if prepared.is_secure {
+        process.kinship.death_signal.store(0, Ordering::Release);
+    }
     process.actions.reset_handlers();
     process.timers.clear();
     process.set_memory(prepared.memory.clone());
     let successor = Thread::new(process.pid, process.clone(), prepared.memory, thread.blocked());
     successor.take_scheduling_of(thread);
-    successor.set_name_from_path(&prepared.program.path);
-    *process.program.lock() = prepared.program;
+    successor.set_name(&prepared.name);
+    let old = core::mem::replace(&mut *process.program.lock(), prepared.program);
+    // Beyond the lock: the last share of a file that was removed takes its pages with it.
+    drop(old);
     while let Some((signal, info)) = thread.pending.take(crate::signal::SignalSet::from_bits(!0)) {
         successor.pending.push(signal, info);
     }

@@ -2,6 +2,7 @@
 
 use abi::{Errno, Timeval};
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 use linux_raw_sys::general as linux;
 use zerocopy::{Immutable, IntoBytes};
 
@@ -141,6 +142,11 @@ async fn set_limit_of(thread: &Thread, process: &Process, number: usize, address
     process.limits.lock().set_number(number, limit, privileged)?;
     if number == Resource::Cpu as usize {
         process.watch_cpu_time();
+    }
+    if number == Resource::Stack as usize
+        && let Some(memory) = process.memory()
+    {
+        memory.stack_limit.store(limit.soft as usize, Ordering::Relaxed);
     }
     Ok(())
 }

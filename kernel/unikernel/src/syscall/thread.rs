@@ -80,6 +80,7 @@ pub(super) async fn arch_prctl(thread: &Thread, call: &Call) -> Result {
 
 pub(super) async fn prctl(thread: &Thread, call: &Call) -> Result {
     use linux_raw_sys::prctl as operation;
+    let has_no_more = |from: usize| (from..5).all(|argument| call.word(argument) == 0);
     match call.unsigned(0) {
         operation::PR_SET_NAME => {
             let mut name = [0; 16];
@@ -129,8 +130,13 @@ pub(super) async fn prctl(thread: &Thread, call: &Call) -> Result {
         operation::PR_GET_DUMPABLE => Ok(1),
         operation::PR_GET_SECCOMP | operation::PR_GET_SECUREBITS => Ok(0),
         operation::PR_GET_TIMERSLACK => Ok(50_000),
-        operation::PR_SET_NO_NEW_PRIVS if call.word(1) == 1 => Ok(0),
-        operation::PR_GET_NO_NEW_PRIVS => Ok(1),
+        operation::PR_SET_NO_NEW_PRIVS if call.word(1) == 1 && has_no_more(2) => {
+            thread.process.update_credentials(|own| own.no_new_privileges = true);
+            Ok(0)
+        }
+        operation::PR_GET_NO_NEW_PRIVS if has_no_more(1) => Ok(usize::from(
+            thread.process.with_credentials(|own| own.no_new_privileges),
+        )),
         // Naming anonymous memory is for `/proc/PID/maps` alone.
         operation::PR_SET_VMA => Ok(0),
         _ => capability::control(thread, call).unwrap_or(Err(Errno::INVAL.into())),
