@@ -99,6 +99,7 @@ const guests = {
   written: shows("protection", "written", "-static"),
   operations: shows("operations", "operations", "-static"),
   mounts: shows("mounts", "mounts", "-static"),
+  settings: shows("settings", "settings", "-static"),
   fuzz: fuzzer,
   input: shows("input", "input", "-static"),
   clock: shows("clock", "clock", "-static"),

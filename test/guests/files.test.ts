@@ -95,6 +95,46 @@ describe("mounts", () => {
   });
 });
 
+test("settings below /proc/sys are root's to write, and have their effect", async () => {
+  const { lines } = await runImage(machine, { source: { binary: guestProgram("settings") } });
+
+  expect(lines).toEqual([
+    "more than 400 mappings: 1",
+    "vm/max_map_count = 500",
+    ": written, is 500",
+    "no more than 250 pairs of mappings: 1",
+    "vm/max_map_count = 262144",
+    ": written, is 262144",
+    "more than 400 mappings: 1",
+    "vm/max_map_count = many: EINVAL, is 262144",
+    "vm/max_map_count = -1: EINVAL, is 262144",
+    "vm/max_map_count = ",
+    ": EINVAL, is 262144",
+    "vm/max_map_count = 1 2: EINVAL, is 262144",
+    "vm/max_map_count = 2147483648: EINVAL, is 262144",
+    "more than 20 connections wait: 1",
+    "net/core/somaxconn = 4",
+    ": written, is 4",
+    "no more than 8 connections wait: 1",
+    "kernel/shmmax = 65536: written, is 65536",
+    "shmget(IPC_PRIVATE, 65537, 0600) = -1 EINVAL",
+    "shmget(IPC_PRIVATE, 65536, 0600) works",
+    "kernel/shmall = 1000000: written, is 1000000",
+    "kernel/sem = 250 32000 100 128",
+    ": written, is 250\t32000\t100\t128",
+    "kernel/sem = 250 32000 100: EINVAL, is 250\t32000\t100\t128",
+    "kernel/pid_max = 65536: written, is 65536",
+    "kernel/pid_max = 300: EINVAL, is 65536",
+    "vm/overcommit_memory = 2: written, is 2",
+    "vm/overcommit_memory = 3: EINVAL, is 2",
+    "vm/swappiness = 10: written, is 10",
+    "fs/file-max = 2097152: written, is 2097152",
+    "kernel/threads-max = 1: EINVAL, is 32768",
+    "vm/max_map_count = 100000: EACCES, is 262144",
+    "",
+  ]);
+});
+
 describe("standard input", () => {
   const attached = { annotations: { "org.pulumi.unikernel.attach-input": "true" } };
   const sum = (bytes: Buffer): string =>

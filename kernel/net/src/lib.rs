@@ -46,7 +46,7 @@ pub use held::{HOLD, holds};
 pub use ip::{Endpoint, InterfaceAddress, Prefix};
 pub use socket::{
     Address, Control, Credentials, Destination, Domain, Message, MessageFlags, Received as ReceivedMessage, Shutdown,
-    SocketFile, SocketType,
+    SocketFile, SocketType, backlog_limit, set_backlog_limit,
 };
 pub use stack::{Configuration, Stack};
 pub use unix::Namespace as UnixNamespace;

@@ -54,8 +54,25 @@ pub trait System: Send + Sync {
         1
     }
 
+    /// A limit that `/proc/sys` shows.
+    fn limit(&self, limit: Limit) -> u64;
+
+    /// Changes it.
+    fn set_limit(&self, limit: Limit, value: u64);
+
     /// The lines below the heading of `/proc/net/NAME` (`tcp`, `udp`, `unix`, `dev`, `route`…), as Linux formats them.
     fn network_table(&self, _name: &str, _out: &mut String) {}
+}
+
+/// What root may change in `/proc/sys`, to an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// `vm.max_map_count`
+    Mappings,
+    /// `net.core.somaxconn`
+    Backlog,
+    /// `kernel.shmmax`
+    SharedSegment,
 }
 
 /// A CPU, as `/proc/cpuinfo` describes it.

@@ -4,12 +4,13 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt::Write as _;
+use core::ops::RangeInclusive;
 
 use abi::Errno;
 use file::{OpenFile, Result};
 use hal::sync::SpinLock;
 
-use super::provider::System;
+use super::provider::{Limit, System};
 use crate::generated::Folder;
 use crate::inotify;
 
@@ -20,22 +21,12 @@ pub(super) fn fill(folder: Folder, system: &Arc<dyn System>) -> Folder {
             let system = system.clone();
             move |folder| kernel(folder, &system)
         })
-        .folder("vm", |folder| {
-            folder
-                .text("overcommit_memory", "1\n")
-                .text("overcommit_ratio", "50\n")
-                .text("max_map_count", "65530\n")
-                .text("min_free_kbytes", "1024\n")
-                .text("mmap_min_addr", "65536\n")
-                .text("nr_hugepages", "0\n")
-                .text("swappiness", "0\n")
-                .text("vfs_cache_pressure", "100\n")
-                .text("zone_reclaim_mode", "0\n")
-                .writable("drop_caches", |_| Ok(()), drop_caches)
+        .folder("vm", {
+            let system = system.clone();
+            move |folder| virtual_memory(folder, &system)
         })
         .folder("fs", |folder| {
-            folder
-                .text("file-max", "1048576\n")
+            numbers(folder, "file-max", [1 << 20], 0..=i64::MAX as u64)
                 .file("file-nr", |out| {
                     out.extend_from_slice(alloc::format!("{}\t0\t1048576\n", OpenFile::count()).as_bytes());
                     Ok(())
@@ -50,7 +41,89 @@ pub(super) fn fill(folder: Folder, system: &Arc<dyn System>) -> Folder {
                 .folder("epoll", |folder| folder.text("max_user_watches", "1048576\n"))
                 .folder("inotify", inotify)
         })
-        .folder("net", network)
+        .folder("net", {
+            let system = system.clone();
+            move |folder| network(folder, &system)
+        })
+}
+
+/// The largest of Linux's settings that are an `int`.
+const INT_MAX: u64 = i32::MAX as u64;
+
+/// Numbers that are written, separated by white space: `EINVAL` when there are more or fewer, or one is not within the bounds.
+fn parse<const COUNT: usize>(bytes: &[u8], bounds: &RangeInclusive<u64>) -> Result<[u64; COUNT]> {
+    let text = core::str::from_utf8(bytes).map_err(|_| Errno::INVAL)?;
+    let mut words = text.split_ascii_whitespace();
+    let mut values = [0; COUNT];
+    for value in &mut values {
+        let number = words.next().and_then(|word| word.parse().ok());
+        *value = number.filter(|number| bounds.contains(number)).ok_or(Errno::INVAL)?;
+    }
+    match words.next() {
+        None => Ok(values),
+        Some(_) => Err(Errno::INVAL.into()),
+    }
+}
+
+fn show(out: &mut Vec<u8>, values: &[u64]) {
+    let mut text = String::new();
+    for (place, value) in values.iter().enumerate() {
+        let _ = write!(text, "{}{value}", if place == 0 { "" } else { "\t" });
+    }
+    text.push('\n');
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Adds a file of numbers that root may change though nothing here follows them: who sets them finds them set.
+fn numbers<const COUNT: usize>(
+    folder: Folder,
+    name: &str,
+    initial: [u64; COUNT],
+    bounds: RangeInclusive<u64>,
+) -> Folder {
+    let kept = Arc::new(SpinLock::new(initial));
+    let shown = kept.clone();
+    folder.writable(
+        name,
+        move |out| {
+            show(out, &*shown.lock());
+            Ok(())
+        },
+        move |bytes| {
+            *kept.lock() = parse(bytes, &bounds)?;
+            Ok(())
+        },
+    )
+}
+
+/// Adds a file of a limit that root may change.
+fn limit(folder: Folder, name: &str, system: &Arc<dyn System>, limit: Limit, most: u64) -> Folder {
+    let (reads, writes) = (system.clone(), system.clone());
+    folder.writable(
+        name,
+        move |out| {
+            show(out, &[reads.limit(limit)]);
+            Ok(())
+        },
+        move |bytes| {
+            let [value] = parse(bytes, &(0..=most))?;
+            writes.set_limit(limit, value);
+            Ok(())
+        },
+    )
+}
+
+fn virtual_memory(folder: Folder, system: &Arc<dyn System>) -> Folder {
+    let folder = limit(folder, "max_map_count", system, Limit::Mappings, INT_MAX);
+    let folder = numbers(folder, "overcommit_memory", [1], 0..=2);
+    let folder = numbers(folder, "overcommit_ratio", [50], 0..=INT_MAX);
+    numbers(folder, "swappiness", [0], 0..=200)
+        .text("min_free_kbytes", "1024\n")
+        .text("mmap_min_addr", "65536\n")
+        .text("nr_hugepages", "0\n")
+        .text("vfs_cache_pressure", "100\n")
+        .text("zone_reclaim_mode", "0\n")
+        .writable("drop_caches", |_| Ok(()), drop_caches)
 }
 
 /// Gives back what is in memory only because it may be used again: pages of files (1), names and what they lead to (2), or both (3).
@@ -81,7 +154,10 @@ fn kernel(folder: Folder, system: &Arc<dyn System>) -> Folder {
         }
     };
     let (reads, writes) = (system.clone(), system.clone());
-    folder
+    let folder = limit(folder, "shmmax", system, Limit::SharedSegment, u64::MAX);
+    let folder = numbers(folder, "shmall", [u64::MAX - (1 << 24)], 0..=u64::MAX);
+    let folder = numbers(folder, "sem", [32000, 1_024_000_000, 500, 32000], 0..=INT_MAX);
+    numbers(folder, "pid_max", [1 << 22], 301..=1 << 22)
         .file("osrelease", line(|system| system.release()))
         .file("version", line(|system| system.version()))
         .text("ostype", "Linux\n")
@@ -98,7 +174,6 @@ fn kernel(folder: Folder, system: &Arc<dyn System>) -> Folder {
             },
         )
         .text("domainname", "(none)\n")
-        .text("pid_max", "4194304\n")
         .text("threads-max", "32768\n")
         .text("ngroups_max", "65536\n")
         .text("cap_last_cap", "40\n")
@@ -113,13 +188,10 @@ fn kernel(folder: Folder, system: &Arc<dyn System>) -> Folder {
         .text("tainted", "0\n")
         .text("panic", "0\n")
         .text("sched_child_runs_first", "0\n")
-        .text("shmmax", "18446744073692774399\n")
-        .text("shmall", "18446744073692774399\n")
         .text("shmmni", "4096\n")
         .text("msgmax", "8192\n")
         .text("msgmnb", "16384\n")
         .text("msgmni", "32000\n")
-        .text("sem", "32000\t1024000000\t500\t32000\n")
         .folder("random", random)
 }
 
@@ -167,11 +239,11 @@ fn inotify(folder: Folder) -> Folder {
         .file("max_user_watches", number(inotify::max_watches))
 }
 
-fn network(folder: Folder) -> Folder {
+fn network(folder: Folder, system: &Arc<dyn System>) -> Folder {
+    let system = system.clone();
     folder
-        .folder("core", |folder| {
-            folder
-                .text("somaxconn", "4096\n")
+        .folder("core", move |folder| {
+            limit(folder, "somaxconn", &system, Limit::Backlog, INT_MAX)
                 .text("rmem_default", "212992\n")
                 .text("rmem_max", "212992\n")
                 .text("wmem_default", "212992\n")

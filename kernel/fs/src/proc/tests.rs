@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 use abi::{Errno, OpenFlags};
 use file::{BytesSink, BytesSource, Error, File, FileType, OpenFile};
 
-use super::provider::{Area, Identity, Process, System, Usage};
+use super::provider::{Area, Identity, Limit, Process, System, Usage};
 use super::{format, memory, status};
 use crate::testing::run_together;
 use crate::tmpfs::{Options, Tmpfs};
@@ -224,6 +224,7 @@ struct Machine {
     files: Mutex<BTreeMap<u32, Arc<OpenFile>>>,
     context: Mutex<Option<Context>>,
     host_name: Mutex<Vec<u8>>,
+    limits: Mutex<BTreeMap<u8, u64>>,
     name: Mutex<Vec<u8>>,
     /// `None` once it has ended and its parent knows.
     process: Mutex<Option<Arc<dyn Process>>>,
@@ -254,6 +255,12 @@ impl System for Kernel {
     }
     fn version(&self) -> &'static str {
         "#1 SMP"
+    }
+    fn limit(&self, limit: Limit) -> u64 {
+        self.0.limits.lock().unwrap().get(&(limit as u8)).copied().unwrap_or(7)
+    }
+    fn set_limit(&self, limit: Limit, value: u64) {
+        self.0.limits.lock().unwrap().insert(limit as u8, value);
     }
 }
 
@@ -370,6 +377,7 @@ fn machine() -> (Arc<Machine>, Context, Arc<Console>) {
         files: Mutex::default(),
         context: Mutex::new(Some(context.clone())),
         host_name: Mutex::new(b"box".to_vec()),
+        limits: Mutex::default(),
         name: Mutex::new(b"app".to_vec()),
         process: Mutex::default(),
     });
@@ -546,6 +554,33 @@ fn settings_read_and_the_host_name_is_written() {
     let files = read(&context, "/proc/sys/fs/file-nr");
     let open = files.split('\t').next().map(str::parse::<usize>);
     assert!(matches!(open, Some(Ok(2..))), "{files}");
+}
+
+#[test]
+fn settings_keep_numbers_that_are_written_and_refuse_what_is_none() {
+    let (_, context, _) = machine();
+    let write = |name: &str, text: &str| {
+        let file = open(&context, &format!("/proc/sys/{name}"), OpenFlags::RDWR).unwrap();
+        file.write(&mut BytesSource::new(text.as_bytes()))
+            .map_err(|error| match error {
+                Error::Errno(errno) => errno,
+                _ => Errno::IO,
+            })
+    };
+    for (name, text) in [
+        ("vm/max_map_count", "262144\n"),
+        ("vm/swappiness", "10\n"),
+        ("kernel/sem", "1\t2\t3\t4\n"),
+    ] {
+        assert_eq!(write(name, text), Ok(text.len()), "{name}");
+        assert_eq!(read(&context, &format!("/proc/sys/{name}")), text);
+    }
+    for text in ["\n", "many", "-1", "1 2", "0x", "2147483648"] {
+        assert_eq!(write("vm/max_map_count", text), Err(Errno::INVAL), "{text}");
+    }
+    assert_eq!(write("kernel/sem", "1 2 3"), Err(Errno::INVAL));
+    assert_eq!(write("vm/overcommit_memory", "3"), Err(Errno::INVAL));
+    assert_eq!(read(&context, "/proc/self/cpuset"), "/\n");
 }
 
 #[test]

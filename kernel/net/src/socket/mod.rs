@@ -17,7 +17,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use file::{Error, File, FileType, Readiness, Sink, Source, Status, UserMemory};
 use hal::sync::SpinLock;
@@ -37,8 +37,18 @@ use crate::netlink::NetlinkSocket;
 use crate::stack::Stack;
 use crate::unix::{self, UnixSocket};
 
-/// The longest queue of a listener, Linux's default (`net.core.somaxconn`).
-const SOMAXCONN: usize = 4096;
+/// The longest queue of a listener, at first Linux's default (`net.core.somaxconn`).
+static BACKLOG_LIMIT: AtomicUsize = AtomicUsize::new(4096);
+
+/// The longest queue of a listener.
+pub fn backlog_limit() -> usize {
+    BACKLOG_LIMIT.load(Ordering::Relaxed)
+}
+
+/// Changes it for those that listen from now on.
+pub fn set_backlog_limit(limit: usize) {
+    BACKLOG_LIMIT.store(limit, Ordering::Relaxed);
+}
 
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -338,10 +348,10 @@ impl SocketFile {
         }
     }
 
-    /// `listen(2)`; the backlog is cut to [`SOMAXCONN`].
+    /// `listen(2)`; the backlog is cut to [`backlog_limit`].
     pub fn listen(&self, backlog: i32) -> Result<(), Errno> {
         // A negative one counts as the largest, as on Linux.
-        let backlog = usize::try_from(backlog).unwrap_or(usize::MAX).min(SOMAXCONN);
+        let backlog = usize::try_from(backlog).unwrap_or(usize::MAX).min(backlog_limit());
         self.socket.listen(backlog, &self.generic())
     }
 

@@ -14,8 +14,8 @@ use task::WaitQueue;
 use super::inet::{self, InetOptions};
 use super::ports::ephemeral_port;
 use super::{
-    Address, Binding, Destination, Domain, Generic, Message, MessageFlags, Received, SOMAXCONN, Sharing, Shutdown,
-    Socket, integer, read_integer,
+    Address, Binding, Destination, Domain, Generic, Message, MessageFlags, Received, Sharing, Shutdown, Socket,
+    backlog_limit, integer, read_integer,
 };
 use crate::environment::{Event, Protocol};
 use crate::ip::Endpoint;
@@ -202,7 +202,7 @@ impl TcpSocket {
                 if self.connection().is_some() {
                     return Err(Errno::INVAL);
                 }
-                self.set(|settings| settings.fast_open = most.min(SOMAXCONN) as u32);
+                self.set(|settings| settings.fast_open = most.min(backlog_limit()) as u32);
             }
             // Harmless to leave out.
             linux::TCP_THIN_LINEAR_TIMEOUTS | linux::TCP_THIN_DUPACK | linux::TCP_SAVE_SYN | linux::TCP_INQ => {}

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use file::OpenFile;
-use fs::proc::{Process as Described, Processor, System};
+use fs::proc::{Limit, Process as Described, Processor, System};
 use hal::cpu::{self, MAX_CPUS};
 use net::SocketFile;
 
@@ -107,6 +107,24 @@ impl System for Machine {
 
     fn started(&self) -> u64 {
         crate::process::started()
+    }
+
+    fn limit(&self, limit: Limit) -> u64 {
+        let value = match limit {
+            Limit::Mappings => crate::memory::max_areas(),
+            Limit::Backlog => net::backlog_limit(),
+            Limit::SharedSegment => crate::ipc::max_size(),
+        };
+        value as u64
+    }
+
+    fn set_limit(&self, limit: Limit, value: u64) {
+        let value = value as usize;
+        match limit {
+            Limit::Mappings => crate::memory::set_max_areas(value),
+            Limit::Backlog => net::set_backlog_limit(value),
+            Limit::SharedSegment => crate::ipc::set_max_size(value),
+        }
     }
 
     fn network_table(&self, name: &str, out: &mut String) {

@@ -2,6 +2,7 @@
 
 use abi::Errno;
 use alloc::sync::{Arc, Weak};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use file::Pages;
 use hal::sync::SpinLock;
@@ -13,6 +14,19 @@ use crate::memory::attachments;
 
 /// Segments that there may be (`SHMMNI`).
 const LIMIT: usize = 4096;
+
+/// The most bytes of a segment (`kernel.shmmax`).
+static MAX_SIZE: AtomicUsize = AtomicUsize::new(usize::MAX - (1 << 24));
+
+/// The most bytes of a segment.
+pub fn max_size() -> usize {
+    MAX_SIZE.load(Ordering::Relaxed)
+}
+
+/// Changes it for segments that are made from now on.
+pub fn set_max_size(bytes: usize) {
+    MAX_SIZE.store(bytes, Ordering::Relaxed);
+}
 
 /// A segment of shared memory.
 pub struct Segment {

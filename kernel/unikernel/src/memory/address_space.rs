@@ -15,7 +15,17 @@ use super::layout::Layout;
 use hal::user::{Access, PageTable, USER_END};
 
 /// Areas that an address space may have (`vm.max_map_count`).
-pub(super) const MAX_AREAS: usize = 65530;
+static MAX_AREAS: AtomicUsize = AtomicUsize::new(65530);
+
+/// How many areas an address space may have.
+pub fn max_areas() -> usize {
+    MAX_AREAS.load(Ordering::Relaxed)
+}
+
+/// Changes it.
+pub fn set_max_areas(count: usize) {
+    MAX_AREAS.store(count, Ordering::Relaxed);
+}
 
 /// The memory that the threads of a process see.
 pub struct AddressSpace {
@@ -128,7 +138,7 @@ impl AddressSpace {
                 start
             }
         };
-        if inner.areas.len() + 2 > MAX_AREAS {
+        if inner.areas.len() + 2 > max_areas() {
             return Err(Errno::NOMEM);
         }
         self.remove(&mut inner, start..start + length);
@@ -151,7 +161,7 @@ impl AddressSpace {
     pub fn unmap(&self, start: usize, length: usize) -> Result<(), Errno> {
         let range = checked_range(start, length).ok_or(Errno::INVAL)?;
         let mut inner = self.inner.lock();
-        if inner.areas.len() + 1 > MAX_AREAS && inner.splits(&range) {
+        if inner.areas.len() + 1 > max_areas() && inner.splits(&range) {
             return Err(Errno::NOMEM);
         }
         self.remove(&mut inner, range);
@@ -189,7 +199,7 @@ impl AddressSpace {
         if !inner.covers(&range) {
             return Err(Errno::NOMEM);
         }
-        if inner.areas.len() + 2 > MAX_AREAS {
+        if inner.areas.len() + 2 > max_areas() {
             return Err(Errno::NOMEM);
         }
         let mut has_file = false;
@@ -361,7 +371,7 @@ impl AddressSpace {
         if !may_move {
             return Err(Errno::NOMEM);
         }
-        if inner.areas.len() + 3 > MAX_AREAS {
+        if inner.areas.len() + 3 > max_areas() {
             return Err(Errno::NOMEM);
         }
         let new = match fixed {

@@ -15,7 +15,7 @@ mod reverse;
 mod tests;
 
 pub use access::{Segment, UserAccess, UserBuffers};
-pub use address_space::{AddressSpace, Place, Request, page_align_up};
+pub use address_space::{AddressSpace, Place, Request, max_areas, page_align_up, set_max_areas};
 pub use area::{Area, AreaFlags, AreaName, Backing, Protection};
 pub use bounds::Bounds;
 pub use fault::{Attempt, FaultError};

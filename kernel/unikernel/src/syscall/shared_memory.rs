@@ -25,8 +25,6 @@ const SHM_INFO: i32 = 14;
 const SHM_DEST: u32 = 0o1000;
 const SHM_LOCKED: u32 = 0o2000;
 
-/// The most bytes of a segment (`kernel.shmmax`).
-const SIZE_MAX: usize = usize::MAX - (1 << 24);
 /// The most segments, and what `IPC_INFO` tells of limits that there are not.
 const SEGMENTS_MAX: u64 = 4096;
 
@@ -71,7 +69,7 @@ pub(super) fn shmget(thread: &Thread, call: &Call) -> Result {
     let (key, size, flags) = (call.int(0), call.word(1), call.unsigned(2));
     let permissions = |segment: &Segment| segment.state().permissions;
     let (segment, is_new) = find_or_make(thread, ipc::segments(), key, flags, permissions, |credentials| {
-        if size == 0 || size > SIZE_MAX {
+        if size == 0 || size > ipc::max_size() {
             return Err(Errno::INVAL);
         }
         if flags & SHM_HUGETLB != 0 {
@@ -159,11 +157,11 @@ pub(super) async fn shmctl(thread: &Thread, call: &Call) -> Result {
     match command {
         IPC_INFO => {
             let limits = [
-                SIZE_MAX as u64,
+                ipc::max_size() as u64,
                 1,
                 SEGMENTS_MAX,
                 SEGMENTS_MAX,
-                SIZE_MAX as u64,
+                ipc::max_size() as u64,
                 0,
                 0,
                 0,
