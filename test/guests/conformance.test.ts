@@ -17,7 +17,9 @@ const races = new Set(["races"]);
 /** A CPU of its own for each child makes another order of events than one for all. */
 const cases = programs
   .map((name) => ({ name, cpus: races.has(name) ? 2 : 1 }))
-  .concat(["affinity", "processes", "pseudo_terminal", "rseq", "wakeups"].map((name) => ({ name, cpus: 2 })));
+  .concat(
+    ["affinity", "processes", "pseudo_terminal", "rseq", "seccomp", "wakeups"].map((name) => ({ name, cpus: 2 })),
+  );
 
 /** Programs that run what they have written. */
 const execWritten = new Set(["execute", "interpreters", "privileges", "text_busy"]);

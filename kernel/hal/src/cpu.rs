@@ -25,6 +25,9 @@ pub fn kick(cpu: usize) {
 /// The name of the architecture, as `uname(2)` gives it.
 pub const ARCHITECTURE: &str = arch::ARCHITECTURE;
 
+/// The architecture's number for filters of system calls (`AUDIT_ARCH_…`).
+pub const AUDIT_ARCHITECTURE: u32 = arch::AUDIT_ARCHITECTURE;
+
 /// What the CPUs can do, as the auxiliary vector tells programs: `AT_HWCAP` and `AT_HWCAP2`.
 pub fn hardware_capabilities() -> (usize, usize) {
     arch::hardware_capabilities()

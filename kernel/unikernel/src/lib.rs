@@ -20,6 +20,7 @@ pub mod network;
 pub mod process;
 pub mod program;
 pub mod scheduler;
+pub mod seccomp;
 pub mod signal;
 pub mod syscall;
 pub mod system;

@@ -161,6 +161,10 @@ pub fn report_crash(thread: &Thread, context: &UserContext, signal: Signal, info
     let cause = match (signal, info.code) {
         (Signal::SEGV, 1) => alloc::format!(": nothing is mapped at {:#x}", info.fields[0]),
         (Signal::SEGV, 2) => alloc::format!(": {:#x} may not be used so", info.fields[0]),
+        (Signal::SYS, 1) => alloc::format!(
+            ": its filter refuses {}",
+            crate::seccomp::name(info.fields[1] as u32 as usize)
+        ),
         (Signal::BUS, 2) => alloc::format!(": {:#x} lies past the end of its file", info.fields[0]),
         _ => String::new(),
     };

@@ -198,6 +198,8 @@ pub struct Identity {
     pub capabilities: [u64; 5],
     /// `prctl(PR_SET_NO_NEW_PRIVS)`.
     pub no_new_privileges: bool,
+    /// The mode of `seccomp(2)`, and how many filters there are.
+    pub seccomp: (u8, usize),
     /// CPUs that it may run on, one bit each.
     pub cpus: u64,
     /// Nice value.

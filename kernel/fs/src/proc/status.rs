@@ -214,10 +214,12 @@ fn status_rest(out: &mut String, identity: &Identity, threads: usize) -> core::f
     }
     write!(
         out,
-        "NoNewPrivs:\t{}\nSeccomp:\t0\nSeccomp_filters:\t0\nSpeculation_Store_Bypass:\tunknown\n\
+        "NoNewPrivs:\t{}\nSeccomp:\t{}\nSeccomp_filters:\t{}\nSpeculation_Store_Bypass:\tunknown\n\
          SpeculationIndirectBranch:\tunknown\nCpus_allowed:\t{:x}\nCpus_allowed_list:\t{}\n\
          Mems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t{}\nnonvoluntary_ctxt_switches:\t{}\n",
         u8::from(identity.no_new_privileges),
+        identity.seccomp.0,
+        identity.seccomp.1,
         identity.cpus,
         ranges(identity.cpus),
         identity.switches.0,

@@ -71,6 +71,9 @@ impl Described for Process {
                 capabilities.ambient,
             ],
             nice: thread.as_ref().map_or(0, |thread| thread.nice.load(Ordering::Relaxed)),
+            seccomp: thread
+                .as_ref()
+                .map_or((0, 0), |thread| (thread.seccomp.mode(), thread.seccomp.count())),
             cpus: thread.map_or_else(|| Affinity::default().get(), |thread| thread.affinity.get()),
             no_new_privileges: credentials.no_new_privileges,
             ..Identity::default()

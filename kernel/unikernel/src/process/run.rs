@@ -9,6 +9,7 @@ use core::task::Poll;
 
 use super::{ExitStatus, Thread};
 use crate::memory::{self, Attempt, FaultError};
+use crate::seccomp;
 use crate::signal::{self, Info, Signal};
 use crate::syscall::{self, Call, Error, Outcome, Progress, Restart};
 use hal::mem::PAGE_SIZE;
@@ -104,19 +105,15 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
         }
         crate::scheduler::prepare_user_mode(cpu_time_left);
         thread.cpu_time.enter_user();
-        let trap = loop {
-            let trap = context.run(thread.memory.table());
-            match trap {
-                Trap::SystemCall => match syscall::quick(thread, context.system_call().0) {
-                    Some(value) => context.set_return_value(value as isize),
-                    None => break trap,
-                },
-                _ => break trap,
-            }
+        let trap = if thread.seccomp.is_on() {
+            context.run(thread.memory.table())
+        } else {
+            run_quick(thread, &mut context)
         };
         thread.cpu_time.leave_user();
         amid = !matches!(trap, Trap::SystemCall);
         match trap {
+            Trap::SystemCall if thread.seccomp.is_on() && !seccomp::admits(thread, &mut context) => {}
             Trap::SystemCall => {
                 if let Some((call, mut progress)) = begin_call(thread, &mut context) {
                     interrupted = finish_call(thread, &mut context, &call, &mut progress).await;
@@ -152,6 +149,21 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
                     parked(&mut context, pin!(task::yield_now())).await;
                 }
             }
+        }
+    }
+}
+
+/// Runs user mode until something else ends it than a call that is served at once.
+#[inline]
+fn run_quick(thread: &Thread, context: &mut UserContext) -> Trap {
+    loop {
+        let trap = context.run(thread.memory.table());
+        match trap {
+            Trap::SystemCall => match syscall::quick(thread, context.system_call().0) {
+                Some(value) => context.set_return_value(value as isize),
+                None => return trap,
+            },
+            _ => return trap,
         }
     }
 }

@@ -12,6 +12,7 @@ use super::cpu_time::CpuTime;
 use super::rseq::Sequences;
 use crate::futex::Waiter;
 use crate::memory::AddressSpace;
+use crate::seccomp::Seccomp;
 use crate::signal::{DefaultAction, Disposition, Info, Pending, Signal, SignalSet};
 
 /// `stack_t`: where handlers with `SA_ONSTACK` run.
@@ -86,6 +87,8 @@ pub struct Thread {
     pub futex_waiter: Arc<Waiter>,
     /// Restartable sequences.
     pub rseq: Sequences,
+    /// What it has given up of system calls.
+    pub seccomp: Seccomp,
     /// Name, up to 15 bytes (`PR_SET_NAME`).
     pub name: SpinLock<[u8; 16]>,
     /// The CPUs' time that it uses.
@@ -125,6 +128,7 @@ impl Thread {
             robust_list: AtomicUsize::new(0),
             futex_waiter: Waiter::new(),
             rseq: Sequences::default(),
+            seccomp: Seccomp::default(),
             name: SpinLock::new([0; 16]),
             cpu_time: CpuTime::default(),
             nice: AtomicI32::new(0),

@@ -287,6 +287,7 @@ fn make(
     let child = Thread::new(tid, process, memory, parent.blocked());
     *child.name.lock() = *parent.name.lock();
     child.take_scheduling_of(parent);
+    child.seccomp.inherit(&parent.seccomp);
     if !is_thread && (!shares_memory || request.has(linux::CLONE_VFORK)) {
         *child.alternate_stack.lock() = *parent.alternate_stack.lock();
     }

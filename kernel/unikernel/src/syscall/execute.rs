@@ -126,6 +126,7 @@ async fn execute(
     process.set_memory(prepared.memory.clone());
     let successor = Thread::new(process.pid, process.clone(), prepared.memory, thread.blocked());
     successor.take_scheduling_of(thread);
+    successor.seccomp.inherit(&thread.seccomp);
     successor.set_name(&prepared.name);
     let old = core::mem::replace(&mut *process.program.lock(), prepared.program);
     // Beyond the lock: the last share of a file that was removed takes its pages with it.

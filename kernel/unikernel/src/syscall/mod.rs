@@ -33,6 +33,7 @@ mod pidfd;
 mod poll;
 mod progress;
 mod scheduling;
+mod seccomp;
 mod semaphore;
 mod shared_memory;
 mod shortage;

@@ -11,7 +11,8 @@ use super::identity::Of;
 use super::{
     Call, Progress, Result, aio, attributes, capability, child, clone, compare, descriptor, directory, epoll, events,
     execute, fcntl, futex, group, identity, inotify, ioctl, memory, memory_file, message_queue, path, pidfd, poll,
-    scheduling, semaphore, shared_memory, signal, socket, splice, stat, storage, system, thread, time, timer, transfer,
+    scheduling, seccomp, semaphore, shared_memory, signal, socket, splice, stat, storage, system, thread, time, timer,
+    transfer,
 };
 use crate::process::Thread;
 
@@ -457,6 +458,7 @@ system_calls! {
     __NR_sched_setparam: Full, "" => waits scheduling::sched_setparam(thread, call).await;
     __NR_sched_setscheduler: Accepted, "kept, but all threads have equal turns; none in real time" => waits scheduling::sched_setscheduler(thread, call).await;
     __NR_sched_yield: Full, "" => waits Ok(scheduling::sched_yield().await);
+    __NR_seccomp: Partial, "no listener, no tracer" => waits seccomp::seccomp(thread, call).await;
     __NR_set_tid_address: Full, "" => now Ok(thread::set_tid_address(thread, call));
 
     // Time.

@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use abi::Errno;
 
-use super::{Call, Error, Outcome, Result, capability};
+use super::{Call, Error, Outcome, Result, capability, seccomp};
 use crate::process::rseq::SIZE;
 use crate::process::{ExitStatus, Thread};
 use crate::signal::{Signal, SignalSet};
@@ -128,7 +128,9 @@ pub(super) async fn prctl(thread: &Thread, call: &Call) -> Result {
             Ok(0)
         }
         operation::PR_GET_DUMPABLE => Ok(1),
-        operation::PR_GET_SECCOMP | operation::PR_GET_SECUREBITS => Ok(0),
+        operation::PR_SET_SECCOMP => seccomp::set_mode(thread, call).await,
+        operation::PR_GET_SECCOMP => Ok(usize::from(thread.seccomp.mode())),
+        operation::PR_GET_SECUREBITS => Ok(0),
         operation::PR_GET_TIMERSLACK => Ok(50_000),
         operation::PR_SET_NO_NEW_PRIVS if call.word(1) == 1 && has_no_more(2) => {
             thread.process.update_credentials(|own| own.no_new_privileges = true);

@@ -269,6 +269,9 @@ pub(crate) fn vdso_pages() -> Option<[crate::mem::Frame; 2]> {
 /// The machine's name for `uname(2)` and `AT_PLATFORM`.
 pub(crate) const ARCHITECTURE: &str = std::env::consts::ARCH;
 
+/// Of none: nothing is called here.
+pub(crate) const AUDIT_ARCHITECTURE: u32 = 0;
+
 /// One that tests can know.
 pub(crate) fn cache(number: u32) -> Option<crate::cpu::Cache> {
     (number == 0).then_some(crate::cpu::Cache {

@@ -151,6 +151,9 @@ pub(crate) fn enable() {
 /// The machine's name for `uname(2)` and `AT_PLATFORM`.
 pub(crate) const ARCHITECTURE: &str = "x86_64";
 
+/// `AUDIT_ARCH_X86_64`
+pub(crate) const AUDIT_ARCHITECTURE: u32 = 0xc000_003e;
+
 /// `AT_HWCAP` (CPUID leaf 1, EDX) and `AT_HWCAP2` (bit 1: user mode may set the FS and GS bases).
 pub(crate) fn hardware_capabilities() -> (usize, usize) {
     let bases = features().contains(Features::FSGSBASE);

@@ -36,7 +36,7 @@ pub(crate) use copy::{
 };
 pub(crate) use cpu::{cpu_count, current_cpu};
 pub(crate) use description::description;
-pub(crate) use features::{ARCHITECTURE, hardware_capabilities};
+pub(crate) use features::{ARCHITECTURE, AUDIT_ARCHITECTURE, hardware_capabilities};
 pub(crate) use fpu::{State, state_components};
 pub(crate) use fw_cfg::{read_fw_cfg, start_fw_cfg};
 pub(crate) use instructions::fault_address;
