@@ -25,7 +25,7 @@ const cases = programs
 const execWritten = new Set(["execute", "interpreters", "privileges", "text_busy"]);
 
 /** Programs that begin as root, on Linux too. */
-const asRoot = new Set(["capabilities", "privileges"]);
+const asRoot = new Set(["adjtimex", "capabilities", "privileges"]);
 const isRoot = process.getuid?.() === 0;
 const cannotRun = (name: string): boolean => (!isRoot && asRoot.has(name)) || (!hasIpv6 && name === "ipv6");
 

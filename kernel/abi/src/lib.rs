@@ -12,6 +12,7 @@ mod io;
 mod sockets;
 mod system_calls;
 mod time;
+mod timex;
 
 pub use errno::Errno;
 pub use files::{DirectoryRecord, FileOwner, OpenHow, RecordLock, Stat, Statfs, Statx, StatxTime, UtimeBuffer};
@@ -24,3 +25,4 @@ pub use sockets::{
 };
 pub use system_calls::system_call_name;
 pub use time::{IntervalTimer, Timespec, Timeval};
+pub use timex::{ClockModes, ClockStatus, Timex};

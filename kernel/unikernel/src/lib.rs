@@ -13,6 +13,7 @@ pub mod boot;
     allow(dead_code, reason = "start-up mounts it, on bare metal only")
 )]
 mod describe;
+mod discipline;
 pub mod futex;
 pub mod ipc;
 pub mod memory;

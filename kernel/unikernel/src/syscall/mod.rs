@@ -1,6 +1,7 @@
 //! System calls. A call is a function that takes the calling [`Thread`](crate::process::Thread) and its arguments, in a file by topic, and a
 //! row in [`table`]; one that may wait is an `async fn`, those that seldom do begin with an [`Progress`].
 
+mod adjust;
 mod aio;
 mod attributes;
 mod call;

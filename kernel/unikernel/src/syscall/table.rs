@@ -9,10 +9,10 @@ use super::attributes::Subject;
 use super::directory::Layout;
 use super::identity::Of;
 use super::{
-    Call, Progress, Result, aio, attributes, capability, child, clone, compare, descriptor, directory, epoll, events,
-    execute, fcntl, futex, group, identity, inotify, ioctl, memory, memory_file, message_queue, path, pidfd, poll,
-    scheduling, seccomp, semaphore, shared_memory, signal, socket, splice, stat, storage, system, thread, time, timer,
-    transfer,
+    Call, Progress, Result, adjust, aio, attributes, capability, child, clone, compare, descriptor, directory, epoll,
+    events, execute, fcntl, futex, group, identity, inotify, ioctl, memory, memory_file, message_queue, path, pidfd,
+    poll, scheduling, seccomp, semaphore, shared_memory, signal, socket, splice, stat, storage, system, thread, time,
+    timer, transfer,
 };
 use crate::process::Thread;
 
@@ -462,6 +462,9 @@ system_calls! {
     __NR_set_tid_address: Full, "" => now Ok(thread::set_tid_address(thread, call));
 
     // Time.
+    __NR_adjtimex: Partial, "offsets go away by 500 parts of a million and leave the frequency; no leap seconds, no pulse" => waits
+        adjust::adjtimex(thread, call.word(0)).await;
+    __NR_clock_adjtime: Partial, "as `adjtimex`" => waits adjust::clock_adjtime(thread, call).await;
     __NR_clock_getres: Full, "" => waits time::clock_getres(thread, call).await;
     __NR_clock_settime: Full, "" => waits time::clock_settime(thread, call).await;
     __NR_clock_gettime: Full, "" => waits time::clock_gettime(thread, call).await;

@@ -102,6 +102,7 @@ fn set_realtime(thread: &Thread, now: u64) -> Result {
         return Err(Errno::PERM.into());
     }
     hal::time::set_realtime(now);
+    crate::discipline::clear();
     Ok(0)
 }
 

@@ -99,6 +99,9 @@ pub(crate) fn adjust_realtime_nanoseconds(by: i64) {
     REALTIME_OFFSET.fetch_add(by, core::sync::atomic::Ordering::Relaxed);
 }
 
+/// The host's clock goes as it goes.
+pub(crate) fn set_clock_rate(_rate: i64) {}
+
 /// Makes it show another time from now on; the host's clock stays.
 pub(crate) fn set_realtime_nanoseconds(now: u64) {
     adjust_realtime_nanoseconds(now.wrapping_sub(realtime_nanoseconds()) as i64);

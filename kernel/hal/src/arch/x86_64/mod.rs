@@ -29,7 +29,7 @@ pub(crate) use apic::{arm_timer, idle, interrupt_target, kick_cpu};
 pub(crate) use caches::cache;
 pub(crate) use clock::{
     adjust_realtime_nanoseconds, monotonic_nanoseconds, nanoseconds_of_ticks, realtime_nanoseconds, refine_clock,
-    set_realtime_nanoseconds, ticks,
+    set_clock_rate, set_realtime_nanoseconds, ticks,
 };
 pub(crate) use copy::{
     compare_exchange_user_u32, copy_from_user, copy_memory, copy_to_user, fill_memory, fill_user, load_user_u32,

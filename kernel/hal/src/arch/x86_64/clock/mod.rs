@@ -3,7 +3,7 @@
 mod kvm;
 mod refine;
 
-use core::sync::atomic::{AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicI64, AtomicU64, Ordering, fence};
 
 pub(super) use refine::due as refine_due;
 pub(crate) use refine::refine as refine_clock;
@@ -15,6 +15,10 @@ use crate::sync::SpinLock;
 
 /// Nanoseconds for each 2^32 ticks of the counter.
 static MULTIPLIER: AtomicU64 = AtomicU64::new(0);
+/// The same, as it was told or measured.
+static MEASURED: AtomicU64 = AtomicU64::new(0);
+/// By how much the clock is to be faster than that, in 2^-16 parts of a million.
+static RATE: AtomicI64 = AtomicI64::new(0);
 /// The counter and the monotonic clock at one moment.
 static BASE_STAMP: AtomicU64 = AtomicU64::new(0);
 static BASE_TIME: AtomicU64 = AtomicU64::new(0);
@@ -96,9 +100,30 @@ pub(super) fn time_stamp_at(nanoseconds: u64) -> u64 {
     time_stamp().saturating_add(u64::try_from(ticks).unwrap_or(u64::MAX))
 }
 
-/// Lets the clock go on from a moment at another speed.
-fn set(base_stamp: u64, base_time: u64, multiplier: u64) {
+/// Lets the clock go on from now at the speed that was measured, in nanoseconds for each 2^32 ticks.
+fn set_speed(measured: u64) {
     let _guard = CHANGE.lock();
+    MEASURED.store(measured, Ordering::Relaxed);
+    change_speed();
+}
+
+/// Lets the clock go on from now faster than measured, by so many 2^-16 parts of a million.
+pub(crate) fn set_clock_rate(rate: i64) {
+    let _guard = CHANGE.lock();
+    RATE.store(rate, Ordering::Relaxed);
+    change_speed();
+}
+
+/// With [`CHANGE`] held.
+fn change_speed() {
+    let measured = MEASURED.load(Ordering::Relaxed);
+    let more = i128::from(measured) * i128::from(RATE.load(Ordering::Relaxed)) / (1_000_000 << 16);
+    let base = time_stamp();
+    go_on(base, time_at(base), measured.saturating_add_signed(more as i64));
+}
+
+/// Lets the clock go on from a moment at another speed. With [`CHANGE`] held.
+fn go_on(base_stamp: u64, base_time: u64, multiplier: u64) {
     SEQUENCE.fetch_add(1, Ordering::AcqRel);
     fence(Ordering::Release);
     BASE_STAMP.store(base_stamp, Ordering::Relaxed);
@@ -141,7 +166,8 @@ pub(super) fn initialize() {
     };
     BOOT_TIME.store(boot_time, Ordering::Relaxed);
     vdso::initialize();
-    set(start, 0, multiplier as u64);
+    BASE_STAMP.store(start, Ordering::Relaxed);
+    set_speed(multiplier as u64);
     if told.is_none() {
         refine::start();
     }

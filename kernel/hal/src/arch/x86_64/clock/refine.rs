@@ -5,9 +5,9 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::{SECOND, monotonic_nanoseconds, sample, scale, set, time_at};
+use super::{SECOND, monotonic_nanoseconds, sample, scale, set_speed};
 use crate::acpi;
-use crate::arch::x86_64::instructions::{in32, time_stamp};
+use crate::arch::x86_64::instructions::in32;
 use crate::sync::SpinLock;
 
 /// Ticks of the power management timer in a second.
@@ -98,6 +98,5 @@ fn correct() {
         return NEXT.store(u64::MAX, Ordering::Relaxed);
     }
     let multiplier = ((u128::from(elapsed) << 32) / u128::from(ticks.max(1))) as u64;
-    let base = time_stamp();
-    set(base, time_at(base), multiplier);
+    set_speed(multiplier);
 }
