@@ -39,6 +39,24 @@ static void *wait_in_thread(void *unused) {
   return unused;
 }
 
+// A timer whose signal waits sends no other: that one tells how often it has expired besides.
+static void wait_for_timer(void) {
+  siginfo_t info;
+  timer_t timer;
+  struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 3, .sigev_value.sival_int = 5};
+  struct itimerspec often = {{0, 20000000}, {0, 20000000}};
+  SHOW(timer_create(CLOCK_MONOTONIC, &event, &timer));
+  SHOW(timer_settime(timer, 0, &often, NULL));
+  usleep(310000);
+  VALUE(sigtimedwait(&waited, &info, &(struct timespec){0}) == SIGRTMIN + 3);
+  VALUE(info.si_code == SI_TIMER && info.si_value.sival_int == 5);
+  VALUE(info.si_overrun >= 10 && timer_getoverrun(timer) == info.si_overrun);
+  int others = 0;
+  while (sigtimedwait(&waited, &info, &(struct timespec){0}) > 0) others++;
+  VALUE(others <= 1);
+  SHOW(timer_delete(timer));
+}
+
 int main(void) {
   siginfo_t info;
   sigemptyset(&waited);
@@ -75,5 +93,6 @@ int main(void) {
   SHOW(sigtimedwait(&waited, &info, &(struct timespec){0, 1000000000}));
   raise(SIGTERM);
   SHOW(sigtimedwait(&waited, &info, &(struct timespec){0, 0}) == SIGTERM);
+  wait_for_timer();
   return 0;
 }

@@ -236,7 +236,12 @@ impl Thread {
         if self.all_pending().and(wanted).is_empty() {
             return None;
         }
-        self.pending.take(wanted).or_else(|| self.process.pending.take(wanted))
+        let taken = self
+            .pending
+            .take(wanted)
+            .or_else(|| self.process.pending.take(wanted))?;
+        self.process.timers.note_taken(&taken.1);
+        Some(taken)
     }
 
     /// Sends a signal to this thread alone. False when too many wait.

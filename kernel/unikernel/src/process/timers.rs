@@ -103,7 +103,7 @@ struct State {
     /// Whether the deadline is one of the clock of the day, wherever that is set to, and not of [`Clock::now`].
     on_realtime: bool,
     interval: u64,
-    /// Expirations that the last signal stands for, beyond the first.
+    /// Expirations that the last signal that was taken stands for, beyond the first.
     overruns: u32,
     /// Whether the task that waits for it runs.
     running: bool,
@@ -181,6 +181,15 @@ impl Timers {
             return Err(Errno::INVAL);
         }
         self.all.lock().get(&id).cloned().ok_or(Errno::INVAL)
+    }
+
+    /// A signal was taken: that of a timer tells what `timer_getoverrun(2)` does from now on.
+    pub fn note_taken(&self, info: &Info) {
+        if let Some((id, overruns)) = info.of_timer()
+            && let Ok(timer) = self.get(u64::from(id))
+        {
+            timer.state.lock().overruns = overruns;
+        }
     }
 
     /// One of the process's interval timers.
@@ -433,7 +442,7 @@ impl Timer {
                 Some(deadline.saturating_add((missed + 1).saturating_mul(interval)))
             }
         };
-        state.overruns = u32::try_from(missed).unwrap_or(u32::MAX);
+        let missed = i32::try_from(missed).unwrap_or(i32::MAX).cast_unsigned();
         let Notification::Signal {
             signal,
             code,
@@ -443,17 +452,22 @@ impl Timer {
         else {
             return;
         };
-        let info = Info::new(
-            signal,
-            code,
-            &[u64::from(self.id as u32) | u64::from(state.overruns) << 32, value],
-        );
+        let info = match code {
+            Info::TIMER => Info::timer(signal, self.id as u32, missed, value),
+            code => Info::new(signal, code, &[]),
+        };
+        // One signal at a time: what waits to be taken counts the expirations meanwhile.
+        let more = missed.saturating_add(1);
         match thread {
             None => {
-                process.send(signal, info);
+                if !process.pending.add_overruns(self.id as u32, more) {
+                    process.send(signal, info);
+                }
             }
             Some(tid) => {
-                if let Some(thread) = process.thread(tid) {
+                if let Some(thread) = process.thread(tid)
+                    && !thread.pending.add_overruns(self.id as u32, more)
+                {
                     thread.send(signal, info);
                 }
             }

@@ -52,6 +52,7 @@ impl SignalFd {
             threads.find_map(|thread| thread.pending.take(mask.and(thread.blocked())))
         })
         .map(|(_, info)| info)
+        .inspect(|info| process.timers.note_taken(info))
     }
 
     /// Makes a signal wait again that could not be given to the reader.

@@ -54,6 +54,28 @@ impl Info {
         Self::new(signal, code, &[u64::from(pid as u32) | u64::from(uid) << 32])
     }
 
+    /// From a timer (`SI_TIMER`), with how often it has expired besides.
+    pub fn timer(signal: Signal, timer: u32, overruns: u32, value: u64) -> Self {
+        Self::new(
+            signal,
+            Self::TIMER,
+            &[u64::from(timer) | u64::from(overruns) << 32, value],
+        )
+    }
+
+    /// Which timer it comes from, and how often that has expired besides.
+    pub fn of_timer(&self) -> Option<(u32, u32)> {
+        (self.code == Self::TIMER).then_some((self.fields[0] as u32, (self.fields[0] >> 32) as u32))
+    }
+
+    /// Counts more expirations of the timer, up to as many as an `int` tells.
+    pub fn add_overruns(&mut self, more: u32) {
+        if let Some((timer, overruns)) = self.of_timer() {
+            let overruns = overruns.saturating_add(more).min(i32::MAX.cast_unsigned());
+            self.fields[0] = u64::from(timer) | u64::from(overruns) << 32;
+        }
+    }
+
     /// From an instruction at fault: `address` is what it reached for or where it stands.
     pub fn fault(signal: Signal, code: i32, address: usize) -> Self {
         Self::new(signal, code, &[address as u64])

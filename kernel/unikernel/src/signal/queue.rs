@@ -24,6 +24,14 @@ impl Pending {
         SignalSet::from_bits(self.set.load(Ordering::Acquire))
     }
 
+    /// Counts more expirations for the signal of a timer that waits already; false when none does.
+    pub fn add_overruns(&self, timer: u32, more: u32) -> bool {
+        let mut queue = self.queue.lock();
+        let is_it = |info: &&mut Info| info.of_timer().is_some_and(|(own, _)| own == timer);
+        let waiting = queue.iter_mut().find(is_it);
+        waiting.map(|info| info.add_overruns(more)).is_some()
+    }
+
     /// Adds one. A standard signal that waits already is dropped; false when a real-time signal finds the queue full.
     pub fn push(&self, signal: Signal, info: Info) -> bool {
         let mut queue = self.queue.lock();
@@ -75,6 +83,18 @@ mod tests {
         let order: Vec<_> = core::iter::from_fn(|| Some(pending.take(SignalSet::from_bits(!0))?.0)).collect();
         assert_eq!(order, [Signal::SEGV, Signal::HUP, Signal::TERM]);
         assert!(pending.set().is_empty());
+    }
+
+    #[test]
+    fn a_timer_has_one_signal_that_counts_the_rest() {
+        let pending = Pending::default();
+        let signal = Signal::new(40).expect("in range");
+        assert!(!pending.add_overruns(3, 1));
+        pending.push(signal, Info::timer(signal, 2, 0, 0));
+        pending.push(signal, Info::timer(signal, 3, 1, 0));
+        assert!(pending.add_overruns(3, 5) && pending.add_overruns(3, 2));
+        let told = core::iter::from_fn(|| pending.take(SignalSet::of(signal))?.1.of_timer());
+        assert_eq!(told.collect::<std::vec::Vec<_>>(), [(2, 0), (3, 8)]);
     }
 
     #[test]
