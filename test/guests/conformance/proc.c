@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -382,6 +383,50 @@ static void sockets(void) {
   VALUE(get("/proc/net/sockstat") > 0 && strncmp(text, "sockets: used ", 14) == 0);
 }
 
+// What a thread of its own has used, and the process: ticks, page faults, when it began.
+static void used(pid_t tid, unsigned long long values[3]) {
+  unsigned long user = 0, system = 0, faults = 0;
+  get(tid ? "/proc/self/task/%d/stat" : "/proc/self/stat", tid);
+  sscanf(strrchr(text, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %lu %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %llu", &faults,
+         &user, &system, &values[2]);
+  values[0] = user + system, values[1] = faults;
+}
+
+static void *work(void *ready) {
+  unsigned long long own[3], first[3], whole[3];
+  long pages = 200, size = pages * 4096;
+  clock_t begin = clock();
+  while (clock() - begin < CLOCKS_PER_SEC * 3 / 10) {}
+  struct rusage before, after;
+  getrusage(RUSAGE_THREAD, &before);
+  char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  madvise(memory, size, MADV_NOHUGEPAGE);
+  for (long i = 0; i < pages; i++) memory[i * 4096] = 1;
+  for (int i = 0; i < 5; i++) usleep(1000);
+  getrusage(RUSAGE_THREAD, &after);
+  VALUE(after.ru_minflt - before.ru_minflt >= pages);
+  VALUE(after.ru_nvcsw - before.ru_nvcsw >= 5);
+  used(gettid(), own), used(getpid(), first), used(0, whole);
+  printf("thread %d, first thread %d\n", own[0] >= 25 && own[0] < whole[0], first[0] < whole[0] - 20);
+  printf("faults %d %d\n", own[1] >= 200 && own[1] < whole[1], first[1] < whole[1]);
+  printf("began later %d, with the process %d\n", own[2] > whole[2], first[2] == whole[2]);
+  unsigned long switches = 0;
+  get("/proc/self/task/%d/status", gettid());
+  char *line = strstr(text, "\nvoluntary_ctxt_switches:");
+  VALUE(line && sscanf(line, " voluntary_ctxt_switches: %lu", &switches) == 1 && switches >= 5);
+  return ready;
+}
+
+static void threads(void) {
+  pthread_t thread;
+  usleep(50000);
+  pthread_create(&thread, NULL, work, NULL);
+  pthread_join(thread, NULL);
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  VALUE(usage.ru_minflt >= 200);
+}
+
 int main(int count, char **arguments) {
   // The same texts wherever it runs.
   if (count == 1) return execle("/proc/self/exe", "program", "argument", NULL, (char *[]){"NAME=value", NULL});
@@ -391,5 +436,6 @@ int main(int count, char **arguments) {
   gone();
   times();
   sockets();
+  threads();
   return 0;
 }

@@ -12,7 +12,7 @@ use file::{FileType, Result};
 
 use super::anonymous::Anonymous;
 use super::format::{area, escape};
-use super::provider::{Identity, Process};
+use super::provider::{Identity, Process, Usage};
 use super::{Shared, memory, mounts, status};
 use crate::generated::{Directory, GeneratedInode, Reader, Target, Writer, number};
 use crate::inode::{Inode, Link};
@@ -122,6 +122,11 @@ impl ProcessDirectory {
         Ok(self.process()?.identity(self.tid).ok_or(Errno::SRCH)?)
     }
 
+    /// What the process has used, or the thread.
+    fn usage(&self, process: &dyn Process) -> Usage {
+        process.usage((!self.whole).then_some(self.tid))
+    }
+
     fn directory(&self, name: &str, permissions: u16, directory: Box<dyn Directory>) -> Arc<dyn Inode> {
         let number = self.number(name.as_bytes());
         GeneratedInode::directory(&self.shared.file_system, number, self.owner, permissions, directory)
@@ -179,7 +184,7 @@ impl ProcessDirectory {
             "cgroup" => text.push_str("0::/\n"),
             "coredump_filter" => text.push_str("00000033\n"),
             "uid_map" | "gid_map" => text.push_str("         0          0 4294967295\n"),
-            "io" => status::io(&mut text, &process.usage()),
+            "io" => status::io(&mut text, &self.usage(process)),
             "limits" => status::limits(&mut text, &process.limits()),
             "loginuid" | "sessionid" => text.push_str("4294967295"),
             "maps" => process.areas().iter().for_each(|part| area(out, part)),
@@ -200,13 +205,13 @@ impl ProcessDirectory {
                 status::stat(
                     out,
                     &self.identity()?,
-                    &process.usage(),
+                    &self.usage(process),
                     threads,
                     process.limits()[RLIMIT_RSS as usize].0,
                 );
             }
-            "statm" => status::statm(&mut text, &process.usage()),
-            "status" => status::status(out, &self.identity()?, &process.usage(), process.threads().len()),
+            "statm" => status::statm(&mut text, &self.usage(process)),
+            "status" => status::status(out, &self.identity()?, &self.usage(process), process.threads().len()),
             "wchan" => text.push('0'),
             _ => return Err(Errno::NOENT.into()),
         }

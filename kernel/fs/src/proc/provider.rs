@@ -114,8 +114,8 @@ pub trait Process: Send + Sync {
     /// The IDs of its threads, ascending.
     fn threads(&self) -> Vec<i32>;
 
-    /// What it has used.
-    fn usage(&self) -> Usage;
+    /// What it has used; of times and counts what one of its threads has.
+    fn usage(&self, tid: Option<i32>) -> Usage;
 
     /// Arguments, each with a zero at its end.
     fn arguments(&self) -> Vec<u8>;

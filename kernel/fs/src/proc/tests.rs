@@ -277,8 +277,11 @@ impl Process for Application {
     fn threads(&self) -> Vec<i32> {
         vec![1, 2]
     }
-    fn usage(&self) -> Usage {
-        Usage::default()
+    fn usage(&self, tid: Option<i32>) -> Usage {
+        Usage {
+            user: if tid.is_some() { 1_000_000_000 } else { 3_000_000_000 },
+            ..Usage::default()
+        }
     }
     fn arguments(&self) -> Vec<u8> {
         b"app\0--flag\0".to_vec()

@@ -1,5 +1,6 @@
 //! What `/proc` and `/sys` show of processes and the machine.
 
+pub(crate) mod load;
 mod process;
 
 use alloc::collections::BTreeSet;
@@ -41,6 +42,21 @@ pub(crate) fn interrupt_where_running(tid: i32) {
             cpu::kick(number);
         }
     }
+}
+
+/// How many CPUs run a thread.
+pub(crate) fn running_threads() -> usize {
+    RUNNING
+        .iter()
+        .filter(|running| running.load(Ordering::Relaxed) != 0)
+        .count()
+}
+
+/// How many threads run, or would if there were CPUs enough.
+pub(crate) fn active_threads() -> usize {
+    let processes = family::all();
+    let threads = processes.iter().flat_map(|process| process.threads());
+    threads.filter(|thread| !thread.is_waiting()).count()
 }
 
 /// The kernel as `/proc` sees it.
@@ -101,8 +117,9 @@ impl System for Machine {
     }
 
     fn load(&self) -> (usize, [u32; 3]) {
-        let running = RUNNING.iter().filter(|running| running.load(Ordering::Relaxed) != 0);
-        (running.count(), [0; 3])
+        load::catch_up(hal::time::monotonic(), active_threads);
+        let hundredths = |average| ((average + 10) * 100 >> 11) as u32;
+        (active_threads(), load::averages().map(hundredths))
     }
 
     fn started(&self) -> u64 {

@@ -42,6 +42,7 @@ impl Described for Process {
         };
         let capabilities = &credentials.capabilities;
         let terminal = self.kinship.terminal();
+        let counts = thread.as_ref().map(|thread| thread.counters.get());
         Some(Identity {
             pid: self.pid,
             tid,
@@ -71,6 +72,9 @@ impl Described for Process {
                 capabilities.ambient,
             ],
             nice: thread.as_ref().map_or(0, |thread| thread.nice.load(Ordering::Relaxed)),
+            switches: counts.map_or((0, 0), |counts| {
+                (counts.voluntary_switches, counts.involuntary_switches)
+            }),
             seccomp: thread
                 .as_ref()
                 .map_or((0, 0), |thread| (thread.seccomp.mode(), thread.seccomp.count())),
@@ -88,24 +92,28 @@ impl Described for Process {
         numbers
     }
 
-    fn usage(&self) -> Usage {
-        let (user, system) = self.cpu_times();
-        let started = self.started;
+    fn usage(&self, tid: Option<i32>) -> Usage {
+        let thread = tid.and_then(|tid| self.thread(tid));
+        let ((user, system), counts) = match &thread {
+            Some(thread) => (thread.cpu_time.get(), thread.counters.get()),
+            None => (self.cpu_times(), self.counts()),
+        };
+        // The first thread is as old as the process, whatever program it runs.
+        let thread = thread.filter(|thread| thread.tid != self.pid);
+        let counted = Usage {
+            user,
+            system,
+            started: thread.map_or(self.started, |thread| thread.started),
+            faults: (counts.minor_faults, counts.major_faults),
+            ..Usage::default()
+        };
         let Some(memory) = self.memory() else {
-            return Usage {
-                user,
-                system,
-                started,
-                ..Usage::default()
-            };
+            return counted;
         };
         let texts = self.program.lock().texts();
         let range = |range: Range<usize>| (range.start as u64, range.end as u64);
         let bytes = |pages: usize| (pages * PAGE_SIZE) as u64;
         let mut usage = Usage {
-            user,
-            system,
-            started,
             arguments: range(texts.arguments),
             environment: range(texts.environment),
             virtual_memory: (memory.size() as u64, memory.size() as u64),
@@ -114,7 +122,7 @@ impl Described for Process {
             private: memory.sum(crate::memory::Area::is_data) as u64,
             locked: memory.sum(|area| area.flags.contains(AreaFlags::LOCKED)) as u64,
             stack: memory.layout.stack_top as u64,
-            ..Usage::default()
+            ..counted
         };
         memory.visit_areas(0, |range, area| {
             if area.flags.contains(AreaFlags::HEAP) {

@@ -18,9 +18,11 @@ pub struct CpuTime {
 }
 
 impl CpuTime {
-    /// A CPU takes the thread up.
-    pub(super) fn begin_turn(&self) {
-        self.turn_since.store(hal::time::monotonic(), Ordering::Relaxed);
+    /// A CPU takes the thread up. Returns when, in nanoseconds.
+    pub(super) fn begin_turn(&self) -> u64 {
+        let now = hal::time::monotonic();
+        self.turn_since.store(now, Ordering::Relaxed);
+        now
     }
 
     /// The CPU leaves the thread. Returns how long that took, in nanoseconds.

@@ -3,6 +3,7 @@
 pub mod aio;
 mod births;
 mod capabilities;
+mod counts;
 pub mod cpu_time;
 mod credentials;
 pub mod family;
@@ -31,6 +32,7 @@ use hal::sync::SpinLock;
 
 pub use births::{Birth, Broadcast};
 pub use capabilities::{Capabilities, Capability};
+pub use counts::{Counters, Counts};
 pub use credentials::{Credentials, Grants};
 pub use jobs::{Processes, is_orphaned};
 pub use kinship::Kinship;

@@ -13,7 +13,7 @@ use hal::sync::SpinLock;
 use linux_raw_sys::auxvec::AT_EXECFN;
 use task::WaitQueue;
 
-use super::{Capability, Credentials, Ending, Kinship, Limits, OomAdjustment, Paths, Thread, Timers};
+use super::{Capability, Counts, Credentials, Ending, Kinship, Limits, OomAdjustment, Paths, Thread, Timers};
 use crate::memory::AddressSpace;
 use crate::signal::{Actions, Disposition, Info, Pending, Signal, SignalSet};
 
@@ -60,8 +60,8 @@ pub struct Process {
     executing: AtomicI32,
     /// Notified when a thread ends.
     thread_ended: WaitQueue,
-    /// Nanoseconds in user mode and in the kernel that threads used which have ended.
-    ended_time: SpinLock<(u64, u64)>,
+    /// What threads used which have ended: nanoseconds in user mode and in the kernel, and what else is counted.
+    ended: SpinLock<((u64, u64), Counts)>,
     /// 0 while it runs, then [`ExitStatus`] as [`encode`] has it.
     ending: AtomicU64,
     /// When it started, in nanoseconds since boot.
@@ -143,7 +143,7 @@ impl Process {
             program: SpinLock::default(),
             executing: AtomicI32::new(0),
             thread_ended: WaitQueue::new(),
-            ended_time: SpinLock::default(),
+            ended: SpinLock::default(),
             ending: AtomicU64::new(0),
             started: hal::time::monotonic(),
             last_name: SpinLock::new([0; 16]),
@@ -234,12 +234,22 @@ impl Process {
         let (threads, ended): (Vec<_>, _) = {
             let threads = self.threads.lock();
             let running = threads.values().filter_map(Weak::upgrade).collect();
-            (running, *self.ended_time.lock())
+            (running, self.ended.lock().0)
         };
         threads
             .iter()
             .map(|thread| thread.cpu_time.get())
             .fold(ended, |sum, time| (sum.0 + time.0, sum.1 + time.1))
+    }
+
+    /// What else was counted of its threads.
+    pub fn counts(&self) -> Counts {
+        let (threads, ended): (Vec<_>, _) = {
+            let threads = self.threads.lock();
+            let running = threads.values().filter_map(Weak::upgrade).collect();
+            (running, self.ended.lock().1)
+        };
+        threads.iter().fold(ended, |sum, thread| sum + thread.counters.get())
     }
 
     /// Forgets pending signals of a set.
@@ -282,9 +292,10 @@ impl Process {
                 .is_some_and(|known| known.as_ptr() == Arc::as_ptr(thread));
             if is_known {
                 threads.remove(&thread.tid);
-                let mut ended = self.ended_time.lock();
+                let mut ended = self.ended.lock();
                 let (user, system) = thread.cpu_time.get();
-                *ended = (ended.0 + user, ended.1 + system);
+                let (time, counts) = *ended;
+                *ended = ((time.0 + user, time.1 + system), counts + thread.counters.get());
             }
             is_known && threads.is_empty()
         };

@@ -8,6 +8,7 @@ use core::sync::atomic::Ordering;
 use core::task::Poll;
 
 use super::{ExitStatus, Thread};
+use crate::describe;
 use crate::memory::{self, Attempt, FaultError};
 use crate::seccomp;
 use crate::signal::{self, Info, Signal};
@@ -46,11 +47,15 @@ pub fn start_thread(thread: Arc<Thread>, context: UserContext, child_tid: Option
             }
             owner.memory.activate();
             owner.rseq.note_moved();
-            crate::describe::set_running(owner.process.pid, owner.tid);
-            owner.cpu_time.begin_turn();
+            let begin = owner.cpu_time.begin_turn();
+            describe::load::catch_up(begin, describe::running_threads);
+            describe::set_running(owner.process.pid, owner.tid);
             let result = body.as_mut().poll(task);
-            crate::describe::add_busy(owner.cpu_time.end_turn());
-            crate::describe::set_running(0, 0);
+            let spent = owner.cpu_time.end_turn();
+            owner.counters.note_turn();
+            describe::load::catch_up(begin + spent, describe::active_threads);
+            describe::add_busy(spent);
+            describe::set_running(0, 0);
             result
         }),
     );
@@ -146,6 +151,7 @@ async fn run(thread: &Arc<Thread>, mut context: UserContext) {
             }
             Trap::Interrupt => {
                 if crate::scheduler::look_around() {
+                    thread.counters.note_lost_turn();
                     parked(&mut context, pin!(task::yield_now())).await;
                 }
             }
@@ -235,7 +241,11 @@ async fn page_fault(thread: &Arc<Thread>, context: &mut UserContext, address: us
     const MAPPING_ERROR: i32 = 1;
     const ACCESS_ERROR: i32 = 2;
     const NO_ADDRESS: i32 = 2;
-    let failure = match thread.memory.fault(address, attempt) {
+    let result = thread.memory.fault(address, attempt);
+    thread
+        .counters
+        .note_fault(matches!(result, Err(FaultError::Pending(_))));
+    let failure = match result {
         Ok(()) => return,
         Err(FaultError::Pending(completion)) => {
             parked(context, pin!(completion)).await;

@@ -7,9 +7,9 @@ use core::task::{Poll, Waker};
 use hal::sync::SpinLock;
 use task::{Affinity, Task};
 
-use super::Process;
 use super::cpu_time::CpuTime;
 use super::rseq::Sequences;
+use super::{Counters, Process};
 use crate::futex::Waiter;
 use crate::memory::AddressSpace;
 use crate::seccomp::Seccomp;
@@ -93,6 +93,10 @@ pub struct Thread {
     pub name: SpinLock<[u8; 16]>,
     /// The CPUs' time that it uses.
     pub cpu_time: CpuTime,
+    /// What else is counted of it.
+    pub counters: Counters,
+    /// When it started, in nanoseconds since boot.
+    pub started: u64,
     /// Its nice value (`setpriority(2)`), -20 to 19.
     pub nice: AtomicI32,
     /// Its scheduling policy (`sched_setscheduler(2)`).
@@ -131,6 +135,8 @@ impl Thread {
             seccomp: Seccomp::default(),
             name: SpinLock::new([0; 16]),
             cpu_time: CpuTime::default(),
+            counters: Counters::default(),
+            started: hal::time::monotonic(),
             nice: AtomicI32::new(0),
             policy: AtomicU32::new(linux_raw_sys::general::SCHED_NORMAL),
             io_priority: AtomicU32::new(0),

@@ -8,7 +8,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::turn::Turns;
 use super::{Call, Result};
-use crate::process::{Capability, ExitStatus, Limit, Process, Resource, Thread, family};
+use crate::process::{Capability, Counts, ExitStatus, Limit, Process, Resource, Thread, family};
 use hal::mem::PAGE_SIZE;
 
 /// Linux's release whose interface this kernel offers.
@@ -104,7 +104,8 @@ pub(super) async fn sysinfo(thread: &Thread, call: &Call) -> Result {
     let usage = hal::mem::usage();
     let record = SystemInformation {
         uptime: hal::time::monotonic() / 1_000_000_000,
-        loads: [0; 3],
+        // In 2^-16 parts.
+        loads: crate::describe::load::averages().map(|average| average << 5),
         total_memory: (usage.total * PAGE_SIZE) as u64,
         free_memory: ((usage.total - usage.used) * PAGE_SIZE) as u64,
         shared_memory: 0,
@@ -178,7 +179,14 @@ pub(super) struct ResourceUsage {
     user: Timeval,
     system: Timeval,
     peak_resident: u64,
-    others: [u64; 13],
+    // Of memory that is used over time.
+    unkept: [u64; 3],
+    minor_faults: u64,
+    major_faults: u64,
+    // Of swapping, blocks, messages and signals.
+    others: [u64; 6],
+    voluntary_switches: u64,
+    involuntary_switches: u64,
 }
 
 impl ResourceUsage {
@@ -190,18 +198,28 @@ impl ResourceUsage {
             ..Self::default()
         }
     }
+
+    fn with(self, counts: Counts) -> Self {
+        Self {
+            minor_faults: counts.minor_faults,
+            major_faults: counts.major_faults,
+            voluntary_switches: counts.voluntary_switches,
+            involuntary_switches: counts.involuntary_switches,
+            ..self
+        }
+    }
 }
 
 pub(super) async fn getrusage(thread: &Thread, call: &Call) -> Result {
     const SELF: i32 = 0;
     const CHILDREN: i32 = -1;
     const THREAD: i32 = 1;
-    let mut usage = ResourceUsage::of(match call.int(0) {
-        SELF => thread.process.cpu_times(),
-        THREAD => thread.cpu_time.get(),
-        CHILDREN => thread.process.kinship.children_times(),
+    let mut usage = match call.int(0) {
+        SELF => ResourceUsage::of(thread.process.cpu_times()).with(thread.process.counts()),
+        THREAD => ResourceUsage::of(thread.cpu_time.get()).with(thread.counters.get()),
+        CHILDREN => ResourceUsage::of(thread.process.kinship.children_times()),
         _ => return Err(Errno::INVAL.into()),
-    });
+    };
     if call.int(0) != CHILDREN {
         usage.peak_resident = (thread.memory.peak_resident() * PAGE_SIZE / 1024) as u64;
     }

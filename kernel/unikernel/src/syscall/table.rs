@@ -378,7 +378,7 @@ system_calls! {
     __NR_getpriority: Full, "" => now scheduling::getpriority(thread, call);
     __NR_getrandom: Full, "" => waits system::getrandom(thread, call).await;
     __NR_getrlimit: Full, "" => waits system::getrlimit(thread, call.unsigned(0) as usize, call.word(1)).await;
-    __NR_getrusage: Partial, "times, and the peak of memory" => waits system::getrusage(thread, call).await;
+    __NR_getrusage: Partial, "times, the peak of memory, page faults, changes of threads; of children times" => waits system::getrusage(thread, call).await;
     __NR_personality: Partial, "Linux's own" => now system::personality(call);
     __NR_prlimit64: Full, "" => waits system::prlimit64(thread, call).await;
     __NR_reboot: Partial, "whoever asks for a restart gets the machine's end" => waits system::reboot(thread, call).await;
