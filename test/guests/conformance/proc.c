@@ -427,6 +427,65 @@ static void threads(void) {
   VALUE(usage.ru_minflt >= 200);
 }
 
+// Kilobytes of the area at an address, by its line in /proc/self/smaps.
+static long kilobytes(void *address, const char *name) {
+  long value = -1;
+  int is_it = 0;
+  get("/proc/self/smaps");
+  for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+    unsigned long start, end;
+    if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+      is_it = start <= (unsigned long)address && (unsigned long)address < end;
+    else if (is_it && strncmp(line, name, strlen(name)) == 0)
+      sscanf(line + strlen(name), ": %ld", &value);
+  }
+  return value;
+}
+
+static void show_memory(const char *who, void *memory) {
+  printf("%s: rss %ld pss %ld private %ld shared %ld\n", who, kilobytes(memory, "Rss"), kilobytes(memory, "Pss"),
+         kilobytes(memory, "Private_Dirty"), kilobytes(memory, "Shared_Dirty"));
+}
+
+// What a child shares with its parent is neither's own.
+static void sharing(void) {
+  const long size = 64 * 4096;
+  char *memory = mmap(NULL, size + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + 4096;
+  mprotect(memory, size, PROT_READ | PROT_WRITE);
+  memset(memory, 1, size);
+  show_memory("alone", memory);
+  fflush(stdout);
+  pid_t child = fork();
+  if (!child) {
+    show_memory("child", memory);
+    memset(memory, 2, size / 2);
+    show_memory("child that wrote", memory);
+    fflush(stdout);
+    _exit(0);
+  }
+  char expected[16];
+  sprintf(expected, "%d ", child);
+  get("/proc/self/task/%d/children", getpid());
+  VALUE(strcmp(text, expected) == 0);
+  waitpid(child, NULL, 0);
+  show_memory("alone again", memory);
+  VALUE(get("/proc/self/task/%d/children", getpid()));
+  VALUE(get("/proc/self/children"));
+  unsigned long long ran = 0, waited, turns = 0;
+  get("/proc/thread-self/schedstat");
+  VALUE(sscanf(text, "%llu %llu %llu\n", &ran, &waited, &turns) == 3 && ran > 1000000 && turns > 1);
+  unsigned long faults = 0, later = 0;
+  get("/proc/vmstat");
+  char *line = strstr(text, "\npgfault ");
+  if (line) sscanf(line, " pgfault %lu", &faults);
+  memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  for (long i = 0; i < size; i += 4096) memory[i] = 1;
+  get("/proc/vmstat");
+  line = strstr(text, "\npgfault ");
+  if (line) sscanf(line, " pgfault %lu", &later);
+  VALUE(later >= faults + 50);
+}
+
 int main(int count, char **arguments) {
   // The same texts wherever it runs.
   if (count == 1) return execle("/proc/self/exe", "program", "argument", NULL, (char *[]){"NAME=value", NULL});
@@ -437,5 +496,6 @@ int main(int count, char **arguments) {
   times();
   sockets();
   threads();
+  sharing();
   return 0;
 }

@@ -48,18 +48,21 @@ pub(super) fn smaps_rollup(out: &mut Vec<u8>, areas: &[Area]) {
 
 fn sums(out: &mut String, areas: &[Area]) {
     let sum = |of: fn(&Area) -> u64| kib(areas.iter().map(of).sum());
-    let resident = sum(|part| part.resident);
-    let anonymous = sum(|part| part.anonymous);
+    let files = sum(|part| part.residence.files.resident);
+    let anonymous = sum(|part| part.residence.anonymous.resident);
+    let own_files = sum(|part| part.residence.files.private);
+    let own_anonymous = sum(|part| part.residence.anonymous.private);
+    let proportional = |part: &Area| part.residence.files.proportional + part.residence.anonymous.proportional;
     let locked = sum(|part| part.locked);
-    let files = resident.saturating_sub(anonymous);
+    let resident = files + anonymous;
     for (name, value) in [
         ("Rss:", resident),
-        ("Pss:", resident),
-        ("Pss_Dirty:", anonymous),
-        ("Shared_Clean:", 0),
-        ("Shared_Dirty:", 0),
-        ("Private_Clean:", files),
-        ("Private_Dirty:", anonymous),
+        ("Pss:", sum(proportional)),
+        ("Pss_Dirty:", sum(|part| part.residence.anonymous.proportional)),
+        ("Shared_Clean:", files - own_files),
+        ("Shared_Dirty:", anonymous - own_anonymous),
+        ("Private_Clean:", own_files),
+        ("Private_Dirty:", own_anonymous),
         ("Referenced:", resident),
         ("Anonymous:", anonymous),
         ("KSM:", 0),

@@ -25,7 +25,7 @@ use crate::generated::{Directory, Filling, Folder, Generated, GeneratedInode, Ta
 use crate::inode::{Inode, Link};
 pub(crate) use format::ranges;
 use process::ProcessDirectory;
-pub use provider::{Area, Identity, Limit, Process, Processor, System, Usage};
+pub use provider::{Area, Identity, Limit, Process, Processor, Residence, Resident, System, Usage};
 
 const PROC_MAGIC: u32 = 0x9fa0;
 /// Tables of `/proc/net`, with their headings.
@@ -144,6 +144,7 @@ fn machine_files(folder: Folder, system: &Arc<dyn System>) -> Folder {
         .file("uptime", generated(system::uptime))
         .file("loadavg", generated(system::load_average))
         .file("version", generated(system::version))
+        .file("vmstat", generated(system::memory_statistics))
         .text("filesystems", system::FILE_SYSTEMS)
         .text("cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\n")
         .text("cmdline", "\n")
@@ -158,7 +159,6 @@ fn machine_files(folder: Folder, system: &Arc<dyn System>) -> Folder {
         .text("modules", "")
         .text("partitions", "major minor  #blocks  name\n\n")
         .text("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")
-        .text("vmstat", "")
         .link("mounts", "self/mounts")
         .link("net", "self/net")
         .folder("sys", {

@@ -37,6 +37,7 @@ const FILES: &[&str] = &[
     "oom_score",
     "oom_score_adj",
     "personality",
+    "schedstat",
     "sessionid",
     "setgroups",
     "smaps",
@@ -127,6 +128,17 @@ impl ProcessDirectory {
         process.usage((!self.whole).then_some(self.tid))
     }
 
+    /// The children of the process, which are listed with its first thread, whichever started them.
+    fn children(&self) -> Result<Vec<i32>> {
+        let Identity { pid, tid, .. } = self.identity()?;
+        let system = &self.shared.system;
+        let is_child = |child: &i32| {
+            let identity = system.process(*child).and_then(|process| process.identity(*child));
+            tid == pid && identity.is_some_and(|identity| identity.parent == pid)
+        };
+        Ok(system.processes().into_iter().filter(is_child).collect())
+    }
+
     fn directory(&self, name: &str, permissions: u16, directory: Box<dyn Directory>) -> Arc<dyn Inode> {
         let number = self.number(name.as_bytes());
         GeneratedInode::directory(&self.shared.file_system, number, self.owner, permissions, directory)
@@ -198,6 +210,17 @@ impl ProcessDirectory {
             "oom_score_adj" => {
                 let _ = writeln!(text, "{}", process.oom_adjustment());
             }
+            "children" => {
+                for child in self.children()? {
+                    let _ = write!(text, "{child} ");
+                }
+            }
+            "schedstat" => {
+                let usage = process.usage(Some(self.tid));
+                let (given_up, lost) = self.identity()?.switches;
+                // How long it waited for a CPU is not measured.
+                let _ = writeln!(text, "{} 0 {}", usage.user + usage.system, given_up + lost + 1);
+            }
             "personality" => text.push_str("00000000\n"),
             "setgroups" => text.push_str("allow\n"),
             "stat" => {
@@ -267,13 +290,14 @@ impl Directory for ProcessDirectory {
             ),
             "net" => self.shared.network.clone(),
             "ns" => self.directory(name, 0o511, Box::new(Namespaces(self.clone()))),
+            "children" if !self.whole => self.file("children"),
             "task" if self.whole => self.directory(name, 0o555, Box::new(Threads(self.clone()))),
             _ => return Err(Errno::NOENT.into()),
         })
     }
 
     fn names(&self) -> Vec<Vec<u8>> {
-        let own: &[&str] = if self.whole { &["task"] } else { &[] };
+        let own: &[&str] = if self.whole { &["task"] } else { &["children"] };
         [FILES, LINKS, DIRECTORIES, own]
             .iter()
             .flat_map(|names| names.iter().map(|name| name.as_bytes().to_vec()))

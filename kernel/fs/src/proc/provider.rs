@@ -49,6 +49,11 @@ pub trait System: Send + Sync {
         (1, [0; 3])
     }
 
+    /// Page faults since boot that needed no disk, and that did.
+    fn faults(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
     /// Processes and threads started since boot.
     fn started(&self) -> u64 {
         1
@@ -266,10 +271,28 @@ pub struct Area {
     pub file: (u64, u64),
     /// Path of the file, or `[heap]`, `[stack]`, `[vdso]`; empty for none.
     pub name: Vec<u8>,
-    /// Bytes in memory.
-    pub resident: u64,
-    /// Of those, what is not shared with the file.
-    pub anonymous: u64,
+    /// What of it is in memory.
+    pub residence: Residence,
     /// Bytes locked in memory.
     pub locked: u64,
+}
+
+/// What of a part of an address space is in memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Residence {
+    /// Pages that the file has, too.
+    pub files: Resident,
+    /// Others.
+    pub anonymous: Resident,
+}
+
+/// Bytes in memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Resident {
+    /// All.
+    pub resident: u64,
+    /// In no other process, nor twice in this.
+    pub private: u64,
+    /// Each page divided by how often it is mapped.
+    pub proportional: u64,
 }

@@ -92,6 +92,25 @@ pub(super) fn memory_information(out: &mut String) {
     out.push_str("Hugepagesize:       2048 kB\nHugetlb:               0 kB\n");
 }
 
+pub(super) fn memory_statistics(out: &mut String, system: &dyn System) {
+    let usage = mem::usage();
+    let (minor, major) = system.faults();
+    let written = crate::tmpfs::written_pages();
+    for (name, value) in [
+        ("nr_free_pages", usage.total.saturating_sub(usage.used) as u64),
+        ("nr_file_pages", (crate::cache::resident_pages() + written) as u64),
+        ("nr_shmem", written as u64),
+        ("nr_slab_unreclaimable", mem::heap_pages() as u64),
+        ("nr_page_table_pages", hal::user::table_pages() as u64),
+        ("pswpin", 0),
+        ("pswpout", 0),
+        ("pgfault", minor + major),
+        ("pgmajfault", major),
+    ] {
+        let _ = writeln!(out, "{name} {value}");
+    }
+}
+
 pub(super) fn stat(out: &mut String, system: &dyn System) {
     let times = system.cpu_times();
     let line = |out: &mut String, name: &str, [user, kernel, idle]: [u64; 3]| {

@@ -277,11 +277,8 @@ impl Process for Application {
     fn threads(&self) -> Vec<i32> {
         vec![1, 2]
     }
-    fn usage(&self, tid: Option<i32>) -> Usage {
-        Usage {
-            user: if tid.is_some() { 1_000_000_000 } else { 3_000_000_000 },
-            ..Usage::default()
-        }
+    fn usage(&self, _tid: Option<i32>) -> Usage {
+        Usage::default()
     }
     fn arguments(&self) -> Vec<u8> {
         b"app\0--flag\0".to_vec()

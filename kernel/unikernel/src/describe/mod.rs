@@ -118,8 +118,12 @@ impl System for Machine {
 
     fn load(&self) -> (usize, [u32; 3]) {
         load::catch_up(hal::time::monotonic(), active_threads);
-        let hundredths = |average| ((average + 10) * 100 >> 11) as u32;
+        let hundredths = |average| (((average + 10) * 100) >> 11) as u32;
         (active_threads(), load::averages().map(hundredths))
+    }
+
+    fn faults(&self) -> (u64, u64) {
+        crate::process::all_faults()
     }
 
     fn started(&self) -> u64 {

@@ -192,12 +192,15 @@ impl Described for Process {
         };
         memory.visit_areas(0, |range, area| {
             let has = |protection| area.protection.contains(protection);
-            let (resident, anonymous) = memory.residence(range.clone());
+            let residence = memory.residence(range.clone());
             let locked = area.flags.contains(AreaFlags::LOCKED);
             areas.push(Area {
-                resident: resident as u64,
-                anonymous: anonymous as u64,
-                locked: if locked { resident as u64 } else { 0 },
+                residence,
+                locked: if locked {
+                    residence.files.resident + residence.anonymous.resident
+                } else {
+                    0
+                },
                 start: range.start as u64,
                 end: range.end as u64,
                 access: (has(Protection::READ), has(Protection::WRITE), has(Protection::EXECUTE)),

@@ -6,6 +6,7 @@ use hal::mem::PAGE_SIZE;
 
 use super::address_space::checked_range;
 use super::{AddressSpace, Area, AreaFlags};
+use fs::proc::{Residence, Resident};
 
 /// Limits in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -95,12 +96,23 @@ impl AddressSpace {
     }
 
     /// Bytes of a range that are present, and of those the ones that are part of no file.
-    pub fn residence(&self, range: Range<usize>) -> (usize, usize) {
-        let (mut pages, mut own) = (0, 0);
+    pub fn residence(&self, range: Range<usize>) -> Residence {
+        // A part of a byte counts, as on Linux.
+        const FRACTION: u32 = 12;
+        let mut sums = [[0_u64; 3]; 2];
         self.table.scan_range(range, |page| {
-            pages += 1;
-            own += usize::from(page.own);
+            // The file has a share of its pages, too.
+            let mappings = page.shares.saturating_sub(u32::from(!page.own)).max(1);
+            let [resident, private, proportional] = &mut sums[usize::from(page.own)];
+            *resident += PAGE_SIZE as u64;
+            *private += if mappings == 1 { PAGE_SIZE as u64 } else { 0 };
+            *proportional += ((PAGE_SIZE as u64) << FRACTION) / u64::from(mappings);
         });
-        (pages * PAGE_SIZE, own * PAGE_SIZE)
+        let [files, anonymous] = sums.map(|[resident, private, proportional]| Resident {
+            resident,
+            private,
+            proportional: proportional >> FRACTION,
+        });
+        Residence { files, anonymous }
     }
 }

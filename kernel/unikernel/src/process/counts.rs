@@ -40,6 +40,18 @@ pub struct Counters {
     lost_turns: AtomicU64,
 }
 
+/// Page faults of all threads that there were.
+static MINOR_FAULTS: AtomicU64 = AtomicU64::new(0);
+static MAJOR_FAULTS: AtomicU64 = AtomicU64::new(0);
+
+/// Page faults since boot that needed no disk, and that did.
+pub(crate) fn all_faults() -> (u64, u64) {
+    (
+        MINOR_FAULTS.load(Ordering::Relaxed),
+        MAJOR_FAULTS.load(Ordering::Relaxed),
+    )
+}
+
 /// Without an atomic addition: there is one writer.
 fn count(counter: &AtomicU64) {
     counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -48,7 +60,13 @@ fn count(counter: &AtomicU64) {
 impl Counters {
     /// A page fault has come.
     pub(super) fn note_fault(&self, waits: bool) {
-        count(if waits { &self.major_faults } else { &self.minor_faults });
+        let (own, all) = if waits {
+            (&self.major_faults, &MAJOR_FAULTS)
+        } else {
+            (&self.minor_faults, &MINOR_FAULTS)
+        };
+        count(own);
+        all.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The CPU leaves the thread.

@@ -32,6 +32,7 @@ use hal::sync::SpinLock;
 
 pub use births::{Birth, Broadcast};
 pub use capabilities::{Capabilities, Capability};
+pub(crate) use counts::all_faults;
 pub use counts::{Counters, Counts};
 pub use credentials::{Credentials, Grants};
 pub use jobs::{Processes, is_orphaned};
