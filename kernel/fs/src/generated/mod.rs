@@ -78,7 +78,18 @@ impl Folder {
 
     /// Adds a file that `read` makes.
     pub(crate) fn file(self, name: &str, read: impl Fn(&mut Vec<u8>) -> Result<()> + Send + Sync + 'static) -> Self {
-        let inode = GeneratedInode::file(&self.file_system, self.number(name), Arc::new(read), None);
+        self.file_of(name, 0o444, read)
+    }
+
+    /// Adds a file that `read` makes, with these permissions.
+    pub(crate) fn file_of(
+        self,
+        name: &str,
+        permissions: u16,
+        read: impl Fn(&mut Vec<u8>) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let number = self.number(name);
+        let inode = GeneratedInode::owned_file(&self.file_system, number, (0, 0), permissions, Arc::new(read), None);
         self.entry(name, inode)
     }
 

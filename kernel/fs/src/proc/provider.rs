@@ -67,6 +67,28 @@ pub trait System: Send + Sync {
 
     /// The lines below the heading of `/proc/net/NAME` (`tcp`, `udp`, `unix`, `dev`, `route`…), as Linux formats them.
     fn network_table(&self, _name: &str, _out: &mut String) {}
+
+    /// The network interfaces, which are the same ones for ever.
+    fn interfaces(&self) -> Vec<Interface> {
+        Vec::new()
+    }
+}
+
+/// A network interface, as it is now.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    /// `lo`, `eth0`.
+    pub name: &'static str,
+    /// Its number.
+    pub index: u32,
+    /// `IFF_*`, as programs may set them.
+    pub flags: u32,
+    /// Bytes of the largest packet.
+    pub mtu: u32,
+    /// What hardware it is (`ARPHRD_*`), and that hardware's address.
+    pub hardware: (u16, [u8; 6]),
+    /// Bytes and packets received, then sent.
+    pub traffic: [u64; 4],
 }
 
 /// What root may change in `/proc/sys`, to an effect.

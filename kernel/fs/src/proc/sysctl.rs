@@ -240,10 +240,10 @@ fn inotify(folder: Folder) -> Folder {
 }
 
 fn network(folder: Folder, system: &Arc<dyn System>) -> Folder {
-    let system = system.clone();
+    let (limits, system) = (system.clone(), system.clone());
     folder
         .folder("core", move |folder| {
-            limit(folder, "somaxconn", &system, Limit::Backlog, INT_MAX)
+            limit(folder, "somaxconn", &limits, Limit::Backlog, INT_MAX)
                 .text("rmem_default", "212992\n")
                 .text("rmem_max", "212992\n")
                 .text("wmem_default", "212992\n")
@@ -274,11 +274,14 @@ fn network(folder: Folder, system: &Arc<dyn System>) -> Folder {
                 .text("tcp_wmem", "4096\t16384\t4194304\n")
         })
         .folder("ipv6", |folder| {
-            folder.folder("conf", |folder| {
-                folder
-                    .folder("all", |folder| folder.text("disable_ipv6", "1\n"))
-                    .folder("default", |folder| folder.text("disable_ipv6", "1\n"))
-                    .folder("lo", |folder| folder.text("disable_ipv6", "1\n"))
+            folder.text("bindv6only", "0\n").folder("conf", move |folder| {
+                let interfaces = system.interfaces().into_iter().map(|interface| interface.name);
+                ["all", "default"]
+                    .into_iter()
+                    .chain(interfaces)
+                    .fold(folder, |folder, name| {
+                        folder.folder(name, |folder| folder.text("disable_ipv6", "0\n"))
+                    })
             })
         })
         .folder("unix", |folder| folder.text("max_dgram_qlen", "512\n"))

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 use abi::{Errno, OpenFlags};
 use file::{BytesSink, BytesSource, Error, File, FileType, OpenFile};
 
-use super::provider::{Area, Identity, Limit, Process, System, Usage};
+use super::provider::{Area, Identity, Interface, Limit, Process, System, Usage};
 use super::{format, memory, status};
 use crate::testing::run_together;
 use crate::tmpfs::{Options, Tmpfs};
@@ -261,6 +261,20 @@ impl System for Kernel {
     }
     fn set_limit(&self, limit: Limit, value: u64) {
         self.0.limits.lock().unwrap().insert(limit as u8, value);
+    }
+    fn interfaces(&self) -> Vec<Interface> {
+        let interface = |name, index, hardware| Interface {
+            name,
+            index,
+            flags: 0x1003,
+            mtu: 1500,
+            hardware,
+            traffic: [1, 2, 3, 4],
+        };
+        vec![
+            interface("lo", 1, (772, [0; 6])),
+            interface("eth0", 2, (1, [0x52, 0x54, 0, 0x12, 0x34, 0x56])),
+        ]
     }
 }
 
@@ -672,6 +686,8 @@ fn visit(context: &Context, path: &str, files: &mut usize) {
         }
         match file_type {
             FileType::Directory if !name.starts_with('.') => visit(context, &path, files),
+            // What the loopback interface does not have.
+            FileType::Regular if matches!(&*path, "/sys/class/net/lo/duplex" | "/sys/class/net/lo/speed") => {}
             FileType::Regular => {
                 read(context, &path);
                 *files += 1;
@@ -706,4 +722,29 @@ fn everything_that_is_listed_can_be_read() {
     visit(&context, "/proc", &mut files);
     visit(&context, "/sys", &mut files);
     assert!(files > 150, "{files}");
+}
+
+#[test]
+fn each_interface_has_its_files() {
+    let (_, context, _) = machine();
+    let of = |interface: &str, file: &str| read(&context, &format!("/sys/class/net/{interface}/{file}"));
+    assert_eq!(of("eth0", "address"), "52:54:00:12:34:56\n");
+    assert_eq!(of("lo", "broadcast"), "00:00:00:00:00:00\n");
+    assert_eq!(of("eth0", "flags"), "0x1003\n");
+    assert_eq!(of("eth0", "ifindex"), "2\n");
+    assert_eq!(of("eth0", "statistics/tx_packets"), "4\n");
+    assert_eq!(
+        (of("lo", "operstate"), of("eth0", "operstate")),
+        ("unknown\n".into(), "up\n".into())
+    );
+    assert_eq!(of("eth0", "speed"), "-1\n");
+    let speed = open(&context, "/sys/class/net/lo/speed", OpenFlags::empty()).unwrap();
+    let error = speed.read(&mut BytesSink::new(&mut [0; 8])).unwrap_err();
+    assert!(matches!(error, Error::Errno(Errno::INVAL)));
+    for name in ["all", "default", "lo", "eth0"] {
+        assert_eq!(
+            read(&context, &format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6")),
+            "0\n"
+        );
+    }
 }

@@ -28,16 +28,40 @@ const HARDWARE_ETHERNET: u16 = 1;
 const HARDWARE_LOOPBACK: u16 = 772;
 
 /// An interface as the application sees it.
-pub(crate) struct Description {
+pub struct Description {
     pub(crate) interface: Interface,
-    pub(crate) flags: u32,
-    pub(crate) mtu: u32,
-    pub(crate) mac: [u8; 6],
-    pub(crate) hardware_type: u16,
+    /// `IFF_*`.
+    pub flags: u32,
+    /// Bytes of the largest packet.
+    pub mtu: u32,
+    /// Its address.
+    pub mac: [u8; 6],
+    /// What hardware it is (`ARPHRD_*`).
+    pub hardware_type: u16,
     pub(crate) ipv4: Option<(Ipv4Addr, u8)>,
 }
 
 impl Description {
+    /// `lo` or `eth0`.
+    pub fn name(&self) -> &'static str {
+        self.interface.name()
+    }
+
+    /// Its number.
+    pub fn index(&self) -> u32 {
+        self.interface as u32
+    }
+
+    /// Bytes and packets received, then sent.
+    pub fn traffic(&self, stack: &Stack) -> [u64; 4] {
+        stack.traffic(self.interface)
+    }
+
+    /// The flags that are set, without those that say how it does.
+    pub fn set_flags(&self) -> u32 {
+        self.flags & !RUNNING
+    }
+
     fn broadcast(&self) -> Ipv4Addr {
         self.ipv4.map_or(Ipv4Addr::UNSPECIFIED, |(address, length)| {
             Ipv4Addr::from_bits(address.to_bits() | u32::MAX.checked_shr(u32::from(length)).unwrap_or(0))
@@ -46,7 +70,7 @@ impl Description {
 }
 
 /// The interfaces that there are.
-pub(crate) fn interfaces(stack: &Stack) -> Vec<Description> {
+pub fn interfaces(stack: &Stack) -> Vec<Description> {
     let mut all = Vec::from([Description {
         interface: Interface::Loopback,
         flags: UP | LOOPBACK | RUNNING,
@@ -112,8 +136,8 @@ pub(super) fn control(
         | SIOCGIFMETRIC | SIOCGIFTXQLEN => {
             let mut request = [0; REQUEST];
             memory.read(argument, &mut request)?;
-            let name = request[..NAME].split(|&byte| byte == 0).next().unwrap_or_default();
             let all = interfaces(stack);
+            let name = request[..NAME].split(|&byte| byte == 0).next().unwrap_or_default();
             let found = all
                 .iter()
                 .find(|found| found.interface.name().as_bytes() == name)

@@ -26,7 +26,7 @@ use task::WaitQueue;
 pub use address::Address;
 pub use control::Control;
 pub(crate) use generic::Generic;
-pub(crate) use interface::{Description, interfaces};
+pub use interface::{Description, interfaces};
 pub use message::{Credentials, Destination, Message, MessageFlags, Received};
 pub(crate) use option::{integer, read_integer};
 pub(crate) use ports::{Binding, Ports, Sharing};

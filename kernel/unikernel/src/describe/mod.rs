@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use file::OpenFile;
-use fs::proc::{Limit, Process as Described, Processor, System};
+use fs::proc::{Interface, Limit, Process as Described, Processor, System};
 use hal::cpu::{self, MAX_CPUS};
 use net::SocketFile;
 
@@ -167,5 +167,18 @@ impl System for Machine {
             .filter_map(|(file, uid)| Some((file.downcast::<SocketFile>()?, *uid)))
             .collect();
         net::tables::write(name, &crate::network::get().stack, &sockets, out);
+    }
+
+    fn interfaces(&self) -> Vec<Interface> {
+        let stack = &crate::network::get().stack;
+        let describe = |found: &net::InterfaceDescription| Interface {
+            name: found.name(),
+            index: found.index(),
+            flags: found.set_flags(),
+            mtu: found.mtu,
+            hardware: (found.hardware_type, found.mac),
+            traffic: found.traffic(stack),
+        };
+        net::interfaces(stack).iter().map(describe).collect()
     }
 }

@@ -1,5 +1,7 @@
 //! `/sys`: the machine's parts, as far as programs look for them.
 
+mod network;
+
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt::{self, Write as _};
@@ -25,13 +27,19 @@ fn top(folder: Folder, system: Arc<dyn System>) -> Folder {
     folder
         .folder("block", |folder| folder)
         .folder("bus", |folder| folder)
-        .folder("class", |folder| folder.folder("net", |folder| folder))
+        .folder("class", {
+            let system = system.clone();
+            |folder| {
+                folder.folder("net", move |folder| network::interfaces(folder, &system))
+            }
+        })
         .folder("devices", move |folder| {
-            folder.folder("system", move |folder| {
-                folder
-                    .folder("cpu", move |folder| processors(folder, &system))
-                    .folder("node", nodes)
-            })
+            folder
+                .folder("system", move |folder| {
+                    folder
+                        .folder("cpu", move |folder| processors(folder, &system))
+                        .folder("node", nodes)
+                })
         })
         .folder("fs", |folder| folder.folder("cgroup", |folder| folder))
         .folder("kernel", |folder| {

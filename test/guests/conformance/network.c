@@ -1,0 +1,33 @@
+// What programs learn of the network and its interfaces.
+#include "show.h"
+
+static void show_file(const char *path) {
+  char text[256];
+  int file = open(path, O_RDONLY);
+  ssize_t length = read(file, text, sizeof text - 1);
+  if (length < 0)
+    printf("%s: %s\n", path, strerrorname_np(errno));
+  else
+    printf("%s: %.*s", path, (int)length, text);
+  close(file);
+}
+
+static void files(void) {
+  show_file("/proc/sys/net/ipv6/bindv6only");
+  show_file("/proc/sys/net/ipv6/conf/all/disable_ipv6");
+  show_file("/proc/sys/net/ipv6/conf/default/disable_ipv6");
+  show_file("/proc/sys/net/ipv6/conf/lo/disable_ipv6");
+  static const char *const names[] = {"addr_len", "address",   "broadcast", "carrier", "dormant",      "duplex", "flags", "ifindex",
+                                      "iflink",   "operstate", "mtu",       "speed",   "tx_queue_len", "type",   "uevent"};
+  for (size_t at = 0; at < sizeof names / sizeof *names; at++) {
+    char path[64];
+    snprintf(path, sizeof path, "/sys/class/net/lo/%s", names[at]);
+    show_file(path);
+  }
+}
+
+int main(void) {
+  setvbuf(stdout, NULL, _IONBF, 0);
+  files();
+  return 0;
+}
