@@ -1,7 +1,8 @@
-//! What the firmware says of the machine (System Management BIOS Reference Specification 3.6), as far as it names its makers.
+//! What the firmware says of the machine (System Management BIOS Reference Specification 3.6), as far as it tells which one it is.
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Write as _;
 
 use crate::arch;
 
@@ -13,14 +14,32 @@ const MOST_OF_ENTRY: usize = 64;
 /// Structures longer than this in all are taken for damaged.
 const MOST_BYTES: usize = 64 << 10;
 
-/// The strings that name the makers of the firmware (type 0, vendor) and of the machine (type 1, manufacturer and product); empty when
-/// there are no tables.
-pub(crate) fn makers() -> Vec<String> {
+/// What a string says: the type of its structure, the place of its number there, and Linux's name for it.
+const STRINGS: [(u8, usize, &str); 15] = [
+    (0, 4, "bios_vendor"),
+    (0, 5, "bios_version"),
+    (0, 8, "bios_date"),
+    (1, 4, "sys_vendor"),
+    (1, 5, "product_name"),
+    (1, 6, "product_version"),
+    (1, 7, "product_serial"),
+    (1, 0x19, "product_sku"),
+    (1, 0x1a, "product_family"),
+    (2, 4, "board_vendor"),
+    (2, 5, "board_name"),
+    (2, 8, "board_asset_tag"),
+    (3, 4, "chassis_vendor"),
+    (3, 7, "chassis_serial"),
+    (3, 8, "chassis_asset_tag"),
+];
+
+/// What the tables say of the machine, by Linux's names; empty when there are none.
+pub(crate) fn identity() -> Vec<(&'static str, String)> {
     // UEFI's is wherever its table says, which only the boot loader saw.
     let given = arch::module()
         .and_then(|(address, length)| find_table(&arch::read_firmware(address, length.min(MOST_OF_ENTRY))));
     match given.or_else(|| find_table(&arch::read_firmware(AREA, AREA_LENGTH))) {
-        Some((address, length)) => strings(&arch::read_firmware(address, length)),
+        Some((address, length)) => identity_in(&arch::read_firmware(address, length)),
         None => Vec::new(),
     }
 }
@@ -49,12 +68,17 @@ fn find_table(area: &[u8]) -> Option<(u64, usize)> {
     (address != 0).then_some((address, (length as usize).min(MOST_BYTES)))
 }
 
-/// The makers in a table of structures.
-fn strings(mut table: &[u8]) -> Vec<String> {
-    const FIRMWARE: u8 = 0;
+/// What a table of structures says. Of several structures of a type the first counts.
+fn identity_in(mut table: &[u8]) -> Vec<(&'static str, String)> {
     const SYSTEM: u8 = 1;
+    const UUID: usize = 8;
     const END: u8 = 127;
-    let mut found = Vec::new();
+    let mut found: Vec<(&'static str, String)> = Vec::new();
+    let mut add = |name: &'static str, value: String| {
+        if found.iter().all(|(other, _)| *other != name) {
+            found.push((name, value));
+        }
+    };
     while let [kind, length, ..] = *table {
         let Some((fields, behind)) = table.split_at_checked(usize::from(length)) else {
             break;
@@ -71,14 +95,32 @@ fn strings(mut table: &[u8]) -> Vec<String> {
             let index = usize::from(*fields.get(at)?).checked_sub(1)?;
             Some(String::from_utf8_lossy(texts.get(index)?).into_owned())
         };
-        match kind {
-            FIRMWARE => found.extend(text(4)),
-            SYSTEM => found.extend([text(4), text(5)].into_iter().flatten()),
-            _ => {}
+        for &(_, at, name) in STRINGS.iter().filter(|(of, ..)| *of == kind) {
+            if let Some(value) = text(at) {
+                add(name, value);
+            }
+        }
+        if kind == SYSTEM
+            && let Some(bytes) = fields.get(UUID..).and_then(|fields| fields.first_chunk())
+        {
+            add("product_uuid", uuid(*bytes));
         }
         table = &behind[end + 2..];
     }
     found
+}
+
+/// A UUID, whose first three fields are little-endian (section 7.2.1).
+fn uuid(mut bytes: [u8; 16]) -> String {
+    bytes[..4].reverse();
+    bytes[4..6].reverse();
+    bytes[6..8].reverse();
+    let mut text = String::new();
+    for (place, byte) in bytes.iter().enumerate() {
+        let dash = if [4, 6, 8, 10].contains(&place) { "-" } else { "" };
+        let _ = write!(text, "{dash}{byte:02x}");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -97,20 +139,35 @@ mod tests {
     }
 
     #[test]
-    fn makers_are_found_among_other_structures() {
+    fn the_machine_is_found_among_other_structures() {
+        let system: Vec<u8> = [1, 2, 0, 0].into_iter().chain(0..16).collect();
         let table = [
             structure(0, &[2, 1], &["1.0", "Amazon EC2"]),
             structure(32, &[0; 8], &[]),
-            structure(1, &[1, 2, 0], &["Google", "Google Compute Engine"]),
+            structure(1, &system, &["Google", "Google Compute Engine"]),
+            structure(1, &[1, 1], &["a second one"]),
             structure(127, &[], &[]),
-            structure(1, &[1, 1], &["behind the end"]),
+            structure(3, &[1, 1], &["behind the end"]),
         ]
         .concat();
-        assert_eq!(strings(&table), ["Amazon EC2", "Google", "Google Compute Engine"]);
+        let identity = |table: &[u8]| -> Vec<String> {
+            let found = identity_in(table).into_iter();
+            found.map(|(name, value)| alloc::format!("{name}={value}")).collect()
+        };
+        assert_eq!(
+            identity(&table),
+            [
+                "bios_vendor=Amazon EC2",
+                "bios_version=1.0",
+                "sys_vendor=Google",
+                "product_name=Google Compute Engine",
+                "product_uuid=03020100-0504-0706-0809-0a0b0c0d0e0f",
+            ]
+        );
         for length in 0..table.len() {
-            strings(&table[..length]);
+            identity_in(&table[..length]);
         }
-        assert_eq!(strings(&structure(1, &[9, 0], &["only one"])), Vec::<String>::new());
+        assert_eq!(identity(&structure(1, &[9, 0], &["only one"])), Vec::<String>::new());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `/sys`: the machine's parts, as far as programs look for them.
 
+mod firmware;
 mod network;
 
 use alloc::string::{String, ToString};
@@ -30,7 +31,9 @@ fn top(folder: Folder, system: Arc<dyn System>) -> Folder {
         .folder("class", {
             let system = system.clone();
             |folder| {
-                folder.folder("net", move |folder| network::interfaces(folder, &system))
+                folder
+                    .folder("dmi", firmware::class)
+                    .folder("net", move |folder| network::interfaces(folder, &system))
             }
         })
         .folder("devices", move |folder| {
@@ -40,6 +43,7 @@ fn top(folder: Folder, system: Arc<dyn System>) -> Folder {
                         .folder("cpu", move |folder| processors(folder, &system))
                         .folder("node", nodes)
                 })
+                .folder("virtual", |folder| folder.folder("dmi", firmware::device))
         })
         .folder("fs", |folder| folder.folder("cgroup", |folder| folder))
         .folder("kernel", |folder| {
