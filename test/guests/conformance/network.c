@@ -1,5 +1,10 @@
 // What programs learn of the network and its interfaces.
 #include "show.h"
+#include <arpa/inet.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
 
 static void show_file(const char *path) {
   char text[256];
@@ -26,8 +31,27 @@ static void files(void) {
   }
 }
 
+static void ethtool(int descriptor, const char *name, void *command) {
+  struct ifreq request = {.ifr_data = command};
+  strcpy(request.ifr_name, name);
+  printf("%s %#x: ", name, *(unsigned *)command);
+  SHOW(ioctl(descriptor, SIOCETHTOOL, &request));
+}
+
+static void links(void) {
+  int descriptor = socket(AF_INET, SOCK_DGRAM, 0);
+  struct ethtool_value link = {.cmd = ETHTOOL_GLINK};
+  ethtool(descriptor, "lo", &link);
+  VALUE(link.data);
+  ethtool(descriptor, "lo", &(struct ethtool_cmd){.cmd = ETHTOOL_GSET});
+  ethtool(descriptor, "lo", &(struct ethtool_link_settings){.cmd = ETHTOOL_GLINKSETTINGS});
+  ethtool(descriptor, "none", &(struct ethtool_cmd){.cmd = ETHTOOL_GSET});
+  close(descriptor);
+}
+
 int main(void) {
   setvbuf(stdout, NULL, _IONBF, 0);
   files();
+  links();
   return 0;
 }

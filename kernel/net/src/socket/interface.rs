@@ -11,10 +11,12 @@ use core::sync::atomic::Ordering;
 
 use file::UserMemory;
 
-use super::{Address, SocketFile};
+use super::{Address, SocketFile, ethtool};
 use crate::ip::{Interface, LOOPBACK_MTU, Prefix};
 use crate::stack::Stack;
 
+/// Of `linux/sockios.h`.
+const SIOCETHTOOL: u32 = 0x8946;
 /// Bytes of `struct ifreq`, and of the name that begins it.
 const REQUEST: usize = 40;
 const NAME: usize = 16;
@@ -132,17 +134,22 @@ pub(super) fn control(
             request[..found.interface.name().len()].copy_from_slice(found.interface.name().as_bytes());
             memory.write(argument, &request)?;
         }
+        SIOCETHTOOL => {
+            let mut request = [0; REQUEST];
+            memory.read(argument, &mut request)?;
+            let all = interfaces(stack);
+            let found = by_name(&all, &request)?;
+            let pointer = request[NAME..]
+                .first_chunk()
+                .map_or(0, |bytes| usize::from_ne_bytes(*bytes));
+            ethtool::control(found.interface, pointer, memory)?;
+        }
         SIOCGIFADDR | SIOCGIFBRDADDR | SIOCGIFNETMASK | SIOCGIFFLAGS | SIOCGIFMTU | SIOCGIFHWADDR | SIOCGIFINDEX
         | SIOCGIFMETRIC | SIOCGIFTXQLEN => {
             let mut request = [0; REQUEST];
             memory.read(argument, &mut request)?;
             let all = interfaces(stack);
-            let name = request[..NAME].split(|&byte| byte == 0).next().unwrap_or_default();
-            let found = all
-                .iter()
-                .find(|found| found.interface.name().as_bytes() == name)
-                .ok_or(Errno::NODEV)?;
-            let value = answer(command, found)?;
+            let value = answer(command, by_name(&all, &request)?)?;
             request[NAME..].fill(0);
             request[NAME..NAME + value.len()].copy_from_slice(&value);
             memory.write(argument, &request)?;
@@ -150,6 +157,13 @@ pub(super) fn control(
         _ => return Err(Errno::NOTTY.into()),
     }
     Ok(0)
+}
+
+/// The interface that a request names.
+fn by_name<'a>(all: &'a [Description], request: &[u8; REQUEST]) -> Result<&'a Description, Errno> {
+    let name = request[..NAME].split(|&byte| byte == 0).next().unwrap_or_default();
+    let mut all = all.iter();
+    all.find(|found| found.name().as_bytes() == name).ok_or(Errno::NODEV)
 }
 
 fn answer(command: u32, found: &Description) -> Result<Vec<u8>, Errno> {

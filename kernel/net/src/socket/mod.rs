@@ -2,6 +2,7 @@
 
 mod address;
 mod control;
+mod ethtool;
 mod generic;
 mod inet;
 mod interface;
