@@ -2,6 +2,8 @@
 #include "show.h"
 #include <arpa/inet.h>
 #include <linux/ethtool.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -49,9 +51,79 @@ static void links(void) {
   close(descriptor);
 }
 
+static void show_bytes(const char *what, const void *bytes, size_t length) {
+  printf("%s:", what);
+  for (size_t at = 0; at < length; at++) printf(" %02x", ((const unsigned char *)bytes)[at]);
+  printf("\n");
+}
+
+// Asks for one message, or a dump, and shows the fixed part of the answers with the attributes below a number that hold no time or user.
+static void ask(int kind, int flags, const void *body, size_t length, size_t fixed) {
+  char buffer[16384];
+  struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+  struct nlmsghdr *header = (void *)buffer;
+  *header = (struct nlmsghdr){NLMSG_LENGTH(length), kind, NLM_F_REQUEST | flags, 1, 0};
+  memcpy(NLMSG_DATA(header), body, length);
+  int descriptor = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+  sendto(descriptor, buffer, header->nlmsg_len, 0, (struct sockaddr *)&kernel, sizeof kernel);
+  for (int done = 0; !done;) {
+    int size = recv(descriptor, buffer, sizeof buffer, 0);
+    for (header = (void *)buffer; NLMSG_OK(header, size); header = NLMSG_NEXT(header, size)) {
+      done |= header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR || !(header->nlmsg_flags & NLM_F_MULTI);
+      printf("%d -> %d\n", kind, header->nlmsg_type);
+      if (header->nlmsg_type == NLMSG_ERROR) VALUE(((struct nlmsgerr *)NLMSG_DATA(header))->error);
+      if (header->nlmsg_type < NLMSG_MIN_TYPE) continue;
+      show_bytes("  fixed", NLMSG_DATA(header), fixed);
+      struct rtattr *attribute = (void *)((char *)NLMSG_DATA(header) + fixed);
+      int rest = NLMSG_PAYLOAD(header, fixed);
+      char name[32];
+      for (int wanted = 1; wanted < RTA_MARK; wanted++)
+        for (struct rtattr *at = attribute, *end = (void *)((char *)attribute + rest); at < end;
+             at = (void *)((char *)at + RTA_ALIGN(at->rta_len)))
+          if (at->rta_type == wanted && (kind != RTM_GETROUTE || (wanted != RTA_CACHEINFO && wanted != RTA_PRIORITY))) {
+            snprintf(name, sizeof name, "  attribute %d", wanted);
+            show_bytes(name, RTA_DATA(at), RTA_PAYLOAD(at));
+          }
+    }
+  }
+  close(descriptor);
+}
+
+static void route(int domain, const char *destination) {
+  struct {
+    struct rtmsg message;
+    struct rtattr attribute;
+    unsigned char address[16];
+  } request = {.message = {.rtm_family = domain}};
+  size_t length = domain == AF_INET ? 4 : 16;
+  inet_pton(domain, destination, request.address);
+  request.attribute = (struct rtattr){RTA_LENGTH(length), RTA_DST};
+  request.message.rtm_dst_len = length * 8;
+  printf("route to %s\n", destination);
+  ask(RTM_GETROUTE, 0, &request, sizeof request - 16 + length, sizeof request.message);
+}
+
+static void netlink(void) {
+  route(AF_INET, "127.0.0.1");
+  route(AF_INET, "127.3.2.1");
+  route(AF_INET6, "::1");
+  // Whoever watches devices hears of none here.
+  int events = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+  VALUE(events >= 0);
+  SHOW(bind(events, (struct sockaddr *)&(struct sockaddr_nl){.nl_family = AF_NETLINK, .nl_groups = 1}, sizeof(struct sockaddr_nl)));
+  int protocol = -1;
+  socklen_t size = sizeof protocol;
+  SHOW(getsockopt(events, SOL_SOCKET, SO_PROTOCOL, &protocol, &size));
+  VALUE(protocol);
+  char byte;
+  SHOW(recv(events, &byte, 1, 0));
+  close(events);
+}
+
 int main(void) {
   setvbuf(stdout, NULL, _IONBF, 0);
   files();
   links();
+  netlink();
   return 0;
 }

@@ -23,7 +23,7 @@ pub(crate) use icmp::{IcmpLimiter, Unreachable};
 pub(crate) use input::{Datagram, Early};
 pub(crate) use link::Path;
 pub(crate) use loopback::Loopback;
-pub(crate) use neighbour::{Neighbours, Told};
+pub(crate) use neighbour::{Neighbour, Neighbours, Told};
 pub(crate) use output::Outgoing;
 pub(crate) use path_mtu::PathMtu;
 pub(crate) use route::{AddressFlags, Hop, Interface, OwnAddress, Route, Routes};

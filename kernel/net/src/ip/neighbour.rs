@@ -28,6 +28,14 @@ struct Entry {
     pending: Vec<Vec<u8>>,
 }
 
+/// What is known of a neighbour.
+pub(crate) struct Neighbour {
+    pub(crate) address: IpAddr,
+    pub(crate) mac: Option<[u8; 6]>,
+    /// Whether it is not long ago that it answered.
+    pub(crate) is_confirmed: bool,
+}
+
 /// The cache.
 pub(crate) struct Neighbours {
     entries: SpinLock<Vec<Entry>>,
@@ -67,13 +75,15 @@ impl Neighbours {
         }
     }
 
-    /// All neighbours, with their hardware addresses as far as they are known.
-    pub(crate) fn known(&self) -> Vec<(IpAddr, Option<[u8; 6]>)> {
-        self.entries
-            .lock()
-            .iter()
-            .map(|entry| (entry.address, entry.mac))
-            .collect()
+    /// All neighbours, as they are known `now`.
+    pub(crate) fn known(&self, now: u64) -> Vec<Neighbour> {
+        let entries = self.entries.lock();
+        let neighbour = |entry: &Entry| Neighbour {
+            address: entry.address,
+            mac: entry.mac,
+            is_confirmed: now < entry.reachable_until,
+        };
+        entries.iter().map(neighbour).collect()
     }
 
     #[inline]

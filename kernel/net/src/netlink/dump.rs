@@ -1,24 +1,32 @@
 //! Requests and the dumps that answer them.
 
 use abi::Errno;
-use abi::net::{AF_INET, AF_INET6, AF_UNSPEC};
+use abi::net::AF_UNSPEC;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::ip::{Interface, InterfaceAddress, OwnAddress, Route};
+use super::message::{
+    HEADER, NLM_F_MULTI, Request, SCOPE_LINK, SCOPE_UNIVERSE, TYPE_UNICAST, Writer, error, family_of, is_of, octets,
+};
+use super::route;
+use crate::ip::{Interface, InterfaceAddress, Neighbour, OwnAddress};
 use crate::socket::{Description, interfaces};
 use crate::stack::{NEVER, Stack};
 
 // Message types and flags of `linux/netlink.h` and `linux/rtnetlink.h`.
-const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
 const RTM_GETADDR: u16 = 22;
-const RTM_NEWROUTE: u16 = 24;
 const RTM_GETROUTE: u16 = 26;
-const NLM_F_MULTI: u16 = 2;
+const RTM_NEWNEIGH: u16 = 28;
+const RTM_GETNEIGH: u16 = 30;
+const RTM_GETRULE: u16 = 34;
+const RTM_NEWQDISC: u16 = 36;
+const RTM_GETQDISC: u16 = 38;
+/// The two lowest bits of what only asks.
+const IS_GET: u16 = 2;
 const NLM_F_ACK: u16 = 4;
 const NLM_F_DUMP: u16 = 0x300;
 // Attributes.
@@ -34,74 +42,14 @@ const IFA_LABEL: u16 = 3;
 const IFA_BROADCAST: u16 = 4;
 const IFA_CACHEINFO: u16 = 6;
 const IFA_FLAGS: u16 = 8;
-const RTA_DST: u16 = 1;
-const RTA_OIF: u16 = 4;
-const RTA_GATEWAY: u16 = 5;
-const RTA_PRIORITY: u16 = 6;
-const RTA_PREFSRC: u16 = 7;
-const RTA_TABLE: u16 = 15;
+const NDA_DST: u16 = 1;
+const NDA_LLADDR: u16 = 2;
+const TCA_KIND: u16 = 1;
 // Values of fields.
-const SCOPE_UNIVERSE: u8 = 0;
 const SCOPE_SITE: u8 = 200;
-const SCOPE_LINK: u8 = 253;
 const SCOPE_HOST: u8 = 254;
-const TABLE_MAIN: u8 = 254;
-const PROTOCOL_KERNEL: u8 = 2;
-const PROTOCOL_ADVERTISEMENT: u8 = 9;
-const PROTOCOL_DHCP: u8 = 16;
-/// Linux's metrics of IPv6 routes to neighbours and through routers.
-const METRIC_NEIGHBOURS: u32 = 256;
-const METRIC_ROUTERS: u32 = 1024;
-const TYPE_UNICAST: u8 = 1;
 const OPERSTATE_UNKNOWN: u8 = 0;
 const OPERSTATE_UP: u8 = 6;
-/// Bytes of a message's header.
-const HEADER: usize = 16;
-
-/// The header of a request, and who asked.
-#[derive(Clone, Copy)]
-struct Request {
-    kind: u16,
-    flags: u16,
-    sequence: u32,
-    port: u32,
-}
-
-/// One message while it is written.
-struct Writer {
-    bytes: Vec<u8>,
-}
-
-impl Writer {
-    fn new(request: Request, kind: u16, flags: u16) -> Self {
-        let mut bytes = Vec::with_capacity(128);
-        bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&kind.to_ne_bytes());
-        bytes.extend_from_slice(&flags.to_ne_bytes());
-        bytes.extend_from_slice(&request.sequence.to_ne_bytes());
-        bytes.extend_from_slice(&request.port.to_ne_bytes());
-        Self { bytes }
-    }
-
-    fn put(mut self, bytes: &[u8]) -> Self {
-        self.bytes.extend_from_slice(bytes);
-        self
-    }
-
-    fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
-        self.bytes.extend_from_slice(&(4 + value.len() as u16).to_ne_bytes());
-        self.bytes.extend_from_slice(&kind.to_ne_bytes());
-        self.bytes.extend_from_slice(value);
-        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
-        self
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        let length = self.bytes.len() as u32;
-        self.bytes[..4].copy_from_slice(&length.to_ne_bytes());
-        self.bytes
-    }
-}
 
 /// What the messages in `bytes` are answered with, as datagrams.
 pub(super) fn answer(stack: &Stack, port: u32, mut bytes: &[u8]) -> Vec<Vec<u8>> {
@@ -133,9 +81,16 @@ fn serve(stack: &Stack, request: Request, family: u32, whole: &[u8]) -> Vec<Vec<
     let messages = match request.kind {
         RTM_GETLINK if is_dump => links(stack, request, NLM_F_MULTI),
         RTM_GETADDR if is_dump => addresses(stack, request, family),
-        RTM_GETROUTE if is_dump => routes(stack, request, family),
+        RTM_GETROUTE if is_dump => route::all(stack, request, family),
+        RTM_GETNEIGH if is_dump => neighbours(stack, request, family),
+        RTM_GETRULE if is_dump => route::rules(request, family),
+        RTM_GETQDISC if is_dump => queues(stack, request),
         RTM_GETLINK => return one_link(stack, request, whole),
-        RTM_GETADDR | RTM_GETROUTE => return Vec::from([error(request, Some(Errno::OPNOTSUPP), whole)]),
+        RTM_GETROUTE => {
+            let found = route::to(stack, request, family, whole);
+            return Vec::from([found.unwrap_or_else(|errno| error(request, Some(errno), whole))]);
+        }
+        kind if kind & 3 == IS_GET => return Vec::from([error(request, Some(Errno::OPNOTSUPP), whole)]),
         // Nobody configures the network from inside.
         _ => return Vec::from([error(request, Some(Errno::PERM), whole)]),
     };
@@ -146,15 +101,6 @@ fn serve(stack: &Stack, request: Request, family: u32, whole: &[u8]) -> Vec<Vec<
     }
     datagrams.push(done);
     datagrams
-}
-
-/// `NLMSG_ERROR`, which with no error is an acknowledgement.
-fn error(request: Request, errno: Option<Errno>, whole: &[u8]) -> Vec<u8> {
-    let number = errno.map_or(0, |errno| -i32::from(errno.number()));
-    Writer::new(request, NLMSG_ERROR, 0)
-        .put(&number.to_ne_bytes())
-        .put(if errno.is_some() { whole } else { &whole[..HEADER] })
-        .finish()
 }
 
 fn one_link(stack: &Stack, request: Request, whole: &[u8]) -> Vec<Vec<u8>> {
@@ -225,29 +171,6 @@ fn addresses(stack: &Stack, request: Request, family: u32) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn is_of(family: u32, address: IpAddr) -> bool {
-    match family {
-        AF_INET => address.is_ipv4(),
-        AF_INET6 => address.is_ipv6(),
-        _ => true,
-    }
-}
-
-fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    }
-}
-
-fn family_of(address: IpAddr) -> u8 {
-    if address.is_ipv4() {
-        AF_INET as u8
-    } else {
-        AF_INET6 as u8
-    }
-}
-
 fn address_message(interface: Interface, own: &OwnAddress, request: Request, now: u64) -> Vec<u8> {
     let scope = match (interface, own.at.address) {
         (Interface::Loopback, _) => SCOPE_HOST,
@@ -285,74 +208,57 @@ fn seconds(time: u64, now: u64) -> u32 {
     u32::try_from(time.saturating_sub(now) / 1_000_000_000).unwrap_or(u32::MAX - 1)
 }
 
-fn routes(stack: &Stack, request: Request, family: u32) -> Vec<Vec<u8>> {
-    let routes = stack.routes.lock();
-    let of_family = routes
-        .routes()
-        .iter()
-        .filter(|route| is_of(family, route.prefix.network()));
-    // Those with the shortest prefix first, as Linux has it.
-    of_family
-        .rev()
-        .map(|route| route_message(route, routes.addresses(), request))
-        .collect()
+fn neighbours(stack: &Stack, request: Request, family: u32) -> Vec<Vec<u8>> {
+    // `NUD_*`
+    const INCOMPLETE: u16 = 1;
+    const REACHABLE: u16 = 2;
+    const STALE: u16 = 4;
+    let all = stack.neighbours.known(stack.now());
+    let of_family = all.iter().filter(|neighbour| is_of(family, neighbour.address));
+    let message = |neighbour: &Neighbour| {
+        let state = match neighbour.mac {
+            None => INCOMPLETE,
+            Some(_) if neighbour.is_confirmed => REACHABLE,
+            Some(_) => STALE,
+        };
+        let writer = Writer::new(request, RTM_NEWNEIGH, NLM_F_MULTI)
+            .put(&[family_of(neighbour.address), 0, 0, 0])
+            .put(&(Interface::Ethernet as u32).to_ne_bytes())
+            .put(&state.to_ne_bytes())
+            .put(&[0, TYPE_UNICAST])
+            .attribute(NDA_DST, &octets(neighbour.address));
+        match &neighbour.mac {
+            Some(mac) => writer.attribute(NDA_LLADDR, mac).finish(),
+            None => writer.finish(),
+        }
+    };
+    of_family.map(message).collect()
 }
 
-fn route_message(route: &Route, addresses: &[OwnAddress], request: Request) -> Vec<u8> {
-    let network = route.prefix.network();
-    let (protocol, scope) = match (route.gateway, network) {
-        (Some(_), IpAddr::V4(_)) => (PROTOCOL_DHCP, SCOPE_UNIVERSE),
-        (Some(_), IpAddr::V6(_)) => (PROTOCOL_ADVERTISEMENT, SCOPE_UNIVERSE),
-        (None, IpAddr::V4(_)) => (PROTOCOL_KERNEL, SCOPE_LINK),
-        (None, IpAddr::V6(_)) => (PROTOCOL_KERNEL, SCOPE_UNIVERSE),
+/// Packets go to their interface as they come: Linux's name for that is `noqueue`.
+fn queues(stack: &Stack, request: Request) -> Vec<Vec<u8>> {
+    const ROOT: u32 = u32::MAX;
+    const REFERENCES: u32 = 2;
+    let message = |found: &Description| {
+        Writer::new(request, RTM_NEWQDISC, NLM_F_MULTI)
+            .put(
+                [0, found.index(), 0, ROOT, REFERENCES]
+                    .map(u32::to_ne_bytes)
+                    .as_flattened(),
+            )
+            .attribute(TCA_KIND, b"noqueue\0")
+            .finish()
     };
-    let length = route.prefix.length();
-    let mut writer = Writer::new(request, RTM_NEWROUTE, NLM_F_MULTI)
-        .put(&[
-            family_of(network),
-            length,
-            0,
-            0,
-            TABLE_MAIN,
-            protocol,
-            scope,
-            TYPE_UNICAST,
-        ])
-        .put(&[0; 4])
-        .attribute(RTA_TABLE, &u32::from(TABLE_MAIN).to_ne_bytes());
-    if length > 0 {
-        writer = writer.attribute(RTA_DST, &octets(network));
-    }
-    if let Some(gateway) = route.gateway {
-        writer = writer.attribute(RTA_GATEWAY, &octets(gateway));
-    }
-    match network {
-        IpAddr::V6(_) => {
-            let metric = if route.gateway.is_some() {
-                METRIC_ROUTERS
-            } else {
-                METRIC_NEIGHBOURS
-            };
-            writer = writer.attribute(RTA_PRIORITY, &metric.to_ne_bytes());
-        }
-        IpAddr::V4(_) if route.gateway.is_none() => {
-            let own = addresses.iter().find(|own| own.at.prefix() == route.prefix);
-            if let Some(own) = own {
-                writer = writer.attribute(RTA_PREFSRC, &octets(own.at.address));
-            }
-        }
-        IpAddr::V4(_) => {}
-    }
-    writer
-        .attribute(RTA_OIF, &(Interface::Ethernet as u32).to_ne_bytes())
-        .finish()
+    interfaces(stack).iter().map(message).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::message::{NLMSG_ERROR, RTM_NEWROUTE, attribute};
     use super::*;
     use crate::Configuration;
     use crate::environment::Nowhere;
+    use abi::net::AF_INET;
     use alloc::sync::Arc;
 
     fn request(kind: u16, flags: u16, family: u8) -> Vec<u8> {
@@ -401,6 +307,56 @@ mod tests {
         let refusal = answer(&stack, 99, &request(RTM_NEWADDR, 5, 0));
         assert_eq!(kinds(&refusal[0]), [NLMSG_ERROR]);
         assert_eq!(refusal[0][16..20], (-1i32).to_ne_bytes());
+    }
+
+    #[test]
+    fn what_a_stack_has_none_of_is_an_empty_dump_and_what_nobody_can_ask_is_refused() {
+        let stack = Stack::new(Arc::new(Nowhere), None, Configuration::default());
+        let dump = |kind, family: u32| answer(&stack, 99, &request(kind, NLM_F_DUMP | 1, family as u8));
+        assert_eq!(kinds(&dump(RTM_GETNEIGH, 0).concat()), [NLMSG_DONE]);
+        assert_eq!(kinds(&dump(RTM_GETQDISC, 0)[0]), [RTM_NEWQDISC]);
+        let rules = dump(RTM_GETRULE, AF_INET);
+        // Of the tables local, main and default.
+        assert_eq!(rules[0][20..24], [255, 0, 0, 1]);
+        assert_eq!(kinds(&rules[0]).len(), 3);
+        assert_eq!(kinds(&dump(RTM_GETRULE, 0)[0]).len(), 5);
+        let refusal = answer(&stack, 99, &request(RTM_GETNEIGH, 1, 0));
+        assert_eq!(refusal[0][16..20], (-95i32).to_ne_bytes());
+    }
+
+    #[test]
+    fn a_route_is_the_one_that_packets_take() {
+        let stack = Stack::new(Arc::new(Nowhere), None, Configuration::default());
+        let own = InterfaceAddress {
+            address: [10, 0, 2, 15].into(),
+            prefix_length: 24,
+        };
+        stack.configure(own, Some([10, 0, 2, 2].into()), None, &[], None, None);
+        let to = |destination: [u8; 4]| {
+            let mut bytes = request(RTM_GETROUTE, 1, AF_INET as u8);
+            bytes.extend_from_slice(&[0; 8]);
+            bytes.extend_from_slice(&[8, 0, 1, 0]);
+            bytes.extend_from_slice(&destination);
+            bytes[0] = bytes.len() as u8;
+            answer(&stack, 99, &bytes).remove(0)
+        };
+        let value = |answer: &[u8], kind| attribute(&answer[HEADER + 12..], kind).map(<[u8]>::to_vec);
+        let beyond = to([8, 8, 8, 8]);
+        assert_eq!(kinds(&beyond), [RTM_NEWROUTE]);
+        assert_eq!(value(&beyond, 5), Some(vec![10, 0, 2, 2]), "the gateway");
+        assert_eq!(value(&beyond, 7), Some(vec![10, 0, 2, 15]), "the source");
+        let neighbour = to([10, 0, 2, 9]);
+        assert_eq!(
+            (value(&neighbour, 5), value(&neighbour, 4)),
+            (None, Some(vec![2, 0, 0, 0]))
+        );
+        assert_eq!(
+            value(&to([10, 0, 2, 15]), 4),
+            Some(vec![1, 0, 0, 0]),
+            "by the loopback interface"
+        );
+        stack.unconfigure();
+        assert_eq!(to([8, 8, 8, 8])[16..20], (-101i32).to_ne_bytes());
     }
 
     proptest::proptest! {

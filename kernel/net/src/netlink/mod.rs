@@ -1,6 +1,9 @@
-//! Netlink sockets of `NETLINK_ROUTE` (`rtnetlink(7)`), for reading: what `getifaddrs(3)`, `getaddrinfo(3)` and `ip` ask.
+//! Netlink sockets, for reading: of `NETLINK_ROUTE` (`rtnetlink(7)`) what `getifaddrs(3)`, `getaddrinfo(3)` and `ip` ask, and of
+//! `NETLINK_KOBJECT_UEVENT` nothing, for no device comes or goes.
 
 mod dump;
+mod message;
+mod route;
 
 use abi::Errno;
 use alloc::collections::VecDeque;
@@ -28,6 +31,7 @@ struct State {
 
 pub(crate) struct NetlinkSocket {
     stack: Arc<Stack>,
+    answers: bool,
     wait_queue: WaitQueue,
     state: SpinLock<State>,
 }
@@ -36,9 +40,11 @@ pub(crate) struct NetlinkSocket {
 static NEXT_PORT: AtomicU32 = AtomicU32::new(0x8000_0001);
 
 impl NetlinkSocket {
-    pub(crate) fn new(stack: &Arc<Stack>) -> Self {
+    /// One of `NETLINK_ROUTE`, which `answers` requests, or one that never hears of anything.
+    pub(crate) fn new(stack: &Arc<Stack>, answers: bool) -> Self {
         Self {
             stack: stack.clone(),
+            answers,
             wait_queue: WaitQueue::new(),
             state: SpinLock::new(State {
                 port: 0,
@@ -113,7 +119,12 @@ impl Socket for NetlinkSocket {
         }
         let mut request = alloc::vec![0; length];
         fill(source, &mut request)?;
-        let replies = dump::answer(&self.stack, self.port(), &request);
+        let port = self.port();
+        let replies = if self.answers {
+            dump::answer(&self.stack, port, &request)
+        } else {
+            Vec::new()
+        };
         if !replies.is_empty() {
             self.state.lock().replies.extend(replies);
             self.wait_queue.notify();

@@ -187,6 +187,8 @@ impl SocketFile {
         const TCP: u32 = 6;
         const UDP: u32 = 17;
         const UDP_LITE: u32 = 136;
+        const NETLINK_ROUTE: u32 = 0;
+        const NETLINK_KOBJECT_UEVENT: u32 = 15;
         let kind = match kind {
             1 => SocketType::Stream,
             2 => SocketType::Datagram,
@@ -216,8 +218,9 @@ impl SocketFile {
                 _ => return Err(Errno::PROTONOSUPPORT),
             },
             AF_NETLINK => match (kind, protocol) {
-                (SocketType::Raw | SocketType::Datagram, 0) => {
-                    (Domain::Netlink, 0, Box::new(NetlinkSocket::new(stack)))
+                (SocketType::Raw | SocketType::Datagram, NETLINK_ROUTE | NETLINK_KOBJECT_UEVENT) => {
+                    let socket = NetlinkSocket::new(stack, protocol == NETLINK_ROUTE);
+                    (Domain::Netlink, protocol, Box::new(socket))
                 }
                 (SocketType::Raw | SocketType::Datagram, _) => return Err(Errno::PROTONOSUPPORT),
                 _ => return Err(Errno::SOCKTNOSUPPORT),
@@ -316,7 +319,7 @@ impl SocketFile {
         self.socket.is_listening()
     }
 
-    /// The number of the protocol, as in the Internet header; 0 in other domains.
+    /// The number of the protocol, as in the Internet header or of the family of netlink; 0 of Unix.
     pub(crate) fn protocol(&self) -> u32 {
         self.protocol
     }

@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::pad;
-use crate::ip::{ALL_NODES, Interface, Prefix, Route};
+use crate::ip::{ALL_NODES, Interface, Neighbour, Prefix, Route};
 use crate::ndp::own_groups;
 use crate::socket::{Description, interfaces};
 use crate::stack::Stack;
@@ -178,7 +178,7 @@ pub(super) fn groups_v6(out: &mut String, stack: &Stack) -> fmt::Result {
 pub(super) fn neighbours_v4(out: &mut String, stack: &Stack) -> fmt::Result {
     const ETHERNET: u32 = 1;
     const COMPLETE: u32 = 2;
-    for (address, mac) in stack.neighbours.known() {
+    for Neighbour { address, mac, .. } in stack.neighbours.known(stack.now()) {
         if address.is_ipv6() {
             continue;
         }
