@@ -1,4 +1,4 @@
-// What programs learn of the network and its interfaces.
+// What programs learn of the network and its interfaces, and messages to groups that stay in the machine.
 #include "show.h"
 #include <arpa/inet.h>
 #include <linux/ethtool.h>
@@ -120,10 +120,71 @@ static void netlink(void) {
   close(events);
 }
 
+// A member of a group on the loopback interface.
+static int member(const struct sockaddr_in *group) {
+  int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0), on = 1;
+  setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  setsockopt(descriptor, SOL_IP, IP_PKTINFO, &on, sizeof on);
+  SHOW(bind(descriptor, (const struct sockaddr *)group, sizeof *group));
+  struct group_req request = {.gr_interface = 1};
+  memcpy(&request.gr_group, group, sizeof *group);
+  SHOW(setsockopt(descriptor, SOL_IP, MCAST_JOIN_GROUP, &request, sizeof request));
+  return descriptor;
+}
+
+static void show_message(int descriptor) {
+  char text[16] = "", control[64];
+  struct sockaddr_in from = {0};
+  struct iovec vector = {text, sizeof text};
+  struct msghdr message = {&from, sizeof from, &vector, 1, control, sizeof control, 0};
+  SHOW(recvmsg(descriptor, &message, 0));
+  struct in_pktinfo *info = (void *)CMSG_DATA(CMSG_FIRSTHDR(&message));
+  printf("%s from %s", text, inet_ntoa(from.sin_addr));
+  printf(" to %s by %d\n", inet_ntoa(info->ipi_addr), info->ipi_ifindex);
+}
+
+// Members of a group in one machine hear each other, and the sender itself.
+static void groups(void) {
+  struct sockaddr_in group = {.sin_family = AF_INET, .sin_port = htons(27391)};
+  inet_pton(AF_INET, "239.77.3.4", &group.sin_addr);
+  int one = member(&group), other = member(&group), on = -1, off = 0;
+  socklen_t length = sizeof on;
+  SHOW(getsockopt(one, SOL_IP, IP_MULTICAST_LOOP, &on, &length));
+  VALUE(on);
+  struct ip_mreqn interface = {.imr_address.s_addr = htonl(INADDR_LOOPBACK)};
+  struct in_addr named = {1};
+  length = sizeof named;
+  SHOW(getsockopt(one, SOL_IP, IP_MULTICAST_IF, &named, &length));
+  VALUE(ntohl(named.s_addr));
+  SHOW(setsockopt(one, SOL_IP, IP_MULTICAST_IF, &interface, 2));
+  SHOW(setsockopt(one, SOL_IP, IP_MULTICAST_IF, &interface, sizeof interface));
+  SHOW(getsockopt(one, SOL_IP, IP_MULTICAST_IF, &named, &length));
+  printf("%s\n", inet_ntoa(named));
+  SHOW(sendto(one, "to all", 6, 0, (struct sockaddr *)&group, sizeof group));
+  show_message(one);
+  show_message(other);
+  // This interface brings back what it is given, whatever the socket wants.
+  SHOW(setsockopt(one, SOL_IP, IP_MULTICAST_LOOP, &off, sizeof off));
+  SHOW(sendto(one, "again", 5, 0, (struct sockaddr *)&group, sizeof group));
+  show_message(other);
+  struct group_req request = {.gr_interface = 1};
+  memcpy(&request.gr_group, &group, sizeof group);
+  SHOW(setsockopt(other, SOL_IP, MCAST_LEAVE_GROUP, &request, sizeof request));
+  close(one), close(other);
+  int six = socket(AF_INET6, SOCK_DGRAM, 0), index = 1;
+  length = sizeof index;
+  SHOW(setsockopt(six, SOL_IPV6, IPV6_MULTICAST_IF, &index, sizeof index));
+  index = 0;
+  SHOW(getsockopt(six, SOL_IPV6, IPV6_MULTICAST_IF, &index, &length));
+  VALUE(index);
+  close(six);
+}
+
 int main(void) {
   setvbuf(stdout, NULL, _IONBF, 0);
   files();
   links();
   netlink();
+  groups();
   return 0;
 }

@@ -25,7 +25,10 @@ pub(crate) struct Datagram<'a> {
     pub(crate) tail: &'a [Chunk],
     /// The checksum needs no look.
     pub(crate) checksum_verified: bool,
+    /// It comes from this very machine.
     pub(crate) is_loopback: bool,
+    /// Where it came in.
+    pub(crate) interface: Interface,
     /// It was sent to a broadcast or multicast address.
     pub(crate) is_broadcast: bool,
     /// It came in fragments.
@@ -35,14 +38,6 @@ pub(crate) struct Datagram<'a> {
 impl Datagram<'_> {
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() + self.tail.iter().map(|chunk| chunk.len()).sum::<usize>()
-    }
-
-    pub(crate) fn interface(&self) -> Interface {
-        if self.is_loopback {
-            Interface::Loopback
-        } else {
-            Interface::Ethernet
-        }
     }
 
     pub(super) fn to_vec(&self) -> Vec<u8> {
@@ -124,7 +119,8 @@ impl Stack {
             tail: &packet.payload,
             checksum_verified: true,
             is_loopback: true,
-            is_broadcast: false,
+            interface: packet.interface,
+            is_broadcast: packet.is_group,
             is_reassembled: false,
         });
     }

@@ -4,6 +4,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use smoltcp::wire::{IpProtocol, Ipv4Packet};
 
+use super::Interface;
 use super::fragment::Key;
 use super::input::Datagram;
 use super::output::{Fragment, Outgoing};
@@ -39,6 +40,7 @@ impl Stack {
             tail: &[],
             checksum_verified,
             is_loopback: false,
+            interface: Interface::Ethernet,
             is_broadcast,
             is_reassembled: false,
         };

@@ -8,7 +8,7 @@ use super::extension::{self, Next};
 use super::fragment::Key;
 use super::input::Datagram;
 use super::output::{Fragment, Outgoing};
-use super::protocol;
+use super::{Interface, protocol};
 use crate::header::Header;
 use crate::stack::Stack;
 
@@ -40,6 +40,7 @@ impl Stack {
             tail: &[],
             checksum_verified,
             is_loopback: false,
+            interface: Interface::Ethernet,
             is_broadcast: destination.is_multicast(),
             is_reassembled: false,
         };

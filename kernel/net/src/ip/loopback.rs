@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use hal::sync::SpinLock;
 use smallvec::SmallVec;
 
+use super::Interface;
 use crate::Chunk;
 use crate::header::Header;
 
@@ -20,6 +21,10 @@ pub(crate) struct LoopbackPacket {
     /// The transport's header.
     pub(crate) header: Header,
     pub(crate) payload: SmallVec<[Chunk; 2]>,
+    /// Where it comes in: by another interface than this one when it is the copy of what went to a group or to all there.
+    pub(crate) interface: Interface,
+    /// It is for a group, or for all.
+    pub(crate) is_group: bool,
 }
 
 /// The queue of the loopback interface.

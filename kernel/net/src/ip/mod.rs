@@ -26,7 +26,7 @@ pub(crate) use loopback::Loopback;
 pub(crate) use neighbour::{Neighbour, Neighbours, Told};
 pub(crate) use output::Outgoing;
 pub(crate) use path_mtu::PathMtu;
-pub(crate) use route::{AddressFlags, Hop, Interface, OwnAddress, Route, Routes};
+pub(crate) use route::{AddressFlags, Hop, Interface, OwnAddress, Route, Routes, loopback_like};
 
 use core::net::IpAddr;
 

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::link::{ETHERNET_HEADER, Path};
 use super::loopback::LoopbackPacket;
-use super::{Hop, LOOPBACK_MTU, PathMtu, ipv4, ipv6, protocol};
+use super::{Hop, Interface, LOOPBACK_MTU, PathMtu, ipv4, ipv6, protocol};
 use crate::checksum::Sum;
 use crate::header::Header;
 use crate::stack::Stack;
@@ -96,6 +96,8 @@ impl Stack {
                 tos: outgoing.tos,
                 header,
                 payload: SmallVec::from(outgoing.payload),
+                interface: Interface::Loopback,
+                is_group: false,
             });
             return Ok(());
         }
@@ -121,6 +123,23 @@ impl Stack {
             segment_size: outgoing.segment_size,
         };
         self.send_ethernet(header, outgoing.payload, offload, path)
+    }
+
+    /// Lets a packet to a group or to all arrive at this machine, as one that came by `interface`.
+    pub(crate) fn send_here(&self, transport: &[u8], outgoing: &Outgoing<'_>, interface: Interface) {
+        let mut header = Header::new();
+        header.prepend(transport.len()).copy_from_slice(transport);
+        self.loopback.push(LoopbackPacket {
+            source: outgoing.source,
+            destination: outgoing.destination,
+            protocol: outgoing.protocol,
+            ttl: outgoing.ttl,
+            tos: outgoing.tos,
+            header,
+            payload: SmallVec::from(outgoing.payload),
+            interface,
+            is_group: true,
+        });
     }
 
     /// Puts the Internet header in front of `length` bytes.

@@ -227,7 +227,8 @@ impl Routes {
     }
 }
 
-fn loopback_like(address: IpAddr) -> IpAddr {
+/// The loopback address of the version of `address`.
+pub(crate) fn loopback_like(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),

@@ -20,6 +20,8 @@ pub(crate) struct InetOptions {
     /// `IPV6_DONTFRAG`, which beside `IPV6_MTU_DISCOVER` has no need to be.
     dont_fragment: bool,
     by_version: ByVersion<VersionOptions>,
+    /// The address by which `IP_MULTICAST_IF` named an interface.
+    multicast_address: Ipv4Addr,
 }
 
 /// Options that both versions have, each of its own.
@@ -28,6 +30,8 @@ pub(crate) struct VersionOptions {
     pub(crate) fields: PacketFields,
     pub(crate) multicast_hops: u8,
     multicast_loop: bool,
+    /// Where packets to groups leave, if that has been said.
+    multicast_interface: Option<Interface>,
     /// `IP_MTU_DISCOVER`.
     mtu_discover: u32,
     pub(crate) packet_info: bool,
@@ -80,6 +84,7 @@ impl VersionOptions {
             fields: PacketFields { hops: None, class: 0 },
             multicast_hops: MULTICAST_HOPS,
             multicast_loop: true,
+            multicast_interface: None,
             mtu_discover: linux::IP_PMTUDISC_WANT,
             packet_info: false,
             receive_hops: false,
@@ -87,6 +92,19 @@ impl VersionOptions {
             receive_error: false,
             free_bind: false,
         }
+    }
+
+    /// Whether packets to groups leave by the loopback interface, so that they only come back.
+    pub(crate) fn sends_groups_to_itself(&self) -> bool {
+        self.multicast_interface == Some(Interface::Loopback)
+    }
+
+    /// The interface by which packets to groups come back.
+    pub(crate) fn copy_of_groups(&self) -> Option<Interface> {
+        if self.sends_groups_to_itself() {
+            return Some(Interface::Loopback);
+        }
+        self.multicast_loop.then_some(Interface::Ethernet)
     }
 
     fn set(&mut self, name: Name, level: u32, number: i32) -> Result<(), Errno> {
@@ -158,6 +176,7 @@ impl InetOptions {
                 ipv4: VersionOptions::new(),
                 ipv6: VersionOptions::new(),
             },
+            multicast_address: Ipv4Addr::UNSPECIFIED,
         }
     }
 
@@ -197,12 +216,20 @@ impl InetOptions {
             (SOL_IPV6, linux::IPV6_V6ONLY) => self.v6_only = on,
             (SOL_IPV6, linux::IPV6_DONTFRAG) => self.dont_fragment = on,
             (SOL_IP, linux::IP_BIND_ADDRESS_NO_PORT) => self.bind_address_no_port = on,
-            // Every group's packets come in as it is; there is one interface to send them by.
+            (SOL_IP, linux::IP_MULTICAST_IF) => return self.set_multicast_interface(value),
+            (SOL_IPV6, linux::IPV6_MULTICAST_IF) => {
+                self.by_version.ipv6.multicast_interface = match number {
+                    0 => None,
+                    index => Some(Interface::by_index(index as u32).ok_or(Errno::NODEV)?),
+                };
+            }
+            // Every group's packets come in as it is.
             (
                 SOL_IP,
                 linux::IP_ADD_MEMBERSHIP
                 | linux::IP_DROP_MEMBERSHIP
-                | linux::IP_MULTICAST_IF
+                | linux::MCAST_JOIN_GROUP
+                | linux::MCAST_LEAVE_GROUP
                 | linux::IP_MULTICAST_ALL
                 | linux::IP_LOCAL_PORT_RANGE,
             )
@@ -210,13 +237,29 @@ impl InetOptions {
                 SOL_IPV6,
                 linux::IPV6_ADD_MEMBERSHIP
                 | linux::IPV6_DROP_MEMBERSHIP
-                | linux::IPV6_MULTICAST_IF
+                | linux::MCAST_JOIN_GROUP
+                | linux::MCAST_LEAVE_GROUP
                 | linux::IPV6_AUTOFLOWLABEL
                 | linux::IPV6_ADDR_PREFERENCES
                 | linux::IPV6_FLOWINFO_SEND,
             ) => {}
             _ => return Err(Errno::NOPROTOOPT),
         }
+        Ok(())
+    }
+
+    /// `IP_MULTICAST_IF`: by an address, or by `struct ip_mreq` or `ip_mreqn`, whose index counts more.
+    fn set_multicast_interface(&mut self, value: &[u8]) -> Result<(), Errno> {
+        let word = |at: usize| value.get(at..)?.first_chunk::<4>().copied();
+        let address = Ipv4Addr::from(word(4).or_else(|| word(0)).ok_or(Errno::INVAL)?);
+        let interface = match word(8).map_or(0, u32::from_ne_bytes) {
+            0 if address.is_unspecified() => None,
+            0 if address.is_loopback() => Some(Interface::Loopback),
+            0 => Some(Interface::Ethernet),
+            index => Some(Interface::by_index(index).ok_or(Errno::ADDRNOTAVAIL)?),
+        };
+        self.by_version.ipv4.multicast_interface = interface;
+        self.multicast_address = address;
         Ok(())
     }
 
@@ -242,6 +285,11 @@ impl InetOptions {
             (SOL_IPV6, linux::IPV6_DONTFRAG) => u32::from(self.dont_fragment),
             (SOL_IP, linux::IP_BIND_ADDRESS_NO_PORT) => u32::from(self.bind_address_no_port),
             (SOL_IP, linux::IP_MTU) | (SOL_IPV6, linux::IPV6_MTU) => mtu.ok_or(Errno::NOTCONN)? as u32,
+            (SOL_IP, linux::IP_MULTICAST_IF) => return Ok(self.multicast_address.octets().to_vec()),
+            (SOL_IPV6, linux::IPV6_MULTICAST_IF) => {
+                let interface = self.by_version.ipv6.multicast_interface;
+                interface.map_or(0, |interface| interface as u32)
+            }
             (SOL_IP, linux::IP_OPTIONS) => return Ok(Vec::new()),
             _ => return Err(Errno::NOPROTOOPT),
         };

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::Chunk;
 use crate::environment::{Event, Protocol};
-use crate::ip::{Endpoint, Path};
+use crate::ip::{Endpoint, Interface, Path, loopback_like};
 use crate::stack::Stack;
 use crate::udp::{self, Arrived, Flow, Sending, Udp};
 
@@ -144,6 +144,9 @@ impl UdpSocket {
             Some(address) => address,
             None if !binding.local.address.is_unspecified() && !binding.local.address.is_multicast() => {
                 binding.local.address
+            }
+            None if remote.address.is_multicast() && inner.options.of(remote.address).sends_groups_to_itself() => {
+                loopback_like(remote.address)
             }
             None => self.stack.source_for(remote.address)?,
         };
@@ -304,6 +307,12 @@ impl Socket for UdpSocket {
                 .unwrap_or_else(|| self.stack.default_hops(remote.address)),
             tos: options.fields.class,
             dont_fragment: inner.options.dont_fragment(remote.address),
+            copy: if remote.address.is_multicast() {
+                options.copy_of_groups()
+            } else {
+                let is_broadcast = generic.broadcast && self.stack.routes.lock().is_broadcast(remote.address);
+                is_broadcast.then_some(Interface::Ethernet)
+            },
         };
         let connected = flow.binding().remote == Some(remote);
         let mut path = if connected { inner.path } else { Path::default() };

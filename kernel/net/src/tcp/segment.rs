@@ -218,6 +218,7 @@ mod tests {
             tail: &[],
             checksum_verified: true,
             is_loopback: false,
+            interface: crate::ip::Interface::Ethernet,
             is_broadcast: false,
             is_reassembled: false,
         }

@@ -313,8 +313,8 @@ pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>) {
         return;
     }
     let (local, remote) = datagram.ends(packet.dst_port(), packet.src_port());
-    let interface = datagram.interface();
-    if interface == Interface::Ethernet && local.address.is_ipv6() && !is_lite {
+    let interface = datagram.interface;
+    if !datagram.is_loopback && local.address.is_ipv6() && !is_lite {
         let ports = (remote.port, local.port);
         if dhcpv6::receive(stack, ports, &datagram.bytes[HEADER..length]) {
             return;
@@ -375,6 +375,8 @@ pub(crate) struct Sending {
     pub(crate) ttl: u8,
     pub(crate) tos: u8,
     pub(crate) dont_fragment: bool,
+    /// The interface by which it comes back, sent to a group or to all; by the loopback interface it goes nowhere else.
+    pub(crate) copy: Option<Interface>,
 }
 
 /// Sends a datagram.
@@ -404,5 +406,11 @@ pub(crate) fn send(stack: &Stack, sending: &Sending, payload: &[Chunk], path: &m
         segment_size: None,
         payload,
     };
+    if let Some(interface) = sending.copy {
+        stack.send_here(header.bytes(), &outgoing, interface);
+        if interface == Interface::Loopback {
+            return Ok(());
+        }
+    }
     stack.send(header, &outgoing, path)
 }

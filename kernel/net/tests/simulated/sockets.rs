@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use abi::Errno;
 use abi::net as linux;
 use file::{BytesSink, File, Readiness};
-use net::{Address, Configuration, Control, Environment, Event, MessageFlags, Stack};
+use net::{Address, Capabilities, Configuration, Control, Environment, Event, MessageFlags, Stack};
 
-use crate::link::MILLISECOND;
+use crate::link::{Faults, MILLISECOND, World, address};
 use crate::support::{AF_INET, AF_INET6, Blocking, DATAGRAM, RealEnvironment, STREAM, inet};
 
 fn stack() -> Arc<Stack> {
@@ -310,4 +310,39 @@ fn a_connection_that_several_cpus_use_sees_no_time_go_back() {
     let (timeout, retransmitted) = (field(8), field(100));
     assert_eq!(retransmitted, 0, "nothing was lost");
     assert!(timeout < 60_000_000, "a timeout of {timeout} microseconds");
+}
+
+/// What is sent to a group or to all comes to sockets of the same machine too, beside those of others.
+#[test]
+fn a_machine_hears_what_it_sends_to_a_group_or_to_all() {
+    let world = World::new(1, Faults::default(), Capabilities::default(), 1 << 20);
+    let member = |number: usize| {
+        let socket = Blocking::new(&world.stacks[number], AF_INET, DATAGRAM);
+        for name in [linux::SO_REUSEADDR, linux::SO_BROADCAST] {
+            socket.0.set_option(linux::SOL_SOCKET, name, &on()).expect("an option");
+        }
+        socket.0.bind(&inet([0, 0, 0, 0], 5353)).expect("the port is shared");
+        socket
+    };
+    let (one, other, away) = (member(0), member(0), member(1));
+    let hears = |socket: &Blocking| {
+        let mut buffer = [0; 8];
+        let received = socket
+            .0
+            .receive(&mut BytesSink::new(&mut buffer), MessageFlags::empty());
+        received.is_ok_and(|received| received.address == Some(inet(address(0), 5353)))
+    };
+    let send_to = |to: [u8; 4]| {
+        one.send_to(b"to all", inet(to, 5353)).expect("there is a way");
+        world.run_until(100 * MILLISECOND, |_| hears(&away));
+        [hears(&one), hears(&other)]
+    };
+    assert_eq!(send_to([224, 0, 0, 251]), [true, true]);
+    assert_eq!(send_to([10, 0, 0, 255]), [true, true]);
+    assert_eq!(send_to([255, 255, 255, 255]), [true, true]);
+    let off = 0u32.to_ne_bytes();
+    one.0
+        .set_option(linux::SOL_IP, linux::IP_MULTICAST_LOOP, &off)
+        .expect("an option");
+    assert_eq!(send_to([224, 0, 0, 251]), [false, false]);
 }
