@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use file::{BytesSink, BytesSource};
 use net::{
-    Address, Capabilities, Configuration, Credentials, Destination, Device, Environment, Event, InterfaceAddress,
-    Message, MessageFlags, Offloads, Received, SocketFile, Stack, Transmit, UnixNamespace,
+    Address, Capabilities, Configuration, Destination, Device, Environment, Event, InterfaceAddress, Message,
+    MessageFlags, Offloads, Received, SocketFile, Stack, Transmit, UnixNamespace,
 };
 
 struct RealTime;
@@ -98,10 +98,8 @@ fn main() {
         };
         Stack::new(Arc::new(RealTime), Some(Arc::new(device)), configuration)
     });
-    let socket = |number: usize| {
-        SocketFile::new(&stacks[number], &UnixNamespace::new(), Credentials::default(), 2, 1, 0)
-            .expect("such sockets exist")
-    };
+    let socket =
+        |number: usize| SocketFile::new(&stacks[number], &UnixNamespace::new(), 2, 1, 0).expect("such sockets exist");
     let poll = || {
         for _ in 0..4 {
             for stack in &stacks {

@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::socket::Caller;
 use crate::{Endpoint, InterfaceAddress};
 
 /// Time, randomness, and somebody to tell.
@@ -11,6 +12,11 @@ pub trait Environment: Send + Sync {
 
     /// Fills `bytes` with unpredictable values.
     fn random(&self, bytes: &mut [u8]);
+
+    /// The process that makes the call which the stack serves.
+    fn caller(&self) -> Caller {
+        Caller::default()
+    }
 
     /// Told of what happens; called with no lock of the stack held.
     fn event(&self, event: Event<'_>);

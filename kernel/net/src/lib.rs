@@ -45,8 +45,9 @@ pub use environment::{Environment, Event, Protocol};
 pub use held::{HOLD, holds};
 pub use ip::{Endpoint, InterfaceAddress, Prefix};
 pub use socket::{
-    Address, Control, Credentials, Description as InterfaceDescription, Destination, Domain, Message, MessageFlags,
-    Received as ReceivedMessage, Shutdown, SocketFile, SocketType, backlog_limit, interfaces, set_backlog_limit,
+    Address, Caller, Control, Credentials, Description as InterfaceDescription, Destination, Domain, Message,
+    MessageFlags, Received as ReceivedMessage, Shutdown, SocketFile, SocketType, backlog_limit, interfaces,
+    set_backlog_limit,
 };
 pub use stack::{Configuration, Stack};
 pub use unix::Namespace as UnixNamespace;

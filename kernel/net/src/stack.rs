@@ -18,7 +18,7 @@ use crate::ip::{
     Reassembler, Route, Routes,
 };
 use crate::random::Secret;
-use crate::socket::Ports;
+use crate::socket::{Caller, Ports};
 use crate::tcp::Tcp;
 use crate::traffic::Traffic;
 use crate::udp::Udp;
@@ -329,6 +329,10 @@ impl Stack {
     #[inline]
     pub(crate) fn now(&self) -> u64 {
         self.environment.now()
+    }
+
+    pub(crate) fn caller(&self) -> Caller {
+        self.environment.caller()
     }
 
     pub(crate) fn event(&self, event: Event<'_>) {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hal::sync::SpinLock;
-use net::{Configuration, Device, Environment, Event, InterfaceAddress, Protocol, Stack, UnixNamespace};
+use net::{Caller, Configuration, Device, Environment, Event, InterfaceAddress, Protocol, Stack, UnixNamespace};
 use task::WaitQueue;
 
 /// How long a call that needs an address waits for one, in nanoseconds.
@@ -211,6 +211,10 @@ impl Environment for Kernel {
 
     fn random(&self, bytes: &mut [u8]) {
         hal::random::fill(bytes);
+    }
+
+    fn caller(&self) -> Caller {
+        crate::describe::caller()
     }
 
     fn event(&self, event: Event<'_>) {

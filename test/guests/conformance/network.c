@@ -1,4 +1,4 @@
-// What programs learn of the network and its interfaces, and messages to groups that stay in the machine.
+// What programs learn of the network, its interfaces and their peers, and messages to groups that stay in the machine.
 #include "show.h"
 #include <arpa/inet.h>
 #include <linux/ethtool.h>
@@ -7,6 +7,8 @@
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 
 static void show_file(const char *path) {
   char text[256];
@@ -180,11 +182,75 @@ static void groups(void) {
   close(six);
 }
 
+static int peer_process(int descriptor) {
+  struct ucred peer = {0};
+  socklen_t length = sizeof peer;
+  SHOW(getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length));
+  return peer.pid;
+}
+
+// Reads what there is, with who wrote it: this process, its child, or nobody.
+static void show_writer(int descriptor, int child) {
+  char text[16] = "", control[64];
+  struct iovec vector = {text, sizeof text};
+  struct msghdr message = {NULL, 0, &vector, 1, control, sizeof control, 0};
+  SHOW(recvmsg(descriptor, &message, 0));
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  struct ucred *writer = (void *)(header ? CMSG_DATA(header) : NULL);
+  printf("%s by %s", text, !writer ? "?" : writer->pid == child ? "child" : writer->pid == getpid() ? "this" : "nobody");
+  printf(" %d\n", writer ? writer->uid == (writer->pid ? getuid() : 65534) : -1);
+}
+
+// Sockets tell of processes that call, not of those that made them.
+static void credentials(void) {
+  struct sockaddr_un name = {AF_UNIX, "\0conformance-network"};
+  int listener = socket(AF_UNIX, SOCK_STREAM, 0), connected = socket(AF_UNIX, SOCK_STREAM, 0);
+  int pair[2], step[2], on = 1, status;
+  SHOW(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+  SHOW(pipe(step));
+  SHOW(bind(listener, (struct sockaddr *)&name, sizeof name));
+  SHOW(listen(listener, 5));
+  int child = fork();
+  if (!child) {
+    char byte;
+    connect(connected, (struct sockaddr *)&name, sizeof name);
+    write(pair[1], "c", 1);
+    read(step[0], &byte, 1);
+    write(pair[1], "child", 5);
+    _exit(0);
+  }
+  int accepted = accept(listener, NULL, NULL);
+  VALUE(peer_process(accepted) == child);
+  VALUE(peer_process(connected) == getpid());
+  VALUE(peer_process(listener) == getpid());
+  VALUE(peer_process(pair[0]) == getpid());
+  gid_t groups[64];
+  socklen_t length = sizeof groups;
+  SHOW(getsockopt(pair[0], SOL_SOCKET, SO_PEERGROUPS, groups, &length) == 0 && length / sizeof *groups == (size_t)getgroups(0, NULL));
+  int lone = socket(AF_UNIX, SOCK_STREAM, 0);
+  SHOW(getsockopt(lone, SOL_SOCKET, SO_PEERGROUPS, groups, &length));
+  // While no end wants to know who writes, pieces of different writers are read in one.
+  char text[8] = "";
+  recv(pair[0], text, 1, MSG_PEEK);
+  write(pair[1], "t", 1);
+  SHOW(recv(pair[0], text, sizeof text, 0));
+  write(pair[1], "before", 6);
+  SHOW(setsockopt(pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on));
+  write(step[1], "", 1);
+  waitpid(child, &status, 0);
+  write(pair[1], "this", 4);
+  show_writer(pair[0], child);
+  show_writer(pair[0], child);
+  show_writer(pair[0], child);
+  close(lone), close(accepted), close(connected), close(listener), close(pair[0]), close(pair[1]), close(step[0]), close(step[1]);
+}
+
 int main(void) {
   setvbuf(stdout, NULL, _IONBF, 0);
   files();
   links();
   netlink();
   groups();
+  credentials();
   return 0;
 }

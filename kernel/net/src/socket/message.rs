@@ -50,6 +50,26 @@ pub struct Credentials {
     pub gid: u32,
 }
 
+impl Credentials {
+    /// Of a message that was sent while neither end wanted to know.
+    pub(crate) const NOBODY: Self = Self {
+        process: 0,
+        uid: 65534,
+        gid: 65534,
+    };
+}
+
+/// The process that makes a call.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    /// Who it is by its real IDs, as messages tell.
+    pub real: Credentials,
+    /// By its effective ones, as `SO_PEERCRED` tells.
+    pub effective: Credentials,
+    /// Its supplementary groups.
+    pub groups: Vec<u32>,
+}
+
 /// Where to connect or send to.
 #[derive(Clone)]
 pub enum Destination {
@@ -68,8 +88,6 @@ pub struct Message {
     pub flags: MessageFlags,
     /// Control messages.
     pub control: Vec<Control>,
-    /// The sender, for Unix sockets; what the socket was made by when `None`.
-    pub credentials: Option<Credentials>,
 }
 
 /// What came with bytes that were received.

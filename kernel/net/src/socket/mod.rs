@@ -28,7 +28,7 @@ pub use address::Address;
 pub use control::Control;
 pub(crate) use generic::Generic;
 pub use interface::{Description, interfaces};
-pub use message::{Credentials, Destination, Message, MessageFlags, Received};
+pub use message::{Caller, Credentials, Destination, Message, MessageFlags, Received};
 pub(crate) use option::{integer, read_integer};
 pub(crate) use ports::{Binding, Ports, Sharing};
 pub(crate) use udp::fill;
@@ -149,7 +149,7 @@ pub(crate) trait Socket: Send + Sync {
     fn unsent(&self) -> usize {
         0
     }
-    fn peer_credentials(&self) -> Option<Credentials> {
+    fn peer_process(&self) -> Option<Arc<Caller>> {
         None
     }
     fn as_any(&self) -> &dyn Any;
@@ -179,7 +179,6 @@ impl SocketFile {
     pub fn new(
         stack: &Arc<Stack>,
         namespace: &Arc<unix::Namespace>,
-        credentials: Credentials,
         domain: u32,
         kind: u32,
         protocol: u32,
@@ -214,7 +213,7 @@ impl SocketFile {
                 }
             }
             AF_UNIX => match protocol {
-                0 | AF_UNIX => (Domain::Unix, 0, Box::new(UnixSocket::new(namespace, kind, credentials))),
+                0 | AF_UNIX => (Domain::Unix, 0, Box::new(UnixSocket::new(stack, namespace, kind))),
                 _ => return Err(Errno::PROTONOSUPPORT),
             },
             AF_NETLINK => match (kind, protocol) {
@@ -234,16 +233,15 @@ impl SocketFile {
     pub fn pair(
         stack: &Arc<Stack>,
         namespace: &Arc<unix::Namespace>,
-        credentials: Credentials,
         domain: u32,
         kind: u32,
         protocol: u32,
     ) -> Result<(Arc<Self>, Arc<Self>), Errno> {
-        let first = Self::new(stack, namespace, credentials, domain, kind, protocol)?;
+        let first = Self::new(stack, namespace, domain, kind, protocol)?;
         if first.domain != Domain::Unix {
             return Err(Errno::OPNOTSUPP);
         }
-        let second = Self::new(stack, namespace, credentials, domain, kind, protocol)?;
+        let second = Self::new(stack, namespace, domain, kind, protocol)?;
         match (first.unix(), second.unix()) {
             (Some(one), Some(other)) => unix::pair(one, other),
             _ => return Err(Errno::OPNOTSUPP),

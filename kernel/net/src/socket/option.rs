@@ -4,7 +4,7 @@ use abi::Errno;
 use abi::net as linux;
 use alloc::vec::Vec;
 
-use super::SocketFile;
+use super::{Credentials, SocketFile};
 
 /// The `int` that a value begins with.
 pub(crate) fn read_integer(value: &[u8]) -> Result<i32, Errno> {
@@ -80,12 +80,17 @@ pub(super) fn generic(file: &SocketFile, name: u32) -> Result<Vec<u8>, Errno> {
         linux::SO_BINDTOIFINDEX => integer(options.device.map_or(0, |device| device as u32)),
         linux::SO_COOKIE => file.inode.to_ne_bytes().to_vec(),
         linux::SO_PEERCRED => {
-            let credentials = socket.peer_credentials();
             // A socket without a peer names nobody.
-            let words = credentials.map_or([0, u32::MAX, u32::MAX], |peer| [peer.process, peer.uid, peer.gid]);
+            let words = socket.peer_process().map_or([0, u32::MAX, u32::MAX], |peer| {
+                let Credentials { process, uid, gid } = peer.effective;
+                [process, uid, gid]
+            });
             words.iter().flat_map(|word| word.to_ne_bytes()).collect()
         }
-        linux::SO_PEERGROUPS => Vec::new(),
+        linux::SO_PEERGROUPS => {
+            let peer = socket.peer_process().ok_or(Errno::NODATA)?;
+            peer.groups.iter().flat_map(|group| group.to_ne_bytes()).collect()
+        }
         linux::SO_NO_CHECK
         | linux::SO_BSDCOMPAT
         | linux::SO_RXQ_OVFL

@@ -629,7 +629,7 @@ mod tests {
 
     use abi::net::{AF_INET, IP_TTL, SO_KEEPALIVE, SOL_IP, SOL_SOCKET, TCP_NODELAY};
 
-    use super::super::{Credentials, SocketFile};
+    use super::super::SocketFile;
     use super::*;
     use crate::environment::Nowhere;
     use crate::{Configuration, unix};
@@ -651,8 +651,7 @@ mod tests {
 
         fn socket(&self) -> Arc<SocketFile> {
             let (stream, any) = (1, 0);
-            SocketFile::new(&self.stack, &self.names, Credentials::default(), AF_INET, stream, any)
-                .expect("such sockets exist")
+            SocketFile::new(&self.stack, &self.names, AF_INET, stream, any).expect("such sockets exist")
         }
     }
 

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicBool;
 
 use abi::Errno;
 use file::OpenFile;
@@ -11,7 +12,7 @@ use task::WaitQueue;
 
 use super::flight::{self, Flight};
 use crate::Chunk;
-use crate::socket::{Address, Credentials, SocketType};
+use crate::socket::{Address, Caller, Credentials, SocketType};
 
 /// Bytes that may wait for a reader: Linux's `wmem_default`.
 pub(super) const DEFAULT_CAPACITY: usize = 212_992;
@@ -39,7 +40,8 @@ pub(super) struct State {
     /// A call is about to make it connected.
     pub(super) connecting: bool,
     pub(super) peer_name: Address,
-    pub(super) peer_credentials: Option<Credentials>,
+    /// Whose the peer is: who connected, or who made the listener one. Of a listener it is that already.
+    pub(super) peer_process: Option<Arc<Caller>>,
     pub(super) inbox: VecDeque<Packet>,
     pub(super) bytes: usize,
     /// Descriptors in `inbox`.
@@ -59,7 +61,8 @@ pub(super) struct State {
 pub(crate) struct End {
     pub(super) kind: SocketType,
     pub(super) wait_queue: WaitQueue,
-    pub(super) credentials: Credentials,
+    /// Whether it wants to know who sends: as `SO_PASSCRED` says, and while it may still be set by who accepts it.
+    pub(super) wants_credentials: AtomicBool,
     pub(super) state: SpinLock<State>,
     pub(super) this: Weak<End>,
 }
@@ -73,17 +76,17 @@ pub(super) enum Delivery {
 }
 
 impl End {
-    pub(super) fn new(kind: SocketType, credentials: Credentials) -> Arc<Self> {
+    pub(super) fn new(kind: SocketType) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             kind,
             wait_queue: WaitQueue::new(),
-            credentials,
+            wants_credentials: AtomicBool::new(false),
             state: SpinLock::new(State {
                 name: Address::Unnamed,
                 role: Role::Idle,
                 connecting: false,
                 peer_name: Address::Unnamed,
-                peer_credentials: None,
+                peer_process: None,
                 inbox: VecDeque::new(),
                 bytes: 0,
                 holding: 0,
@@ -114,19 +117,19 @@ impl End {
         }
     }
 
-    /// Makes two ends each other's peers.
-    pub(super) fn join(one: &Arc<End>, other: &Arc<End>) {
-        one.attach(other);
-        other.attach(one);
+    /// Makes two ends each other's peers, by a call of `process`.
+    pub(super) fn join(one: &Arc<End>, other: &Arc<End>, process: &Arc<Caller>) {
+        one.attach(other, Some(process.clone()));
+        other.attach(one, Some(process.clone()));
     }
 
-    /// Makes `peer` this end's peer.
-    pub(super) fn attach(&self, peer: &Arc<End>) {
+    /// Makes `peer`, which is of `process`, this end's peer.
+    pub(super) fn attach(&self, peer: &Arc<End>, process: Option<Arc<Caller>>) {
         let name = peer.state.lock().name.clone();
         let mut state = self.state.lock();
         state.role = Role::Connected(Arc::downgrade(peer));
         state.peer_name = name;
-        state.peer_credentials = Some(peer.credentials);
+        state.peer_process = process;
     }
 
     /// Whether `bytes` more may wait for this end, within a sender's `limit`. Otherwise `sender` is told when they may.

@@ -16,9 +16,10 @@ use super::end::{DEFAULT_CAPACITY, Delivery, End, Packet, Role, State};
 use super::flight;
 use crate::Chunk;
 use crate::socket::{
-    Address, Control, Credentials, Destination, Generic, Message, MessageFlags, Received, Shutdown, Socket, SocketType,
-    fill,
+    Address, Caller, Control, Credentials, Destination, Generic, Message, MessageFlags, Received, Shutdown, Socket,
+    SocketType, fill,
 };
+use crate::stack::Stack;
 
 /// Bytes of the largest piece of a stream.
 const LARGEST_PIECE: usize = 32 << 10;
@@ -31,6 +32,7 @@ const MOST_RIGHTS: usize = 253;
 struct Attachment(Weak<End>);
 
 pub(crate) struct UnixSocket {
+    stack: Arc<Stack>,
     namespace: Arc<Namespace>,
     end: Arc<End>,
     /// Bytes that may wait at the peer.
@@ -39,22 +41,23 @@ pub(crate) struct UnixSocket {
 
 /// Connects two new sockets (`socketpair(2)`).
 pub(crate) fn pair(one: &UnixSocket, other: &UnixSocket) {
-    End::join(&one.end, &other.end);
+    End::join(&one.end, &other.end, &Arc::new(one.stack.caller()));
 }
 
 impl UnixSocket {
-    pub(crate) fn new(namespace: &Arc<Namespace>, kind: SocketType, credentials: Credentials) -> Self {
+    pub(crate) fn new(stack: &Arc<Stack>, namespace: &Arc<Namespace>, kind: SocketType) -> Self {
         // As on Linux, a raw one is a datagram socket.
         let kind = if kind == SocketType::Raw {
             SocketType::Datagram
         } else {
             kind
         };
-        Self::of(namespace, End::new(kind, credentials))
+        Self::of(stack, namespace, End::new(kind))
     }
 
-    fn of(namespace: &Arc<Namespace>, end: Arc<End>) -> Self {
+    fn of(stack: &Arc<Stack>, namespace: &Arc<Namespace>, end: Arc<End>) -> Self {
         Self {
+            stack: stack.clone(),
             namespace: namespace.clone(),
             end,
             capacity: AtomicUsize::new(DEFAULT_CAPACITY),
@@ -126,10 +129,14 @@ impl UnixSocket {
 
     /// Makes the other end, and puts it where the listener accepts it.
     fn join_queue(&self, listener: &Arc<End>) -> file::Result<()> {
-        let server = End::new(self.end.kind, listener.credentials);
-        let name = listener.state.lock().name.clone();
+        let server = End::new(self.end.kind);
+        let (name, process) = {
+            let state = listener.state.lock();
+            (state.name.clone(), state.peer_process.clone())
+        };
         server.state.lock().name = name;
-        server.attach(&self.end);
+        server.wants_credentials.store(true, Ordering::Relaxed);
+        server.attach(&self.end, Some(Arc::new(self.stack.caller())));
         {
             let mut state = listener.state.lock();
             let Role::Listening { backlog, queue } = &mut state.role else {
@@ -141,13 +148,14 @@ impl UnixSocket {
             }
             queue.push_back(server.clone());
         }
-        self.end.attach(&server);
+        self.end.attach(&server, process);
         listener.wait_queue.notify();
         Ok(())
     }
 
     fn send_stream(&self, source: &mut dyn Source, packet: &mut Packet) -> file::Result<usize> {
         let peer = self.writable_peer()?;
+        self.sign(packet, &peer);
         check_memory()?;
         let mut done = 0;
         while source.remaining() > 0 {
@@ -183,6 +191,14 @@ impl UnixSocket {
         }
     }
 
+    /// Says who sends, where an end wants to know it and nothing was said.
+    fn sign(&self, packet: &mut Packet, target: &End) {
+        let is_wanted = |end: &End| end.wants_credentials.load(Ordering::Relaxed);
+        if packet.credentials == Credentials::NOBODY && (is_wanted(&self.end) || is_wanted(target)) {
+            packet.credentials = self.stack.caller().real;
+        }
+    }
+
     fn writable_peer(&self) -> Result<Arc<End>, Errno> {
         let state = self.end.state.lock();
         match &state.role {
@@ -214,6 +230,7 @@ impl UnixSocket {
                 }
             }
         };
+        self.sign(&mut packet, &target);
         check_memory()?;
         packet.bytes = Chunk::filled(length, |bytes| fill(source, bytes))?;
         match target.deliver(packet, self.limit(), self.this()) {
@@ -227,6 +244,7 @@ impl UnixSocket {
         &self,
         sink: &mut dyn Sink,
         peek: bool,
+        tells_sender: bool,
         result: &mut Received,
     ) -> Result<Option<Credentials>, Error> {
         let (mut flight, mut state) = flight::lock_to_take(&self.end);
@@ -236,7 +254,7 @@ impl UnixSocket {
             let Some(packet) = state.inbox.get_mut(index) else {
                 break;
             };
-            let differs = sender.is_some_and(|known| known != packet.credentials);
+            let differs = tells_sender && sender.is_some_and(|known| known != packet.credentials);
             if result.length > 0 && (differs || !packet.rights.is_empty()) {
                 break;
             }
@@ -391,6 +409,7 @@ impl Socket for UnixSocket {
         if !self.end.is_connection() {
             return Err(Errno::OPNOTSUPP);
         }
+        let process = Arc::new(self.stack.caller());
         let mut state = self.end.state.lock();
         if state.name == Address::Unnamed {
             return Err(Errno::INVAL);
@@ -409,6 +428,7 @@ impl Socket for UnixSocket {
             Role::Listening { backlog, .. } => *backlog = limit,
             Role::Connected(_) => return Err(Errno::INVAL),
         }
+        state.peer_process = Some(process);
         Ok(())
     }
 
@@ -426,7 +446,9 @@ impl Socket for UnixSocket {
             queue.pop_front().ok_or(Error::WouldBlock)?
         };
         self.end.wake_blocked();
-        Ok(Box::new(Self::of(&self.namespace, next)))
+        let wants_credentials = self.end.wants_credentials.load(Ordering::Relaxed);
+        next.wants_credentials.store(wants_credentials, Ordering::Relaxed);
+        Ok(Box::new(Self::of(&self.stack, &self.namespace, next)))
     }
 
     fn connect(&self, destination: &Destination, _generic: &Generic) -> file::Result<()> {
@@ -455,7 +477,7 @@ impl Socket for UnixSocket {
         let mut packet = Packet {
             bytes: Chunk::copy_of(&[]),
             rights: Vec::new(),
-            credentials: message.credentials.unwrap_or(self.end.credentials),
+            credentials: Credentials::NOBODY,
             sender: self.end.state.lock().name.clone(),
         };
         for control in &message.control {
@@ -489,7 +511,12 @@ impl Socket for UnixSocket {
         }
         let mut result = Received::default();
         let sender = if self.end.is_stream() {
-            self.receive_stream(sink, flags.contains(MessageFlags::PEEK), &mut result)?
+            self.receive_stream(
+                sink,
+                flags.contains(MessageFlags::PEEK),
+                generic.pass_credentials,
+                &mut result,
+            )?
         } else {
             self.receive_message(sink, flags, &mut result)?
         };
@@ -524,6 +551,9 @@ impl Socket for UnixSocket {
     }
 
     fn apply(&self, generic: &Generic) {
+        self.end
+            .wants_credentials
+            .store(generic.pass_credentials, Ordering::Relaxed);
         if generic.send_buffer > 0 {
             self.capacity.store(generic.send_buffer as usize, Ordering::Relaxed);
         }
@@ -554,8 +584,8 @@ impl Socket for UnixSocket {
         self.end.peer().map_or(0, |peer| peer.state.lock().bytes)
     }
 
-    fn peer_credentials(&self) -> Option<Credentials> {
-        self.end.state.lock().peer_credentials
+    fn peer_process(&self) -> Option<Arc<Caller>> {
+        self.end.state.lock().peer_process.clone()
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -1,12 +1,13 @@
 use alloc::sync::Arc;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use abi::{Errno, OpenFlags};
 use file::{BytesSink, BytesSource, Error, File, OpenFile, Readiness};
 
 use super::Namespace;
-use crate::environment::Nowhere;
+use crate::environment::{Environment, Event};
 use crate::socket::{
-    Address, Control, Credentials, Destination, Message, MessageFlags, Received, Shutdown, SocketFile,
+    Address, Caller, Control, Credentials, Destination, Message, MessageFlags, Received, Shutdown, SocketFile,
 };
 use crate::{Configuration, Stack};
 
@@ -15,30 +16,60 @@ pub(super) const STREAM: u32 = 1;
 const DATAGRAM: u32 = 2;
 const SEQPACKET: u32 = 5;
 
+/// Where the number of the process that calls is told.
+struct Told(AtomicU32);
+
+impl Environment for Told {
+    fn now(&self) -> u64 {
+        0
+    }
+
+    fn random(&self, _bytes: &mut [u8]) {}
+
+    fn caller(&self) -> Caller {
+        let of = |uid| Credentials {
+            process: self.0.load(Ordering::Relaxed),
+            uid,
+            gid: 100,
+        };
+        Caller {
+            real: of(1000),
+            effective: of(1001),
+            groups: vec![5, 7],
+        }
+    }
+
+    fn event(&self, _event: Event<'_>) {}
+}
+
 pub(super) struct World {
+    told: Arc<Told>,
     stack: Arc<Stack>,
     namespace: Arc<Namespace>,
 }
 
 impl World {
     pub(super) fn new() -> Self {
+        let told = Arc::new(Told(AtomicU32::new(0)));
         Self {
-            stack: Stack::new(Arc::new(Nowhere), None, Configuration::default()),
+            stack: Stack::new(told.clone(), None, Configuration::default()),
+            told,
             namespace: Namespace::new(),
         }
     }
 
+    /// Calls are this process's from now on.
+    fn call_as(&self, process: u32) {
+        self.told.0.store(process, Ordering::Relaxed);
+    }
+
     pub(super) fn socket(&self, kind: u32, process: u32) -> Arc<SocketFile> {
-        let credentials = Credentials {
-            process,
-            uid: 1000,
-            gid: 100,
-        };
-        SocketFile::new(&self.stack, &self.namespace, credentials, UNIX, kind, 0).expect("such sockets exist")
+        self.call_as(process);
+        SocketFile::new(&self.stack, &self.namespace, UNIX, kind, 0).expect("such sockets exist")
     }
 
     pub(super) fn pair(&self, kind: u32) -> (Arc<SocketFile>, Arc<SocketFile>) {
-        SocketFile::pair(&self.stack, &self.namespace, Credentials::default(), UNIX, kind, 0).expect("such pairs exist")
+        SocketFile::pair(&self.stack, &self.namespace, UNIX, kind, 0).expect("such pairs exist")
     }
 }
 
@@ -261,6 +292,8 @@ fn clients_reach_a_listener_by_name() {
         errno(world.socket(STREAM, 2).connect(&destination)),
         Some(Errno::CONNREFUSED)
     );
+    // It is of whoever makes it a listener.
+    world.call_as(1);
     server.listen(0).expect("a bound socket listens");
     let client = world.socket(STREAM, 2);
     client.connect(&destination).expect("it listens");
@@ -280,6 +313,8 @@ fn clients_reach_a_listener_by_name() {
         |socket: &SocketFile| socket.option(1, abi::net::SO_PEERCRED).expect("it is connected")[..4].to_vec();
     assert_eq!(credentials(&accepted), 2u32.to_ne_bytes());
     assert_eq!(credentials(&client), 1u32.to_ne_bytes());
+    let groups = accepted.option(1, abi::net::SO_PEERGROUPS).expect("it is connected");
+    assert_eq!(groups, [5u32.to_ne_bytes(), 7u32.to_ne_bytes()].concat());
     server.close();
     assert_eq!(bytes(&second, 9), b"", "the listener takes its queue along");
     assert_eq!(
@@ -384,4 +419,35 @@ fn descriptors_and_credentials_travel() {
     drop((received, message));
     assert_eq!(bytes(&kept, 99), b"", "the last share of the descriptor closed it");
     assert_eq!(bytes(&other, 99), b"after");
+}
+
+#[test]
+fn each_message_tells_who_wrote_it() {
+    let world = World::new();
+    let (one, other) = world.pair(STREAM);
+    let write = |process: u32, bytes: &[u8]| {
+        world.call_as(process);
+        one.write(0, &mut BytesSource::new(bytes)).expect("there is room");
+    };
+    // While nobody wants to know, writers do not matter.
+    write(1, b"a");
+    write(2, b"b");
+    assert_eq!(bytes(&other, 9), b"ab");
+    write(1, b"before");
+    other
+        .set_option(1, abi::net::SO_PASSCRED, &1u32.to_ne_bytes())
+        .expect("an option");
+    write(3, b"three");
+    write(4, b"four");
+    let told = |text: &[u8]| {
+        let (read, received) = receive(&other, 9, MessageFlags::empty()).expect("it is there");
+        assert_eq!(read, text);
+        let [Control::Credentials(credentials)] = received.control[..] else {
+            panic!("it was asked who wrote");
+        };
+        (credentials.process, credentials.uid)
+    };
+    assert_eq!(told(b"before"), (0, 65534));
+    assert_eq!(told(b"three"), (3, 1000));
+    assert_eq!(told(b"four"), (4, 1000));
 }

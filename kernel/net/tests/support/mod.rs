@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use file::{BytesSink, BytesSource, Error, File};
 use net::{
-    Address, Credentials, Destination, Environment, Event, Message, MessageFlags, ReceivedMessage, SocketFile, Stack,
-    UnixNamespace,
+    Address, Destination, Environment, Event, Message, MessageFlags, ReceivedMessage, SocketFile, Stack, UnixNamespace,
 };
 
 pub const AF_INET: u32 = 2;
@@ -85,7 +84,7 @@ impl Blocking {
 
     pub fn of_protocol(stack: &Arc<Stack>, domain: u32, kind: u32, protocol: u32) -> Self {
         let namespace = UnixNamespace::new();
-        let socket = SocketFile::new(stack, &namespace, Credentials::default(), domain, kind, protocol);
+        let socket = SocketFile::new(stack, &namespace, domain, kind, protocol);
         Self(socket.expect("such sockets exist"))
     }
 

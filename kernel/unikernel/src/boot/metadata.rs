@@ -7,7 +7,7 @@ use abi::Errno;
 use abi::net::AF_INET;
 use file::{BytesSink, BytesSource, Error, File};
 use instance::{Stream, Transport, Trouble};
-use net::{Address, Credentials, Destination, Message, MessageFlags, SocketFile};
+use net::{Address, Destination, Message, MessageFlags, SocketFile};
 
 use crate::network::{self, Network};
 
@@ -41,8 +41,8 @@ impl Transport for Link {
         task::until(Some(deadline), self.0.configured())
             .await
             .ok_or(Trouble::TimedOut)?;
-        let socket = SocketFile::new(&self.0.stack, &self.0.unix, Credentials::default(), AF_INET, STREAM, 0)
-            .map_err(|_| Trouble::Unreachable)?;
+        let socket =
+            SocketFile::new(&self.0.stack, &self.0.unix, AF_INET, STREAM, 0).map_err(|_| Trouble::Unreachable)?;
         let connection = Connection { socket, deadline };
         let destination = Destination::Address(Address::Inet(ADDRESS, PORT));
         match connection.socket.connect(&destination) {

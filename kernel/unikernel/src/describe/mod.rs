@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use file::OpenFile;
 use fs::proc::{Interface, Limit, Process as Described, Processor, System};
 use hal::cpu::{self, MAX_CPUS};
-use net::SocketFile;
+use net::{Caller, Credentials, SocketFile};
 
 use crate::process::family;
 
@@ -25,6 +25,26 @@ pub(crate) fn set_running(pid: i32, tid: i32) {
     RUNNING_PROCESS[cpu::current()].store(pid, Ordering::Relaxed);
     // Whoever interrupts a thread changes what the thread looks at before this, and reads it after.
     RUNNING[cpu::current()].store(tid, Ordering::SeqCst);
+}
+
+/// The process whose thread this CPU runs; nobody for the kernel's own tasks.
+pub(crate) fn caller() -> Caller {
+    let pid = RUNNING_PROCESS[cpu::current()].load(Ordering::Relaxed);
+    let Some(process) = family::find(pid) else {
+        return Caller::default();
+    };
+    process.with_credentials(|own| {
+        let of = |uid, gid| Credentials {
+            process: pid as u32,
+            uid,
+            gid,
+        };
+        Caller {
+            real: of(own.uid, own.gid),
+            effective: of(own.euid, own.egid),
+            groups: own.groups.clone(),
+        }
+    })
 }
 
 /// Nanoseconds that each CPU spent on threads.

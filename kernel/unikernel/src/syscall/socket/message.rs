@@ -6,7 +6,7 @@ use core::mem::offset_of;
 use file::OpenFile;
 use net::{Destination, Message, MessageFlags, ReceivedMessage, SocketType};
 
-use super::{address, as_socket, control, credentials, destination, message_waiting, socket_file};
+use super::{address, as_socket, control, destination, message_waiting, socket_file};
 use crate::memory::{Segment, UserBuffers};
 use crate::process::Thread;
 use crate::signal::Signal;
@@ -60,7 +60,6 @@ pub(crate) async fn sendto(thread: &Thread, call: &Call) -> Result {
     let mut message = Message {
         destination,
         flags: flags(call.unsigned(3)),
-        credentials: Some(credentials(thread)),
         ..Message::default()
     };
     let mut segments = [Segment {
@@ -93,7 +92,6 @@ async fn send_message(thread: &Thread, file: &OpenFile, header: &MessageHeader, 
         destination,
         flags: flags(bits),
         control,
-        credentials: Some(credentials(thread)),
     };
     send(thread, file, &mut segments, &mut message).await
 }

@@ -5,6 +5,7 @@ mod control;
 pub(super) mod message;
 
 use abi::general::{O_CLOEXEC, O_NONBLOCK};
+use abi::net::{SO_PEERGROUPS, SOL_SOCKET};
 use abi::{Errno, OpenFlags};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -12,7 +13,7 @@ use core::net::IpAddr;
 use file::OpenFile;
 use fs::vfs::Lookup;
 use hal::user;
-use net::{Address, Credentials, Destination, Shutdown, SocketFile};
+use net::{Address, Destination, Shutdown, SocketFile};
 
 use super::events::{flags, install_pair};
 use super::transfer::waiting;
@@ -36,27 +37,12 @@ fn as_socket(file: &OpenFile) -> core::result::Result<&SocketFile, Errno> {
     file.downcast().ok_or(Errno::NOTSOCK)
 }
 
-fn credentials(thread: &Thread) -> Credentials {
-    thread.process.with_credentials(|credentials| Credentials {
-        process: thread.process.pid as u32,
-        uid: credentials.euid,
-        gid: credentials.egid,
-    })
-}
-
 /// `socket(domain, type, protocol)`
 pub(super) fn socket(thread: &Thread, call: &Call) -> Result {
     let flags = flags(call.unsigned(1) & !TYPE_MASK, FLAGS)?;
     let kind = call.unsigned(1) & TYPE_MASK;
     let network = network::get();
-    let socket = SocketFile::new(
-        &network.stack,
-        &network.unix,
-        credentials(thread),
-        call.unsigned(0),
-        kind,
-        call.unsigned(2),
-    )?;
+    let socket = SocketFile::new(&network.stack, &network.unix, call.unsigned(0), kind, call.unsigned(2))?;
     thread.install_new(socket, flags | OpenFlags::RDWR)
 }
 
@@ -65,14 +51,7 @@ pub(super) async fn socketpair(thread: &Thread, call: &Call) -> Result {
     let flags = flags(call.unsigned(1) & !TYPE_MASK, FLAGS)? | OpenFlags::RDWR;
     let kind = call.unsigned(1) & TYPE_MASK;
     let network = network::get();
-    let (first, second) = SocketFile::pair(
-        &network.stack,
-        &network.unix,
-        credentials(thread),
-        call.unsigned(0),
-        kind,
-        call.unsigned(2),
-    )?;
+    let (first, second) = SocketFile::pair(&network.stack, &network.unix, call.unsigned(0), kind, call.unsigned(2))?;
     let files = [OpenFile::new(first, flags), OpenFile::new(second, flags)];
     install_pair(thread, call.word(3), files, flags).await
 }
@@ -231,6 +210,11 @@ pub(super) async fn getsockopt(thread: &Thread, call: &Call) -> Result {
     let room: i32 = thread.memory.read(call.word(4)).await?;
     let room = usize::try_from(room).map_err(|_| Errno::INVAL)?;
     let value = socket.option(call.unsigned(1), call.unsigned(2))?;
+    if value.len() > room && (call.unsigned(1), call.unsigned(2)) == (SOL_SOCKET, SO_PEERGROUPS) {
+        // A list that was cut would look whole.
+        thread.memory.write(call.word(4), &(value.len() as i32)).await?;
+        return Err(Errno::RANGE.into());
+    }
     let length = value.len().min(room);
     thread.memory.write_bytes(call.word(3), &value[..length]).await?;
     thread.memory.write(call.word(4), &(length as i32)).await?;
