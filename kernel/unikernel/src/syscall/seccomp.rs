@@ -5,7 +5,7 @@ use linux_raw_sys::ptrace as linux;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{Call, Result};
-use crate::process::Thread;
+use crate::process::{Capability, Thread};
 use crate::seccomp::{AttachError, Filter, Instruction, Program, Seccomp};
 
 bitflags::bitflags! {
@@ -88,12 +88,16 @@ async fn filter(thread: &Thread, flags: u32, address: usize) -> Result {
         }
         return Err(Errno::INVAL.into());
     };
-    // Of who may: no thread here gains privileges by a program, as `PR_GET_NO_NEW_PRIVS` says.
     let FilterProgram {
         length, instructions, ..
     } = thread.memory.read(address).await?;
     if length == 0 || u32::from(length) > linux::BPF_MAXINSNS || instructions == 0 {
         return Err(Errno::INVAL.into());
+    }
+    // Or it would hold for a program that has more privileges.
+    let gains_none = thread.process.with_credentials(|own| own.no_new_privileges);
+    if !gains_none && !thread.process.can(Capability::SYS_ADMIN) {
+        return Err(Errno::ACCES.into());
     }
     let instructions = thread
         .memory
