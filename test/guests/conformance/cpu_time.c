@@ -46,6 +46,15 @@ static void clocks(void) {
   clockid_t clock;
   SHOW(clock_getcpuclockid(getpid(), &clock));
   VALUE(nanoseconds(clock) > 0);
+  pid_t child = fork();
+  if (!child)
+    for (;;)
+      ;
+  SHOW(clock_getcpuclockid(child, &clock));
+  while (nanoseconds(clock) < 20000000) usleep(1000);
+  kill(child, SIGKILL);
+  waitpid(child, NULL, 0);
+  SHOW(clock_gettime(clock, &(struct timespec){0}));
   SHOW(pthread_getcpuclockid(pthread_self(), &clock));
   VALUE(nanoseconds(clock) > 0);
   SHOW(clock_settime(clock, &(struct timespec){0}));
@@ -71,6 +80,13 @@ static void interval_timers(void) {
   SHOW(getitimer(ITIMER_VIRTUAL, &old));
   VALUE(old.it_value.tv_sec + old.it_value.tv_usec + old.it_interval.tv_usec);
   VALUE(signals[SIGPROF]);
+  int kinds[] = {ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF};
+  for (int i = 0; i < 3; i++) {
+    // The interval of a timer that does not run.
+    SHOW(setitimer(kinds[i], &(struct itimerval){.it_interval = {.tv_sec = 10}}, NULL));
+    SHOW(setitimer(kinds[i], &none, &old));
+    VALUE(old.it_interval.tv_sec);
+  }
   // A process that sleeps does not come nearer.
   SHOW(setitimer(ITIMER_PROF, &(struct itimerval){.it_value = {.tv_usec = 50000}}, NULL));
   nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);

@@ -8,15 +8,15 @@ use task::Deadline;
 
 use super::wait::deadline_of_wait;
 use super::{Call, Error, Result, Stop};
-use crate::process::{Capability, Thread};
+use crate::process::{Capability, Process, Thread, family};
 
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
 
 /// A clock of CPU time that is named by a number (`clock_getcpuclockid(3)`).
 pub(super) enum CpuClock {
-    /// Of the calling process.
-    Process,
+    /// Of a process.
+    Process(Arc<Process>),
     /// Of one of its threads.
     Thread(Arc<Thread>),
 }
@@ -33,9 +33,9 @@ impl CpuClock {
             let tid = if number == 0 { thread.tid } else { number };
             Ok(Self::Thread(process.thread(tid).ok_or(Errno::INVAL)?))
         } else if number == 0 || number == process.pid {
-            Ok(Self::Process)
+            Ok(Self::Process(process.clone()))
         } else {
-            Err(Errno::INVAL.into())
+            Ok(Self::Process(family::find(number).ok_or(Errno::INVAL)?))
         }
     }
 }
@@ -59,7 +59,7 @@ fn read_clock(thread: &Thread, clock: i32) -> Result<u64> {
         THREAD => sum(thread.cpu_time.get()),
         PROCESS => sum(thread.process.cpu_times()),
         clock => match CpuClock::parse(thread, clock)? {
-            CpuClock::Process => sum(thread.process.cpu_times()),
+            CpuClock::Process(target) => sum(target.cpu_times()),
             CpuClock::Thread(target) => sum(target.cpu_time.get()),
         },
     })

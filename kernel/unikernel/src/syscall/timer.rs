@@ -66,10 +66,14 @@ pub(super) async fn setitimer(thread: &Thread, call: &Call) -> Result {
         0 => IntervalValue::default(),
         address => thread.memory.read::<IntervalValue>(address).await?,
     };
-    let new = Setting {
+    let mut new = Setting {
         value: new.value.to_nanoseconds()?,
         interval: new.interval.to_nanoseconds()?,
     };
+    if new.value == 0 && call.unsigned(0) == linux::ITIMER_REAL {
+        // Those of CPU time keep it.
+        new.interval = 0;
+    }
     let old = timer.set(&thread.process, new, false);
     if call.word(2) != 0 {
         thread.memory.write(call.word(2), &IntervalValue::new(old)).await?;
@@ -104,7 +108,8 @@ pub(super) async fn timer_create(thread: &Thread, call: &Call) -> Result {
         linux::CLOCK_PROCESS_CPUTIME_ID => Clock::Process,
         linux::CLOCK_THREAD_CPUTIME_ID => Clock::Thread(thread.tid),
         _ => match CpuClock::parse(thread, call.int(0))? {
-            CpuClock::Process => Clock::Process,
+            CpuClock::Process(target) if Arc::ptr_eq(&target, &thread.process) => Clock::Process,
+            CpuClock::Process(_) => return Err(Errno::INVAL.into()),
             CpuClock::Thread(target) => Clock::Thread(target.tid),
         },
     };
