@@ -132,6 +132,13 @@ static void files(void) {
     SHOW(fcntl(descriptor, F_GETLK, &found));
     VALUE(found.l_pid == getppid());
   });
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+  // What stands for a path only takes no lock along when it is closed; another descriptor does.
+  SHOW(close(open(path, O_PATH)));
+  IN_CHILD("a child that locks still", SHOW(fcntl(descriptor, F_SETLK, &lock)));
+  SHOW(close(open(path, O_RDONLY)));
+  IN_CHILD("a child that locks now", SHOW(fcntl(descriptor, F_SETLK, &lock)));
   // A descriptor travels.
   socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
   char space[CMSG_SPACE(sizeof(int))] = {0};
@@ -429,6 +436,12 @@ static void kept_lock(void) {
   VALUE(failed);
 }
 
+// Tells its ID, and ends once the process got a signal.
+static void *give_id(void *id) {
+  *(volatile pid_t *)id = gettid();
+  return spin((void *)&released);
+}
+
 static void locks(void) {
   // A thread that makes no system call hears of a signal.
   signal(SIGUSR1, release);
@@ -436,6 +449,13 @@ static void locks(void) {
   pthread_create(&thread, NULL, spin, (void *)&released);
   usleep(20000);
   pthread_kill(thread, SIGUSR1);
+  SHOW(pthread_join(thread, NULL));
+  // To kill(2) the ID of any thread stands for its process.
+  released = 0;
+  volatile pid_t own = 0;
+  pthread_create(&thread, NULL, give_id, (void *)&own);
+  while (!own) usleep(1000);
+  SHOW(kill(own, SIGUSR1));
   SHOW(pthread_join(thread, NULL));
 
   struct common *common = mmap(NULL, sizeof *common, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

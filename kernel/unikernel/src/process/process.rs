@@ -386,8 +386,11 @@ impl Process {
         }
     }
 
-    /// What closing a descriptor does besides freeing its number: record locks of the process on that file end.
+    /// What closing a descriptor does besides freeing its number: record locks of the process on that file end, unless it stood for a path only.
     pub fn note_closed(&self, file: &OpenFile) {
+        if file.is_path() {
+            return;
+        }
         file::lock::release_process(|| file.lock_id().map_err(|_| Errno::BADF), self.pid);
     }
 

@@ -202,7 +202,11 @@ fn targets(thread: &Thread, pid: i32) -> Vec<Arc<Process>> {
             others.retain(|process| process.pid != thread.process.pid && process.kinship.parent() != 0);
             others
         }
-        pid if pid > 0 => family::find(pid).into_iter().collect(),
+        // Any thread's ID stands for its process, as on Linux.
+        pid if pid > 0 => family::find(pid)
+            .or_else(|| family::find_thread(pid).map(|thread| thread.process.clone()))
+            .into_iter()
+            .collect(),
         group => group.checked_neg().map_or_else(Vec::new, family::members),
     }
 }
