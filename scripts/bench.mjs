@@ -21,6 +21,7 @@ await main(async () => {
   const { rust } = await setup("bench");
   await build(rust);
   await buildGuests();
+  await buildContainers();
   await buildContainers(definitions);
   await run(process.execPath, [path.join(exampleFolder, "make-image.mjs")]);
   const [first, ...rest] = process.argv.slice(2);

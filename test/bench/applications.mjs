@@ -2,12 +2,15 @@
 import { createRequire } from "node:module";
 import path from "node:path";
 import { guestContainers, inRoot } from "../../scripts/lib/paths.mjs";
-import { http, redis } from "./probe.mjs";
+import { http, memcached, noBackend, postgres, redis } from "./probe.mjs";
 
 const require = createRequire(import.meta.url);
 const { buildImage, inspectDisk } = require("../../provider/dist/image/index.js");
 
-const container = (title, name) => ({ title, spec: { source: { container: path.join(guestContainers, name) } } });
+const container = (title, name, spec) => ({
+  title,
+  spec: { source: { container: path.join(guestContainers, name) }, ...spec },
+});
 
 /** Name → source, and targets as ratios to Linux or in MiB, from the project's goals. */
 export const applications = {
@@ -24,6 +27,22 @@ export const applications = {
   node: container("Node.js", "node-bench"),
   python: container("Python + gunicorn", "python-bench"),
   "python-http": container("Python's http.server", "python-http-bench"),
+  rust: { title: "Rust + tokio + hyper", spec: { source: { binary: "test/guests/build/rust-server" } } },
+  cpp: { title: "C++ server", spec: { source: { binary: "test/guests/build/cpp-server" } } },
+  puma: container("Puma, two workers", "puma"),
+  rails: container("Rails + SQLite, two Puma workers", "rails", {
+    env: { SECRET_KEY_BASE: "0123456789abcdef".repeat(8) },
+  }),
+  php: container("nginx + PHP-FPM", "php"),
+  java: container("OpenJDK's HTTP server", "java"),
+  erlang: container("Erlang/OTP", "erlang"),
+  memcached: { ...container("memcached", "memcached", { args: ["--port=8080"] }), protocol: memcached },
+  // Its servers are not there, of which it tells.
+  haproxy: {
+    ...container("HAProxy", "haproxy", { env: { SERVER_A: "127.0.0.1:1", SERVER_B: "127.0.0.1:1" } }),
+    protocol: noBackend,
+  },
+  postgres: { ...container("PostgreSQL", "postgres", { args: ["postgres", "-c", "port=8080"] }), protocol: postgres },
 };
 
 export const protocolOf = (name) => applications[name].protocol ?? http;

@@ -37,7 +37,7 @@ function connect() {
  * @typedef {object} Protocol
  * @property {string} request
  * @property {RegExp} answer The beginning of a good one.
- * @property {(machine: import("./guest.mjs").Guest, count: number, timeoutMs: number) => Promise<void>} ask Asks so often, over four connections.
+ * @property {(machine: import("./guest.mjs").Guest, count: number, timeoutMs: number) => Promise<void>} [ask] Asks so often, over four connections.
  *   Rejects at the first answer that is not good, when the guest ends, and when the time is over.
  */
 
@@ -47,11 +47,12 @@ function request(socket, protocol) {
     let answer = "";
     socket.on("data", (data) => {
       answer += data.toString("latin1");
-      if (answer.includes("\r\n")) resolve(protocol.answer.test(answer));
+      if (protocol.answer.test(answer)) resolve(true);
+      else if (answer.includes("\r\n")) resolve(false);
     });
     socket.on("close", () => resolve(false));
     socket.on("error", () => resolve(false));
-    socket.write(protocol.request);
+    socket.write(protocol.request, "latin1");
   });
 }
 
@@ -135,6 +136,24 @@ export const redis = {
   answer: /^\+PONG\r\n/,
   ask: (_machine, count, timeoutMs) => benchmarkRedis(timeoutMs, "-c", "4", "-n", String(count), "-t", "get"),
 };
+
+/** A proxy's own answer. @type {Protocol} */
+export const noBackend = { ...http, answer: /^HTTP\/1\.[01] 503 / };
+
+/** @type {Protocol} */
+export const memcached = { request: "version\r\n", answer: /^VERSION / };
+
+/** It asks for the password, which it does not before its database can be used. @type {Protocol} */
+export const postgres = { request: postgresStartup({ user: "postgres" }), answer: /^R/ };
+
+/** The message that begins a connection of version 3.0 of the protocol: its length, the version, and names with values. */
+function postgresStartup(parameters) {
+  const text = `${Object.entries(parameters).flat().join("\0")}\0\0`;
+  const head = Buffer.alloc(8);
+  head.writeUInt32BE(head.length + text.length);
+  head.writeUInt32BE(3 << 16, 4);
+  return head.toString("latin1") + text;
+}
 
 /** True when the guest answers so many requests, four at a time, all of them well. */
 export async function serves(machine, count, timeoutMs, protocol) {

@@ -167,9 +167,11 @@ const handedOver = (firmware, title) =>
 
 export const rows = [
   boot("c", 1 / 15),
-  boot("go", 1 / 12),
+  boot("go", 1 / 15),
   boot("ruby", 0.35),
-  ...["nginx", "redis", "node", "python"].map((application) => boot(application, 1 / 2)),
+  ...["nginx", "redis", "node", "python", "rust", "cpp", "puma", "rails", "php", "java", "erlang", "memcached"]
+    .concat("haproxy", "postgres")
+    .map((application) => boot(application, 1 / 2)),
   memory("c", 8),
   memory("go", 16),
   memory("ruby", 48),
