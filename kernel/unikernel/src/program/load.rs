@@ -279,7 +279,7 @@ mod tests {
                 inode: 0,
             }),
         };
-        let memory = AddressSpace::new().expect("memory");
+        let memory = AddressSpace::new(crate::memory::STACK_LIMIT).expect("memory");
         let elf = now(executable.parse())?;
         let loader = now(executable.interpreter(&elf))?;
         Ok((now(load(&memory, &executable, &elf, None))?, loader))
