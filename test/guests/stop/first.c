@@ -16,10 +16,10 @@ static void from_child(const char *name, int number) {
 int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   VALUE(getpid());
-  SHOW(raise(SIGTERM));
-  SHOW(raise(SIGKILL));
+  SHOW(kill(0, SIGTERM));
+  SHOW(kill(0, SIGKILL));
   SHOW(raise(SIGSTOP));
-  SHOW(raise(SIGSEGV));
+  SHOW(kill(0, SIGSEGV));
   SHOW(raise(SIGTSTP));
   from_child("SIGINT", SIGINT);
   from_child("SIGKILL", SIGKILL);
@@ -33,7 +33,7 @@ int main(int argc, char **argv) {
   sigemptyset(&set);
   sigaddset(&set, SIGHUP);
   sigprocmask(SIG_BLOCK, &set, NULL);
-  SHOW(raise(SIGHUP));
+  SHOW(kill(0, SIGHUP));
   sigpending(&pending);
   SHOW(sigismember(&pending, SIGHUP));
   sigprocmask(SIG_UNBLOCK, &set, NULL);
@@ -45,6 +45,7 @@ int main(int argc, char **argv) {
   wait(&status);
   VALUE(WTERMSIG(status) == SIGTERM);
   if (argc > 1 && !strcmp(argv[1], "abort")) abort();
+  if (argc > 1 && !strcmp(argv[1], "kill of itself")) kill(getpid(), SIGTERM);
   if (argc > 1 && !strcmp(argv[1], "limit")) {
     setrlimit(RLIMIT_CPU, &(struct rlimit){1, 1});
     for (;;) {

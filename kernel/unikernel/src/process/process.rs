@@ -15,7 +15,7 @@ use task::WaitQueue;
 
 use super::{Capability, Counts, Credentials, Ending, Kinship, Limits, OomAdjustment, Paths, Thread, Timers};
 use crate::memory::AddressSpace;
-use crate::signal::{Actions, Disposition, Info, Pending, Signal, SignalSet};
+use crate::signal::{Actions, DefaultAction, Disposition, Info, Pending, Signal, SignalSet};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -417,10 +417,11 @@ impl Process {
         self.disposition(signal).ignores()
     }
 
-    /// Lets a signal have its default action, that of the first process included: it comes from outside of the guest, or an instruction caused it.
-    pub(super) fn expose_to(&self, signal: Signal) {
+    /// Lets a signal end even the first process by its default action: it comes from outside of the guest, an instruction caused it, or it is
+    /// how the process chose to end.
+    pub fn expose_to(&self, signal: Signal) {
         let disposition = self.actions.get(signal).disposition(signal);
-        if matches!(disposition, Disposition::Default(_)) && !disposition.ignores() {
+        if let Disposition::Default(DefaultAction::Terminate | DefaultAction::Crash) = disposition {
             self.is_protected.store(false, Ordering::Relaxed);
         }
     }

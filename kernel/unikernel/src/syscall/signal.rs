@@ -217,6 +217,9 @@ fn send(thread: &Thread, pid: i32, signal: Option<Signal>, info: impl Fn(Signal)
     let mut broadcast = (pid <= 0).then(Broadcast::begin);
     let targets = targets(thread, pid);
     for process in &targets {
+        if pid > 0 {
+            expose_to_own(thread, process, signal);
+        }
         let mut tell = |signal| match &mut broadcast {
             Some(broadcast) => broadcast.send(process, signal, info(signal)),
             None => process.send(signal, info(signal)),
@@ -235,6 +238,13 @@ fn send(thread: &Thread, pid: i32, signal: Option<Signal>, info: impl Fn(Signal)
     // Before the processes, of which this may be the last share.
     drop(broadcast);
     Ok(result?)
+}
+
+/// Whoever sends a signal to itself means to end of it: `abort`, and what does after its clean-up what the signal would have done.
+fn expose_to_own(thread: &Thread, target: &Arc<Process>, signal: Option<Signal>) {
+    if let Some(signal) = signal.filter(|_| Arc::ptr_eq(target, &thread.process)) {
+        target.expose_to(signal);
+    }
 }
 
 /// A signal's number, where 0 stands for none and only asks whether it could be sent.
@@ -272,6 +282,7 @@ pub(super) fn thread_kill(thread: &Thread, pid: Option<i32>, tid: i32, number: i
     if !may_signal(&thread.process, &target.process, signal) {
         return Err(Errno::PERM.into());
     }
+    expose_to_own(thread, &target.process, signal);
     if signal.is_none_or(|signal| target.send(signal, sender_info(thread, signal, Info::THREAD))) {
         Ok(0)
     } else {
