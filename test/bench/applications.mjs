@@ -30,9 +30,6 @@ export const applications = {
   rust: { title: "Rust + tokio + hyper", spec: { source: { binary: "test/guests/build/rust-server" } } },
   cpp: { title: "C++ server", spec: { source: { binary: "test/guests/build/cpp-server" } } },
   puma: container("Puma, two workers", "puma"),
-  rails: container("Rails + SQLite, two Puma workers", "rails", {
-    env: { SECRET_KEY_BASE: "0123456789abcdef".repeat(8) },
-  }),
   php: container("nginx + PHP-FPM", "php"),
   java: container("OpenJDK's HTTP server", "java"),
   erlang: container("Erlang/OTP", "erlang"),

@@ -169,7 +169,7 @@ export const rows = [
   boot("c", 1 / 15),
   boot("go", 1 / 15),
   boot("ruby", 0.35),
-  ...["nginx", "redis", "node", "python", "rust", "cpp", "puma", "rails", "php", "java", "erlang", "memcached"]
+  ...["nginx", "redis", "node", "python", "rust", "cpp", "puma", "php", "java", "erlang", "memcached"]
     .concat("haproxy", "postgres")
     .map((application) => boot(application, 1 / 2)),
   memory("c", 8),
