@@ -1,5 +1,6 @@
 // Debian's and Ubuntu's packages.
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
 import { run, capture, which } from "../lib/process.mjs";
 import { step, VisibleError } from "../lib/terminal.mjs";
@@ -45,10 +46,25 @@ export async function aptInstall(packages, why) {
 }
 
 /**
+ * Unpacks a package's upstream source into a folder that is gone when `work` has ended.
+ * @param {(folder: string) => void | Promise<void>} work
+ */
+export async function withSource(name, work) {
+  const folder = mkdtempSync(path.join(os.tmpdir(), `unikernel-${name}-`));
+  try {
+    const archive = await fetchSource(name, folder);
+    await run("tar", ["--extract", "--strip-components=1", "--file", archive, "--directory", folder], { quiet: true });
+    await work(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/**
  * Downloads a package's upstream source from the archives that this machine's packages come from, and leaves the machine's own lists alone.
  * @returns The path of the archive, in `folder`.
  */
-export async function fetchSource(name, folder) {
+async function fetchSource(name, folder) {
   const state = path.join(folder, "apt");
   mkdirSync(path.join(state, "lists/partial"), { recursive: true });
   const format = "deb-src $(REPO_URI) $(SUITE) $(COMPONENT)";

@@ -28,6 +28,18 @@ export function readOutcomes(console, read) {
   return { passed: [...passed], failed: [...failed], ...(trouble && { trouble }) };
 }
 
+/**
+ * What a line of a driver says that runs programs: "@STATUS NAME", and "@end" at the end.
+ * @param {string} line
+ * @param {string[]} skipped Exit statuses by which a program says that the system has not what it takes.
+ */
+export function readStatus(line, skipped) {
+  const [, status, name] = /^@(\w+) ?(.*)$/.exec(line) ?? [];
+  if (status === "0") return ["passed", name];
+  if (status === "end") return ["end"];
+  if (status && !skipped.includes(status)) return ["failed", name];
+}
+
 /** What passes on Linux and not here. */
 export function differences({ linux, here }) {
   const passed = new Set(here.passed);

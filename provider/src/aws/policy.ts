@@ -45,9 +45,10 @@ export interface UploadPolicyArgs {
  */
 export function uploadPolicy(args: UploadPolicyArgs = {}): PolicyDocument {
   const { region = "*", kmsKeyArn, copyTo = [], partition = "aws" } = args;
-  const { snapshots, images } = resourcesOf(partition, region);
+  const source = resourcesOf(partition, region);
   const copies = copyTo.map((target) => resourcesOf(partition, target));
-  const allImages = [images, ...copies.map(({ images }) => images)];
+  const { snapshots } = source;
+  const images = imagesOf(source, copies);
   return {
     Version: "2012-10-17",
     Statement: [
@@ -65,9 +66,9 @@ export function uploadPolicy(args: UploadPolicyArgs = {}): PolicyDocument {
         Resource: snapshots,
         Condition: MADE_HERE,
       },
-      tagging("TagSnapshotsAndImages", [snapshots, ...allImages]),
-      registering([snapshots, ...allImages]),
-      ...copying({ snapshots, images }, copies),
+      tagging("TagSnapshotsAndImages", [snapshots, ...images]),
+      registering([snapshots, ...images]),
+      ...copying(source, copies),
       looking(),
       ...(kmsKeyArn === undefined
         ? []
@@ -107,9 +108,10 @@ export interface ImportPolicyArgs extends Omit<UploadPolicyArgs, "kmsKeyArn"> {
  */
 export function importPolicy(args: ImportPolicyArgs): PolicyDocument {
   const { bucket, region = "*", kmsKeyArn, copyTo = [], partition = "aws" } = args;
-  const { snapshots, images, imports } = resourcesOf(partition, region);
+  const source = resourcesOf(partition, region);
   const copies = copyTo.map((target) => resourcesOf(partition, target));
-  const allImages = [images, ...copies.map(({ images }) => images)];
+  const { snapshots, imports } = source;
+  const images = imagesOf(source, copies);
   const arn = `arn:${partition}:s3:::${bucket}`;
   return {
     Version: "2012-10-17",
@@ -136,9 +138,9 @@ export function importPolicy(args: ImportPolicyArgs): PolicyDocument {
         Resource: snapshots,
         Condition: MADE_HERE,
       },
-      tagging("TagImportsSnapshotsAndImages", [imports, snapshots, ...allImages]),
-      registering([snapshots, ...allImages]),
-      ...copying({ snapshots, images }, copies),
+      tagging("TagImportsSnapshotsAndImages", [imports, snapshots, ...images]),
+      registering([snapshots, ...images]),
+      ...copying(source, copies),
       looking("ec2:DescribeImportSnapshotTasks"),
       ...(kmsKeyArn === undefined
         ? []
@@ -265,16 +267,20 @@ function registering(Resource: string[]): PolicyStatement {
 
 type Ec2Resources = Pick<ReturnType<typeof resourcesOf>, "snapshots" | "images">;
 
+/** The images of a region and of those that it is copied to. */
+function imagesOf(source: Ec2Resources, copies: Ec2Resources[]): string[] {
+  return [source, ...copies].map(({ images }) => images);
+}
+
 /** @see https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/copy-ami-permissions.html */
 function copying(source: Ec2Resources, copies: Ec2Resources[]): PolicyStatement[] {
   if (copies.length === 0) return [];
-  const both = [source, ...copies];
   return [
     {
       Sid: "CopyImages",
       Effect: "Allow",
       Action: ["ec2:CopyImage"],
-      Resource: [...both.map(({ images }) => images), ...both.map(({ snapshots }) => snapshots)],
+      Resource: [...imagesOf(source, copies), source.snapshots, ...copies.map(({ snapshots }) => snapshots)],
     },
     {
       Sid: "DeleteSnapshotsOfCopies",

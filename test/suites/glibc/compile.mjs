@@ -2,10 +2,10 @@
 // to be compiled within the library's own build: what needs its private parts does not compile and is left out.
 //
 //   compile.mjs FOLDER…     of the source
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { fetchSource } from "../../../scripts/tools/apt.mjs";
+import { withSource } from "../../../scripts/tools/apt.mjs";
 import { run } from "../../../scripts/lib/process.mjs";
 import { main, VisibleError } from "../../../scripts/lib/terminal.mjs";
 
@@ -46,11 +46,8 @@ const compile = (args) =>
     () => false,
   );
 
-await main(async () => {
-  const root = mkdtempSync(path.join(os.tmpdir(), "unikernel-glibc-"));
-  try {
-    const archive = await fetchSource("glibc", root);
-    await run("tar", ["--extract", "--strip-components=1", "--file", archive, "--directory", root], { quiet: true });
+await main(() =>
+  withSource("glibc", async (root) => {
     mkdirSync(path.join(root, "configured"));
     writeFileSync(path.join(root, "configured/config.h"), "");
 
@@ -74,7 +71,5 @@ await main(async () => {
       );
       if (readdirSync(output).length === 0) throw new VisibleError(`No test of ${folder} compiles.`);
     }
-  } finally {
-    rmSync(root, { recursive: true });
-  }
-});
+  }),
+);

@@ -1,6 +1,7 @@
 // The tests of the GNU C library, from Debian's source package, with the library of its binary package.
 import { fileURLToPath } from "node:url";
 import { inRoot } from "../../../scripts/lib/paths.mjs";
+import { readStatus } from "../outcomes.mjs";
 
 export const title = "GNU C library 2.36";
 
@@ -57,13 +58,10 @@ export const limit = 1800;
 /** The arguments of a container that runs a module. */
 export const args = (module) => [module];
 
-/** What a line of the driver says: an exit status, and the test. */
+/** What a line of the driver says: an exit status, where 77 is for a system without what it takes, and the test. */
 export function read(line, module) {
-  const [, status, name] = /^@(\w+) ?(.*)$/.exec(line) ?? [];
-  if (status === "0") return ["passed", `${module}/${name}`];
-  if (status === "end") return ["end"];
-  // 77: the system has not what it takes.
-  if (status && status !== "77") return ["failed", `${module}/${name}`];
+  const [what, name] = readStatus(line, ["77"]) ?? [];
+  return name === undefined ? what && [what] : [what, `${module}/${name}`];
 }
 
 /** Why tests that pass on Linux do not here: the beginning of their names → the reason. */

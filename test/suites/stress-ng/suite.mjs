@@ -1,5 +1,6 @@
 // stress-ng's stressors one by one, from Debian's package.
 import { inRoot } from "../../../scripts/lib/paths.mjs";
+import { readStatus } from "../outcomes.mjs";
 
 export const title = "stress-ng";
 
@@ -37,14 +38,8 @@ export const limit = 900;
 /** The arguments of a container that runs a module. */
 export const args = (module) => [module];
 
-/** What a line of the driver says: an exit status as in stress-ng(1), and the stressor. */
-export function read(line) {
-  const [, status, name] = /^@(\w+) ?(.*)$/.exec(line) ?? [];
-  if (status === "0") return ["passed", name];
-  if (status === "end") return ["end"];
-  // 3 and 4: the system has not what it takes.
-  if (status && status !== "3" && status !== "4") return ["failed", name];
-}
+/** What a line of the driver says: an exit status as in stress-ng(1), where 3 and 4 are for a system without what it takes, and the stressor. */
+export const read = (line) => readStatus(line, ["3", "4"]);
 
 /** Why tests that pass on Linux do not here: the beginning of their names → the reason. */
 export const exceptions = {
