@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::link::{Clock, Faults, MILLISECOND, World, address, checksum, link_local};
+use crate::link::{bytes_of, hand_on};
 use crate::support::{AF_INET, Blocking, DATAGRAM, inet};
 use crate::transfer::connect_ends;
 
@@ -304,13 +305,7 @@ impl Device for Card {
 
     fn receive(&self, handler: &mut dyn FnMut(Received<'_>)) -> bool {
         let frame = self.incoming.lock().expect("no test panics with it").pop_front();
-        if let Some(frame) = &frame {
-            handler(Received {
-                frame,
-                checksum_verified: false,
-            });
-        }
-        frame.is_some()
+        hand_on(frame.as_deref(), handler)
     }
 
     fn on_receive(&self, _call: Arc<dyn Fn() + Send + Sync>) {
@@ -318,9 +313,10 @@ impl Device for Card {
     }
 
     fn transmit(&self, frame: &Transmit<'_>) -> bool {
-        let mut bytes = vec![0; frame.length()];
-        frame.copy_to(&mut bytes);
-        self.outgoing.lock().expect("no test panics with it").push(bytes);
+        self.outgoing
+            .lock()
+            .expect("no test panics with it")
+            .push(bytes_of(frame));
         true
     }
 

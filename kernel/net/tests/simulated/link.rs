@@ -116,6 +116,24 @@ struct End {
     mtu: usize,
 }
 
+/// Hands a frame on as a card does that checks no checksums. False without a frame.
+pub fn hand_on(frame: Option<&[u8]>, handler: &mut dyn FnMut(Received<'_>)) -> bool {
+    if let Some(frame) = frame {
+        handler(Received {
+            frame,
+            checksum_verified: false,
+        });
+    }
+    frame.is_some()
+}
+
+/// The bytes of a frame that is sent.
+pub fn bytes_of(frame: &Transmit<'_>) -> Vec<u8> {
+    let mut bytes = vec![0; frame.length()];
+    frame.copy_to(&mut bytes);
+    bytes
+}
+
 impl Device for End {
     fn mac(&self) -> [u8; 6] {
         [2, 0, 0, 0, 0, self.number as u8 + 1]
@@ -135,13 +153,7 @@ impl Device for End {
 
     fn receive(&self, handler: &mut dyn FnMut(Received<'_>)) -> bool {
         let frame = self.wire.lock().expect("no test panics with it").arrived[self.number].pop_front();
-        if let Some(frame) = &frame {
-            handler(Received {
-                frame,
-                checksum_verified: false,
-            });
-        }
-        frame.is_some()
+        hand_on(frame.as_deref(), handler)
     }
 
     fn on_receive(&self, _call: Arc<dyn Fn() + Send + Sync>) {
@@ -156,8 +168,7 @@ impl Device for End {
                 return false;
             }
         }
-        let mut bytes = vec![0; frame.length()];
-        frame.copy_to(&mut bytes);
+        let bytes = bytes_of(frame);
         let frames = match frame.offload.segment_size {
             Some(size) => {
                 assert!(usize::from(size) >= LEAST_SEGMENT, "segments of {size} bytes");
