@@ -128,13 +128,9 @@ fn virtual_memory(folder: Folder, system: &Arc<dyn System>) -> Folder {
 
 /// Gives back what is in memory only because it may be used again: pages of files (1), names and what they lead to (2), or both (3).
 fn drop_caches(bytes: &[u8]) -> Result<()> {
-    const PAGES: u8 = 1;
-    const NAMES: u8 = 2;
-    let text = core::str::from_utf8(bytes.trim_ascii()).ok();
-    let what = text
-        .and_then(|text| text.parse::<u8>().ok())
-        .filter(|what| (PAGES..=PAGES | NAMES).contains(what))
-        .ok_or(Errno::INVAL)?;
+    const PAGES: u64 = 1;
+    const NAMES: u64 = 2;
+    let [what] = parse(bytes, &(PAGES..=PAGES | NAMES))?;
     if what & NAMES != 0 {
         crate::vfs::shrink_dentries(usize::MAX);
     }
