@@ -3,6 +3,8 @@
 use core::ops::Add;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use hal::cpu::{self, MAX_CPUS};
+
 /// The counts of one thread, or the sum of some.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -40,16 +42,13 @@ pub struct Counters {
     lost_turns: AtomicU64,
 }
 
-/// Page faults of all threads that there were.
-static MINOR_FAULTS: AtomicU64 = AtomicU64::new(0);
-static MAJOR_FAULTS: AtomicU64 = AtomicU64::new(0);
+/// Page faults on each CPU, of all threads that there were: those that needed no disk, and those that did.
+static FAULTS: [[AtomicU64; 2]; MAX_CPUS] = [const { [const { AtomicU64::new(0) }; 2] }; MAX_CPUS];
 
 /// Page faults since boot that needed no disk, and that did.
 pub(crate) fn all_faults() -> (u64, u64) {
-    (
-        MINOR_FAULTS.load(Ordering::Relaxed),
-        MAJOR_FAULTS.load(Ordering::Relaxed),
-    )
+    let sum = |kind: usize| FAULTS.iter().map(|faults| faults[kind].load(Ordering::Relaxed)).sum();
+    (sum(0), sum(1))
 }
 
 /// Without an atomic addition: there is one writer.
@@ -60,13 +59,8 @@ fn count(counter: &AtomicU64) {
 impl Counters {
     /// A page fault has come.
     pub(super) fn note_fault(&self, waits: bool) {
-        let (own, all) = if waits {
-            (&self.major_faults, &MAJOR_FAULTS)
-        } else {
-            (&self.minor_faults, &MINOR_FAULTS)
-        };
-        count(own);
-        all.fetch_add(1, Ordering::Relaxed);
+        count(if waits { &self.major_faults } else { &self.minor_faults });
+        FAULTS[cpu::current()][usize::from(waits)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// The CPU leaves the thread.
