@@ -132,7 +132,7 @@ fn run(task: Arc<Task>) {
 /// The next task of the CPU's own queue. Those whose affinity has changed since they came there go where they may run.
 fn dequeue(this: usize) -> Option<Arc<Task>> {
     loop {
-        let task = take(this, |_| true)?;
+        let task = take(this, VecDeque::pop_front)?;
         if task.affinity.contains(this) {
             return Some(task);
         }
@@ -142,19 +142,19 @@ fn dequeue(this: usize) -> Option<Arc<Task>> {
 
 fn steal(this: usize) -> Option<Arc<Task>> {
     let count = cpu::count();
-    (1..count).find_map(|distance| take((this + distance) % count, |task| task.affinity.contains(this)))
+    let first_allowed = |queue: &mut VecDeque<Arc<Task>>| {
+        let place = queue.iter().position(|task| task.affinity.contains(this))?;
+        queue.remove(place)
+    };
+    (1..count).find_map(|distance| take((this + distance) % count, first_allowed))
 }
 
-/// Takes the first task out of a queue that suits.
-fn take(number: usize, suits: impl Fn(&Task) -> bool) -> Option<Arc<Task>> {
+/// Takes a task out of the queue of a CPU.
+fn take(number: usize, choose: impl FnOnce(&mut VecDeque<Arc<Task>>) -> Option<Arc<Task>>) -> Option<Arc<Task>> {
     if LENGTH[number].load(Ordering::Relaxed) == 0 {
         return None;
     }
-    let task = {
-        let mut queue = READY[number].lock();
-        let place = queue.iter().position(|task| suits(task));
-        place.and_then(|place| queue.remove(place))
-    };
+    let task = choose(&mut READY[number].lock());
     if task.is_some() {
         LENGTH[number].fetch_sub(1, Ordering::Relaxed);
     }
