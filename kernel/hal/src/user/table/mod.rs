@@ -1,11 +1,20 @@
 //! User page tables of four levels.
 
-use core::ops::Range;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+mod entry;
+mod tables;
+#[cfg(test)]
+mod tests;
 
+use core::ops::Range;
+use core::sync::atomic::Ordering;
+
+pub use self::tables::table_pages;
+
+use self::entry::{Entry, OWN, access_of, change_rights, is_mapped, rights, take, takes_away, was_reachable};
+use self::tables::{SLOTS, USER_SLOTS, free, new_table, slot};
 use super::{Access, USER_END};
 use crate::arch;
-use crate::arch::entry::{ACCESSED, ADDRESS, DIRTY, NO_EXECUTE, PRESENT, USER, WRITE, index};
+use crate::arch::entry::{ACCESSED, ADDRESS, DIRTY, PRESENT, USER, WRITE, index};
 use crate::mem::{Frame, PAGE_SIZE};
 use crate::sync::SpinLock;
 
@@ -66,87 +75,8 @@ pub struct PageTable {
 
 /// Pages whose shares are given up together, after one round of telling the CPUs.
 const BATCH: usize = 64;
-/// Slots of a table.
-const SLOTS: usize = 512;
-
 /// Bytes that one entry of the lowest table of tables covers.
 const TABLE_SPAN: usize = SLOTS * PAGE_SIZE;
-
-/// Slots of the root that are not the kernel's, which has the upper half.
-const USER_SLOTS: usize = 256;
-
-type Entry = AtomicU64;
-
-/// Pages that all page tables consist of.
-static TABLE_PAGES: AtomicUsize = AtomicUsize::new(0);
-
-/// How many pages the page tables of all address spaces take.
-pub fn table_pages() -> usize {
-    TABLE_PAGES.load(Ordering::Relaxed)
-}
-
-/// A table without entries: its physical address.
-fn new_table() -> Option<u64> {
-    let frame = Frame::allocate_zeroed()?;
-    TABLE_PAGES.fetch_add(1, Ordering::Relaxed);
-    Some(frame.into_address())
-}
-
-fn flags(access: Access) -> u64 {
-    let writable_code = Access::WRITE | Access::EXECUTE;
-    assert!(
-        !access.contains(writable_code) || access.contains(Access::WRITE_AND_EXECUTE),
-        "a page may be written or executed, not both"
-    );
-    let mut flags = PRESENT | USER;
-    if access.contains(Access::WRITE) {
-        flags |= WRITE;
-    }
-    if !access.contains(Access::EXECUTE) {
-        flags |= NO_EXECUTE;
-    }
-    flags & arch::entry_mask()
-}
-
-/// A page without rights stays mapped for the kernel's books but user mode cannot reach it: it is not present, and this bit says so.
-const NO_ACCESS: u64 = 1 << 9;
-
-/// The page is part of no file: what the address space loses with it is lost.
-const OWN: u64 = 1 << 10;
-
-fn rights(access: Access) -> u64 {
-    if access.is_empty() { NO_ACCESS } else { flags(access) }
-}
-
-fn is_mapped(entry: u64) -> bool {
-    entry & (PRESENT | NO_ACCESS) != 0
-}
-
-fn access_of(entry: u64) -> Access {
-    let mut access = Access::empty();
-    if entry & PRESENT != 0 {
-        access |= Access::READ;
-        access.set(Access::WRITE, entry & WRITE != 0);
-        access.set(Access::EXECUTE, entry & NO_EXECUTE == 0);
-    }
-    access
-}
-
-/// The entries of the table at a physical address.
-#[inline]
-fn entries(table: u64) -> &'static [Entry; SLOTS] {
-    let pointer = arch::page_pointer((table / PAGE_SIZE as u64) as usize).cast::<[Entry; SLOTS]>();
-    // SAFETY: tables are whole pages that live as long as the page table, are reached under its lock, and the CPU changes
-    // entries atomically; the reference is not kept beyond the walk.
-    unsafe { &*pointer }
-}
-
-/// The entry at `slot` of the table at a physical address.
-#[inline]
-fn slot(table: u64, slot: usize) -> &'static Entry {
-    // Always one of them: the remainder saves the check.
-    &entries(table)[slot % SLOTS]
-}
 
 impl PageTable {
     /// An empty one; `None` without memory for its root.
@@ -537,33 +467,6 @@ impl PageTable {
     }
 }
 
-/// Whether a CPU may remember the translation: it marks the entry first.
-fn was_reachable(old: u64) -> bool {
-    old & (PRESENT | ACCESSED) == PRESENT | ACCESSED
-}
-
-/// Whether `access` allows less than the entry did.
-fn takes_away(old: u64, access: Access) -> bool {
-    !access.contains(access_of(old))
-}
-
-/// Sets the rights of a mapped page and gives the entry as it was.
-fn change_rights(entry: &Entry, access: Access) -> Option<u64> {
-    let keep = ADDRESS | ACCESSED | DIRTY | OWN;
-    entry
-        .fetch_update(Ordering::AcqRel, Ordering::Acquire, |old| {
-            is_mapped(old).then_some(old & keep | rights(access))
-        })
-        .ok()
-}
-
-/// The share that a mapped entry holds.
-fn take(entry: u64) -> Frame {
-    fence(Ordering::Acquire);
-    // SAFETY: the entry was made from a frame by `entry_for`; callers take it once, after removing the entry, or forget it.
-    unsafe { Frame::from_address(entry & ADDRESS) }
-}
-
 fn check(address: usize) {
     assert!(
         address < USER_END && address.is_multiple_of(PAGE_SIZE),
@@ -575,219 +478,5 @@ impl Drop for PageTable {
     fn drop(&mut self) {
         arch::deactivate(self.root);
         free(self.root, 3);
-    }
-}
-
-/// Ends all shares that a table of `level` and those below it hold.
-fn free(table: u64, level: usize) {
-    let slots = if level == 3 { USER_SLOTS } else { SLOTS };
-    let load = |entry: &Entry| entry.load(Ordering::Relaxed);
-    for group in entries(table)[..slots].chunks_exact(8) {
-        // Most of a table is empty, which one look at several tells.
-        if group.iter().fold(0, |all, entry| all | load(entry)) == 0 {
-            continue;
-        }
-        for entry in group.iter().map(load) {
-            if level == 0 && is_mapped(entry) {
-                drop(take(entry));
-            } else if level > 0 && entry & PRESENT != 0 {
-                free(entry & ADDRESS, level - 1);
-            }
-        }
-    }
-    release_table(table);
-}
-
-/// Frees a table that nothing leads to any more.
-fn release_table(table: u64) {
-    // SAFETY: `new_table` made it of a frame, and it is in no CPU's use any more.
-    drop(unsafe { Frame::from_address(table) });
-    TABLE_PAGES.fetch_sub(1, Ordering::Relaxed);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const AT: usize = 0x7000_1234_5000;
-
-    fn page(byte: u8) -> Frame {
-        let frame = Frame::allocate().expect("the arena has pages");
-        frame.fill(0, PAGE_SIZE, byte);
-        frame
-    }
-
-    #[test]
-    fn a_cleared_table_has_no_pages_and_takes_new_ones() {
-        let table = PageTable::new().expect("memory");
-        let frame = page(1);
-        for address in [AT, AT + (1 << 39)] {
-            table.map(address, frame.clone(), Access::READ).expect("memory");
-        }
-        table.clear();
-        assert_eq!(frame.shares(), 1);
-        assert!(table.lookup(AT).is_none());
-        table.map(AT, frame.clone(), Access::READ).expect("memory");
-        assert!(table.lookup(AT).is_some());
-    }
-
-    #[test]
-    fn a_mapped_page_is_found_and_owned() {
-        let table = PageTable::new().expect("memory");
-        let frame = page(1);
-        table
-            .map(AT, frame.clone(), Access::READ | Access::WRITE)
-            .expect("memory");
-        assert_eq!(frame.shares(), 2);
-        let mapping = table.lookup(AT).expect("it is mapped");
-        assert_eq!(mapping.frame, frame);
-        assert_eq!(mapping.access, Access::READ | Access::WRITE);
-        drop(mapping);
-        assert!(table.lookup(AT + PAGE_SIZE).is_none());
-        drop(table);
-        assert_eq!(frame.shares(), 1);
-    }
-
-    #[test]
-    fn neighbours_are_mapped_where_nothing_is() {
-        let table = PageTable::new().expect("memory");
-        let (there, one, two) = (page(1), page(2), page(3));
-        table
-            .map_own(AT + PAGE_SIZE, there.clone(), Access::READ | Access::WRITE)
-            .expect("memory");
-        let mut frames = [Some(one.clone()), Some(two.clone()), None, Some(two.clone())];
-        assert_eq!(table.map_missing(AT, &mut frames, Access::READ), Ok(2));
-        assert_eq!(frames, [None, Some(two.clone()), None, None]);
-        assert_eq!(table.lookup(AT).expect("it is mapped").frame, one);
-        assert!(table.lookup(AT + PAGE_SIZE).expect("it is mapped").own);
-        assert!(table.lookup(AT + 2 * PAGE_SIZE).is_none());
-        let last = table.lookup(AT + 3 * PAGE_SIZE).expect("it is mapped");
-        assert_eq!(
-            (&last.frame, last.access, last.own, last.accessed),
-            (&two, Access::READ, false, false)
-        );
-        drop((frames, last, table));
-        assert_eq!((there.shares(), one.shares(), two.shares()), (1, 1, 1));
-    }
-
-    #[test]
-    #[should_panic(expected = "two tables")]
-    fn neighbours_in_two_tables_are_refused() {
-        let table = PageTable::new().expect("memory");
-        let _ = table.map_missing(TABLE_SPAN - PAGE_SIZE, &mut [const { None }; 2], Access::READ);
-    }
-
-    #[test]
-    fn replacing_a_page_ends_the_share_of_the_old_one() {
-        let table = PageTable::new().expect("memory");
-        let (old, new) = (page(1), page(2));
-        table.map(AT, old.clone(), Access::READ).expect("memory");
-        table.map(AT, new.clone(), Access::READ).expect("memory");
-        assert_eq!((old.shares(), new.shares()), (1, 2));
-    }
-
-    #[test]
-    #[should_panic(expected = "not both")]
-    fn writable_code_is_refused() {
-        let table = PageTable::new().expect("memory");
-        let _ = table.map(AT, page(1), Access::WRITE | Access::EXECUTE);
-    }
-
-    #[test]
-    fn a_range_visits_mapped_pages_only_in_order() {
-        let table = PageTable::new().expect("memory");
-        // More pages than one batch, across a table's border, with a hole of many GiB.
-        let addresses: alloc::vec::Vec<usize> = (0..200)
-            .map(|index| TABLE_SPAN - 100 * PAGE_SIZE + index * PAGE_SIZE)
-            .chain([AT])
-            .collect();
-        for &address in &addresses {
-            table.map(address, page(3), Access::READ).expect("memory");
-        }
-        let mut seen = alloc::vec::Vec::new();
-        table.unmap_range(PAGE_SIZE..USER_END, |address, frame, own| {
-            assert_eq!((frame.shares(), own), (1, false));
-            seen.push(address);
-        });
-        assert_eq!(seen, addresses);
-        assert!(table.lookup(AT).is_none());
-    }
-
-    #[test]
-    fn a_used_page_gets_a_second_chance_and_another_page_none() {
-        let table = PageTable::new().expect("memory");
-        let (used, idle, spared, copied, other) = (page(1), page(2), page(3), page(4), page(5));
-        let at = |index: usize| AT + index * PAGE_SIZE;
-        for (index, frame) in [&used, &idle, &spared, &other].into_iter().enumerate() {
-            table.map(at(index), frame.clone(), Access::READ).expect("memory");
-        }
-        // As the CPU does on an access.
-        table
-            .entry(at(0))
-            .expect("a table")
-            .fetch_or(ACCESSED, Ordering::Relaxed);
-        let candidate = |index, frame, spare| Candidate {
-            address: at(index),
-            frame,
-            spare,
-        };
-        let mut candidates = [
-            candidate(0, &used, false),
-            candidate(1, &idle, false),
-            candidate(2, &spared, true),
-            candidate(3, &copied, false),
-            candidate(600, &idle, false),
-        ];
-        assert_eq!(table.age(&candidates), 1);
-        assert_eq!(
-            (used.shares(), idle.shares(), spared.shares(), other.shares()),
-            (2, 1, 2, 2)
-        );
-        candidates[2].spare = false;
-        assert_eq!(table.age(&candidates), 2);
-        assert_eq!((used.shares(), spared.shares(), other.shares()), (1, 1, 2));
-    }
-
-    #[test]
-    fn own_pages_stay_when_those_of_files_go() {
-        let table = PageTable::new().expect("memory");
-        let (own, file) = (page(1), page(2));
-        table.map_own(AT, own.clone(), Access::READ).expect("memory");
-        table.map(AT + PAGE_SIZE, file.clone(), Access::READ).expect("memory");
-        table.protect(AT, Access::empty());
-        table.protect(AT, Access::READ | Access::WRITE);
-        table.unmap_files(PAGE_SIZE..USER_END, |address, _, own| {
-            assert_eq!((address, own), (AT + PAGE_SIZE, false));
-        });
-        assert_eq!((own.shares(), file.shares()), (2, 1));
-        assert!(table.lookup(AT).expect("it is mapped").own);
-    }
-
-    #[test]
-    fn taking_all_rights_keeps_the_page() {
-        let table = PageTable::new().expect("memory");
-        let frame = page(4);
-        table
-            .map(AT, frame.clone(), Access::READ | Access::WRITE)
-            .expect("memory");
-        table.protect_range(AT..AT + PAGE_SIZE, Access::empty());
-        let mapping = table.lookup(AT).expect("it is mapped");
-        assert_eq!((mapping.access, mapping.frame), (Access::empty(), frame));
-        table.protect(AT, Access::READ);
-        assert_eq!(table.lookup(AT).expect("it is mapped").access, Access::READ);
-    }
-
-    #[test]
-    fn a_forked_table_shares_pages_without_write() {
-        let (parent, child) = (PageTable::new().expect("memory"), PageTable::new().expect("memory"));
-        let frame = page(5);
-        parent
-            .map_own(AT, frame.clone(), Access::READ | Access::WRITE)
-            .expect("memory");
-        assert_eq!(parent.copy_range(&child, PAGE_SIZE..USER_END), Ok((1, 1)));
-        for table in [&parent, &child] {
-            assert_eq!(table.lookup(AT).expect("it is mapped").access, Access::READ);
-        }
-        assert_eq!(frame.shares(), 3);
     }
 }
