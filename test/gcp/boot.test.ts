@@ -5,10 +5,10 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { buildImage, encodeDisk, openBootDiskFor } from "../../provider/src/image/index.js";
 import { renderMetadata } from "../../provider/src/gcp/metadata.js";
 import { connect, deleteObject, describeObject, uploadObject } from "../../provider/src/targets/gcp/index.js";
-import { Computer } from "../support/computer.js";
-import { googleMetadata } from "../support/google-metadata.js";
+import { Computer, MADE_BY } from "../support/computer.js";
 import { guestProgram } from "../support/guest.js";
 import { Machine } from "../support/machine.js";
+import { googleMetadata } from "../support/metadata-services.js";
 import { FakeGcsServer } from "./support/fake-gcs-server.js";
 
 const host = new Machine();
@@ -21,7 +21,7 @@ afterAll(() => {
   host.dispose();
 });
 
-test("what arrives in a bucket is a machine of Compute Engine's: under UEFI, on virtio-scsi, with its metadata", async () => {
+test("what arrives in a bucket is a machine of Compute Engine's: under UEFI, on virtio-scsi and NVMe, with its metadata", async () => {
   const image = await buildImage(
     { source: { binary: guestProgram("c-server") } },
     { baseDir: host.folder, cacheDir: host.cacheDir },
@@ -54,13 +54,16 @@ test("what arrives in a bucket is a machine of Compute Engine's: under UEFI, on 
     "user-data": renderMetadata({ env: { GREETING: "Hello from Google" }, hostname: "web" }),
   });
   onTestFinished(() => void metadata.close());
-  // Google's machines name their maker by both; either does.
-  for (const namedBy of ["SMBIOS", "ACPI"] as const) {
+  // Google's machines name their maker by both; either does. Those of the third generation have their disks on NVMe.
+  for (const [namedBy, devices] of [
+    ["SMBIOS", ["virtio-scsi-pci", "scsi-hd,drive=disk,bootindex=0"]],
+    ["ACPI", ["nvme,drive=disk,serial=1,bootindex=0"]],
+  ] as const) {
     const computer = await Computer.start({
       firmware: "uefi",
       disk: raw,
-      devices: ["virtio-scsi-pci", "scsi-hd,drive=disk,bootindex=0"],
-      cloud: { maker: "Google", namedBy, metadataPort: metadata.port },
+      devices: [...devices],
+      cloud: { options: MADE_BY.Google[namedBy], metadataPort: metadata.port },
     });
     onTestFinished(() => computer.stop());
     expect(await computer.text("/"), namedBy).toBe("Hello from Google\n");

@@ -1,15 +1,15 @@
 import { execFileSync, spawn } from "node:child_process";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
-import * as http from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import * as net from "node:net";
 import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildImage } from "../../provider/src/image/index.js";
-import { googleMetadata } from "../support/google-metadata.js";
+import { linkLocalNetwork, MADE_BY } from "../support/computer.js";
 import { guestProgram } from "../support/guest.js";
-import { Machine } from "../support/machine.js";
 import { PATIENCE_MS } from "../support/limits.js";
+import { Machine } from "../support/machine.js";
+import { amazonMetadata, googleMetadata } from "../support/metadata-services.js";
 
 const host = new Machine();
 let disk: string;
@@ -46,9 +46,6 @@ interface Setting {
   card?: string;
 }
 
-const AMAZON = ["-smbios", "type=1,manufacturer=Amazon EC2,product=t3.nano"];
-const GOOGLE = ["-smbios", "type=1,manufacturer=Google,product=Google Compute Engine"];
-
 interface Outcome {
   /** The lines that the guest printed. */
   printed: string[];
@@ -58,8 +55,6 @@ interface Outcome {
 
 /** Boots the image in a network that has the service, if any, at its address. */
 function run({ firmware = [], port, devices = [], card = "" }: Setting): Promise<Outcome> {
-  const relay = path.join(import.meta.dirname, "../support/relay.sh");
-  const forward = port === undefined ? "" : `,guestfwd=tcp:169.254.169.254:80-cmd:bash ${relay} ${port}`;
   const qemu = spawn(
     "qemu-system-x86_64",
     [
@@ -68,7 +63,7 @@ function run({ firmware = [], port, devices = [], card = "" }: Setting): Promise
       ...["-device", "isa-debug-exit,iobase=0x501,iosize=2"],
       ...["-drive", `if=none,id=root,format=raw,read-only=on,file.locking=off,file=${disk}`],
       ...["-device", "virtio-blk-pci,drive=root", "-device", `virtio-net-pci,netdev=net,romfile=${card}`],
-      ...["-netdev", `user,id=net,restrict=on,net=169.254.0.0/16,host=169.254.0.2,dhcpstart=169.254.0.15${forward}`],
+      ...["-netdev", `user,id=net,restrict=on,${linkLocalNetwork(port)}`],
       ...devices,
     ],
     { stdio: ["ignore", "pipe", "inherit"], timeout: PATIENCE_MS, killSignal: "SIGKILL" },
@@ -96,19 +91,10 @@ const listen = (server: net.Server): Promise<number> =>
     server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
   });
 
-/** Amazon's service, version 2, with this user data; the requests that it got are in the list. */
-function amazon(userData: string | undefined, requests: string[] = []): Promise<number> {
-  const server = http.createServer((request, response) => {
-    requests.push(`${request.method} ${request.url}`);
-    const answer = (status: number, body = ""): void => void response.writeHead(status).end(body);
-    if (request.method === "PUT" && request.url === "/latest/api/token") {
-      answer(request.headers["x-aws-ec2-metadata-token-ttl-seconds"] === "60" ? 200 : 400, "dG9rZW4=");
-    } else if (request.headers["x-aws-ec2-metadata-token"] !== "dG9rZW4=") answer(401);
-    else if (request.url === "/latest/user-data") answer(userData === undefined ? 404 : 200, userData);
-    else if (request.url === "/latest/meta-data/local-hostname") answer(200, "ip-169-254-0-15.ec2.internal");
-    else answer(404);
-  });
-  return listen(server);
+async function amazon(userData: string | undefined, requests: string[] = []): Promise<number> {
+  const server = await amazonMetadata(userData, requests);
+  servers.push(server);
+  return server.port;
 }
 
 async function google(userData: string): Promise<number> {
@@ -134,7 +120,7 @@ describe("an instance's own configuration", () => {
 
   test("comes from Amazon's metadata service, with a token", async () => {
     const requests: string[] = [];
-    const printed = await boot({ firmware: AMAZON, port: await amazon(userData, requests) });
+    const printed = await boot({ firmware: MADE_BY.Amazon.SMBIOS, port: await amazon(userData, requests) });
 
     expect(printed).toEqual([
       "unikernel: the instance's file relative is left out: its path is not absolute",
@@ -153,7 +139,7 @@ describe("an instance's own configuration", () => {
   });
 
   test("comes from Amazon's where only ACPI's tables tell its name, and names the guest", async () => {
-    const printed = await boot({ firmware: ["-machine", "x-oem-id=AMAZON"], port: await amazon(undefined) });
+    const printed = await boot({ firmware: MADE_BY.Amazon.ACPI, port: await amazon(undefined) });
 
     expect(printed).toEqual(["host ip-169-254-0-15", ...image]);
   });
@@ -162,7 +148,7 @@ describe("an instance's own configuration", () => {
     const port = await google('{"process":{"env":["A=b"]}}');
     const card = ",disable-modern=on,disable-legacy=off";
 
-    expect(await boot({ firmware: GOOGLE, port, card })).toEqual([
+    expect(await boot({ firmware: MADE_BY.Google.SMBIOS, port, card })).toEqual([
       "host web-1",
       "env IMAGE=1",
       "env SHARED=image",
@@ -222,7 +208,7 @@ describe("a metadata service that", () => {
   test.concurrent.each(cases)(
     "%s costs a line on the console and no more than its time",
     async (name, service, sentence) => {
-      const { printed, uptime } = await run({ firmware: AMAZON, port: await service() });
+      const { printed, uptime } = await run({ firmware: MADE_BY.Amazon.SMBIOS, port: await service() });
 
       const [complaint, ...rest] = printed;
       expect(complaint).toMatch(/^unikernel: .*Amazon's metadata service/);

@@ -8,6 +8,18 @@ const OVMF = ["-bios", "/usr/share/ovmf/OVMF.fd"];
 
 const FIRMWARE = { bios: [], uefi: OVMF };
 
+/** QEMU's options for a cloud's machine, whose maker's name the firmware has in one table or the other. */
+export const MADE_BY = {
+  Amazon: {
+    SMBIOS: ["-smbios", "type=1,manufacturer=Amazon EC2,product=t3.nano"],
+    ACPI: ["-machine", "x-oem-id=AMAZON"],
+  },
+  Google: {
+    SMBIOS: ["-smbios", "type=1,manufacturer=Google,product=Google Compute Engine"],
+    ACPI: ["-machine", "x-oem-id=Google"],
+  },
+};
+
 export interface ComputerOptions {
   firmware: keyof typeof FIRMWARE;
   /** Path of the disk. */
@@ -18,8 +30,8 @@ export interface ComputerOptions {
   devices?: string[];
   /** In MiB. Default: 128. */
   memory?: number;
-  /** The cloud whose machine it is: its maker's name, where the firmware has it, and the port of this machine that has its metadata service. */
-  cloud?: { maker: string; namedBy: "ACPI" | "SMBIOS"; metadataPort: number };
+  /** The cloud whose machine it is: QEMU's options for it, and the port of this machine that has its metadata service. */
+  cloud?: { options: string[]; metadataPort: number };
 }
 
 /** A machine that knows nothing of the kernel: its firmware boots what is on the disk. */
@@ -46,27 +58,15 @@ export class Computer {
       cloud,
     } = options;
     const port = await freePort();
+    const network = cloud ? `,${linkLocalNetwork(cloud.metadataPort)}` : "";
     const qemu = spawn(
       "qemu-system-x86_64",
       [
-        ...[
-          "-accel",
-          "tcg",
-          "-machine",
-          cloud?.namedBy === "ACPI" ? `q35,x-oem-id=${cloud.maker}` : "q35",
-          "-cpu",
-          "max",
-          "-m",
-          String(memory),
-          ...FIRMWARE[firmware],
-        ],
+        ...["-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", String(memory), ...FIRMWARE[firmware]],
         ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"],
         ...["-drive", `if=none,id=disk,format=${format},snapshot=on,file=${disk}`],
         ...devices.flatMap((device) => ["-device", device]),
-        ...["-netdev", `user,id=net,hostfwd=tcp:127.0.0.1:${port}-:8080${cloud ? linkLocal(cloud.metadataPort) : ""}`],
-        ...(cloud?.namedBy === "SMBIOS"
-          ? ["-smbios", `type=1,manufacturer=${cloud.maker},product=${cloud.maker} Compute Engine`]
-          : []),
+        ...["-netdev", `user,id=net,hostfwd=tcp:127.0.0.1:${port}-:8080${network}`, ...(cloud?.options ?? [])],
         ...["-device", "virtio-net-pci,netdev=net,romfile="],
       ],
       { stdio: ["ignore", "pipe", "pipe"], timeout: 170_000, killSignal: "SIGKILL" },
@@ -102,11 +102,11 @@ export class Computer {
   }
 }
 
-/** A network in which the port is reached at a metadata service's address. */
-function linkLocal(port: number): string {
+/** QEMU's options for a network in which the port, if any, is reached at a metadata service's address. */
+export function linkLocalNetwork(port: number | undefined): string {
   const relay = path.join(import.meta.dirname, "relay.sh");
-  const forward = `guestfwd=tcp:169.254.169.254:80-cmd:bash ${relay} ${port}`;
-  return `,net=169.254.0.0/16,host=169.254.0.2,dhcpstart=169.254.0.15,${forward}`;
+  const forward = port === undefined ? "" : `,guestfwd=tcp:169.254.169.254:80-cmd:bash ${relay} ${port}`;
+  return `net=169.254.0.0/16,host=169.254.0.2,dhcpstart=169.254.0.15${forward}`;
 }
 
 /** A port of this machine that was free a moment ago. */
