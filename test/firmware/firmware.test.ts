@@ -37,6 +37,10 @@ const DISKS: [string, string[]][] = [
   ["NVMe", ["nvme,drive=disk,serial=1,bootindex=0"]],
   ["AHCI", ["ide-hd,drive=disk,bus=ide.0,bootindex=0"]],
 ];
+const CARDS = [
+  ["of before virtio 1", "disable-modern=on,disable-legacy=off"],
+  ["of virtio 1", "disable-modern=off,disable-legacy=on"],
+] as const;
 
 /** What happens to the kernel's file on the disk, and what is said of it. */
 const DAMAGE: [string, (file: Buffer) => void, string][] = [
@@ -58,6 +62,10 @@ function kernelFile(disk: Buffer): Buffer {
 describe.each(FIRMWARE)("under %s", (firmware) => {
   test.each(DISKS)("a C server boots from its disk on %s", async (_, devices) => {
     expect(await (await start({ firmware, disk, devices })).text("/")).toBe("Hello from C\n");
+  });
+
+  test.each(CARDS)("it is reached by a network card %s", async (_, card) => {
+    expect(await (await start({ firmware, disk, card })).text("/")).toBe("Hello from C\n");
   });
 
   test("a volume larger than the disk boots, as clouds have them", async () => {

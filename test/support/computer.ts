@@ -28,6 +28,8 @@ export interface ComputerOptions {
   format?: string;
   /** QEMU's devices for the disk, which they call `disk`. Default: virtio-blk. */
   devices?: string[];
+  /** Properties of its network card, which is virtio's. Default: QEMU's, that of before virtio 1 and of virtio 1 in one. */
+  card?: string;
   /** In MiB. Default: 128. */
   memory?: number;
   /** The cloud whose machine it is: QEMU's options for it, and the port of this machine that has its metadata service. */
@@ -54,6 +56,7 @@ export class Computer {
       disk,
       format = "raw",
       devices = ["virtio-blk-pci,drive=disk,bootindex=0"],
+      card = "",
       memory = 128,
       cloud,
     } = options;
@@ -67,7 +70,7 @@ export class Computer {
         ...["-drive", `if=none,id=disk,format=${format},snapshot=on,file=${disk}`],
         ...devices.flatMap((device) => ["-device", device]),
         ...["-netdev", `user,id=net,hostfwd=tcp:127.0.0.1:${port}-:8080${network}`, ...(cloud?.options ?? [])],
-        ...["-device", "virtio-net-pci,netdev=net,romfile="],
+        ...["-device", `virtio-net-pci,netdev=net,romfile=${card && `,${card}`}`],
       ],
       { stdio: ["ignore", "pipe", "pipe"], timeout: 170_000, killSignal: "SIGKILL" },
     );
