@@ -19,7 +19,7 @@ import { reportUpload, sentBefore } from "../upload-report.js";
 import { validateInputs } from "../validate.js";
 import { compareInputs } from "../values.js";
 import type { ObjectInputs, ObjectOutputs } from "./object-properties.js";
-import { REGION_FORM, settingsOf } from "./settings.js";
+import { expectAllowedAccount, REGION_FORM, settingsOf } from "./settings.js";
 
 export const AWS_OBJECT_TOKEN = "unikernel:aws:DiskObject";
 
@@ -85,6 +85,7 @@ export const awsObjectResource: ResourceDefinition<CheckedObject, ObjectState> =
 
 /** Sees that the object is in its bucket. @returns its size in bytes. */
 export async function ensureObject(inputs: CheckedObject, context: ObjectContext): Promise<number> {
+  await expectAllowedAccount(inputs, context);
   const image = await cachedImage(inputs.image);
   return withStorage(inputs, context, (connection) =>
     withEncodedDisk(image, "vmdk", (open) =>

@@ -1,5 +1,5 @@
 import { VisibleError } from "../../image/index.js";
-import { callerAccount, type Connection, type ConnectionSettings, type Credentials } from "../../targets/aws/index.js";
+import { callerAccount, connect, type ConnectionSettings, type Credentials } from "../../targets/aws/index.js";
 import type { Context } from "../resource.js";
 import type { TextForm } from "../text.js";
 import { configuredRoles } from "./configured-roles.js";
@@ -48,11 +48,10 @@ function isProgramsOwn(
 export async function expectAllowedAccount(
   inputs: ConnectionInputs,
   context: Pick<Context, "config" | "credentials" | "signal">,
-  connection: Connection,
 ): Promise<void> {
   const [allowed, forbidden] = ["aws:allowedAccountIds", "aws:forbiddenAccountIds"].map((key) => context.config(key));
   if (isProgramsOwn(inputs, context) || (allowed ?? forbidden) === undefined) return;
-  const account = await callerAccount(connection, context.signal);
+  const account = await accountOf(settingsOf(inputs, context), context.signal);
   const isIn = (ids: string): boolean => ids.match(/\d+/g)?.includes(account) ?? false;
   const reason =
     allowed !== undefined && !isIn(allowed)
@@ -64,6 +63,15 @@ export async function expectAllowedAccount(
   throw new VisibleError(
     `The AWS credentials are of the account ${account}, ${reason}. Nothing was uploaded. Set those of another account.`,
   );
+}
+
+async function accountOf(settings: ConnectionSettings, signal: AbortSignal | undefined): Promise<string> {
+  const connection = await connect(settings);
+  try {
+    return await callerAccount(connection, signal);
+  } finally {
+    connection.close();
+  }
 }
 
 function configuredCredentials({ config }: Pick<Context, "config">): Credentials | undefined {

@@ -65,8 +65,8 @@ export const snapshotResource: ResourceDefinition<CheckedSnapshot, SnapshotState
     const image = await cachedImage(inputs.image);
     const former = formers.get(context.urn);
     formers.delete(context.urn);
+    await expectAllowedAccount(inputs, context);
     return withConnection(inputs, context, async (connection) => {
-      await expectAllowedAccount(inputs, context, connection);
       // As long as its data, not as the volume: the second copy of its partition table would take a block at the volume's end.
       const disk = await openBootDisk(image, { roundTo: SNAPSHOT_BLOCK });
       try {
