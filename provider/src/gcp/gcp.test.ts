@@ -5,15 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MockedProgram, value } from "../cloud/testing/program.js";
 import { Image as UnikernelImage } from "../hosts/dynamic/image.js";
 import { Instance } from "../hosts/instance.js";
-import {
-  Image,
-  instancePermissions,
-  metadata,
-  nicType,
-  target,
-  uploadPermissions,
-  type Instance as GcpInstance,
-} from "./index.js";
+import { Image, metadata, nicType, target, type Instance as GcpInstance } from "./index.js";
 import { misfit, type Demands, type MachineTypeFacts } from "./machine-type.js";
 import { renderMetadata } from "./metadata.js";
 
@@ -318,11 +310,4 @@ describe("metadata", () => {
       /^The metadata value "user-data" has 262145 bytes, and Compute Engine takes 262144\. .* "LARGE"\./,
     );
   });
-});
-
-test("the permissions are those of IAM, each once, and none is a wildcard", () => {
-  const all = [uploadPermissions.bucket, uploadPermissions.project, instancePermissions.project].flat();
-  expect(new Set(all).size).toBe(all.length);
-  for (const permission of all) expect(permission).toMatch(/^(storage|compute)\.[a-zA-Z]+\.[a-zA-Z]+$/);
-  expect(uploadPermissions.project.every((permission) => !permission.startsWith("storage."))).toBe(true);
 });

@@ -17,7 +17,8 @@ export interface Permissions {
  * ```
  */
 export const uploadPermissions: Permissions = {
-  bucket: ["storage.objects.create", "storage.objects.delete", "storage.objects.get"],
+  // Without `list` Google answers of an object that is not there yet as of one that is forbidden.
+  bucket: ["storage.objects.create", "storage.objects.delete", "storage.objects.get", "storage.objects.list"],
   project: [
     "compute.globalOperations.get",
     "compute.images.create",

@@ -60,7 +60,10 @@ function refusal({ status, reason, message }: StorageError, { permission, bucket
   if (status === 403) {
     // The message names what was missed, which need not be what was asked for: a key's permission, for example.
     const [, named] = /(?:Permission '|have )([a-z][a-zA-Z]*(?:\.[a-zA-Z]+){2})/.exec(message) ?? [];
-    return `Google Cloud denied the request: the permission ${named ?? permission} on the bucket "${bucket}" is missing. \`uploadPermissions\` of pulumi-unikernel/gcp has all that are needed. Google says: ${message}`;
+    const missing = named ?? permission;
+    // Google does not tell whoever may not list objects that there is none of a name.
+    const or = /^storage\.objects\.(get|delete)$/.test(missing) ? " or storage.objects.list" : "";
+    return `Google Cloud denied the request: the permission ${missing}${or} on the bucket "${bucket}" is missing. \`uploadPermissions\` of pulumi-unikernel/gcp has all that are needed. Google says: ${message}`;
   }
   if (status >= 500) return `Cloud Storage fails again and again (bucket "${bucket}", status ${status}): ${message}`;
   return undefined;

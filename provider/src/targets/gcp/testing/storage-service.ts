@@ -66,6 +66,10 @@ export class StorageService extends LoopbackService {
   readonly buckets = new Set(["images"]);
   readonly calls: Call[] = [];
   readonly token = "ya29.example";
+  /** What whoever has the token may do. */
+  permissions: ReadonlySet<string> = new Set(
+    ["create", "delete", "get", "list"].map((verb) => `storage.objects.${verb}`),
+  );
   /** Decides about each request; undefined lets it pass. */
   fault: (call: Call) => Fault | undefined = () => undefined;
   /** Holds an answer back until the promise is fulfilled. */
@@ -126,6 +130,9 @@ export class StorageService extends LoopbackService {
     if (!this.buckets.has(bucket)) throw new Refusal(404, "notFound", "The specified bucket does not exist.");
     const key = `${bucket}/${name}`;
     const object = this.objects.get(key);
+    this.#checkPermission(`storage.objects.${action}`);
+    // Who may not list objects is not told which there are not.
+    if (object === undefined) this.#checkPermission("storage.objects.list", `storage.objects.${action}`);
     if (object === undefined) throw new Refusal(404, "notFound", `No such object: ${key}`);
     if (action === "get") return { status: 200, body: resource(bucket, name, object) };
     this.objects.delete(key);
@@ -139,6 +146,7 @@ export class StorageService extends LoopbackService {
     if (!/^application\/json(;|$)/.test(request.headers["content-type"] ?? ""))
       throw new Refusal(400, "badContent", "Unsupported content with type");
     if (!this.buckets.has(bucket)) throw new Refusal(404, "notFound", "The specified bucket does not exist.");
+    this.#checkPermission("storage.objects.create");
     const given = JSON.parse(body.toString()) as {
       name?: string;
       metadata?: Session["metadata"];
@@ -198,6 +206,12 @@ export class StorageService extends LoopbackService {
     const object = { content: Buffer.concat(session.arrived), contentType, metadata };
     this.objects.set(session.done, object);
     return { status: 200, body: resource(bucket, name, object) };
+  }
+
+  #checkPermission(needed: string, named = needed): void {
+    if (this.permissions.has(needed)) return;
+    const reason = `Permission '${named}' denied on resource (or it may not exist).`;
+    throw new Refusal(403, "forbidden", `web@example.iam.gserviceaccount.com does not have ${named} access. ${reason}`);
   }
 
   #checkPrecondition({ bucket, name, ifGenerationMatch }: Session): void {
