@@ -75,6 +75,14 @@ describe.each(FIRMWARE)("under %s", (firmware) => {
     expect(await (await start({ firmware, disk: volume })).text("/")).toBe("Hello from C\n");
   });
 
+  test("the power button is the stop signal to the application, whose end turns the machine off", async () => {
+    const stop = await diskOf({ binary: guestProgram("stop") }, `stop-${firmware}.raw`);
+    const machine = await start({ firmware, disk: stop });
+    await machine.says("waiting");
+    expect(await machine.powerOff()).toBe(0);
+    expect(machine.console).toContain("signal 15, of the kernel, from process 0");
+  });
+
   test("a Ruby container boots from its disk", async () => {
     const ruby = await diskOf({ container: rubyContainer }, `ruby-${firmware}.raw`);
     expect(await (await start({ firmware, disk: ruby })).text("/")).toMatch(/^Hello from a container\n/);
