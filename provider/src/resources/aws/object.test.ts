@@ -47,3 +47,20 @@ test("an object is uploaded with the credentials of an account that the stack's 
   await awsObjectResource.create(inputs, context);
   expect(s3.objects.size).toBe(1);
 });
+
+test("two of the same name, each for a bucket of its own, are uploaded side by side", async () => {
+  s3.buckets.set("others", "eu-central-1");
+  const context = testContext({ preview: false, credentials: { ...ebs.key } });
+  let open: () => void = () => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  s3.gate = ({ action }) => (action === "part" ? opened : undefined);
+  const one = awsObjectResource.create(inputs, context);
+  await expect.poll(() => s3.count("part")).toBe(1);
+  const other = awsObjectResource.create({ ...inputs, bucket: "others" }, context);
+  await expect.poll(() => s3.count("part")).toBe(2);
+  open();
+  await Promise.all([one, other]);
+  const key = `web/${inputs.image.slice("sha256:".length)}.vmdk`;
+  expect([...s3.objects.keys()].sort()).toEqual([`images/${key}`, `others/${key}`]);
+  expect(s3.count("begin"), "neither ends the other's").toBe(2);
+});

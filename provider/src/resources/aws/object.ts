@@ -94,7 +94,8 @@ export async function ensureObject(inputs: CheckedObject, context: ObjectContext
         connection,
         { ...nameOf(inputs), digest: inputs.image },
         {
-          journal: path.join(defaultCacheDir(), "uploads", `${inputs.name}.s3.json`),
+          // Objects of other buckets may have the same name, such as one for each region.
+          journal: path.join(defaultCacheDir(), "uploads", inputs.bucket, `${inputs.name}.s3.json`),
           signal: context.signal,
           progress: reportUpload(context, ({ sent, skipped }: ObjectProgress) => ({
             sent,

@@ -99,7 +99,8 @@ export async function ensureObject(inputs: CheckedObject, context: ObjectContext
         metadata: { "unikernel-name": inputs.name },
       },
       {
-        journal: path.join(defaultCacheDir(), "uploads", `${inputs.name}.gcp.json`),
+        // Objects of other buckets may have the same name, such as one for each region.
+        journal: path.join(defaultCacheDir(), "uploads", inputs.bucket, `${inputs.name}.gcp.json`),
         signal: context.signal,
         progress: reportUpload(context, ({ sent, skipped }: UploadProgress) => ({
           sent,
