@@ -135,6 +135,19 @@ test("an object that is not to stay is gone once there is a snapshot, and comes 
   expect([...objects(), ...plugin.resources.keys()]).toEqual([]);
 });
 
+test("neither the state nor what is said holds credentials", async () => {
+  const { accessKeyId, secretAccessKey } = ebs.key;
+  const connection = { endpoints: { s3: s3.endpoint }, credentials: { accessKeyId, secretAccessKey } };
+  stack.program = web({}, { connection });
+  for (const name of ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]) delete stack.env[name];
+  const { output } = await stack.up();
+  expect(objects(), "they are what it was uploaded with").toHaveLength(1);
+  for (const said of [stack.stateText(), output]) {
+    expect(said).not.toContain(accessKeyId);
+    expect(said).not.toContain(secretAccessKey);
+  }
+});
+
 describe("what goes wrong is told in one sentence:", () => {
   test("a bucket that does not exist; with another the next update goes on", async () => {
     stack.program = web({ bucket: "nowhere" });
