@@ -51,7 +51,7 @@ async function packageLayer(name, set) {
     await step(`Unpack packages: ${set.packages.join(" ")}`, "the tests boot containers of them", () =>
       installInto(folder, async (partial) => {
         const tree = path.join(partial, "tree");
-        await unpackPackages(["base-passwd", ...set.packages], tree);
+        await unpackPackages(["base-passwd", ...set.packages], tree, set.suite);
         setUp(tree, set);
         for (const command of set.commands ?? []) await runInside(tree, command);
         const layer = await packLayer(tree, path.join(partial, "layer.tar"));

@@ -6,7 +6,6 @@ import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { run } from "./process.mjs";
 
-const suite = "bookworm";
 /** What a running application has no use for. */
 const trimmed = [
   ...["bash-completion", "doc", "info", "lintian", "locale", "man", "pixmaps", "systemtap"].map(
@@ -18,10 +17,10 @@ const trimmed = [
 ];
 
 /**
- * Downloads and unpacks packages and those that they depend on into the folder `tree`. None of their scripts is run: what these would have
- * set up is the caller's to add.
+ * Downloads and unpacks packages of a suite of Debian's, and those that they depend on, into the folder `tree`. None of their scripts is run:
+ * what these would have set up is the caller's to add.
  */
-export async function unpackPackages(packages, tree) {
+export async function unpackPackages(packages, tree, suite = "bookworm") {
   // Without root nothing needs to be run inside the tree: packages are only unpacked.
   const mode = process.getuid() === 0 ? "root" : "chrootless";
   const options = [`--mode=${mode}`, "--variant=extract", `--include=${packages.join(",")}`];

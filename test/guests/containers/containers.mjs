@@ -5,6 +5,7 @@
  * A set of packages, made into one layer that containers share.
  * @typedef {object} Packages
  * @property {string[]} packages
+ * @property {string} [suite] Of Debian's, `bookworm` unless given.
  * @property {string[]} [users] System users that the packages' scripts would add.
  * @property {string[]} [folders] Folders that the scripts would make.
  * @property {string[][]} [commands] Commands that the scripts would run, or an image's own description.
@@ -46,25 +47,24 @@ done
 ln -s php8.2 /usr/bin/php
 `;
 
-/** An application as Rails' own generators make it, with the gems that Debian has. */
+/** Where Rails' own settings leave the place of the database to whoever deploys it, and the gems that its own Dockerfile goes without. */
+const railsEnv = [
+  ...["PATH=/usr/bin:/bin", "LANG=C.UTF-8", "RAILS_ENV=production"],
+  ...["BUNDLE_WITHOUT=development:test", "DATABASE_URL=sqlite3:storage/production.sqlite3"],
+];
+
+/** An application as Rails' own generators make it, and of the gems that Debian has bcrypt, which its own Gemfile proposes. */
 const makeRailsApplication = `
+export HOME=/tmp SECRET_KEY_BASE=1 ${railsEnv.join(" ")}
 cd /srv
-export HOME=/tmp LANG=C.UTF-8 RAILS_ENV=production
-rails new blog --database=sqlite3 --minimal --skip-git --skip-bundle --skip-bootsnap
+rails new blog --database=sqlite3 --asset-pipeline=propshaft --minimal --skip-git --skip-bundle --skip-brakeman --skip-rubocop
 cd blog
-cat > Gemfile <<EOF
-source "https://rubygems.org"
-gem "bcrypt"
-gem "puma"
-gem "rails"
-gem "sass-rails"
-gem "sqlite3"
-EOF
+echo 'gem "bcrypt"' >> Gemfile
 bundle install --local
 bin/rails generate scaffold Article title:string body:text
 bin/rails generate scaffold User name:string:uniq password:digest
 bin/rails db:migrate
-SECRET_KEY_BASE=1 bin/rails assets:precompile
+bin/rails assets:precompile
 `;
 
 /** @type {Record<string, Packages>} */
@@ -84,9 +84,10 @@ export const packageSets = {
   },
   ruby: { packages: ["coreutils", "dash", "puma", "ruby", "ruby-sinatra", "ruby-sqlite3"] },
   rails: {
+    suite: "trixie",
     packages: [
-      ...["bundler", "coreutils", "dash", "puma", "ruby", "ruby-bcrypt", "ruby-rails", "ruby-sass-rails"],
-      ...["ruby-sqlite3", "tzdata"],
+      ...["base-files", "bundler", "coreutils", "dash", "puma", "ruby", "ruby-bcrypt", "ruby-rails"],
+      ...["ruby-rails-propshaft", "ruby-sqlite3", "tzdata"],
     ],
     folders: ["srv"],
     commands: [["/bin/sh", "-ec", makeRailsApplication]],
@@ -150,11 +151,8 @@ export const containers = {
   rails: {
     packages: "rails",
     config: {
-      Cmd: ["bundle", "exec", "puma", "--config", "config/puma.rb", "--workers", "2", "--preload"],
-      Env: [
-        ...["PATH=/usr/bin:/bin", "LANG=C.UTF-8", "RAILS_ENV=production", "PORT=8080"],
-        ...["RAILS_LOG_TO_STDOUT=1", "RAILS_SERVE_STATIC_FILES=1"],
-      ],
+      Cmd: ["bin/rails", "server", "--binding", "0.0.0.0"],
+      Env: [...railsEnv, "PORT=8080", "WEB_CONCURRENCY=2"],
       WorkingDir: "/srv/blog",
     },
   },
