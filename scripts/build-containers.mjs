@@ -96,7 +96,8 @@ export async function buildContainers({ packageSets, containers, files } = tests
       const base = await packageLayer(set, packageSets[set]);
       for (const name of names) {
         const container = containers[name];
-        if (container.packages === set) await buildContainer(name, container, path.join(files, name), base);
+        const folder = path.join(files, container.files ?? name);
+        if (container.packages === set) await buildContainer(name, container, folder, base);
       }
     }),
   );

@@ -23,7 +23,7 @@ const guestPrograms = { why: "test guests are compiled with it", packages: ["g++
 const guestContainers = {
   why: "test containers are set up with it",
   // The container's own Java cannot compile for it: PRoot does not know statx.
-  packages: ["proot", "openjdk-17-jre-headless"],
+  packages: ["proot", "openjdk-17-jre-headless", "python3-pip"],
 };
 const judges = {
   why: "the tests compare with it",

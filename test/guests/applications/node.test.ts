@@ -11,8 +11,11 @@ beforeEach(() => {
 });
 afterEach(() => machine.dispose());
 
-describe("Node.js 18", () => {
-  test("serves, computes, and has workers, children and files", async () => {
+describe("Node.js", () => {
+  test.each([
+    ["glibc", "node", /^v18\./],
+    ["musl", "node-musl", /^v24\./],
+  ])("serves, computes, and has workers, children and files, on %s", async (_, container, version) => {
     const other = createServer((request, response) => {
       void text(request).then((body) => response.end(`${request.method} of ${body.length}`));
     });
@@ -20,14 +23,11 @@ describe("Node.js 18", () => {
     onTestFinished(() => void other.close());
     // The address that QEMU's user network has for this computer.
     const OTHER = `http://10.0.2.2:${(other.address() as AddressInfo).port}/`;
-    const guest = await Guest.container(machine, "node", {
-      cpus: 2,
-      memory: 192,
-      env: { GREETING: "good day", OTHER },
-    });
+    const env = { GREETING: "good day", OTHER };
+    const guest = await Guest.container(machine, container, { cpus: 2, memory: 192, env });
 
     expect(await guest.json("/")).toEqual({
-      node: expect.stringMatching(/^v18\./) as string,
+      node: expect.stringMatching(version) as string,
       process: 1,
       greeting: "good day",
     });

