@@ -91,6 +91,7 @@ const guests = {
       ["-std=c++20", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", output, "cpp-server/server.cpp"],
     ],
   },
+  sqlite: shows("sqlite", "sqlite", "-lsqlite3"),
   names: shows("names", "names", "-lresolv"),
   ipv6: shows("ipv6", "ipv6", "-static"),
   listeners: shows("listeners", "listeners", "-static"),

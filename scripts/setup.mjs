@@ -19,7 +19,7 @@ const exampleImage = {
   packages: ["mmdebstrap", "debian-archive-keyring"],
 };
 const buildScripts = { why: "the kernel's build scripts are linked with it", packages: ["gcc", "libc6-dev"] };
-const guestPrograms = { why: "test guests are compiled with it", packages: ["g++", "musl-tools"] };
+const guestPrograms = { why: "test guests are compiled with it", packages: ["g++", "musl-tools", "libsqlite3-dev"] };
 const guestContainers = {
   why: "test containers are set up with it",
   // The container's own Java cannot compile for it: PRoot does not know statx.
