@@ -27,7 +27,7 @@ pub async fn mount_at(
     context.namespace.mount(&place, &Mount::new(root, source, flags))
 }
 
-/// Mounts `/dev`, `/dev/shm`, `/dev/mqueue`, `/proc` and `/sys`. `console` opens the console.
+/// Mounts `/dev`, `/dev/shm`, `/proc` and `/sys`. `console` opens the console.
 pub async fn mount_standard(
     context: &Context,
     system: &Arc<dyn System>,
@@ -36,10 +36,8 @@ pub async fn mount_standard(
     let quiet = MountFlags::NO_SUID | MountFlags::NO_DEVICES | MountFlags::NO_EXECUTE;
     let devices = finish(|| dev::create(&context.namespace, &console)).await?;
     mount_at(context, b"/dev", devices, b"devtmpfs", MountFlags::NO_SUID).await?;
-    for path in [&b"/dev/shm"[..], b"/dev/mqueue"] {
-        let (_, root) = Tmpfs::create(&Options::default());
-        mount_at(context, path, root, b"tmpfs", quiet).await?;
-    }
+    let (_, memory) = Tmpfs::create(&Options::default());
+    mount_at(context, b"/dev/shm", memory, b"tmpfs", quiet).await?;
     mount_at(context, b"/proc", proc::create(system), b"proc", quiet).await?;
     mount_at(context, b"/sys", sys::create(system), b"sysfs", quiet).await
 }

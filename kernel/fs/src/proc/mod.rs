@@ -25,7 +25,9 @@ use crate::generated::{Directory, Filling, Folder, Generated, GeneratedInode, Ta
 use crate::inode::{Inode, Link};
 pub(crate) use format::ranges;
 use process::ProcessDirectory;
-pub use provider::{Area, Identity, Interface, Limit, Process, Processor, Residence, Resident, System, Usage};
+pub use provider::{
+    Area, Identity, Interface, Limit, Process, Processor, QueueLimit, Residence, Resident, System, Usage,
+};
 
 const PROC_MAGIC: u32 = 0x9fa0;
 /// Tables of `/proc/net`, with their headings.

@@ -100,6 +100,23 @@ pub enum Limit {
     Backlog,
     /// `kernel.shmmax`
     SharedSegment,
+    /// One of POSIX message queues.
+    Queues(QueueLimit),
+}
+
+/// A setting in `fs.mqueue`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueLimit {
+    /// `queues_max`
+    Queues,
+    /// `msg_max`
+    Messages,
+    /// `msgsize_max`
+    MessageSize,
+    /// `msg_default`
+    UsualMessages,
+    /// `msgsize_default`
+    UsualMessageSize,
 }
 
 /// A CPU, as `/proc/cpuinfo` describes it.

@@ -10,7 +10,7 @@ use abi::Errno;
 use file::{OpenFile, Result};
 use hal::sync::SpinLock;
 
-use super::provider::{Limit, System};
+use super::provider::{Limit, QueueLimit, System};
 use crate::generated::Folder;
 use crate::inotify;
 
@@ -25,21 +25,9 @@ pub(super) fn fill(folder: Folder, system: &Arc<dyn System>) -> Folder {
             let system = system.clone();
             move |folder| virtual_memory(folder, &system)
         })
-        .folder("fs", |folder| {
-            numbers(folder, "file-max", [1 << 20], 0..=i64::MAX as u64)
-                .file("file-nr", |out| {
-                    out.extend_from_slice(alloc::format!("{}\t0\t1048576\n", OpenFile::count()).as_bytes());
-                    Ok(())
-                })
-                .text("nr_open", "1048576\n")
-                .text("pipe-max-size", "1048576\n")
-                .text("aio-max-nr", "65536\n")
-                .text("aio-nr", "0\n")
-                .text("protected_hardlinks", "1\n")
-                .text("protected_symlinks", "0\n")
-                .text("suid_dumpable", "0\n")
-                .folder("epoll", |folder| folder.text("max_user_watches", "1048576\n"))
-                .folder("inotify", inotify)
+        .folder("fs", {
+            let system = system.clone();
+            move |folder| file_systems(folder, &system)
         })
         .folder("net", {
             let system = system.clone();
@@ -97,7 +85,7 @@ fn numbers<const COUNT: usize>(
 }
 
 /// Adds a file of a limit that root may change.
-fn limit(folder: Folder, name: &str, system: &Arc<dyn System>, limit: Limit, most: u64) -> Folder {
+fn limit(folder: Folder, name: &str, system: &Arc<dyn System>, limit: Limit, bounds: RangeInclusive<u64>) -> Folder {
     let (reads, writes) = (system.clone(), system.clone());
     folder.writable(
         name,
@@ -106,15 +94,36 @@ fn limit(folder: Folder, name: &str, system: &Arc<dyn System>, limit: Limit, mos
             Ok(())
         },
         move |bytes| {
-            let [value] = parse(bytes, &(0..=most))?;
+            let [value] = parse(bytes, &bounds)?;
             writes.set_limit(limit, value);
             Ok(())
         },
     )
 }
 
+fn file_systems(folder: Folder, system: &Arc<dyn System>) -> Folder {
+    numbers(folder, "file-max", [1 << 20], 0..=i64::MAX as u64)
+        .file("file-nr", |out| {
+            out.extend_from_slice(alloc::format!("{}\t0\t1048576\n", OpenFile::count()).as_bytes());
+            Ok(())
+        })
+        .text("nr_open", "1048576\n")
+        .text("pipe-max-size", "1048576\n")
+        .text("aio-max-nr", "65536\n")
+        .text("aio-nr", "0\n")
+        .text("protected_hardlinks", "1\n")
+        .text("protected_symlinks", "0\n")
+        .text("suid_dumpable", "0\n")
+        .folder("epoll", |folder| folder.text("max_user_watches", "1048576\n"))
+        .folder("inotify", inotify)
+        .folder("mqueue", {
+            let system = system.clone();
+            move |folder| message_queues(folder, &system)
+        })
+}
+
 fn virtual_memory(folder: Folder, system: &Arc<dyn System>) -> Folder {
-    let folder = limit(folder, "max_map_count", system, Limit::Mappings, INT_MAX);
+    let folder = limit(folder, "max_map_count", system, Limit::Mappings, 0..=INT_MAX);
     let folder = numbers(folder, "overcommit_memory", [1], 0..=2);
     let folder = numbers(folder, "overcommit_ratio", [50], 0..=INT_MAX);
     numbers(folder, "swappiness", [0], 0..=200)
@@ -150,7 +159,7 @@ fn kernel(folder: Folder, system: &Arc<dyn System>) -> Folder {
         }
     };
     let (reads, writes) = (system.clone(), system.clone());
-    let folder = limit(folder, "shmmax", system, Limit::SharedSegment, u64::MAX);
+    let folder = limit(folder, "shmmax", system, Limit::SharedSegment, 0..=u64::MAX);
     let folder = numbers(folder, "shmall", [u64::MAX - (1 << 24)], 0..=u64::MAX);
     let folder = numbers(folder, "sem", [32000, 1_024_000_000, 500, 32000], 0..=INT_MAX);
     numbers(folder, "pid_max", [1 << 22], 301..=1 << 22)
@@ -222,6 +231,20 @@ fn uuid() -> String {
     text
 }
 
+fn message_queues(mut folder: Folder, system: &Arc<dyn System>) -> Folder {
+    let (messages, sizes) = (1..=1 << 16, 128..=1 << 24);
+    for (name, what, bounds) in [
+        ("queues_max", QueueLimit::Queues, 0..=INT_MAX),
+        ("msg_max", QueueLimit::Messages, messages.clone()),
+        ("msgsize_max", QueueLimit::MessageSize, sizes.clone()),
+        ("msg_default", QueueLimit::UsualMessages, messages),
+        ("msgsize_default", QueueLimit::UsualMessageSize, sizes),
+    ] {
+        folder = limit(folder, name, system, Limit::Queues(what), bounds);
+    }
+    folder
+}
+
 fn inotify(folder: Folder) -> Folder {
     let number = |number: fn() -> usize| {
         move |out: &mut Vec<u8>| {
@@ -239,7 +262,7 @@ fn network(folder: Folder, system: &Arc<dyn System>) -> Folder {
     let (limits, system) = (system.clone(), system.clone());
     folder
         .folder("core", move |folder| {
-            limit(folder, "somaxconn", &limits, Limit::Backlog, INT_MAX)
+            limit(folder, "somaxconn", &limits, Limit::Backlog, 0..=INT_MAX)
                 .text("rmem_default", "212992\n")
                 .text("rmem_max", "212992\n")
                 .text("wmem_default", "212992\n")

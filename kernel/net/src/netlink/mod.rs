@@ -62,6 +62,12 @@ impl NetlinkSocket {
         }
         state.port
     }
+
+    /// Adds a message for the reader.
+    pub(crate) fn deliver(&self, message: Vec<u8>) {
+        self.state.lock().replies.push_back(message);
+        self.wait_queue.notify();
+    }
 }
 
 impl Socket for NetlinkSocket {

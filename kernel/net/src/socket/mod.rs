@@ -322,6 +322,13 @@ impl SocketFile {
         self.protocol
     }
 
+    /// Gives a netlink socket's reader a message of the kernel's own; others get none.
+    pub fn deliver(&self, message: &[u8]) {
+        if let Some(socket) = self.socket.as_any().downcast_ref::<NetlinkSocket>() {
+            socket.deliver(message.to_vec());
+        }
+    }
+
     /// Its address family.
     pub fn domain(&self) -> Domain {
         self.domain

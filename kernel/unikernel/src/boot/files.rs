@@ -40,6 +40,10 @@ pub(super) async fn furnish(context: &Context, config: &Config, owner: Owner) ->
         Ok(()) => tty::mount(context, &terminals).await,
         Err(errno) => Err(errno),
     };
+    let mounted = match mounted {
+        Ok(()) => crate::ipc::posix::mount(context).await,
+        Err(errno) => Err(errno),
+    };
     if let Err(errno) = mounted {
         // An image with a file in the place of one of these directories: the application may still live without.
         say(&format!(

@@ -10,11 +10,12 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use file::OpenFile;
-use fs::proc::{Interface, Limit, Process as Described, Processor, System};
+use fs::proc::{Interface, Limit, Process as Described, Processor, QueueLimit, System};
 use hal::cpu::{self, MAX_CPUS};
 use net::{Caller, Credentials, SocketFile};
 
-use crate::process::family;
+use crate::ipc::posix;
+use crate::process::{Process, family};
 
 /// The thread that each CPU runs, and its process; 0 for none.
 static RUNNING: [AtomicI32; MAX_CPUS] = [const { AtomicI32::new(0) }; MAX_CPUS];
@@ -27,15 +28,19 @@ pub(crate) fn set_running(pid: i32, tid: i32) {
     RUNNING[cpu::current()].store(tid, Ordering::SeqCst);
 }
 
-/// The process whose thread this CPU runs; nobody for the kernel's own tasks.
+/// The process whose thread this CPU runs; `None` for the kernel's own tasks.
+pub(crate) fn running_process() -> Option<Arc<Process>> {
+    family::find(RUNNING_PROCESS[cpu::current()].load(Ordering::Relaxed))
+}
+
+/// Who it is; nobody for the kernel's own tasks.
 pub(crate) fn caller() -> Caller {
-    let pid = RUNNING_PROCESS[cpu::current()].load(Ordering::Relaxed);
-    let Some(process) = family::find(pid) else {
+    let Some(process) = running_process() else {
         return Caller::default();
     };
     process.with_credentials(|own| {
         let of = |uid, gid| Credentials {
-            process: pid as u32,
+            process: process.pid as u32,
             uid,
             gid,
         };
@@ -77,6 +82,16 @@ pub(crate) fn active_threads() -> usize {
     let processes = family::all();
     let threads = processes.iter().flat_map(|process| process.threads());
     threads.filter(|thread| !thread.is_waiting()).count()
+}
+
+fn queue_setting(limit: QueueLimit) -> &'static posix::Setting {
+    match limit {
+        QueueLimit::Queues => &posix::QUEUES,
+        QueueLimit::Messages => &posix::MESSAGES,
+        QueueLimit::MessageSize => &posix::MESSAGE_SIZE,
+        QueueLimit::UsualMessages => &posix::USUAL_MESSAGES,
+        QueueLimit::UsualMessageSize => &posix::USUAL_MESSAGE_SIZE,
+    }
 }
 
 /// The kernel as `/proc` sees it.
@@ -155,6 +170,7 @@ impl System for Machine {
             Limit::Mappings => crate::memory::max_areas(),
             Limit::Backlog => net::backlog_limit(),
             Limit::SharedSegment => crate::ipc::max_size(),
+            Limit::Queues(limit) => queue_setting(limit).get(),
         };
         value as u64
     }
@@ -165,6 +181,7 @@ impl System for Machine {
             Limit::Mappings => crate::memory::set_max_areas(value),
             Limit::Backlog => net::set_backlog_limit(value),
             Limit::SharedSegment => crate::ipc::set_max_size(value),
+            Limit::Queues(limit) => queue_setting(limit).set(value),
         }
     }
 

@@ -1,7 +1,8 @@
-//! System V inter-process communication (`sysvipc(7)`): shared memory, semaphores and message queues.
+//! System V inter-process communication (`sysvipc(7)`): shared memory, semaphores and message queues; and [`posix`] message queues.
 
 mod message;
 mod permissions;
+pub mod posix;
 mod registry;
 mod segment;
 mod semaphore;

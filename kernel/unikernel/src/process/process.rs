@@ -386,12 +386,14 @@ impl Process {
         }
     }
 
-    /// What closing a descriptor does besides freeing its number: record locks of the process on that file end, unless it stood for a path only.
+    /// What closing a descriptor does besides freeing its number, unless it stood for a path only: record locks of the process on that file end, and it
+    /// is told of no message in it.
     pub fn note_closed(&self, file: &OpenFile) {
         if file.is_path() {
             return;
         }
         file::lock::release_process(|| file.lock_id().map_err(|_| Errno::BADF), self.pid);
+        crate::ipc::posix::note_closed(file, self.pid);
     }
 
     /// How it ends, once that is decided.

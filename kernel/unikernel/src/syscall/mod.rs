@@ -32,6 +32,7 @@ mod message_queue;
 mod path;
 mod pidfd;
 mod poll;
+mod posix_queue;
 mod progress;
 mod scheduling;
 mod seccomp;

@@ -11,8 +11,8 @@ use super::identity::Of;
 use super::{
     Call, Progress, Result, adjust, aio, attributes, capability, child, clone, compare, descriptor, directory, epoll,
     events, execute, fcntl, futex, group, identity, inotify, ioctl, memory, memory_file, message_queue, path, pidfd,
-    poll, scheduling, seccomp, semaphore, shared_memory, signal, socket, splice, stat, storage, system, thread, time,
-    timer, transfer,
+    poll, posix_queue, scheduling, seccomp, semaphore, shared_memory, signal, socket, splice, stat, storage, system,
+    thread, time, timer, transfer,
 };
 use crate::process::Thread;
 
@@ -415,6 +415,14 @@ system_calls! {
     __NR_msgget: Full, "" => now message_queue::msgget(thread, call);
     __NR_msgrcv: Partial, "no `MSG_COPY`" => waits message_queue::msgrcv(thread, call).await;
     __NR_msgsnd: Full, "" => waits message_queue::msgsnd(thread, call).await;
+
+    // POSIX message queues.
+    __NR_mq_getsetattr: Full, "" => waits posix_queue::mq_getsetattr(thread, call).await;
+    __NR_mq_notify: Full, "" => waits posix_queue::mq_notify(thread, call).await;
+    __NR_mq_open: Full, "" => waits posix_queue::mq_open(thread, call).await;
+    __NR_mq_timedreceive: Full, "" => waits posix_queue::mq_timedreceive(thread, call).await;
+    __NR_mq_timedsend: Full, "" => waits posix_queue::mq_timedsend(thread, call).await;
+    __NR_mq_unlink: Full, "" => waits posix_queue::mq_unlink(thread, call).await;
 
     // Processes.
     __NR_clone3: Partial, "no namespaces; processes share no descriptors or signal actions" => waits

@@ -91,10 +91,10 @@ pub(super) async fn getitimer(thread: &Thread, call: &Call) -> Result {
 /// `struct sigevent`, as far as it matters.
 #[derive(Clone, Copy, FromBytes, IntoBytes)]
 #[repr(C)]
-struct Event {
-    value: u64,
-    signal: i32,
-    notify: i32,
+pub(super) struct Event {
+    pub(super) value: u64,
+    pub(super) signal: i32,
+    pub(super) notify: i32,
     thread: i32,
     padding: i32,
 }
