@@ -9,6 +9,8 @@ use core::task::{Context, Poll, Waker};
 
 use hal::sync::SpinLock;
 
+use crate::executor;
+
 /// An event that happens at most once, such as the end of a disk read. Clones share it; awaiting it is cheap once it has happened.
 #[derive(Clone)]
 pub struct Completion(Arc<Inner>);
@@ -61,6 +63,7 @@ impl Future for Completion {
         if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
             wakers.push(context.waker().clone());
         }
+        executor::note_blocked();
         Poll::Pending
     }
 }

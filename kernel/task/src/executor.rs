@@ -33,6 +33,8 @@ pub struct Task {
     state: AtomicU8,
     /// The CPU whose queue takes the task when it wakes.
     home: AtomicUsize,
+    /// Whether the last poll came to a [`crate::Completion`] that has not happened.
+    blocked: AtomicBool,
     /// The CPUs that it may run on.
     affinity: Arc<Affinity>,
 }
@@ -44,12 +46,24 @@ static LENGTH: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPU
 static SLEEPING: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 /// Whether a CPU polls a task, which may be a program that keeps it for as long as nothing interrupts it.
 static POLLING: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
+/// Whether what a CPU polls has come to a [`crate::Completion`] that has not happened.
+static BLOCKED: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
 impl Task {
     /// Whether it waits for something: it neither runs nor could.
     pub fn is_waiting(&self) -> bool {
         self.state.load(Ordering::Relaxed) == IDLE
     }
+
+    /// Whether it waits for a [`crate::Completion`], such as the end of a disk read, or did until it was woken.
+    pub fn was_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+}
+
+/// Notes that the task that this CPU polls has come to a [`crate::Completion`] that has not happened.
+pub(crate) fn note_blocked() {
+    BLOCKED[cpu::current()].store(true, Ordering::Relaxed);
 }
 
 /// Makes a task of a future. It starts on an idle CPU if there is one, else on the caller's.
@@ -63,6 +77,7 @@ pub fn spawn_on(affinity: Arc<Affinity>, future: impl Future<Output = ()> + Send
         future: SpinLock::new(Some(Box::pin(future))),
         state: AtomicU8::new(QUEUED),
         home: AtomicUsize::new(cpu::current()),
+        blocked: AtomicBool::new(false),
         affinity,
     });
     enqueue(task.clone());
@@ -113,6 +128,9 @@ fn run(task: Arc<Task>) {
     polling.store(true, Ordering::SeqCst);
     let result = future.as_mut().poll(&mut context);
     polling.store(false, Ordering::SeqCst);
+    let blocked = &BLOCKED[cpu::current()];
+    task.blocked.store(blocked.load(Ordering::Relaxed), Ordering::Relaxed);
+    blocked.store(false, Ordering::Relaxed);
     match result {
         Poll::Ready(()) => task.state.store(DONE, Ordering::Release),
         Poll::Pending => {
@@ -262,7 +280,7 @@ pub async fn yield_now() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Completion;
+    use crate::{Completion, WaitQueue};
 
     #[test]
     fn a_task_that_wakes_goes_where_it_runs_soon() {
@@ -315,16 +333,25 @@ mod tests {
     fn a_task_runs_to_its_end_across_waits() {
         let completion = Completion::new();
         let ended = Completion::new();
-        let (wait, end) = (completion.clone(), ended.clone());
+        let queue = Arc::new(WaitQueue::new());
+        let (wait, call, end) = (completion.clone(), queue.clone(), ended.clone());
         let task = spawn(async move {
             yield_now().await;
             wait.await;
+            call.wait(call.ticket()).await;
             end.complete();
         });
         while run_ready(16) {}
-        assert!(!ended.is_complete() && task.is_waiting());
+        assert!(task.is_waiting() && task.was_blocked());
         completion.complete();
-        assert!(!task.is_waiting());
+        assert!(!task.is_waiting() && task.was_blocked());
+        while run_ready(16) {}
+        assert!(
+            task.is_waiting() && !task.was_blocked(),
+            "a queue may never be notified"
+        );
+        assert!(!ended.is_complete());
+        queue.notify();
         while run_ready(16) {}
         assert!(ended.is_complete());
     }

@@ -133,6 +133,17 @@ static void children(char **arguments) {
   waitpid(child, NULL, 0);
   VALUE(get("/proc/%d/stat", child));
 
+  // Who has lent its memory waits as for the disk.
+  fflush(stdout);
+  static volatile char lender;
+  child = vfork();
+  if (child == 0) {
+    lender = stat_of(getppid()).state;
+    _exit(0);
+  }
+  waitpid(child, NULL, 0);
+  printf("lender: %c\n", lender);
+
   // What a program writes over its arguments is its title, which may go on over the environment.
   size_t room = 0;
   for (int at = 0; arguments[at]; at++) room += strlen(arguments[at]) + 1;

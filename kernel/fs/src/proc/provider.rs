@@ -44,9 +44,14 @@ pub trait System: Send + Sync {
         alloc::vec![[0; 3]; hal::cpu::count()]
     }
 
-    /// How many threads want a CPU at the moment, and the average of the last 1, 5 and 15 minutes in hundredths.
-    fn load(&self) -> (usize, [u32; 3]) {
-        (1, [0; 3])
+    /// How many threads wanted a CPU or waited for the disk in the last 1, 5 and 15 minutes, on average, in hundredths.
+    fn load(&self) -> [u32; 3] {
+        [0; 3]
+    }
+
+    /// How many threads want a CPU at the moment, and how many wait for the disk.
+    fn active_threads(&self) -> (usize, usize) {
+        (1, 0)
     }
 
     /// Page faults since boot that needed no disk, and that did.

@@ -129,12 +129,12 @@ pub(super) fn stat(out: &mut String, system: &dyn System) {
     for (number, time) in times.iter().enumerate() {
         line(out, &alloc::format!("cpu{number}"), *time);
     }
+    let (running, blocked) = system.active_threads();
     let boot = (hal::time::realtime() - hal::time::monotonic()) / 1_000_000_000;
     let _ = write!(
         out,
-        "intr 0\nctxt 0\nbtime {boot}\nprocesses {}\nprocs_running {}\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
+        "intr 0\nctxt 0\nbtime {boot}\nprocesses {}\nprocs_running {running}\nprocs_blocked {blocked}\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
         system.started(),
-        system.load().0
     );
 }
 
@@ -146,8 +146,8 @@ pub(super) fn uptime(out: &mut String, system: &dyn System) {
 }
 
 pub(super) fn load_average(out: &mut String, system: &dyn System) {
-    let (running, averages) = system.load();
-    for average in averages {
+    let (running, _) = system.active_threads();
+    for average in system.load() {
         let _ = write!(out, "{}.{:02} ", average / 100, average % 100);
     }
     let processes = system.processes();

@@ -1,4 +1,4 @@
-//! How many threads wanted a CPU on average over the last 1, 5 and 15 minutes.
+//! How many threads wanted a CPU or waited for the disk on average over the last 1, 5 and 15 minutes.
 //!
 //! Linux looks every five seconds. Nobody wakes an idle guest for that here: periods that have passed are caught up with when a CPU takes a thread up
 //! or leaves it, with what was so until then.
@@ -37,7 +37,7 @@ impl Averages {
     }
 }
 
-/// Catches up with the periods that are over at `now`, in which `active` threads wanted a CPU. Cheap when there is none.
+/// Catches up with the periods that are over at `now`, in which `active` threads counted. Cheap when there is none.
 #[inline]
 pub(crate) fn catch_up(now: u64, active: impl FnOnce() -> usize) {
     if now >= NEXT.load(Ordering::Relaxed) {

@@ -15,7 +15,7 @@ use hal::cpu::{self, MAX_CPUS};
 use net::{Caller, Credentials, SocketFile};
 
 use crate::ipc::posix;
-use crate::process::{Process, family};
+use crate::process::{Process, Thread, family};
 
 /// The thread that each CPU runs, and its process; 0 for none.
 static RUNNING: [AtomicI32; MAX_CPUS] = [const { AtomicI32::new(0) }; MAX_CPUS];
@@ -69,19 +69,22 @@ pub(crate) fn interrupt_where_running(tid: i32) {
     }
 }
 
-/// How many CPUs run a thread.
-pub(crate) fn running_threads() -> usize {
-    RUNNING
-        .iter()
-        .filter(|running| running.load(Ordering::Relaxed) != 0)
-        .count()
-}
-
-/// How many threads run, or would if there were CPUs enough.
-pub(crate) fn active_threads() -> usize {
+/// How many threads are so.
+fn count_threads(so: impl Fn(&Thread) -> bool) -> usize {
     let processes = family::all();
     let threads = processes.iter().flat_map(|process| process.threads());
-    threads.filter(|thread| !thread.is_waiting()).count()
+    threads.filter(|thread| so(thread)).count()
+}
+
+/// How many threads counted for the load until this CPU takes one up: those that others run, and those that waited for the disk, which that one may be.
+pub(crate) fn loading_threads_before() -> usize {
+    let runs = |tid| RUNNING.iter().any(|running| running.load(Ordering::Relaxed) == tid);
+    count_threads(|thread| thread.was_uninterruptible() || runs(thread.tid))
+}
+
+/// How many threads count for the load: they run, would if there were CPUs enough, or wait for the disk.
+pub(crate) fn loading_threads() -> usize {
+    count_threads(|thread| !thread.is_waiting() || thread.was_uninterruptible())
 }
 
 fn queue_setting(limit: QueueLimit) -> &'static posix::Setting {
@@ -151,10 +154,16 @@ impl System for Machine {
         times.collect()
     }
 
-    fn load(&self) -> (usize, [u32; 3]) {
-        load::catch_up(hal::time::monotonic(), active_threads);
-        let hundredths = |average| (((average + 10) * 100) >> 11) as u32;
-        (active_threads(), load::averages().map(hundredths))
+    fn load(&self) -> [u32; 3] {
+        load::catch_up(hal::time::monotonic(), loading_threads);
+        load::averages().map(|average| (((average + 10) * 100) >> 11) as u32)
+    }
+
+    fn active_threads(&self) -> (usize, usize) {
+        (
+            count_threads(|thread| !thread.is_waiting()),
+            count_threads(Thread::is_uninterruptible),
+        )
     }
 
     fn faults(&self) -> (u64, u64) {

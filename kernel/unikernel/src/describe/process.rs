@@ -37,6 +37,7 @@ impl Described for Process {
         let state = match () {
             () if thread.is_none() => 'Z',
             () if self.kinship.is_stopped() => 'T',
+            () if thread.as_ref().is_some_and(|thread| thread.is_uninterruptible()) => 'D',
             () if thread.as_ref().is_some_and(|thread| thread.is_waiting()) => 'S',
             () => 'R',
         };

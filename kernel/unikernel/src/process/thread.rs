@@ -372,6 +372,16 @@ impl Thread {
         self.task.lock().upgrade().is_some_and(|task| task.is_waiting())
     }
 
+    /// Whether it waits for the disk, or for a child to which it lent its memory, or did until it was woken.
+    pub fn was_uninterruptible(&self) -> bool {
+        self.task.lock().upgrade().is_some_and(|task| task.was_blocked())
+    }
+
+    /// Whether it waits for the disk, or for a child to which it lent its memory.
+    pub fn is_uninterruptible(&self) -> bool {
+        self.was_uninterruptible() && self.is_waiting()
+    }
+
     /// Wakes the task that runs the thread.
     pub(crate) fn waker(&self) -> Waker {
         self.waker.lock().clone().unwrap_or_else(|| Waker::noop().clone())
