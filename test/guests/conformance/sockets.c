@@ -142,6 +142,34 @@ static void reset(void) {
   close(listener);
 }
 
+// Connects and ends first, from a port that the system chose at `bind`, or at `connect`. What is left of it keeps its port for a while.
+static int visit(const struct sockaddr_in *address, int binds) {
+  struct sockaddr_in any = {.sin_family = AF_INET};
+  int client = socket(AF_INET, SOCK_STREAM, 0);
+  int failed = (binds && bind(client, (struct sockaddr *)&any, sizeof any)) ||
+               connect(client, (struct sockaddr *)address, sizeof *address);
+  close(client);
+  return failed;
+}
+
+// The system chooses no port from which there was just a connection to the same peer.
+static void visits(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t length = sizeof address;
+  int listener = socket(AF_INET, SOCK_STREAM, 0), failed = 0;
+  bind(listener, (struct sockaddr *)&address, length);
+  listen(listener, 1);
+  getsockname(listener, (struct sockaddr *)&address, &length);
+  for (int count = 0; count < 800; count++) {
+    if (visit(&address, count >= 300))
+      failed++;
+    else
+      close(accept(listener, NULL, NULL));
+  }
+  VALUE(failed);
+  close(listener);
+}
+
 // What a receiver learns of a sender that has no name: nothing, not even its family.
 static void nameless(void) {
   for (int type = SOCK_STREAM; type <= SOCK_DGRAM; type++) {
@@ -294,6 +322,7 @@ int main(void) {
   SHOW(listen(100, 1));
   streams(AF_INET);
   reset();
+  visits();
   nameless();
   datagrams();
   unix_sockets();

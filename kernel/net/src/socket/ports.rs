@@ -110,9 +110,10 @@ impl Binding {
         let port = if endpoint.port == 0 {
             let count = u64::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
             let first = stack.secret.next() % count;
+            // From a port of a connection, one more to the same peer might not be made.
             (0..count)
                 .map(|step| EPHEMERAL.start() + ((first + step) % count) as u16)
-                .find(|&port| is_free(&table, port, false))
+                .find(|&port| is_free(&table, port, false) && !(protocol == Protocol::Tcp && stack.tcp.uses(port)))
                 .ok_or(Errno::ADDRINUSE)?
         } else if is_free(&table, endpoint.port, true) {
             endpoint.port

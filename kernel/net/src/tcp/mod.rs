@@ -99,6 +99,11 @@ impl Tcp {
         self.table.connections()
     }
 
+    /// Whether a connection, maybe one in TIME-WAIT, has this local port.
+    pub(crate) fn uses(&self, port: u16) -> bool {
+        self.table.uses(port)
+    }
+
     /// Whether a connection that we ended has data, or its FIN, that the peer did not acknowledge.
     pub(crate) fn has_unfinished_ends(&self) -> bool {
         self.table.all().iter().any(|found| match found {

@@ -182,6 +182,12 @@ impl Table {
         all
     }
 
+    /// Whether a connection, or what is left of one, has this local port.
+    pub(super) fn uses(&self, port: u16) -> bool {
+        let has_it = |entry: &Entry| entry.ends().0.port == port;
+        self.shards.iter().any(|shard| shard.lock().iter().any(has_it))
+    }
+
     /// How many connections there are that are not over.
     pub(super) fn connections(&self) -> usize {
         let is_connection = |entry: &&Entry| matches!(entry, Entry::Connection(_));
