@@ -119,7 +119,7 @@ static void streams(int domain) {
 
 // What came before a reset is read, then the reset, then the end.
 static void reset(void) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, own, from = {0};
   socklen_t length = sizeof address;
   int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
   bind(listener, (struct sockaddr *)&address, length);
@@ -133,10 +133,21 @@ static void reset(void) {
   struct pollfd poller = {.fd = server, .events = POLLIN | POLLRDHUP};
   SHOW(poll(&poller, 1, 1000));
   char buffer[8];
-  SHOW(getpeername(server, (struct sockaddr *)&address, &length));
+  SHOW(getpeername(server, (struct sockaddr *)&own, &length));
   SHOW(recv(server, buffer, 4, 0));
   SHOW(recv(server, buffer, 4, 0));
   SHOW(recv(server, buffer, 4, 0));
+  SHOW(recv(server, buffer, 4, 0));
+  close(server);
+  // One that is over before it is accepted has still come from somewhere.
+  client = socket(AF_INET, SOCK_STREAM, 0);
+  SHOW(connect(client, (struct sockaddr *)&address, length));
+  getsockname(client, (struct sockaddr *)&own, &length);
+  SHOW(setsockopt(client, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger)));
+  SHOW(close(client));
+  server = accept(listener, (struct sockaddr *)&from, &length);
+  VALUE(from.sin_family == AF_INET && from.sin_port == own.sin_port);
+  VALUE(length);
   SHOW(recv(server, buffer, 4, 0));
   close(server);
   close(listener);

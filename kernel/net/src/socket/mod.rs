@@ -116,7 +116,8 @@ pub(crate) trait Socket: Send + Sync {
     fn listen(&self, _backlog: usize, _generic: &Generic) -> Result<(), Errno> {
         Err(Errno::OPNOTSUPP)
     }
-    fn accept(&self) -> file::Result<Box<dyn Socket>> {
+    /// The next connection and its peer, which may have ended it already.
+    fn accept(&self) -> file::Result<(Box<dyn Socket>, Address)> {
         Err(Errno::OPNOTSUPP.into())
     }
     fn connect(&self, destination: &Destination, generic: &Generic) -> file::Result<()>;
@@ -366,8 +367,7 @@ impl SocketFile {
 
     /// `accept(2)`: the connection and its peer.
     pub fn accept(&self) -> file::Result<(Arc<Self>, Address)> {
-        let socket = self.socket.accept()?;
-        let peer = socket.peer().unwrap_or(Address::Unnamed);
+        let (socket, peer) = self.socket.accept()?;
         let accepted = Self::wrap(
             &self.stack,
             socket,

@@ -371,7 +371,7 @@ impl Socket for TcpSocket {
         Ok(())
     }
 
-    fn accept(&self) -> file::Result<Box<dyn Socket>> {
+    fn accept(&self) -> file::Result<(Box<dyn Socket>, Address)> {
         let (listener, settings, options) = {
             let inner = self.inner.lock();
             match &inner.role {
@@ -380,7 +380,8 @@ impl Socket for TcpSocket {
             }
         };
         let connection = listener.accept().ok_or(Error::WouldBlock)?;
-        Ok(Box::new(Self {
+        let peer = Address::of(self.domain, connection.remote);
+        let socket = Self {
             stack: self.stack.clone(),
             domain: self.domain,
             wait_queue: connection.wait_queue.clone(),
@@ -393,7 +394,8 @@ impl Socket for TcpSocket {
                     reported: true,
                 },
             }),
-        }))
+        };
+        Ok((Box::new(socket), peer))
     }
 
     fn connect(&self, destination: &Destination, generic: &Generic) -> file::Result<()> {

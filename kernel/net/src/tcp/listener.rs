@@ -144,6 +144,8 @@ impl Listener {
         }
         if segment.has(Flags::ACK) {
             match cookie::check(stack, local, remote, segment) {
+                // As if it were lost. A connection that had no place in the queue would be kept for as long as its peer likes.
+                Some(_) if !segment.has(Flags::SYN) && self.is_full() => {}
                 Some(options) if !segment.has(Flags::SYN) => {
                     self.open_by_cookie(stack, (local, remote), segment, datagram, &options);
                 }

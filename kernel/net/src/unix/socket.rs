@@ -432,7 +432,7 @@ impl Socket for UnixSocket {
         Ok(())
     }
 
-    fn accept(&self) -> file::Result<Box<dyn Socket>> {
+    fn accept(&self) -> file::Result<(Box<dyn Socket>, Address)> {
         let next = {
             let mut state = self.end.state.lock();
             let Role::Listening { queue, .. } = &mut state.role else {
@@ -448,7 +448,8 @@ impl Socket for UnixSocket {
         self.end.wake_blocked();
         let wants_credentials = self.end.wants_credentials.load(Ordering::Relaxed);
         next.wants_credentials.store(wants_credentials, Ordering::Relaxed);
-        Ok(Box::new(Self::of(&self.stack, &self.namespace, next)))
+        let peer = next.state.lock().peer_name.clone();
+        Ok((Box::new(Self::of(&self.stack, &self.namespace, next)), peer))
     }
 
     fn connect(&self, destination: &Destination, _generic: &Generic) -> file::Result<()> {

@@ -162,6 +162,35 @@ fn a_full_backlog_lets_the_client_wait() {
     assert!(clients.iter().all(|client| client.connected().is_ok()));
 }
 
+/// Who gets a cookie while the queue has places, and comes when it has none.
+#[test]
+fn a_full_backlog_keeps_nothing_of_those_that_come_too_late() {
+    const SILENT: usize = 16;
+    const QUEUED: usize = 2;
+    let world = world();
+    let listener = Blocking::new(&world.stacks[1], AF_INET, crate::support::STREAM).0;
+    listener.bind(&inet([0, 0, 0, 0], 80)).expect("the port is free");
+    listener.listen(QUEUED as i32 - 1).expect("a bound socket listens");
+    for number in 0..SILENT {
+        let source = [10, 0, 0, 100];
+        world.inject(1, tcp(source, 1024 + number as u16, 1, 0, 0x02, &[2, 4, 5, 0xb4]));
+    }
+    world.step(0);
+    let clients: Vec<_> = (0..10)
+        .map(|_| {
+            let client = Blocking::new(&world.stacks[0], AF_INET, crate::support::STREAM).0;
+            let _ = client.connect(&net::Destination::Address(inet(address(1), 80)));
+            client
+        })
+        .collect();
+    for _ in 0..100 {
+        world.step(MILLISECOND);
+    }
+    let connected = clients.iter().filter(|client| client.connected().is_ok()).count();
+    assert!(connected > QUEUED, "{connected} have come");
+    assert_eq!(world.stacks[1].connections(), SILENT + QUEUED);
+}
+
 #[test]
 fn loopback_needs_no_device() {
     let stack = net::Stack::new(
