@@ -1,4 +1,13 @@
-import { closeSync, copyFileSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import * as path from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { buildImage, type DiskFormat, type Source, writeBootDisk } from "../../provider/src/image/index.js";
@@ -73,6 +82,19 @@ describe.each(FIRMWARE)("under %s", (firmware) => {
     copyFileSync(disk, volume);
     truncateSync(volume, 2 ** 30);
     expect(await (await start({ firmware, disk: volume })).text("/")).toBe("Hello from C\n");
+  });
+
+  test("the time of day is the machine's", async () => {
+    const directory = path.join(host.folder, "clock");
+    mkdirSync(directory, { recursive: true });
+    copyFileSync(guestProgram("show-instance"), path.join(directory, "show"));
+    const clock = await diskOf({ directory, command: ["/show", "/proc/stat"] }, `clock-${firmware}.raw`);
+    const machine = await start({ firmware, disk: clock, time: "2031-02-03T04:05:06" });
+    await machine.says("softirq");
+    const started = Number(/^btime (\d+)\r?$/m.exec(machine.console)?.[1]) * 1000;
+    // The firmware takes its time, too.
+    expect(started).toBeGreaterThanOrEqual(Date.UTC(2031, 1, 3, 4, 5, 6));
+    expect(started).toBeLessThan(Date.UTC(2031, 1, 3, 4, 10));
   });
 
   test("the power button is the stop signal to the application, whose end turns the machine off", async () => {

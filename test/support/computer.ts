@@ -37,6 +37,8 @@ export interface ComputerOptions {
   card?: string;
   /** In MiB. Default: 128. */
   memory?: number;
+  /** What its clock shows when it is turned on, in UTC: `2031-02-03T04:05:06`. Default: the time. */
+  time?: string;
   /** The cloud whose machine it is: QEMU's options for it, and the port of this machine that has its metadata service. */
   cloud?: { options: string[]; metadataPort: number };
 }
@@ -63,6 +65,7 @@ export class Computer {
       devices = ["virtio-blk-pci,drive=disk,bootindex=0"],
       card = "",
       memory = 128,
+      time = "utc",
       cloud,
     } = options;
     const port = await freePort();
@@ -72,6 +75,7 @@ export class Computer {
       [
         ...["-accel", "tcg", "-machine", "q35", "-cpu", "max", "-m", String(memory), ...FIRMWARE[firmware]],
         ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"],
+        ...["-rtc", `base=${time}`],
         ...["-chardev", `socket,id=control,fd=${CONTROL}`, "-mon", "chardev=control,mode=control"],
         ...["-drive", `if=none,id=disk,format=${format},snapshot=on,file=${disk}`],
         ...devices.flatMap((device) => ["-device", device]),
