@@ -73,7 +73,7 @@ test("a stack's life by way of S3", async () => {
   expect(plugin.all(AMI)).toMatchObject([{ rootSnapshotId: first.outputs["snapshot"] }]);
   expect(ebs.snapshots.get(snapshots()[0] ?? "")?.tags.get("unikernel:image")).toBe(digest);
   expect(ebs.calls, "nothing takes the way of the EBS direct APIs").toEqual([]);
-  expect(first.output).toMatch(/uploading to S3: \d+\.\d MiB sent/);
+  expect(first.output).toMatch(/uploading to S3: \d+\.\d MiB sent, \d+\.\d MiB\/s/);
 
   // What QEMU unpacked of what had arrived is the image's disk.
   const built = await openImage(digest as `sha256:${string}`, { cacheDir: machine.cacheDir });

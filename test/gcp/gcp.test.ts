@@ -100,7 +100,7 @@ test("a stack's life on Google Cloud", async () => {
   ]);
   expect(plugin.all(FIREWALL)).toMatchObject([{ allows: [{ protocol: "tcp", ports: ["80"] }] }]);
 
-  expect(first.output).toMatch(/uploading to Google Cloud: \d+\.\d MiB sent/);
+  expect(first.output).toMatch(/uploading to Google Cloud: \d+\.\d MiB sent, \d+\.\d MiB\/s/);
 
   plugin.asked.length = 0;
   const calls = storage.calls.length;
