@@ -104,6 +104,7 @@ const guests = {
   fuzz: fuzzer,
   input: shows("input", "input", "-static"),
   clock: shows("clock", "clock", "-static"),
+  figures: shows("figures", "figures", "-static"),
   card: shows("card", "card", "-static"),
   connections: shows("connections", "connections", "-static"),
   console: shows("console", "console", "-static"),

@@ -1,6 +1,7 @@
 //! `/proc`: processes and the machine in files, in Linux's formats.
 
 mod anonymous;
+mod disks;
 mod format;
 mod memory;
 mod mounts;
@@ -23,10 +24,11 @@ use file::Result;
 
 use crate::generated::{Directory, Filling, Folder, Generated, GeneratedInode, Target, number};
 use crate::inode::{Inode, Link};
+pub(crate) use disks::{SECTOR, counts as disk_counts};
 pub(crate) use format::ranges;
 use process::ProcessDirectory;
 pub use provider::{
-    Area, Identity, Interface, Limit, Process, Processor, QueueLimit, Residence, Resident, System, Usage,
+    Area, Disk, Identity, Interface, Limit, Process, Processor, QueueLimit, Residence, Resident, System, Usage,
 };
 
 const PROC_MAGIC: u32 = 0x9fa0;
@@ -147,19 +149,16 @@ fn machine_files(folder: Folder, system: &Arc<dyn System>) -> Folder {
         .file("loadavg", generated(system::load_average))
         .file("version", generated(system::version))
         .file("vmstat", generated(system::memory_statistics))
+        .file("interrupts", generated(|out, _| system::interrupts(out)))
+        .file("devices", generated(disks::devices))
+        .file("diskstats", generated(disks::statistics))
+        .file("partitions", generated(disks::partitions))
         .text("filesystems", system::FILE_SYSTEMS)
         .text("cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\n")
         .text("cmdline", "\n")
         .text("crypto", "")
-        .text(
-            "devices",
-            "Character devices:\n  1 mem\n  4 ttyS\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n",
-        )
-        .text("diskstats", "")
-        .text("interrupts", "")
         .text("locks", "")
         .text("modules", "")
-        .text("partitions", "major minor  #blocks  name\n\n")
         .text("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")
         .link("mounts", "self/mounts")
         .link("net", "self/net")

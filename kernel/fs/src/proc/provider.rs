@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use abi::Errno;
 use file::OpenFile;
+use hal::block::Figures;
 
 use crate::vfs::{Context, Place};
 
@@ -44,6 +45,11 @@ pub trait System: Send + Sync {
         alloc::vec![[0; 3]; hal::cpu::count()]
     }
 
+    /// How often CPUs turned to threads since boot.
+    fn switches(&self) -> u64 {
+        0
+    }
+
     /// How many threads wanted a CPU or waited for the disk in the last 1, 5 and 15 minutes, on average, in hundredths.
     fn load(&self) -> [u32; 3] {
         [0; 3]
@@ -77,6 +83,26 @@ pub trait System: Send + Sync {
     fn interfaces(&self) -> Vec<Interface> {
         Vec::new()
     }
+
+    /// The disks, which are the same ones for ever.
+    fn disks(&self) -> Vec<Disk> {
+        Vec::new()
+    }
+}
+
+/// A disk, as it is now.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// `vda`, `nvme0n1`.
+    pub name: String,
+    /// Major and minor number.
+    pub number: (u32, u32),
+    /// Bytes.
+    pub size: u64,
+    /// Bytes of its own blocks.
+    pub block_size: u64,
+    /// What was read from it.
+    pub figures: Figures,
 }
 
 /// A network interface, as it is now.

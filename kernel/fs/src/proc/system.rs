@@ -96,12 +96,15 @@ pub(super) fn memory_statistics(out: &mut String, system: &dyn System) {
     let usage = mem::usage();
     let (minor, major) = system.faults();
     let written = crate::tmpfs::written_pages();
+    let read: u64 = system.disks().iter().map(|disk| disk.figures.bytes).sum();
     for (name, value) in [
         ("nr_free_pages", usage.total.saturating_sub(usage.used) as u64),
         ("nr_file_pages", (crate::cache::resident_pages() + written) as u64),
         ("nr_shmem", written as u64),
         ("nr_slab_unreclaimable", mem::heap_pages() as u64),
         ("nr_page_table_pages", hal::user::table_pages() as u64),
+        ("pgpgin", read >> 10),
+        ("pgpgout", 0),
         ("pswpin", 0),
         ("pswpout", 0),
         ("pgfault", minor + major),
@@ -130,12 +133,29 @@ pub(super) fn stat(out: &mut String, system: &dyn System) {
         line(out, &alloc::format!("cpu{number}"), *time);
     }
     let (running, blocked) = system.active_threads();
+    let interrupts: u64 = hal::interrupt::counts().iter().flat_map(|row| &row.counts).sum();
     let boot = (hal::time::realtime() - hal::time::monotonic()) / 1_000_000_000;
     let _ = write!(
         out,
-        "intr 0\nctxt 0\nbtime {boot}\nprocesses {}\nprocs_running {running}\nprocs_blocked {blocked}\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
+        "intr {interrupts}\nctxt {}\nbtime {boot}\nprocesses {}\nprocs_running {running}\nprocs_blocked {blocked}\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
+        system.switches(),
         system.started(),
     );
+}
+
+pub(super) fn interrupts(out: &mut String) {
+    out.push_str("     ");
+    for number in 0..hal::cpu::count() {
+        let _ = write!(out, "{:<11}", alloc::format!("      CPU{number}"));
+    }
+    out.push('\n');
+    for row in hal::interrupt::counts() {
+        let _ = write!(out, "{:>3}:", row.label);
+        for count in row.counts {
+            let _ = write!(out, " {count:10}");
+        }
+        let _ = writeln!(out, "   {}", row.name);
+    }
 }
 
 pub(super) fn uptime(out: &mut String, system: &dyn System) {

@@ -1,5 +1,6 @@
 //! `/sys`: the machine's parts, as far as programs look for them.
 
+mod disks;
 mod firmware;
 mod network;
 
@@ -26,7 +27,10 @@ pub fn create(system: &Arc<dyn System>) -> Arc<dyn Inode> {
 
 fn top(folder: Folder, system: Arc<dyn System>) -> Folder {
     folder
-        .folder("block", |folder| folder)
+        .folder("block", {
+            let system = system.clone();
+            move |folder| disks::disks(folder, &system)
+        })
         .folder("bus", |folder| folder)
         .folder("class", {
             let system = system.clone();

@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::block::{Channel, Disk, Place, Unit};
+use crate::block::{Channel, Counter, Disk, Place, Protocol, Unit};
 use crate::bus::{Function, Messages, Registers};
 use crate::{console, time};
 
@@ -70,8 +70,10 @@ fn start_ports(name: &str, function: Function, registers: Registers, ports: &[u8
                 let unit = Unit {
                     number: 0,
                     name,
+                    protocol: Protocol::Scsi,
                     block_shift: shape.block_shift,
                     blocks: shape.blocks,
+                    counter: Counter::default(),
                 };
                 disks.push(Disk::new(&channel, unit));
             }

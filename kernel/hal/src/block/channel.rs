@@ -8,14 +8,12 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::request::Request;
-use super::{Done, Driver, Outcome, Reason, Reset, Unit, Verdict, patience};
+use super::{Done, Driver, Outcome, Reason, Reset, TRIES, Unit, Verdict, patience};
 use crate::interrupt::Handler;
 use crate::mem::Frame;
 use crate::sync::SpinLock;
 use crate::{console, time};
 
-/// How often a request is sent before it has failed.
-const TRIES: u8 = 3;
 /// Messages of a channel after which only every 2^n-th is shown.
 const MESSAGES: u32 = 8;
 
@@ -72,9 +70,8 @@ impl Channel {
     }
 
     pub(super) fn read(&self, unit: &Arc<Unit>, offset: u64, frames: &[Frame], done: Done) {
-        let deadline = time::monotonic() + patience() * u64::from(TRIES);
         let most = self.driver.most_frames().max(1);
-        let pieces = Request::pieces(unit, offset, frames, most, done, deadline);
+        let pieces = Request::pieces(unit, offset, frames, most, done);
         let mut state = self.state.lock();
         if state.health == Health::Gone {
             drop(state);
@@ -190,12 +187,11 @@ impl Channel {
     }
 
     fn report_late(&self, request: &Request, now: u64) {
-        let asked = request.deadline - patience() * u64::from(TRIES);
         self.say(format_args!(
             "disk {} has not answered a read at byte {} for {} s",
             request.unit.name,
             request.offset,
-            (now - asked) / 1_000_000_000
+            (now - request.asked) / 1_000_000_000
         ));
     }
 

@@ -6,6 +6,7 @@
 
 mod channel;
 mod driver;
+mod figures;
 mod request;
 
 #[cfg(test)]
@@ -17,6 +18,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use channel::{Channel, Place};
 pub(crate) use driver::{Driver, Outcome, Read, Reason, Reset, Verdict};
+pub(crate) use figures::Counter;
+pub use figures::Figures;
 pub(crate) use request::Unit;
 
 use crate::mem::{Frame, PAGE_SIZE};
@@ -26,6 +29,8 @@ use crate::sync::SpinLock;
 pub type Done = Box<dyn FnOnce(bool) + Send>;
 
 const SECOND: u64 = 1_000_000_000;
+/// How often a request is sent before it has failed.
+const TRIES: u8 = 3;
 /// How long a disk may take to answer before its request is sent again, in nanoseconds. As long as Linux waits.
 static PATIENCE: AtomicU64 = AtomicU64::new(30 * SECOND);
 
@@ -53,6 +58,17 @@ fn call_attention() {
     }
 }
 
+/// By what a disk is spoken to: programs know disks by names that tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// virtio-blk.
+    Virtio,
+    /// virtio-scsi or AHCI.
+    Scsi,
+    /// `NVMe`: which controller it is, and the namespace.
+    Nvme(u32, u32),
+}
+
 /// A disk. Clones are the same one.
 #[derive(Clone)]
 pub struct Disk {
@@ -71,6 +87,21 @@ impl Disk {
     /// What it is and where, as in `nvme 00:04.0 namespace 1`.
     pub fn name(&self) -> &str {
         &self.unit.name
+    }
+
+    /// By what it is spoken to.
+    pub fn protocol(&self) -> Protocol {
+        self.unit.protocol
+    }
+
+    /// What was read from it so far.
+    pub fn figures(&self) -> Figures {
+        self.unit.counter.get(crate::time::monotonic())
+    }
+
+    /// Bytes of the disk's own blocks.
+    pub fn block_size(&self) -> u64 {
+        self.unit.block_size()
     }
 
     /// Bytes of the disk.

@@ -5,19 +5,23 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Done, Read};
+use super::figures::Counter;
+use super::{Done, Protocol, Read, TRIES, patience};
 use crate::mem::{Frame, PAGE_SIZE};
 use crate::sync::SpinLock;
+use crate::time;
 
 /// One of the disks behind a channel.
 pub(crate) struct Unit {
     /// What the driver calls it: a namespace, a target and logical unit.
     pub(crate) number: u32,
     pub(crate) name: String,
+    pub(crate) protocol: Protocol,
     /// The binary logarithm of its blocks' size: 9 to 12.
     pub(crate) block_shift: u8,
     /// How many blocks it has.
     pub(crate) blocks: u64,
+    pub(crate) counter: Counter,
 }
 
 impl Unit {
@@ -40,6 +44,8 @@ pub(super) struct Request {
     pub(super) whole: Arc<Whole>,
     /// How often it was sent.
     pub(super) tries: u8,
+    /// When it was asked for.
+    pub(super) asked: u64,
     /// When it has failed, whatever happens.
     pub(super) deadline: u64,
 }
@@ -52,8 +58,9 @@ impl Request {
         frames: &[Frame],
         most: usize,
         done: Done,
-        deadline: u64,
     ) -> impl Iterator<Item = Self> {
+        let asked = time::monotonic();
+        let deadline = asked + patience() * u64::from(TRIES);
         let whole = Arc::new(Whole {
             failed: AtomicBool::new(false),
             done: SpinLock::new(Some(done)),
@@ -61,6 +68,7 @@ impl Request {
         frames.chunks(most).enumerate().map(move |(index, chunk)| {
             let offset = offset + (index * most * PAGE_SIZE) as u64;
             let length = ((chunk.len() * PAGE_SIZE) as u64).min(unit.size() - offset);
+            unit.counter.begin(asked);
             Self {
                 unit: unit.clone(),
                 offset,
@@ -68,6 +76,7 @@ impl Request {
                 frames: chunk.to_vec(),
                 whole: whole.clone(),
                 tries: 0,
+                asked,
                 deadline,
             }
         })
@@ -91,6 +100,7 @@ impl Request {
         {
             last.fill(filled, PAGE_SIZE - filled, 0);
         }
+        self.unit.counter.end(self.length, self.asked, time::monotonic());
         self.whole.failed.fetch_or(!succeeded, Ordering::Release);
     }
 }

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Channel, Disk, Driver, Outcome, Read, Reason, Reset, Unit, Verdict, patience};
+use super::{Channel, Counter, Disk, Driver, Outcome, Protocol, Read, Reason, Reset, Unit, Verdict, patience};
 use crate::mem::{Frame, PAGE_SIZE};
 use crate::sync::SpinLock;
 use crate::time;
@@ -100,8 +100,10 @@ fn disk(blocks: u64) -> (Fake, Arc<Channel>, Disk) {
     let unit = Unit {
         number: 0,
         name: String::from("fake 0"),
+        protocol: Protocol::Virtio,
         block_shift: 9,
         blocks,
+        counter: Counter::default(),
     };
     let disk = Disk::new(&channel, unit);
     (fake, channel, disk)

@@ -17,6 +17,7 @@ const ADDRESS_64: u32 = 1 << 7;
 
 /// The messages that a device can send, to be given out one by one.
 pub(crate) struct Messages {
+    function: Function,
     way: Way,
     next: usize,
     count: usize,
@@ -43,12 +44,14 @@ impl Messages {
             let registers = function.map(table as u8 & 7, table & !7, count as u32 * 16)?;
             function.write(at, (control & !MASK_ALL | ENABLE_TABLE) << 16);
             return Some(Self {
+                function,
                 way: Way::Table(registers),
                 next: 0,
                 count,
             });
         }
         Some(Self {
+            function,
             way: Way::Single(function, find(MSI)?),
             next: 0,
             count: 1,
@@ -60,7 +63,7 @@ impl Messages {
         if self.next == self.count {
             return None;
         }
-        let vector = interrupt::allocate(handler)? as u32;
+        let vector = interrupt::allocate(alloc::format!("PCI-MSI {}", self.function), handler)? as u32;
         let address = 0xfee0_0000 | arch::interrupt_target(0) << 12;
         match &self.way {
             Way::Table(table) => {

@@ -89,7 +89,7 @@ impl Transport for Mmio {
     unsafe fn enable_queue(&mut self, queue: u16, layout: Layout, handler: Handler) -> Option<Notifier> {
         // All queues of a device share its one line, and a driver gives one handler.
         if !self.routed {
-            arch::route_interrupt(self.interrupt, interrupt::allocate(handler)?);
+            arch::route_interrupt(self.interrupt, interrupt::allocate("IO-APIC virtio".into(), handler)?);
             self.routed = true;
         }
         self.registers.write32(QUEUE_SELECT, u32::from(queue));

@@ -11,12 +11,16 @@ mod tests;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering};
 
-use crate::block::{Channel, Disk, Place, Unit};
+use crate::block::{Channel, Counter, Disk, Place, Protocol, Unit};
 use crate::bus::{Function, Messages, Registers};
 use crate::console;
 
 use controller::Controller;
+
+/// How many controllers have started.
+static CONTROLLERS: AtomicU32 = AtomicU32::new(0);
 
 /// A controller that was found, not yet driven.
 pub struct Found(pub(crate) Function);
@@ -44,12 +48,15 @@ fn start_at(name: &str, registers: Registers, message: u16, place: &Place) -> Re
     let (controller, namespaces) = Controller::start(registers, message)?;
     let channel = Channel::new(String::from(name), Box::new(controller));
     place.put(&channel);
+    let number = CONTROLLERS.fetch_add(1, Ordering::Relaxed);
     let disks = namespaces.into_iter().map(|namespace| {
         let unit = Unit {
             number: namespace.number,
             name: alloc::format!("{name} namespace {}", namespace.number),
+            protocol: Protocol::Nvme(number, namespace.number),
             block_shift: namespace.block_shift,
             blocks: namespace.blocks,
+            counter: Counter::default(),
         };
         Disk::new(&channel, unit)
     });

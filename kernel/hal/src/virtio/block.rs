@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::device::{Kind, VirtioDevice};
 use super::queue::Part;
 use super::requests::{RequestQueue, data};
-use crate::block::{Channel, Disk, Driver, Outcome, Place, Read, Reason, Unit};
+use crate::block::{Channel, Counter, Disk, Driver, Outcome, Place, Protocol, Read, Reason, Unit};
 
 /// Feature: the configuration says how many parts a request may have.
 const SEG_MAX: u64 = 1 << 2;
@@ -53,8 +53,10 @@ pub fn start(mut device: VirtioDevice) -> Option<Disk> {
     let unit = Unit {
         number: 0,
         name,
+        protocol: Protocol::Virtio,
         block_shift: SECTOR_SHIFT,
         blocks,
+        counter: Counter::default(),
     };
     Some(Disk::new(&channel, unit))
 }

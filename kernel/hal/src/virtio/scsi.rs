@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::device::{Kind, VirtioDevice};
 use super::queue::Part;
 use super::requests::{RequestQueue, data};
-use crate::block::{Channel, Disk, Driver, Outcome, Place, Read, Reason, Unit};
+use crate::block::{Channel, Counter, Disk, Driver, Outcome, Place, Protocol, Read, Reason, Unit};
 use crate::dma::Buffer;
 use crate::mem::PAGE_SIZE;
 use crate::{console, scsi, time};
@@ -92,8 +92,10 @@ impl Adapter {
                     Some((blocks, block_shift)) => found.push(Unit {
                         number: u32::from(target),
                         name: alloc::format!("{name} target {target}"),
+                        protocol: Protocol::Scsi,
                         block_shift,
                         blocks,
+                        counter: Counter::default(),
                     }),
                     None => console::write_line(format_args!(
                         "disk {name} target {target} does not say its size, or has blocks of a size that is not supported"

@@ -46,6 +46,7 @@ pub(super) fn block_devices(boot: &Boot, disks: &[Disk]) -> Vec<Arc<dyn BlockDev
     if let Some(seconds) = patience.and_then(|seconds| seconds.parse().ok()) {
         hal::block::set_patience(seconds);
     }
+    crate::describe::disks::set(disks);
     if !disks.is_empty() {
         hal::block::set_attention_handler(|| NEWS.notify());
         task::spawn(watch(disks.to_vec()));

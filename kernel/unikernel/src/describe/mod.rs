@@ -1,5 +1,7 @@
 //! What `/proc` and `/sys` show of processes and the machine.
 
+pub(crate) mod cpus;
+pub(crate) mod disks;
 pub(crate) mod load;
 mod process;
 
@@ -7,30 +9,18 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use file::OpenFile;
-use fs::proc::{Interface, Limit, Process as Described, Processor, QueueLimit, System};
-use hal::cpu::{self, MAX_CPUS};
+use fs::proc::{Disk, Interface, Limit, Process as Described, Processor, QueueLimit, System};
+use hal::cpu;
 use net::{Caller, Credentials, SocketFile};
 
 use crate::ipc::posix;
 use crate::process::{Process, Thread, family};
 
-/// The thread that each CPU runs, and its process; 0 for none.
-static RUNNING: [AtomicI32; MAX_CPUS] = [const { AtomicI32::new(0) }; MAX_CPUS];
-static RUNNING_PROCESS: [AtomicI32; MAX_CPUS] = [const { AtomicI32::new(0) }; MAX_CPUS];
-
-/// To be called when this CPU turns to a thread, so that `/proc/self` knows who asks.
-pub(crate) fn set_running(pid: i32, tid: i32) {
-    RUNNING_PROCESS[cpu::current()].store(pid, Ordering::Relaxed);
-    // Whoever interrupts a thread changes what the thread looks at before this, and reads it after.
-    RUNNING[cpu::current()].store(tid, Ordering::SeqCst);
-}
-
 /// The process whose thread this CPU runs; `None` for the kernel's own tasks.
 pub(crate) fn running_process() -> Option<Arc<Process>> {
-    family::find(RUNNING_PROCESS[cpu::current()].load(Ordering::Relaxed))
+    family::find(cpus::current().0)
 }
 
 /// Who it is; nobody for the kernel's own tasks.
@@ -52,23 +42,6 @@ pub(crate) fn caller() -> Caller {
     })
 }
 
-/// Nanoseconds that each CPU spent on threads.
-static BUSY: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
-
-/// To be called when this CPU has spent time on a thread.
-pub(crate) fn add_busy(nanoseconds: u64) {
-    BUSY[cpu::current()].fetch_add(nanoseconds, Ordering::Relaxed);
-}
-
-/// Makes the CPU that runs a thread look at it again.
-pub(crate) fn interrupt_where_running(tid: i32) {
-    for (number, running) in RUNNING.iter().enumerate().take(cpu::count()) {
-        if running.load(Ordering::SeqCst) == tid && number != cpu::current() {
-            cpu::kick(number);
-        }
-    }
-}
-
 /// How many threads are so.
 fn count_threads(so: impl Fn(&Thread) -> bool) -> usize {
     let processes = family::all();
@@ -78,8 +51,7 @@ fn count_threads(so: impl Fn(&Thread) -> bool) -> usize {
 
 /// How many threads counted for the load until this CPU takes one up: those that others run, and those that waited for the disk, which that one may be.
 pub(crate) fn loading_threads_before() -> usize {
-    let runs = |tid| RUNNING.iter().any(|running| running.load(Ordering::Relaxed) == tid);
-    count_threads(|thread| thread.was_uninterruptible() || runs(thread.tid))
+    count_threads(|thread| thread.was_uninterruptible() || cpus::runs(thread.tid))
 }
 
 /// How many threads count for the load: they run, would if there were CPUs enough, or wait for the disk.
@@ -102,9 +74,7 @@ pub(crate) struct Machine;
 
 impl System for Machine {
     fn current(&self) -> Option<(i32, i32)> {
-        let tid = RUNNING[cpu::current()].load(Ordering::Relaxed);
-        let pid = RUNNING_PROCESS[cpu::current()].load(Ordering::Relaxed);
-        Some((pid, tid)).filter(|_| tid != 0)
+        Some(cpus::current()).filter(|&(_, tid)| tid != 0)
     }
 
     fn processes(&self) -> Vec<i32> {
@@ -146,12 +116,11 @@ impl System for Machine {
     }
 
     fn cpu_times(&self) -> Vec<[u64; 3]> {
-        let now = hal::time::monotonic();
-        let times = BUSY.iter().take(cpu::count()).map(|busy| {
-            let busy = busy.load(Ordering::Relaxed);
-            [busy, 0, now.saturating_sub(busy)]
-        });
-        times.collect()
+        cpus::times().collect()
+    }
+
+    fn switches(&self) -> u64 {
+        cpus::turns()
     }
 
     fn load(&self) -> [u32; 3] {
@@ -226,5 +195,9 @@ impl System for Machine {
             traffic: found.traffic(stack),
         };
         net::interfaces(stack).iter().map(describe).collect()
+    }
+
+    fn disks(&self) -> Vec<Disk> {
+        disks::all()
     }
 }

@@ -42,16 +42,34 @@ impl CpuTime {
         self.end(&self.user_since, &self.user, hal::time::ticks());
     }
 
+    /// Ticks in user mode, of a thread that is in the kernel.
+    pub fn user_ticks(&self) -> u64 {
+        self.user.load(Ordering::Relaxed)
+    }
+
+    /// Ticks in user mode until now.
+    pub fn user_ticks_until_now(&self) -> u64 {
+        self.read(|| until(hal::time::ticks(), &self.user_since, &self.user))
+    }
+
     /// Nanoseconds in user mode and in the kernel until now.
     pub fn get(&self) -> (u64, u64) {
+        let (total, user) = self.read(|| {
+            let total = until(hal::time::monotonic(), &self.turn_since, &self.total);
+            (total, until(hal::time::ticks(), &self.user_since, &self.user))
+        });
+        let user = hal::time::of_ticks(user).min(total);
+        (user, total - user)
+    }
+
+    /// What `look` finds while nothing changes.
+    fn read<T>(&self, look: impl Fn() -> T) -> T {
         loop {
             let sequence = self.sequence.load(Ordering::Acquire);
-            let total = until(hal::time::monotonic(), &self.turn_since, &self.total);
-            let user = until(hal::time::ticks(), &self.user_since, &self.user);
+            let found = look();
             fence(Ordering::Acquire);
             if sequence & 1 == 0 && sequence == self.sequence.load(Ordering::Relaxed) {
-                let user = hal::time::of_ticks(user).min(total);
-                return (user, total - user);
+                return found;
             }
             core::hint::spin_loop();
         }

@@ -49,13 +49,12 @@ pub fn start_thread(thread: Arc<Thread>, context: UserContext, child_tid: Option
             owner.rseq.note_moved();
             let begin = owner.cpu_time.begin_turn();
             describe::load::catch_up(begin, describe::loading_threads_before);
-            describe::set_running(owner.process.pid, owner.tid);
+            describe::cpus::begin_turn(&owner, begin);
             let result = body.as_mut().poll(task);
             let spent = owner.cpu_time.end_turn();
             owner.counters.note_turn();
             describe::load::catch_up(begin + spent, describe::loading_threads);
-            describe::add_busy(spent);
-            describe::set_running(0, 0);
+            describe::cpus::end_turn(&owner, spent);
             result
         }),
     );

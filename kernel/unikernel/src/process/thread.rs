@@ -270,7 +270,7 @@ impl Thread {
             waker.wake();
         }
         // Where it runs now it would see the signal only with the next trap.
-        crate::describe::interrupt_where_running(self.tid);
+        crate::describe::cpus::interrupt_where_running(self.tid);
     }
 
     /// Keeps the deadline of a wait that a signal without a handler interrupted: the next system call goes on with it.

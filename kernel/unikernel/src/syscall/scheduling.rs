@@ -120,7 +120,7 @@ pub(super) async fn sched_setaffinity(thread: &Thread, call: &Call) -> Result {
         return Err(Errno::INVAL.into());
     }
     // The caller moves on its way back to user mode, another wherever it enters that again.
-    crate::describe::interrupt_where_running(moved.tid);
+    crate::describe::cpus::interrupt_where_running(moved.tid);
     Ok(0)
 }
 

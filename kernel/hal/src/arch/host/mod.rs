@@ -265,6 +265,9 @@ pub(crate) fn has_interrupts() -> bool {
 
 pub(crate) fn refine_clock() {}
 
+/// One that tests can know.
+pub(crate) const LOCAL_INTERRUPTS: [(usize, &str, &str); 1] = [(0x20, "LOC", "Local timer interrupts")];
+
 pub(crate) fn vdso_pages() -> Option<[crate::mem::Frame; 2]> {
     None
 }

@@ -16,6 +16,13 @@ pub(super) const KICK_VECTOR: usize = 0xf0;
 pub(super) const FLUSH_VECTOR: usize = 0xf1;
 const SPURIOUS_VECTOR: usize = 0xff;
 
+/// The interrupts that each CPU has of its own: vector, what Linux calls it, and what it is for.
+pub(crate) const LOCAL_INTERRUPTS: [(usize, &str, &str); 3] = [
+    (TIMER_VECTOR, "LOC", "Local timer interrupts"),
+    (KICK_VECTOR, "RES", "Rescheduling interrupts"),
+    (FLUSH_VECTOR, "TLB", "TLB shootdowns"),
+];
+
 const MSR_BASE: u32 = 0x1b;
 const MSR_TSC_DEADLINE: u32 = 0x6e0;
 /// Registers by their x2APIC number; the memory-mapped ones lie 16 bytes apart.

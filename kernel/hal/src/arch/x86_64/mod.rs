@@ -25,7 +25,7 @@ mod trap;
 mod user;
 mod vdso;
 
-pub(crate) use apic::{arm_timer, idle, interrupt_target, kick_cpu};
+pub(crate) use apic::{LOCAL_INTERRUPTS, arm_timer, idle, interrupt_target, kick_cpu};
 pub(crate) use caches::cache;
 pub(crate) use clock::{
     adjust_realtime_nanoseconds, monotonic_nanoseconds, nanoseconds_of_ticks, realtime_nanoseconds, refine_clock,

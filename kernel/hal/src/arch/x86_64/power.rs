@@ -63,7 +63,7 @@ pub(crate) fn enable_power_button() -> bool {
             ..
         }) if event != 0 && control[0] != 0 => {
             EVENTS.store(usize::from(event), Ordering::Relaxed);
-            let Some(vector) = interrupt::allocate(Arc::new(fixed_event)) else {
+            let Some(vector) = interrupt::allocate("IO-APIC acpi".into(), Arc::new(fixed_event)) else {
                 return false;
             };
             // SAFETY: the firmware names the ports; none of them reaches memory.
@@ -85,7 +85,7 @@ pub(crate) fn enable_power_button() -> bool {
             // SAFETY: QEMU's event device.
             let events = unsafe { paging::map_device(GED_EVENTS, size_of::<u32>(), false) };
             EVENTS.store(events.expose_provenance(), Ordering::Relaxed);
-            let Some(vector) = interrupt::allocate(Arc::new(generic_event)) else {
+            let Some(vector) = interrupt::allocate("IO-APIC acpi".into(), Arc::new(generic_event)) else {
                 return false;
             };
             io_apic::route_interrupt(GED_INTERRUPT, vector);

@@ -63,7 +63,7 @@ const INTERRUPT: u32 = 4;
 
 /// Lets incoming bytes call `handler` from `interrupt::dispatch`.
 pub(crate) fn enable_serial_interrupt(handler: interrupt::Handler) {
-    let Some(vector) = interrupt::allocate(handler) else {
+    let Some(vector) = interrupt::allocate("IO-APIC ttyS0".into(), handler) else {
         return;
     };
     io_apic::route_interrupt(INTERRUPT, vector);

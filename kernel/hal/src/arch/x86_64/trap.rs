@@ -173,6 +173,7 @@ static PENDING: [[AtomicU64; 4]; crate::cpu::MAX_CPUS] =
 /// Notes an interrupt on this CPU for `dispatch`.
 pub(crate) fn note_interrupt(vector: usize) {
     PENDING[super::current_cpu()][vector / 64].fetch_or(1 << (vector % 64), Ordering::Relaxed);
+    crate::interrupt::count(vector);
     super::apic::end_of_interrupt(vector);
 }
 
