@@ -31,6 +31,16 @@ describe("what tells of the whole machine:", () => {
     expect(await watch(["work"], 2)).toEqual(['named("/proc/stat", "cpu ") >= user + 40: 1', ""]);
   });
 
+  test("memory of names that are kept for the next lookup is available", async () => {
+    expect(await watch(["names"])).toEqual([
+      "available >= free: 1",
+      "used > 1000 && reclaimable > 1000: 1",
+      "gone < used / 4: 1",
+      'reclaimable == named(file, "KReclaimable:") && reclaimable + named(file, "SUnreclaim:") == slab: 1',
+      "",
+    ]);
+  });
+
   test("the disk counts what is read from it", async () => {
     const lines = await watch(["disk", "vda", "/content"]);
 

@@ -35,6 +35,24 @@ static void load(void) {
   printf("a load of one for two looks: %d\n", average >= 0.15 && average < 0.5);
 }
 
+static void names(void) {
+  const char *file = "/proc/meminfo";
+  // What is made for the first look stays.
+  access("/missing", F_OK);
+  long available = named(file, "MemAvailable:"), free = named(file, "MemFree:");
+  VALUE(available >= free);
+  for (int i = 0; i < 6000; i++) {
+    char path[32];
+    snprintf(path, sizeof path, "/missing-%d", i);
+    access(path, F_OK);
+  }
+  long used = free - named(file, "MemFree:"), gone = available - named(file, "MemAvailable:");
+  long reclaimable = named(file, "SReclaimable:"), slab = named(file, "Slab:");
+  VALUE(used > 1000 && reclaimable > 1000);
+  VALUE(gone < used / 4);
+  VALUE(reclaimable == named(file, "KReclaimable:") && reclaimable + named(file, "SUnreclaim:") == slab);
+}
+
 // A program that a CPU does not leave.
 static void work(void) {
   fflush(stdout);
@@ -118,6 +136,7 @@ static void interrupts(void) {
 int main(int count, char **arguments) {
   if (strcmp(arguments[1], "load") == 0) load();
   if (strcmp(arguments[1], "work") == 0) work();
+  if (strcmp(arguments[1], "names") == 0) names();
   if (strcmp(arguments[1], "disk") == 0 && count == 4) disk(arguments[2], arguments[3]);
   if (strcmp(arguments[1], "interrupts") == 0) interrupts();
   return 0;

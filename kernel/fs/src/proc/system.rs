@@ -38,19 +38,26 @@ pub(super) fn cpu_information(out: &mut String, system: &dyn System) {
     }
 }
 
+/// Pages of the kernel's heap, and how many of them go with names that are kept only for the next lookup.
+fn heap_pages() -> (usize, usize) {
+    let heap = mem::heap_pages();
+    (heap, crate::vfs::kept_bytes().div_ceil(mem::PAGE_SIZE).min(heap))
+}
+
 pub(super) fn memory_information(out: &mut String) {
     let usage = mem::usage();
     let kib = |pages: usize| (pages * mem::PAGE_SIZE) >> 10;
     let cached = crate::cache::resident_pages().min(usage.used);
     let free = usage.total.saturating_sub(usage.used);
     let written = crate::tmpfs::written_pages();
-    let (tables, heap, devices) = (hal::user::table_pages(), mem::heap_pages(), mem::device_pages());
+    let (tables, devices) = (hal::user::table_pages(), mem::device_pages());
+    let (heap, names) = heap_pages();
     let known = cached + written + tables + heap + devices;
     let other = kib(usage.used.saturating_sub(known));
     for (name, value) in [
         ("MemTotal", kib(usage.total)),
         ("MemFree", kib(free)),
-        ("MemAvailable", kib(free + cached)),
+        ("MemAvailable", kib(free + cached + names)),
         ("Buffers", 0),
         ("Cached", kib(cached + written)),
         ("SwapCached", 0),
@@ -69,10 +76,10 @@ pub(super) fn memory_information(out: &mut String) {
         ("AnonPages", other),
         ("Mapped", 0),
         ("Shmem", kib(written)),
-        ("KReclaimable", 0),
+        ("KReclaimable", kib(names)),
         ("Slab", kib(heap)),
-        ("SReclaimable", 0),
-        ("SUnreclaim", kib(heap)),
+        ("SReclaimable", kib(names)),
+        ("SUnreclaim", kib(heap - names)),
         ("KernelStack", 0),
         ("PageTables", kib(tables)),
         ("CommitLimit", kib(usage.total)),
@@ -95,13 +102,15 @@ pub(super) fn memory_information(out: &mut String) {
 pub(super) fn memory_statistics(out: &mut String, system: &dyn System) {
     let usage = mem::usage();
     let (minor, major) = system.faults();
+    let (heap, names) = heap_pages();
     let written = crate::tmpfs::written_pages();
     let read: u64 = system.disks().iter().map(|disk| disk.figures.bytes).sum();
     for (name, value) in [
         ("nr_free_pages", usage.total.saturating_sub(usage.used) as u64),
         ("nr_file_pages", (crate::cache::resident_pages() + written) as u64),
         ("nr_shmem", written as u64),
-        ("nr_slab_unreclaimable", mem::heap_pages() as u64),
+        ("nr_slab_reclaimable", names as u64),
+        ("nr_slab_unreclaimable", (heap - names) as u64),
         ("nr_page_table_pages", hal::user::table_pages() as u64),
         ("pgpgin", read >> 10),
         ("pgpgout", 0),

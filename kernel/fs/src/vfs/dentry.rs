@@ -285,6 +285,14 @@ static CACHE: SpinLock<Cache> = SpinLock::new(Cache {
     hand: 0,
 });
 
+/// What the names that stay take of the heap, without what they stand for, in bytes: at least so much goes with them.
+pub(crate) fn kept_bytes() -> usize {
+    // A name is in its dentry and in its directory; both are of the smallest sizes of the heap. And there is its slot.
+    const NAMES: usize = 2 * 16 + 2 * size_of::<(Box<[u8]>, usize)>();
+    const EACH: usize = size_of::<Dentry>() + 2 * size_of::<usize>() + NAMES;
+    CACHE.lock().names.len() * EACH
+}
+
 /// How many names may stay: about 2 % of memory, with their inodes.
 fn capacity() -> usize {
     (hal::mem::usage().total / 8).clamp(64, 65_536)

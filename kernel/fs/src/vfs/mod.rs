@@ -19,6 +19,7 @@ use alloc::sync::Arc;
 pub use allocate::allocate;
 pub use attributes::Time;
 pub use credentials::{Access, Capabilities, Credentials};
+pub(crate) use dentry::kept_bytes;
 pub use dentry::{Dentry, shrink_dentries};
 pub use mount::{Device, Mount, MountFlags, Namespace, Place};
 pub use open::OpenRequest;
