@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use abi::{Errno, OpenFlags};
 use file::{BytesSink, BytesSource, Error};
@@ -324,34 +325,47 @@ fn names_in_memory_stay_those_of_the_file_system_when_several_cpus_change_them()
 
 #[test]
 fn a_file_gets_another_name_or_loses_its_last_one_first() {
-    const ROUNDS: usize = 25_000;
+    // Seldom do the two meet where it matters, so it takes many files; where others want the CPUs, too, there are fewer.
+    const LONGEST: Duration = Duration::from_secs(1);
+    let end = Instant::now() + LONGEST;
+    for _ in 0..50 {
+        if Instant::now() < end {
+            name_and_unlink_together(end);
+        }
+    }
+}
+
+/// Gives files another name while they lose their only one, one by one until then.
+fn name_and_unlink_together(until: Instant) {
+    const FILES: usize = 500;
     let (_, root) = Tmpfs::create(&Options::default());
     let [old, new] = [b"old", b"new"].map(|name| root.create(name, &DIRECTORY).unwrap());
-    let files: Vec<_> = (0..ROUNDS)
-        .map(|round| {
-            let name = round.to_string().into_bytes();
+    let files: Vec<_> = (0..FILES)
+        .map(|number| {
+            let name = number.to_string().into_bytes();
             (old.create(&name, &REGULAR).unwrap(), name)
         })
         .collect();
     let arrived = AtomicUsize::new(0);
-    // Waits for the other thread, so that both come at once.
+    let end = AtomicUsize::new(FILES);
+    // Waits for the other thread, so that both come at once; false when neither begins that round.
     let meet = |round: usize| {
         arrived.fetch_add(1, Ordering::SeqCst);
         while arrived.load(Ordering::SeqCst) < 2 * (round + 1) {
             std::thread::yield_now();
         }
+        round < end.load(Ordering::SeqCst)
     };
     let linked: Vec<bool> = std::thread::scope(|scope| {
         scope.spawn(|| {
-            for (round, (_, name)) in files.iter().enumerate() {
-                meet(round);
+            for (_, (_, name)) in files.iter().enumerate().take_while(|&(round, _)| meet(round)) {
                 old.unlink(name).unwrap();
             }
         });
         // Lets the others have the file's lock in turns.
         scope.spawn(|| {
             let turn = || arrived.load(Ordering::SeqCst);
-            while turn() < 2 * ROUNDS {
+            while turn() < 2 * end.load(Ordering::SeqCst) {
                 let (file, _) = &files[turn().saturating_sub(1) / 2];
                 let node = file.as_any().downcast_ref::<Node>().unwrap();
                 let attributes = node.attributes.lock();
@@ -360,10 +374,13 @@ fn a_file_gets_another_name_or_loses_its_last_one_first() {
             }
         });
         let link = |(round, (file, name)): (usize, &(Arc<dyn Inode>, Vec<u8>))| {
-            meet(round);
-            new.link(name, file).is_ok()
+            if Instant::now() > until {
+                // Before this thread comes to the round, so that the other finds it there.
+                end.store(round, Ordering::SeqCst);
+            }
+            meet(round).then(|| new.link(name, file).is_ok())
         };
-        files.iter().enumerate().map(link).collect()
+        files.iter().enumerate().map_while(link).collect()
     });
     for ((file, name), linked) in files.iter().zip(linked) {
         assert_eq!(file.status().unwrap().links, u32::from(linked));
