@@ -8,6 +8,9 @@ import { scriptedGuest, type Step } from "../../provider/src/targets/local/testi
 import { Cli, program, type Finished } from "../support/cli.js";
 import { BOOT, LISTENING } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
+import type { Fault } from "../support/operation.js";
+import { startRegistry } from "../support/registry.js";
+import { STEPS } from "../support/steps.js";
 
 let machine: Machine;
 let kernel: string;
@@ -23,6 +26,16 @@ afterEach(() => machine.dispose());
 function start(args: string[], ...steps: Step[]): Cli {
   writeFileSync(kernel, scriptedGuest(...steps));
   return new Cli(machine, args, { env: { UNIKERNEL_KERNEL: kernel } });
+}
+
+/** Starts the command so that it fails in this way. */
+function startWith(args: string[], fault: Fault): Cli {
+  writeFileSync(kernel, scriptedGuest(BOOT, "halt"));
+  const faults = path.resolve(import.meta.dirname, "../support/faults.cjs");
+  const options = `--require ${JSON.stringify(faults)}`;
+  return new Cli(machine, args, {
+    env: { UNIKERNEL_KERNEL: kernel, NODE_OPTIONS: options, FAULTS: JSON.stringify(fault) },
+  });
 }
 
 const run = (args: string[], ...steps: Step[]): Promise<Finished> => start(args, ...steps).finished;
@@ -138,6 +151,18 @@ describe("unikernel run", () => {
     expect(readdirSync(cache)).toEqual([]);
   });
 
+  test("takes a signal that comes while it starts the machine for the first", async () => {
+    const cli = startWith(["run", "rootfs", "-v", "--", "/bin/server"], {
+      at: STEPS["starting QEMU in the foreground"],
+      how: "SIGINT",
+    });
+    await expect.poll(() => cli.stderr).toContain('"boot"');
+    cli.child.kill("SIGINT");
+
+    expect((await cli.finished).code).toBe(137);
+    expect(guests()).toEqual([]);
+  });
+
   test("keeps the environment off the command line", async () => {
     const { stderr } = await run(
       ["run", "rootfs", "-v", "-e", "TOKEN=open-sesame", "--", "/bin/server"],
@@ -166,6 +191,20 @@ describe("unikernel build and inspect", () => {
     expect(disk.config.process.args).toEqual(["/bin/server", "--port", "80"]);
     expect(disk.config.process.env).toContain("COLOR=green");
     expect(disk.files.map((file) => file.path)).toContain("/rootfs/bin/server");
+  });
+
+  test.each([
+    ["pulling", "SIGINT", 130],
+    ["unpacking", "SIGTERM", 143],
+    ["writing", "SIGINT", 130],
+    ["handing the disk over", "SIGTERM", 143],
+  ] as const)("ended while %s by %s leave nothing half done, and the next one works", async (step, how, status) => {
+    const args = ["build", await startRegistry(machine), "-o", "web.img"];
+    expect((await startWith(args, { at: STEPS[step], how }).finished).code).toBe(status);
+    expect(readdirSync(machine.folder).filter((name) => name.startsWith("web.img"))).toEqual([]);
+    expect(readdirSync(path.join(machine.cacheDir, "v1/tmp"))).toEqual([]);
+
+    expect(await run(args, "halt")).toMatchObject({ code: 0, stdout: expect.stringMatching(/^web\.img: /) as string });
   });
 
   test.each([

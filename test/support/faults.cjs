@@ -4,7 +4,8 @@
 // The plan is a JSON object in the environment variable FAULTS; `globalThis.planFaults` sets another one.
 //   record: path of the file that the points are appended to, one a line
 //   at:     the point to fail at, when it is reached for the first time
-//   how:    "SIGKILL", "SIGINT", or the code of an error that the call fails with ("ENOSPC")
+//   how:    a signal that the process sends itself ("SIGKILL"), the code of an error that the call fails with ("ENOSPC"), or "pause"
+//   paused: path of the file that is there while the process pauses; it goes on when somebody removes it
 "use strict";
 const childProcess = require("node:child_process");
 const fs = require("node:fs");
@@ -24,6 +25,7 @@ const kill = process.kill.bind(process);
 const general = (text) =>
   String(text)
     .replace(/\/v1\/[a-z]+$/, "/v1/*")
+    .replace(/\/v1\/tmp\/[^/ ]+/g, "/v1/tmp/*")
     .replace(/\.\d+\.[a-z0-9]+/g, ".*")
     .replace(/(unikernel-[a-z]+-)[\w-]+/g, "$1*")
     .replace(/[0-9a-f]{8,}|\d{2,}/g, "#");
@@ -39,8 +41,15 @@ const point = (name, subject = "") => {
   const signature = times === 1 ? kind : `${kind} (again)`;
   if (plan.record !== undefined) append(plan.record, `${signature}\n`);
   if (signature !== plan.at) return;
+  if (plan.how === "pause") return pause(plan.paused);
   if (!plan.how.startsWith("SIG")) throw Object.assign(new Error(`${plan.how}: as planned`), { code: plan.how });
   kill(process.pid, plan.how);
+};
+
+/** Stands still, deaf to signals. */
+const pause = (file) => {
+  append(file, "");
+  while (fs.existsSync(file)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
 };
 
 const wrap = (target, name, isPoint = () => true, subject = (args) => args[0]) => {

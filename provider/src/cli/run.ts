@@ -50,7 +50,7 @@ export const run: Command = {
     const output = terminal ? new PassThrough() : new ConsoleSplitter(process.stderr);
     output.pipe(process.stdout);
     const input = terminal?.input ?? (interactive ? process.stdin.pipe(new ConsoleInput()) : undefined);
-    const guest = await interruptible(async (signal) => {
+    const { ending } = await interruptible(async (signal) => {
       const { image, command, format = "erofs" } = await loadImage(invocation, signal, imageSettings(values));
       if (format !== "erofs" && format !== "raw") {
         throw new VisibleError(
@@ -65,7 +65,7 @@ export const run: Command = {
         },
         ...(interactive && { annotations: { [ATTACH_INPUT]: "true" } }),
       };
-      return runForeground(
+      const guest = await runForeground(
         { id: "run", image, config, ...hardware },
         {
           cacheDir: defaultCacheDir(),
@@ -82,8 +82,10 @@ export const run: Command = {
           },
         },
       );
+      // Before nobody listens to signals any more: one that comes just then would be lost.
+      return { ending: passSignals(guest) };
     });
-    const { code, reason } = await passSignals(guest).finally(() => {
+    const { code, reason } = await ending.finally(() => {
       terminal?.release();
       if (input === undefined) return;
       // A terminal or pipe that nobody types into would keep this process alive.
