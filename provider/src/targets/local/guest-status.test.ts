@@ -59,6 +59,14 @@ describe("a guest that has told of no ending", () => {
       "QEMU was ended by signal 15 from pid 7 (bash)",
     ],
     ["reset itself", 0, null, "", 255, "the guest reset itself without a word"],
+    [
+      "reset itself after QEMU had complained",
+      0,
+      null,
+      "KVM internal error",
+      255,
+      "the guest reset itself without a word (QEMU's last words: KVM internal error)",
+    ],
   ] as const)("%s", (_, exitCode, signalCode, complaint, code, reason) => {
     expect(silentEnding({ exitCode, signalCode }, complaint)).toEqual({ code, reason });
   });

@@ -190,5 +190,7 @@ export function silentEnding(
   if (exitCode !== 0 && exitCode !== null) {
     return { code: 255, reason: `QEMU failed with status ${exitCode}${complaint === "" ? "" : `: ${complaint}`}` };
   }
-  return { code: 255, reason: "the guest reset itself without a word" };
+  // It may be a mere warning, or all that tells why.
+  const words = complaint === "" ? "" : ` (QEMU's last words: ${complaint})`;
+  return { code: 255, reason: `the guest reset itself without a word${words}` };
 }
