@@ -1,9 +1,11 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import * as path from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { SERVER, THINKER } from "../support/guests.js";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { SERVER } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
-import { failureOf, OperationFailed, TestStack, unikernel } from "../support/stack.js";
+import { startRegistry } from "../support/registry.js";
+import { STEPS, type StepName } from "../support/steps.js";
+import { failureOf, TestStack, unikernel } from "../support/stack.js";
 
 let machine: Machine;
 let stack: TestStack;
@@ -14,14 +16,17 @@ beforeEach(() => {
 });
 afterEach(() => machine.dispose());
 
-async function web({ stop = "0.3 s", name }: { stop?: string; name?: string } = {}): Promise<Record<string, unknown>> {
-  const source = { directory: "./rootfs", command: ["/bin/server"] };
+async function web({ container, name, cpus = 1 }: { container?: string; name?: string; cpus?: number } = {}): Promise<
+  Record<string, unknown>
+> {
+  const source = container === undefined ? { directory: "./rootfs", command: ["/bin/server"] } : { container };
   const image = new unikernel.Image("image", { source });
-  const timeouts = { start: "120 s", stop };
+  const timeouts = { start: "120 s", stop: "0.3 s" };
   const instance = new unikernel.Instance("web", {
     image,
     ...(name !== undefined && { name }),
     memory: "16 MiB",
+    cpus,
     ports: [{ guest: 8080, host: 0 }],
     timeouts,
   });
@@ -32,99 +37,100 @@ async function web({ stop = "0.3 s", name }: { stop?: string; name?: string } = 
 const providers = (): number[] =>
   stack.processes().flatMap(({ pid, args }) => (args.join(" ").includes("dynamic-provider") ? [pid] : []));
 
-/** Waits for something that happens in the middle of an operation. */
-async function during(operation: Promise<unknown>, moment: () => boolean): Promise<{ failure: Promise<unknown> }> {
+/** Runs an operation until its provider is at a step, does something then, and sees the operation fail. */
+async function hitAt(step: StepName, operation: "up" | "destroy", hit: () => Promise<void> | void): Promise<void> {
+  const paused = path.join(machine.folder, "paused");
+  stack.env["FAULTS"] = JSON.stringify({ at: STEPS[step], how: "pause", paused });
   let ended = false;
-  const failure = operation.then(
-    () => "it succeeded",
-    (error: unknown) => error,
-  );
-  void failure.then(() => (ended = true));
-  await expect.poll(() => ended || moment(), { timeout: 120_000, interval: 5 }).toBe(true);
-  if (ended) throw await failure;
-  return { failure };
+  const failure = failureOf(stack[operation]()).finally(() => (ended = true));
+  // Whoever waits for it is told.
+  failure.catch(() => undefined);
+  await expect.poll(() => ended || existsSync(paused), { interval: 5 }).toBe(true);
+  if (ended) throw new Error(`The operation has ended before ${step}: ${await failure}`);
+  await hit();
+  rmSync(paused);
+  await failure;
+  delete stack.env["FAULTS"];
 }
 
-/** Starts an update whose guest never gets ready, and returns when that guest runs. */
-async function hangingUpdate(): Promise<{ failure: Promise<unknown> }> {
-  stack.kernel(...THINKER);
-  return during(stack.up(), () => machine.guests().length === 1);
+const signal = (pids: number[], name: NodeJS.Signals): void => pids.forEach((pid) => process.kill(pid, name));
+
+/** What a person's ^C at the terminal does, as often as it says. */
+async function interrupt(times: number): Promise<void> {
+  // It reaches the engine alone: whatever that has started leads a process group of its own.
+  const group = -stack.engine()!;
+  process.kill(group, "SIGINT");
+  // The engine takes another for a second one only when it has acted on the first.
+  await expect.poll(() => stack.output).toContain("^C received; cancelling");
+  if (times === 1) return;
+  process.kill(group, "SIGINT");
+  await expect.poll(() => stack.output).toContain("^C received; terminating");
 }
 
-function killEverything(): void {
-  for (const pid of [...providers(), stack.engine()!]) process.kill(pid, "SIGKILL");
-}
+const HITS = {
+  "^C": () => interrupt(1),
+  "^C twice": () => interrupt(2),
+  "SIGTERM of the engine": async () => {
+    signal([stack.engine()!], "SIGTERM");
+    await expect.poll(() => stack.output).toContain("SIGTERM received; cancelling");
+  },
+  "SIGKILL of the engine": () => signal([stack.engine()!], "SIGKILL"),
+  "SIGKILL of the provider": () => signal(providers(), "SIGKILL"),
+  "SIGKILL of both": () => signal([...providers(), stack.engine()!], "SIGKILL"),
+};
 
-/** The next update works, and one guest runs: the one that it started. */
-async function expectRecovery(): Promise<void> {
+/**
+ * Ways to end an update, none of which keeps the next one from getting further. On SIGTERM, as on a single ^C, the engine lets the resource that it
+ * is at be finished, so the image is built then.
+ */
+const INTERRUPTIONS: [StepName, keyof typeof HITS][] = [
+  ["pulling", "SIGKILL of the provider"],
+  ["pulling", "^C twice"],
+  ["unpacking", "SIGKILL of both"],
+  ["unpacking", "^C twice"],
+  ["writing", "SIGKILL of the provider"],
+  ["writing", "SIGTERM of the engine"],
+  ["starting QEMU", "SIGKILL of the engine"],
+  ["starting QEMU", "^C twice"],
+  ["waiting for the port", "SIGKILL of the provider"],
+  ["waiting for the port", "SIGKILL of both"],
+  ["waiting for the port", "SIGKILL of the engine"],
+  ["waiting for the port", "^C twice"],
+];
+
+/** Ways to end an update that let a guest come up which is starting. Each meets a guest of its own. */
+const FINISHING: [keyof typeof HITS, cpus: number][] = [
+  ["^C", 1],
+  ["SIGTERM of the engine", 2],
+];
+
+test("an update that is ended at any step leaves no guest, and the next one just works", async () => {
   stack.kernel(...SERVER);
-  expect((await stack.up()).outputs["state"]).toBe("running");
-  expect(machine.guests()).toHaveLength(1);
+  const container = await startRegistry(machine);
+  stack.program = () => web({ container });
+  for (const [step, hit] of INTERRUPTIONS) {
+    const what = `${step}, ${hit}`;
+    await hitAt(step, "up", HITS[hit]);
+    await expect.poll(providers, { message: what }).toEqual([]);
+    await expect.poll(() => machine.guests(), { message: what }).toEqual([]);
+    await stack.unlock();
+  }
+  for (const [hit, cpus] of FINISHING) {
+    stack.program = () => web({ container, cpus });
+    await hitAt("starting QEMU", "up", HITS[hit]);
+    expect(machine.guests(), hit).toHaveLength(1);
+    const { changes, outputs } = await stack.up();
+    expect({ changes, outputs }, hit).toMatchObject({
+      changes: { image: "same", web: "same" },
+      outputs: { state: "running" },
+    });
+  }
+  expect(readdirSync(path.join(machine.cacheDir, "v1/tmp"))).toEqual([]);
+
+  await hitAt("stopping the guest", "destroy", HITS["SIGKILL of both"]);
+  await stack.unlock();
   await stack.destroy();
   expect(machine.guests()).toEqual([]);
-}
-
-describe("SIGKILL", () => {
-  test("of the engine while a guest is starting: the provider ends, and takes the guest with it", async () => {
-    const { failure } = await hangingUpdate();
-    process.kill(stack.engine()!, "SIGKILL");
-
-    expect(await failure).toBeInstanceOf(OperationFailed);
-    await expect.poll(() => machine.guests()).toEqual([]);
-    await expect.poll(providers).toEqual([]);
-    await stack.unlock();
-    await expectRecovery();
-  });
-
-  test("of the engine and the provider while a guest is starting: the guest ends with them", async () => {
-    const { failure } = await hangingUpdate();
-    killEverything();
-
-    expect(await failure).toBeInstanceOf(OperationFailed);
-    await expect.poll(() => machine.guests()).toEqual([]);
-    await stack.unlock();
-    await expectRecovery();
-  });
-
-  test("of both while the image is built: the next update builds it", async () => {
-    stack.kernel(...SERVER);
-    const { failure } = await during(stack.up(), () => existsSync(path.join(machine.cacheDir, "v1/tmp")));
-    killEverything();
-
-    expect(await failure).toBeInstanceOf(OperationFailed);
-    await stack.unlock();
-    await expectRecovery();
-  });
-
-  test("of both while a guest is stopping: the next one stops it", async () => {
-    stack.kernel(...SERVER);
-    stack.program = () => web({ stop: "60 s" });
-    await stack.up();
-    // Whoever stops a guest holds its lock.
-    const locks = path.join(machine.stateDir, "locks");
-    const { failure } = await during(stack.destroy(), () => readdirSync(locks).length > 0);
-    killEverything();
-
-    expect(await failure).toBeInstanceOf(OperationFailed);
-    await stack.unlock();
-    stack.program = () => web({ stop: "0.3 s" });
-    await stack.up();
-    await stack.destroy();
-    expect(machine.guests()).toEqual([]);
-  });
-});
-
-test("^C twice while a guest is starting: the guest ends, and the next update starts another", async () => {
-  const { failure } = await hangingUpdate();
-  const engine = stack.engine()!;
-  process.kill(engine, "SIGINT");
-  // The engine takes the second for a second one only when it has acted on the first.
-  await expect.poll(() => stack.output).toContain("^C received; cancelling");
-  process.kill(engine, "SIGINT");
-
-  expect(await failure).toBeInstanceOf(OperationFailed);
-  await expect.poll(() => machine.guests()).toEqual([]);
-  await expectRecovery();
 });
 
 test("two stacks can build the same image and run it at the same time, but not under the same name", async () => {

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { withMachine } from "../support/machine.js";
-import { inLanes, Operator, pointsOf, Project, type Fault, type Outcome } from "../support/operation.js";
+import { inLanes, Operator, pointsOf, Project, type Fault, type How, type Outcome } from "../support/operation.js";
 import { startRegistry } from "../support/registry.js";
 
 const INSTANCE = {
@@ -15,7 +15,7 @@ afterAll(() => operators.forEach((operator) => operator.dispose()));
 /** Finds the points of an operation, and makes it fail at each, on a new machine every time. */
 async function failAtEach(
   operation: "up" | "destroy",
-  how: NonNullable<Fault["how"]>,
+  how: How | ((index: number) => How),
   options: {
     prepare?: (project: Project) => Promise<void>;
     isPoint: (point: string) => boolean;
@@ -39,9 +39,10 @@ async function failAtEach(
     });
     points = points.filter(options.isPoint);
     expect(points.length).toBeGreaterThan(5);
-    await inLanes(points, operators, (point, operator) =>
+    await inLanes([...points.entries()], operators, ([index, point], operator) =>
       withProject(operator, async (project) => {
-        const outcome = await project.run(operation, { at: point, how });
+        const fault: Fault = { at: point, how: typeof how === "string" ? how : how(index) };
+        const outcome = await project.run(operation, fault);
         await options.verify(project, outcome, point);
       }),
     );
@@ -110,6 +111,27 @@ describe("SIGKILL at any call that changes anything", () => {
         expect(killed, point).toBe(true);
         await project.succeed("destroy");
         await expectNothing(project, point);
+      },
+    });
+  });
+});
+
+describe("SIGINT or SIGTERM at any call that changes anything", () => {
+  test("of a first update: nothing stays of what was not done, and the next update just works", async () => {
+    await failAtEach("up", (index) => (index % 2 === 0 ? "SIGINT" : "SIGTERM"), {
+      isPoint: isCall,
+      verify: async (project, { interrupted, error }, point) => {
+        expect(interrupted, point).toBe(true);
+        // With the lock all is done.
+        if (/^rm .*\/locks\/web/.test(point)) {
+          expect(error, point).toBeUndefined();
+          expectRunning(project, point);
+        } else {
+          expect(error, point).toBe("VisibleError: interrupted");
+          await expectNothing(project, point);
+        }
+        await project.succeed("up");
+        expectRunning(project, point);
       },
     });
   });

@@ -2,6 +2,7 @@
 //   { operation: "up" | "destroy", folder, environment, fault }
 // `folder` is the project's; its inputs are in inputs.json, and what the engine would keep is in state.json once the operation has ended.
 // `environment` and `fault` hold for this operation. Each line of standard output answers one: { error } with what went wrong, or {}.
+// With `interrupted` a signal came meanwhile: the process is about to end.
 "use strict";
 const fs = require("node:fs");
 const path = require("node:path");
@@ -9,10 +10,14 @@ const readline = require("node:readline");
 const provider = path.resolve(__dirname, "../../provider/dist/resources");
 const { imageResource } = require(path.join(provider, "image.js"));
 const { instanceResource } = require(path.join(provider, "instance.js"));
+const { Engine } = require(path.join(provider, "../hosts/dynamic/engine.js"));
+
+// There is no engine to watch. Signals cancel what runs, as they do in Pulumi's process of the provider, which ends then.
+const engine = new Engine(undefined);
 
 const identity = { organization: "organization", project: "test", stack: "dev", name: "web" };
-const contextOf = (baseDir) => ({
-  signal: new AbortController().signal,
+const contextOf = (baseDir, signal) => ({
+  signal,
   status: () => undefined,
   notice: () => undefined,
   preview: false,
@@ -30,10 +35,10 @@ async function ensure(definition, kept, news, context) {
   return { id, state: changes ? await definition.update(id, state, inputs, context) : state };
 }
 
-async function operate(operation, folder) {
+async function operate(operation, folder, signal) {
   const stateFile = path.join(folder, "state.json");
   const kept = fs.existsSync(stateFile) ? JSON.parse(fs.readFileSync(stateFile, "utf8")) : {};
-  const context = contextOf(folder);
+  const context = contextOf(folder, signal);
   if (operation === "up") {
     const { image, instance } = JSON.parse(fs.readFileSync(path.join(folder, "inputs.json"), "utf8"));
     kept.image = await ensure(imageResource, kept.image, image, context);
@@ -55,13 +60,14 @@ readline.createInterface({ input: process.stdin }).on("line", (line) => {
   const { operation, folder, environment, fault } = JSON.parse(line);
   Object.assign(process.env, environment);
   globalThis.planFaults(fault);
-  void operate(operation, folder).then(
-    () => process.stdout.write("{}\n"),
-    (error) => {
+  let signal;
+  // As the provider's doors do: only what is a sentence goes without its stack.
+  const textOf = (error) => (error.name === "VisibleError" ? `VisibleError: ${error.message}` : error.stack);
+  void engine
+    .whileAlive((given) => operate(operation, folder, (signal = given)))
+    .then(() => undefined, textOf)
+    .then((error) => {
       globalThis.planFaults({});
-      // As the provider's doors do: only what is a sentence goes without its stack.
-      const text = error.name === "VisibleError" ? `VisibleError: ${error.message}` : error.stack;
-      process.stdout.write(`${JSON.stringify({ error: text })}\n`);
-    },
-  );
+      process.stdout.write(`${JSON.stringify({ error, interrupted: signal.aborted || undefined })}\n`);
+    });
 });

@@ -9,10 +9,12 @@ import type { Machine } from "./machine.js";
 
 const support = import.meta.dirname;
 
+export type How = "SIGKILL" | "SIGINT" | "SIGTERM" | "ENOSPC";
+
 /** How a process is made to fail: see `faults.cjs`. */
 export interface Fault {
   at?: string;
-  how?: "SIGKILL" | "SIGINT" | "SIGTERM" | "ENOSPC";
+  how?: How;
   record?: string;
 }
 
@@ -22,6 +24,8 @@ export interface Outcome {
   error?: string;
   /** The process was killed. */
   killed?: boolean;
+  /** A signal asked the process to end, and it has ended. */
+  interrupted?: boolean;
 }
 
 /** A process that runs the provider's operations, one after the other, until one of them kills it; then there is a new one. */
@@ -31,14 +35,17 @@ export class Operator {
   async run(request: object): Promise<Outcome> {
     const { child, lines } = (this.#process ??= this.#start());
     return new Promise((resolve) => {
+      let outcome: Outcome | undefined;
       const answer = (line: string): void => {
+        outcome = JSON.parse(line) as Outcome;
+        if (outcome.interrupted) return;
         child.off("exit", died);
-        resolve(JSON.parse(line) as Outcome);
+        resolve(outcome);
       };
       const died = (_code: number | null, signal: NodeJS.Signals | null): void => {
         this.#process = undefined;
         lines.off("line", answer);
-        resolve(signal === "SIGKILL" ? { killed: true } : { error: "the process ended" });
+        resolve(outcome ?? (signal === "SIGKILL" ? { killed: true } : { error: "the process ended" }));
       };
       lines.once("line", answer);
       child.once("exit", died);

@@ -14,3 +14,5 @@ Module._load = function (request, ...rest) {
   };
   return new Proxy({}, { get });
 };
+
+if (process.env.FAULTS) require("./faults.cjs");

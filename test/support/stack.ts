@@ -260,7 +260,9 @@ let command: Promise<automation.PulumiCommand> | undefined;
 function quickCommand(): Promise<automation.PulumiCommand> {
   command ??= PulumiCommand.get().then((pulumi) => {
     type Run = (args: string[], ...rest: unknown[]) => Promise<{ stdout: string; stderr: string; code: number }>;
-    const run = (pulumi as unknown as { run: Run }).run.bind(pulumi);
+    // Each engine leads a process group, as a command does that somebody types at a terminal.
+    const runOther = (pulumi as unknown as { run: Run }).run.bind({ command: "setsid" });
+    const run: Run = (args, ...rest) => runOther(["pulumi", ...args], ...rest);
     const answers: Record<string, string> = { "stack select": "", "stack output": "{}", "stack history": "[]" };
     const quick: Run = async (args, ...rest) => {
       const answer = answers[args.slice(0, 2).join(" ")];

@@ -1,16 +1,23 @@
+import * as http2 from "node:http2";
 import * as net from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import * as grpc from "@grpc/grpc-js";
 import { EngineClient } from "@pulumi/pulumi/proto/engine_grpc_pb.js";
 import { LogRequest, LogSeverity } from "@pulumi/pulumi/proto/engine_pb.js";
+import { VisibleError } from "../../image/index.js";
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 /** What runs, and is to end when this process is told to. */
 const running = new Set<AbortController>();
 
+function abortAll(why: string): void {
+  for (const controller of running) controller.abort(new Error(why));
+}
+
 /** An engine that is told to end at once asks its plugins to, and gives them a moment. */
 function interrupt(): void {
-  for (const controller of running) controller.abort(new Error("interrupted"));
+  abortAll("interrupted");
 }
 
 /** While something runs there is one listener: without any, signals end this process, and of more than ten Node warns. */
@@ -28,6 +35,7 @@ function unlisten(controller: AbortController): void {
 export class Engine {
   readonly #client: InstanceType<typeof EngineClient> | undefined;
   #last: Promise<void> = Promise.resolve();
+  #isWatched = false;
 
   constructor(readonly address: string | undefined) {
     this.#client = address === undefined ? undefined : new EngineClient(address, grpc.credentials.createInsecure());
@@ -56,27 +64,50 @@ export class Engine {
    * must not go on while the next one runs.
    */
   async whileAlive<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (!this.#isWatched) void this.#endWithEngine();
     const controller = new AbortController();
-    const timer = setInterval(
-      () => void this.#isAlive().then((alive) => alive || controller.abort(new Error("Pulumi ended"))),
-      1000,
-    );
     listen(controller);
     try {
       return await work(controller.signal);
+    } catch (error) {
+      // Whatever goes wrong on the way out follows from that, and where in the code it was is of no use to anybody.
+      const why = controller.signal.reason as Error | undefined;
+      if (why !== undefined && !(error instanceof VisibleError)) throw new VisibleError(why.message);
+      throw error;
     } finally {
-      clearInterval(timer);
       unlisten(controller);
       // Nobody waits for the answer, and nobody else would end this process.
       if (controller.signal.aborted) setTimeout(() => process.exit(1), 100);
     }
   }
 
-  #isAlive(): Promise<boolean> {
+  /** Ends this process when the engine ends, whether something runs then or not. */
+  async #endWithEngine(): Promise<void> {
     const [host, port] = this.address?.split(":") ?? [];
-    if (host === undefined || port === undefined) return Promise.resolve(true);
+    if (host === undefined || port === undefined) return;
+    this.#isWatched = true;
+    for (;;) {
+      await this.#untilDisconnected();
+      if (!(await this.#isAlive(host, Number(port)))) break;
+      await delay(1000, undefined, { ref: false });
+    }
+    if (running.size === 0) process.exit(1);
+    abortAll("Pulumi ended");
+  }
+
+  /** A connection tells at once that the other end is gone, where asking now and then would let a guest come up that nobody is told of. */
+  #untilDisconnected(): Promise<void> {
     return new Promise((resolve) => {
-      const socket = net.connect({ host, port: Number(port) });
+      const session = http2.connect(`http://${this.address}`);
+      session.on("error", () => undefined);
+      session.once("close", resolve);
+      session.unref();
+    });
+  }
+
+  #isAlive(host: string, port: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = net.connect({ host, port });
       const settle = (alive: boolean): void => {
         socket.destroy();
         resolve(alive);
