@@ -1,3 +1,5 @@
+import * as http2 from "node:http2";
+import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Engine } from "./engine.js";
 
@@ -30,3 +32,31 @@ test("however many operations run at once, a signal ends them all, and is listen
   // Each of those that was told to end asks for the process's end.
   await expect.poll(() => exit.mock.calls).toHaveLength(11);
 });
+
+test.each([true, false])(
+  "an engine that ends takes this process with it, whether something runs (%s) or not",
+  async (runs) => {
+    const exit = vi.spyOn(process, "exit").mockReturnValue(undefined as never);
+    onTestFinished(() => exit.mockRestore());
+    const server = http2.createServer();
+    const sessions: http2.ServerHttp2Session[] = [];
+    server.on("session", (session) => sessions.push(session));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const engine = new Engine(`127.0.0.1:${(server.address() as AddressInfo).port}`);
+
+    const operation = engine.whileAlive(
+      (signal) =>
+        new Promise<void>((resolve, reject) => {
+          if (!runs) resolve();
+          signal.addEventListener("abort", () => reject(new Error("aborted")));
+        }),
+    );
+    await expect.poll(() => sessions).toHaveLength(1);
+    expect(exit).not.toHaveBeenCalled();
+    server.close();
+    for (const session of sessions) session.destroy();
+
+    if (runs) await expect(operation).rejects.toThrow("Pulumi ended");
+    await expect.poll(() => exit.mock.calls).toEqual([[1]]);
+  },
+);
