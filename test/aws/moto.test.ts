@@ -145,9 +145,14 @@ describe("by way of S3", () => {
   test("a bucket that does not exist is named", async () => {
     const connection = await connectStorage(settings());
     onTestFinished(() => connection.close());
-    await expect(objectSize(connection, { bucket: "nowhere", key: "x" })).rejects.toThrow(
-      'There is no bucket "nowhere". Make one in eu-central-1',
-    );
+    const nowhere = { bucket: "nowhere", key: "x" };
+    const pieces = async function* (): AsyncGenerator<Buffer> {
+      yield Buffer.from("disk");
+    };
+    const upload = uploadObject(pieces, connection, { ...nowhere, digest: "sha256:1" }, { journal: journal("x.json") });
+    await expect(upload).rejects.toThrow('There is no bucket "nowhere". Make one in eu-central-1');
+    expect(await objectSize(connection, nowhere)).toBeUndefined();
+    await deleteObject(connection, nowhere);
   });
 
   test("here moto ends: it does not import snapshots, which the stand-in for @pulumi/aws does in its place", async () => {

@@ -23,7 +23,7 @@ export interface ArrivedPart {
   sha256: string;
 }
 
-/** Bytes of the object, or undefined when there is none. */
+/** Bytes of the object, or undefined when there is none, or no such bucket. */
 export async function objectSize(
   connection: StorageConnection,
   { bucket, key }: ObjectName,
@@ -32,11 +32,11 @@ export async function objectSize(
   // A HEAD request would do, but its answers say nothing of what is wrong.
   const list = await ask(connection, "s3:ListBucket", bucket, signal, (s3, options) =>
     s3.listObjectsV2({ Bucket: bucket, Prefix: key, MaxKeys: 1 }, options),
-  );
-  return list.Contents?.find(({ Key }) => Key === key)?.Size;
+  ).catch(unlessBucketIsMissing);
+  return list?.Contents?.find(({ Key }) => Key === key)?.Size;
 }
 
-/** Deletes an object; one that is not there is fine. */
+/** Deletes an object; one that is not there is fine, and so is a bucket that is not. */
 export async function deleteObject(
   connection: StorageConnection,
   { bucket, key }: ObjectName,
@@ -44,7 +44,7 @@ export async function deleteObject(
 ): Promise<void> {
   await ask(connection, "s3:DeleteObject", bucket, signal, (s3, options) =>
     s3.deleteObject({ Bucket: bucket, Key: key }, options),
-  );
+  ).catch(unlessBucketIsMissing);
 }
 
 /** Begins an upload in parts. @returns its id. */
@@ -148,6 +148,11 @@ export async function cancelUpload(
 /** Whether S3 no longer knows an upload: it was completed, or aborted. */
 export function isForgotten(error: unknown): boolean {
   return nameOf(error) === "NoSuchUpload";
+}
+
+/** Where there is no bucket there is no object. Whoever puts one there is told. */
+function unlessBucketIsMissing(error: unknown): undefined {
+  if (nameOf((error as Error).cause) !== "NoSuchBucket") throw error;
 }
 
 async function ask<T>(

@@ -240,6 +240,13 @@ test("an object is found, and deleted once or twice", async () => {
   expect(await objectSize(connection, REQUEST)).toBeUndefined();
 });
 
+test("an object whose bucket is gone is gone with it", async () => {
+  await upload();
+  service.buckets.clear();
+  expect(await objectSize(connection, REQUEST)).toBeUndefined();
+  await deleteObject(connection, REQUEST);
+});
+
 describe("what goes wrong is told in one sentence:", () => {
   test.each<[string, S3Fault, RegExp]>([
     [
