@@ -626,6 +626,21 @@ fn memory_is_reported_in_linux_columns() {
 }
 
 #[test]
+fn a_cpu_has_one_frequency() {
+    let (_, context, _) = machine();
+    for limits in [
+        "cpuinfo_max",
+        "cpuinfo_min",
+        "scaling_max",
+        "scaling_min",
+        "scaling_cur",
+    ] {
+        let path = format!("/sys/devices/system/cpu/cpu0/cpufreq/{limits}_freq");
+        assert_eq!(read(&context, &path), "1000000\n", "{path}");
+    }
+}
+
+#[test]
 fn caches_are_described() {
     let (_, context, _) = machine();
     let told = |name: &str| read(&context, &format!("/sys/devices/system/cpu/cpu0/cache/index0/{name}"));

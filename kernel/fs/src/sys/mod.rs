@@ -130,15 +130,22 @@ fn processor(folder: Folder, number: usize, system: Arc<dyn System>) -> Folder {
         })
         .folder("cache", move |folder| caches(folder, number))
         .folder("cpufreq", move |folder| {
-            ["cpuinfo_max_freq", "scaling_max_freq", "scaling_cur_freq"]
-                .into_iter()
-                .fold(folder, |folder, name| {
-                    let system = system.clone();
-                    folder.file(name, move |out| {
-                        out.extend_from_slice(alloc::format!("{}\n", system.processor().frequency).as_bytes());
-                        Ok(())
-                    })
+            // Nobody changes it. Programs that find one of these files read them all.
+            [
+                "cpuinfo_max",
+                "cpuinfo_min",
+                "scaling_max",
+                "scaling_min",
+                "scaling_cur",
+            ]
+            .into_iter()
+            .fold(folder, |folder, name| {
+                let system = system.clone();
+                folder.file(&alloc::format!("{name}_freq"), move |out| {
+                    out.extend_from_slice(alloc::format!("{}\n", system.processor().frequency).as_bytes());
+                    Ok(())
                 })
+            })
         })
 }
 
