@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, truncateSync } from "node:fs";
 import * as net from "node:net";
 import * as path from "node:path";
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from "vitest";
@@ -88,6 +88,18 @@ describe("starting", () => {
     expect([read("console.log.1"), read("console.log")].map((text) => text.trim())).toEqual(["two", "three"]);
     await removeInstance("web", { stateDir: machine.stateDir, stopTimeoutMs: 200 });
     expect(files()).toEqual([]);
+  });
+
+  test("keeps a console that may be emptied while the guest writes", async () => {
+    const lines = Array.from({ length: 100 }, () => ({ console: "a line of it\n".repeat(1000) }));
+    const talker = scriptedGuest(BOOT, LISTENING, ...lines, "halt");
+    await startInstance(machine.spec(talker, { ports: [WEB] }), machine.options());
+    const console = path.join(machine.stateDir, "instances/web/console.log");
+    await expect.poll(() => statSync(console).size).toBeGreaterThan(0);
+    truncateSync(console);
+
+    await expect.poll(() => statSync(console).size).toBeGreaterThan(0);
+    expect(readFileSync(console, "utf8")).toMatch(/^[^\0]/);
   });
 
   test("keeps secrets off the disk and the command line", async () => {

@@ -120,6 +120,8 @@ export interface InstanceOutputs {
   /**
    * Path of the file that holds all that the guest has written to its console. Home and state folder are written as a shell expands them. After
    * the guest was started anew, `console.log.1` beside it holds what the one before it wrote.
+   *
+   * It grows for as long as the guest writes. It may be emptied at any time, by logrotate with `copytruncate` for instance.
    */
   consoleLog: string;
 }

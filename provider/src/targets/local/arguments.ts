@@ -66,7 +66,11 @@ export function qemuArguments(guest: GuestHardware): string[] {
     // No option ROM: nothing boots from the network.
     ...["-device", bus === "pci" ? "virtio-net-pci,netdev=net,romfile=" : "virtio-net-device,netdev=net"],
     ...["-device", `virtio-rng-${bus}`],
-    ...["-chardev", `${guest.console === "stdio" ? "stdio,signal=off" : file(guest.console)},id=console`],
+    // Appended to: whoever empties the file while the guest runs, as logrotate does, gets the room back.
+    ...[
+      "-chardev",
+      `${guest.console === "stdio" ? "stdio,signal=off" : `${file(guest.console)},append=on`},id=console`,
+    ],
     ...["-serial", "chardev:console"],
     ...["-chardev", `${"fd" in guest.status ? socket(guest.status) : file(guest.status)},id=status`],
     ...["-device", "isa-debugcon,iobase=0xe9,readback=0xe9,chardev=status"],
