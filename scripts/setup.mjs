@@ -80,8 +80,8 @@ export async function setup(command) {
   for (const { why, packages } of needs[command]) await aptInstall(packages, why);
   await nodeModules();
   const toolchain = await rust({ lint: command === "test" });
-  // Neither the benchmark nor the suites deploy anything.
-  const env = command === "bench" || command === "suites" ? process.env : pulumiEnvironment(await pulumi());
+  // The suites deploy nothing.
+  const env = command === "suites" ? process.env : pulumiEnvironment(await pulumi());
   if (command === "test" || command === "plugins")
     env.PATH = [await fakeGcsServer(), await moto(), env.PATH].join(path.delimiter);
   return { rust: toolchain, env };
