@@ -1,20 +1,18 @@
 //! The descriptor table of a process.
 
+use crate::{File, OpenFile, Shareable};
 use abi::{Errno, OpenFlags};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use hal::sync::SpinLock;
 
-use crate::{File, OpenFile};
-
-/// The descriptors of a process: small numbers for open file descriptions.
+/// The descriptors of a process or thread: small numbers for open file descriptions. Others may share them (`CLONE_FILES`).
 #[derive(Default)]
-pub struct DescriptorTable(SpinLock<Table>);
+pub struct DescriptorTable(Shareable<Table>);
 
 /// What one call takes out of the table. Dropping it closes the descriptions nobody else holds, outside the table's lock.
 pub type Closed = Vec<Arc<OpenFile>>;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Table {
     files: Vec<Option<Arc<OpenFile>>>,
     /// The numbers that have a file, and those that are reserved for one.
@@ -35,18 +33,19 @@ impl ReservedDescriptor<'_> {
     pub fn open(self, file: Arc<dyn File>, flags: OpenFlags) -> i32 {
         let close_on_exec = flags.contains(OpenFlags::CLOEXEC);
         let open = OpenFile::new(file, flags);
-        self.table.0.lock().put(self.number, open, close_on_exec);
+        self.table.0.with(|table| table.put(self.number, open, close_on_exec));
         self.number as i32
     }
 }
 
 impl Drop for ReservedDescriptor<'_> {
     fn drop(&mut self) {
-        let mut table = self.table.0.lock();
-        table.reserved -= 1;
-        if !table.is_open(self.number) {
-            table.used.set(self.number, false);
-        }
+        self.table.0.with(|table| {
+            table.reserved -= 1;
+            if !table.is_open(self.number) {
+                table.used.set(self.number, false);
+            }
+        });
     }
 }
 
@@ -68,6 +67,23 @@ impl Table {
         self.used.set(number, true);
         self.close_on_exec.set(number, close_on_exec);
         self.files[number].replace(file)
+    }
+
+    /// The same descriptions for others.
+    fn fork(&self) -> Self {
+        let mut used = self.used.clone();
+        if self.reserved > 0 {
+            // They are reserved for calls of this process.
+            for number in 0..used.end() {
+                used.set(number, self.is_open(number));
+            }
+        }
+        Self {
+            files: self.files.clone(),
+            used,
+            reserved: 0,
+            close_on_exec: self.close_on_exec.clone(),
+        }
     }
 
     fn take(&mut self, number: usize) -> Option<Arc<OpenFile>> {
@@ -97,30 +113,33 @@ impl DescriptorTable {
 
     /// The description behind a descriptor, be it one of `O_PATH`; `EBADF` when there is none.
     pub fn get_any(&self, descriptor: i32) -> Result<Arc<OpenFile>, Errno> {
-        let table = self.0.lock();
-        table
-            .files
-            .get(index(descriptor)?)
-            .and_then(Clone::clone)
-            .ok_or(Errno::BADF)
+        self.0.with(|table| {
+            table
+                .files
+                .get(index(descriptor)?)
+                .and_then(Clone::clone)
+                .ok_or(Errno::BADF)
+        })
     }
 
     /// Keeps the lowest free number for a file to come; `EMFILE` when that is not below `limit`. Calls that wait, or have effects besides
     /// the descriptor, begin so.
     pub fn reserve(&self, limit: usize) -> Result<ReservedDescriptor<'_>, Errno> {
-        let mut table = self.0.lock();
-        let number = table.lowest(0, limit)?;
-        table.used.set(number, true);
-        table.reserved += 1;
-        Ok(ReservedDescriptor { table: self, number })
+        self.0.with(|table| {
+            let number = table.lowest(0, limit)?;
+            table.used.set(number, true);
+            table.reserved += 1;
+            Ok(ReservedDescriptor { table: self, number })
+        })
     }
 
     /// Gives `file` the lowest free number from `minimum` on; `EMFILE` when that is not below `limit`.
     pub fn insert(&self, file: Arc<OpenFile>, minimum: usize, close_on_exec: bool, limit: usize) -> Result<i32, Errno> {
-        let mut table = self.0.lock();
-        let number = table.lowest(minimum, limit)?;
-        table.put(number, file, close_on_exec);
-        Ok(number as i32)
+        self.0.with(|table| {
+            let number = table.lowest(minimum, limit)?;
+            table.put(number, file, close_on_exec);
+            Ok(number as i32)
+        })
     }
 
     /// Gives `file` this number and returns what had it before; `EBADF` when the number is not below `limit`, `EBUSY` when it is reserved.
@@ -135,18 +154,19 @@ impl DescriptorTable {
         if number >= limit {
             return Err(Errno::BADF);
         }
-        let mut table = self.0.lock();
-        if table.used.get(number) && !table.is_open(number) {
-            return Err(Errno::BUSY);
-        }
-        Ok(table.put(number, file, close_on_exec))
+        self.0.with(|table| {
+            if table.used.get(number) && !table.is_open(number) {
+                return Err(Errno::BUSY);
+            }
+            Ok(table.put(number, file, close_on_exec))
+        })
     }
 
     /// How many numbers the table has room for, as Linux's grows: `select(2)` looks no further.
     pub fn capacity(&self) -> usize {
         const FIRST: usize = 64;
         const STEP: usize = 128;
-        match self.0.lock().files.len() {
+        match self.0.with(|table| table.files.len()) {
             0..=FIRST => FIRST,
             length => ((length - 1) / STEP + 1).next_power_of_two() * STEP,
         }
@@ -154,84 +174,110 @@ impl DescriptorTable {
 
     /// Frees a number and returns what had it.
     pub fn remove(&self, descriptor: i32) -> Result<Arc<OpenFile>, Errno> {
-        self.0.lock().take(index(descriptor)?).ok_or(Errno::BADF)
+        let number = index(descriptor)?;
+        self.0.with(|table| table.take(number)).ok_or(Errno::BADF)
     }
 
     /// Frees all numbers from `first` to `last`.
     pub fn remove_range(&self, first: usize, last: usize) -> Closed {
-        let mut table = self.0.lock();
-        let end = table.files.len().min(last.saturating_add(1));
-        (first..end).filter_map(|number| table.take(number)).collect()
+        self.0.with(|table| {
+            let end = table.files.len().min(last.saturating_add(1));
+            (first..end).filter_map(|number| table.take(number)).collect()
+        })
     }
 
     /// Frees all numbers that are marked close-on-exec.
     pub fn remove_close_on_exec(&self) -> Closed {
-        let mut table = self.0.lock();
-        let end = table.files.len();
-        (0..end)
-            .filter_map(|number| table.close_on_exec.get(number).then(|| table.take(number))?)
-            .collect()
+        self.0.with(|table| {
+            let end = table.files.len();
+            (0..end)
+                .filter_map(|number| table.close_on_exec.get(number).then(|| table.take(number))?)
+                .collect()
+        })
     }
 
     /// Whether a descriptor is closed by `execve(2)`.
     pub fn close_on_exec(&self, descriptor: i32) -> Result<bool, Errno> {
-        let table = self.0.lock();
-        let number = index(descriptor)?;
-        if table.is_open(number) {
-            Ok(table.close_on_exec.get(number))
-        } else {
-            Err(Errno::BADF)
-        }
+        self.0.with(|table| {
+            let number = index(descriptor)?;
+            if table.is_open(number) {
+                Ok(table.close_on_exec.get(number))
+            } else {
+                Err(Errno::BADF)
+            }
+        })
     }
 
     /// Says whether a descriptor is closed by `execve(2)`.
     pub fn set_close_on_exec(&self, descriptor: i32, close: bool) -> Result<(), Errno> {
-        let mut table = self.0.lock();
-        let number = index(descriptor)?;
-        if !table.is_open(number) {
-            return Err(Errno::BADF);
-        }
-        table.close_on_exec.set(number, close);
-        Ok(())
+        self.0.with(|table| {
+            let number = index(descriptor)?;
+            if !table.is_open(number) {
+                return Err(Errno::BADF);
+            }
+            table.close_on_exec.set(number, close);
+            Ok(())
+        })
     }
 
     /// Marks all descriptors from `first` to `last` close-on-exec.
     pub fn set_close_on_exec_range(&self, first: usize, last: usize) {
-        let mut table = self.0.lock();
-        let end = table.files.len().min(last.saturating_add(1));
-        for number in first..end {
-            if table.is_open(number) {
-                table.close_on_exec.set(number, true);
+        self.0.with(|table| {
+            let end = table.files.len().min(last.saturating_add(1));
+            for number in first..end {
+                if table.is_open(number) {
+                    table.close_on_exec.set(number, true);
+                }
             }
-        }
+        });
     }
 
     /// A table of its own with the same descriptions, for `fork(2)`.
     #[must_use]
     pub fn fork(&self) -> Self {
-        let table = self.0.lock();
-        let mut used = table.used.clone();
-        if table.reserved > 0 {
-            // They are reserved for calls of this process.
-            for number in 0..used.end() {
-                used.set(number, table.is_open(number));
-            }
-        }
-        Self(SpinLock::new(Table {
-            files: table.files.clone(),
-            used,
-            reserved: 0,
-            close_on_exec: table.close_on_exec.clone(),
-        }))
+        Self(Shareable::new(self.0.with(|table| table.fork())))
+    }
+
+    /// The same table for another process or thread (`CLONE_FILES`).
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self(self.0.share())
+    }
+
+    /// From now on what is opened and closed here is so for nobody else.
+    pub fn unshare(&self) {
+        self.0.unshare(Table::fork);
+    }
+
+    /// Takes the descriptors of `other` in the place of its own, and returns what [`DescriptorTable::release`] does.
+    pub fn become_copy_of(&self, other: &Self) -> Closed {
+        self.leave_for(other.0.with(|table| table.fork()))
+    }
+
+    /// Frees all numbers, but not for those who share the table. What was open is returned in either case.
+    pub fn release(&self) -> Closed {
+        self.leave_for(Table::default())
+    }
+
+    fn leave_for(&self, other: Table) -> Closed {
+        let files = self.0.with(|table| table.files.clone());
+        drop(self.0.replace(other));
+        files.into_iter().flatten().collect()
+    }
+
+    /// What it has in common with those who share the table, and with nobody else.
+    pub fn identity(&self) -> usize {
+        self.0.identity()
     }
 
     /// The numbers in use, in order.
     pub fn numbers(&self) -> Vec<i32> {
-        let table = self.0.lock();
-        (0..table.files.len())
-            .filter(|&number| table.is_open(number))
-            .map(|number| number as i32)
-            .collect()
+        self.0.with(|table| {
+            (0..table.files.len())
+                .filter(|&number| table.is_open(number))
+                .map(|number| number as i32)
+                .collect()
+        })
     }
 }
 
@@ -365,6 +411,27 @@ mod tests {
         assert_eq!(table.numbers(), [0, 3]);
         assert_eq!(child.numbers(), [0, 1, 2, 3]);
         assert_eq!(child.close_on_exec(2), Ok(true));
+    }
+
+    #[test]
+    fn what_is_shared_is_closed_by_the_last() {
+        let memory = Arc::new(Memory::default());
+        let first = DescriptorTable::new();
+        let second = first.share();
+        let open = OpenFile::new(memory.clone(), OpenFlags::RDWR);
+        assert_eq!(second.insert(open, 0, false, 8), Ok(0));
+        let third = second.share();
+        third.unshare();
+        assert_eq!(third.insert(file(), 0, false, 8), Ok(1));
+        assert_eq!(first.numbers(), [0]);
+        drop(third);
+        assert_eq!(first.release().len(), 1);
+        assert_eq!((first.numbers().len(), second.numbers()), (0, vec![0]));
+        assert_eq!(memory.closed(), 0);
+        assert_eq!(second.release().len(), 1);
+        assert_eq!(memory.closed(), 1);
+        drop(first.become_copy_of(&second));
+        assert_ne!(first.identity(), second.identity());
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod open_file;
 pub mod pipe;
 pub mod poll;
 mod readiness;
+mod shareable;
 mod signal_driven;
 #[cfg(test)]
 mod testing;
@@ -28,5 +29,6 @@ pub use descriptors::{Closed, DescriptorTable, ReservedDescriptor};
 pub use error::{Error, Result, finish, finish_with};
 pub use open_file::{OpenFile, Watcher};
 pub use readiness::Readiness;
+pub use shareable::Shareable;
 pub use signal_driven::{SignalOwner, SignalSender, SignalTarget};
 pub use traits::{DirectoryEntry, File, FileType, Pages, Status, UserMemory, anonymous_inode};

@@ -127,7 +127,7 @@ async fn read_config(bundle: &Arc<dyn Inode>) -> Config {
 }
 
 async fn launch(bundle: &Arc<dyn Inode>, config: &Config) -> Result<(), String> {
-    let paths = Arc::new(Paths::new(files::root(bundle, config).await?));
+    let paths = Paths::new(files::root(bundle, config).await?);
     crate::system::set_exec_written(config.allows_exec_written()?);
     STOP_SIGNAL.store(config.stop_signal()?.number(), Ordering::Relaxed);
     let process = &config.process;

@@ -1,6 +1,7 @@
 //! Processes and threads.
 
 pub mod aio;
+mod apart;
 mod births;
 mod capabilities;
 mod counts;

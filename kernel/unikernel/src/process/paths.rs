@@ -2,25 +2,16 @@
 
 use alloc::sync::Arc;
 
+use file::Shareable;
 use fs::vfs::{Capabilities, Context, Namespace, Place};
-use hal::sync::SpinLock;
 
 use super::{Credentials, Process};
 
-/// What `chroot(2)`, `chdir(2)` and `umask(2)` change. Processes may share it (`CLONE_FS`).
+/// What `chroot(2)`, `chdir(2)` and `umask(2)` change. Processes and threads may share it (`CLONE_FS`).
 pub struct Paths {
     /// The mounted file systems.
     pub namespace: Arc<Namespace>,
-    places: SpinLock<Places>,
-}
-
-impl Clone for Paths {
-    fn clone(&self) -> Self {
-        Self {
-            namespace: self.namespace.clone(),
-            places: SpinLock::new(self.places()),
-        }
-    }
+    places: Shareable<Places>,
 }
 
 /// The places and the mask of [`Paths`].
@@ -40,7 +31,7 @@ impl Paths {
         let root = namespace.root();
         Self {
             namespace,
-            places: SpinLock::new(Places {
+            places: Shareable::new(Places {
                 working: root.clone(),
                 root,
                 umask: 0o022,
@@ -48,23 +39,55 @@ impl Paths {
         }
     }
 
+    /// The same for another process or thread, or a copy.
+    pub(super) fn for_another(&self, share: bool) -> Self {
+        Self {
+            namespace: self.namespace.clone(),
+            places: if share {
+                self.places.share()
+            } else {
+                Shareable::new(self.places())
+            },
+        }
+    }
+
+    /// From now on what changes here does so for nobody else.
+    pub(super) fn unshare(&self) {
+        self.places.unshare(Places::clone);
+    }
+
+    /// Takes what `other` has in the place of its own.
+    pub(super) fn become_copy_of(&self, other: &Self) {
+        drop(self.places.replace(other.places()));
+    }
+
+    /// What it has in common with those who share it, and with nobody else.
+    pub fn identity(&self) -> usize {
+        self.places.identity()
+    }
+
     /// As they are now.
     pub fn places(&self) -> Places {
-        self.places.lock().clone()
+        self.places.with(|places| places.clone())
     }
 
     /// Changes them.
     pub fn update<T>(&self, change: impl FnOnce(&mut Places) -> T) -> T {
-        change(&mut self.places.lock())
+        self.places.with(change)
     }
 }
 
 impl Process {
     /// To look up paths: relative ones begin at `base`, or at the working directory when that is `None`.
     pub fn context(&self, base: Option<Place>) -> Context {
-        let places = self.paths.places();
+        self.context_at(&self.paths, base)
+    }
+
+    /// The same for a thread whose paths these are.
+    pub(super) fn context_at(&self, paths: &Paths, base: Option<Place>) -> Context {
+        let places = paths.places();
         Context {
-            namespace: self.paths.namespace.clone(),
+            namespace: paths.namespace.clone(),
             base: base.unwrap_or(places.working),
             root: places.root,
             credentials: self.file_credentials(),

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use abi::Errno;
 use litemap::LiteMap;
 
-use file::{DescriptorTable, OpenFile};
+use file::{Closed, DescriptorTable, OpenFile};
 use hal::sync::SpinLock;
 use linux_raw_sys::auxvec::AT_EXECFN;
 use task::WaitQueue;
@@ -45,9 +45,9 @@ pub struct Process {
     pub arrivals: Arc<WaitQueue>,
     credentials: SpinLock<(Credentials, Arc<fs::vfs::Credentials>)>,
     /// Open files by descriptor.
-    pub files: Arc<DescriptorTable>,
+    pub files: DescriptorTable,
     /// Working directory, root and umask.
-    pub paths: Arc<Paths>,
+    pub paths: Paths,
     /// Resource limits.
     pub limits: SpinLock<Limits>,
     /// Timers that send signals.
@@ -117,13 +117,7 @@ fn encode(status: ExitStatus) -> u64 {
 
 impl Process {
     /// The first process, without threads.
-    pub fn new(
-        pid: i32,
-        memory: Arc<AddressSpace>,
-        paths: Arc<Paths>,
-        credentials: Credentials,
-        limits: Limits,
-    ) -> Self {
+    pub fn new(pid: i32, memory: Arc<AddressSpace>, paths: Paths, credentials: Credentials, limits: Limits) -> Self {
         let for_files = Arc::new(credentials.for_files());
         Self {
             pid,
@@ -135,7 +129,7 @@ impl Process {
             pending: Pending::default(),
             arrivals: Arc::default(),
             credentials: SpinLock::new((credentials, for_files)),
-            files: Arc::default(),
+            files: DescriptorTable::new(),
             paths,
             limits: SpinLock::new(limits),
             timers: Timers::default(),
@@ -151,13 +145,13 @@ impl Process {
         }
     }
 
-    /// A child without threads, for `fork(2)`: it has what its parent has, in copies, but for the memory and the paths it is given.
+    /// A child without threads, for `fork(2)`: it has what its parent has, in copies, but for the memory, the descriptors and the paths it is given.
     #[must_use]
     pub fn fork(
         &self,
         pid: i32,
         memory: Arc<AddressSpace>,
-        paths: Arc<Paths>,
+        (files, paths): (DescriptorTable, Paths),
         exit_signal: Option<Signal>,
         ending: Option<Arc<Ending>>,
     ) -> Self {
@@ -165,7 +159,7 @@ impl Process {
             kinship: Kinship::child_of(self, exit_signal, ending),
             actions: Arc::new(self.actions.duplicate()),
             is_protected: AtomicBool::new(false),
-            files: Arc::new(self.files.fork()),
+            files,
             program: SpinLock::new(self.program.lock().clone()),
             oom_adjustment: SpinLock::new(*self.oom_adjustment.lock()),
             ..Self::new(pid, memory, paths, self.credentials(), self.limits.lock().clone())
@@ -360,7 +354,7 @@ impl Process {
     /// The last thread has ended. The first process takes the others and the machine with it; others leave what their parent has to know.
     pub(super) async fn finish(self: &Arc<Self>, status: ExitStatus) {
         self.timers.clear();
-        self.close(0, usize::MAX);
+        self.note_all_closed(self.files.release());
         if self.kinship.parent() == 0 {
             super::family::end_all_but(self);
             crate::system::application_ended(status).await;
@@ -379,9 +373,9 @@ impl Process {
         self.leave_family(status);
     }
 
-    /// Closes the descriptors from `first` to `last`.
-    pub fn close(&self, first: usize, last: usize) {
-        for file in self.files.remove_range(first, last) {
+    /// What closing descriptors does besides freeing their numbers.
+    pub fn note_all_closed(&self, files: Closed) {
+        for file in files {
             self.note_closed(&file);
         }
     }
@@ -494,7 +488,7 @@ mod tests {
         let paths = Paths::new(Namespace::new(&Mount::new(root, b"tmpfs", MountFlags::empty())));
         let memory = AddressSpace::new(crate::memory::STACK_LIMIT).expect("memory");
         let (credentials, limits) = (Credentials::default(), Limits::of_memory(1 << 30));
-        let process = Arc::new(Process::new(1, memory.clone(), Arc::new(paths), credentials, limits));
+        let process = Arc::new(Process::new(1, memory.clone(), paths, credentials, limits));
         let thread = || Thread::new(1, process.clone(), memory.clone(), SignalSet::EMPTY);
         let (before, after) = (thread(), thread());
         assert!(process.remove_thread(&after));

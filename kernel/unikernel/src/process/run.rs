@@ -281,6 +281,7 @@ impl Thread {
             }
         }
         self.process.note_end(self);
+        self.end_apart();
         // Before others learn of the end: they may count on the memory.
         self.memory.end_use();
         if self.process.remove_thread(self) {

@@ -4,12 +4,14 @@ use alloc::sync::{Arc, Weak};
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use core::task::{Poll, Waker};
 
+use file::DescriptorTable;
 use hal::sync::SpinLock;
+use once_cell::race::OnceBox;
 use task::{Affinity, Task};
 
 use super::cpu_time::CpuTime;
 use super::rseq::Sequences;
-use super::{Counters, Process};
+use super::{Counters, Paths, Process};
 use crate::futex::Waiter;
 use crate::memory::AddressSpace;
 use crate::seccomp::Seccomp;
@@ -85,6 +87,10 @@ pub struct Thread {
     pub robust_list: AtomicUsize,
     /// Its place in the queue of a futex.
     pub futex_waiter: Arc<Waiter>,
+    /// Its descriptors, when they are not those of its process.
+    pub(super) own_files: OnceBox<DescriptorTable>,
+    /// Its working directory, root and umask, likewise.
+    pub(super) own_paths: OnceBox<Paths>,
     /// Restartable sequences.
     pub rseq: Sequences,
     /// What it has given up of system calls.
@@ -131,6 +137,8 @@ impl Thread {
             clear_tid: AtomicUsize::new(0),
             robust_list: AtomicUsize::new(0),
             futex_waiter: Waiter::new(),
+            own_files: OnceBox::new(),
+            own_paths: OnceBox::new(),
             rseq: Sequences::default(),
             seccomp: Seccomp::default(),
             name: SpinLock::new([0; 16]),

@@ -8,7 +8,7 @@ use linux_raw_sys::general as linux;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{Call, Error, Outcome, Restart, Result};
-use crate::process::{Birth, Capability, Ending, Paths, PidFd, Resource, Thread, family, start_thread};
+use crate::process::{Birth, Capability, Ending, PidFd, Resource, Thread, family, start_thread};
 use crate::signal::Signal;
 
 /// The lowest byte of the flags of `clone(2)`: the signal that tells the parent of the child's end.
@@ -32,9 +32,6 @@ const SERVED: u64 = (linux::CLONE_VM
     | linux::CLONE_IO
     | linux::CLONE_UNTRACED
     | linux::CLONE_DETACHED) as u64;
-/// What a thread shares with its process.
-const THREAD: u64 =
-    (linux::CLONE_VM | linux::CLONE_FS | linux::CLONE_FILES | linux::CLONE_SIGHAND | linux::CLONE_THREAD) as u64;
 
 /// What the calls ask for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -167,11 +164,8 @@ fn check(thread: &Thread, request: &Request) -> Result<()> {
     if request.has(linux::CLONE_PIDFD) && (request.has(linux::CLONE_THREAD) || request.has(linux::CLONE_DETACHED)) {
         return Err(Errno::INVAL.into());
     }
-    let shared = request.flags & THREAD;
-    let is_thread = request.has(linux::CLONE_THREAD);
-    // A table of descriptors or of signal actions belongs to one process.
-    let shares_too_much = !is_thread && (request.has(linux::CLONE_FILES) || request.has(linux::CLONE_SIGHAND));
-    if request.flags & !SERVED != 0 || shares_too_much || is_thread && shared != THREAD {
+    // A table of signal actions belongs to one process.
+    if request.flags & !SERVED != 0 || needs(linux::CLONE_SIGHAND, linux::CLONE_THREAD) {
         super::unknown::report_once("clone with these flags");
         return Err(Errno::INVAL.into());
     }
@@ -223,11 +217,13 @@ async fn run(thread: &Thread, request: Request) -> Result {
     };
     Err(Error::registers(move |parent, context| {
         let Some(child) = make(parent, tid, ending, birth, &request) else {
-            drop(pidfd.map(|pidfd| parent.process.files.remove(pidfd)));
+            drop(pidfd.map(|pidfd| parent.files().remove(pidfd)));
             return Outcome::Fail(Errno::NOMEM);
         };
-        // The parent's alone.
-        drop(pidfd.map(|pidfd| child.process.files.remove(pidfd)));
+        if !request.has(linux::CLONE_FILES) {
+            // The parent's alone.
+            drop(pidfd.map(|pidfd| child.files().remove(pidfd)));
+        }
         let mut registers = context.duplicate();
         registers.set_return_value(0);
         if request.stack != 0 {
@@ -252,7 +248,7 @@ async fn run(thread: &Thread, request: Request) -> Result {
 async fn open_unborn(thread: &Thread, pid: i32, ending: &Arc<Ending>, address: usize) -> Result<i32> {
     let pidfd = super::pidfd::install(thread, PidFd::new(pid, ending.clone()), OpenFlags::empty())?;
     if let Err(errno) = thread.memory.write(address, &pidfd).await {
-        drop(thread.process.files.remove(pidfd));
+        drop(thread.files().remove(pidfd));
         return Err(errno.into());
     }
     Ok(pidfd)
@@ -268,6 +264,7 @@ fn make(
 ) -> Option<Arc<Thread>> {
     let is_thread = request.has(linux::CLONE_THREAD);
     let shares_memory = request.has(linux::CLONE_VM);
+    let (shares_files, shares_paths) = (request.has(linux::CLONE_FILES), request.has(linux::CLONE_FS));
     let memory = if shares_memory {
         parent.memory.clone()
     } else {
@@ -276,15 +273,15 @@ fn make(
     let process = if is_thread {
         parent.process.clone()
     } else {
+        let files = parent.files_for_another(shares_files);
+        let paths = parent.paths_for_another(shares_paths);
         let own = &parent.process;
-        let paths = if request.has(linux::CLONE_FS) {
-            own.paths.clone()
-        } else {
-            Arc::new(Paths::clone(&own.paths))
-        };
-        Arc::new(own.fork(tid, memory.clone(), paths, request.exit_signal, ending))
+        Arc::new(own.fork(tid, memory.clone(), (files, paths), request.exit_signal, ending))
     };
     let child = Thread::new(tid, process, memory, parent.blocked());
+    if is_thread {
+        child.set_apart(parent, shares_files, shares_paths);
+    }
     *child.name.lock() = *parent.name.lock();
     child.take_scheduling_of(parent);
     child.seccomp.inherit(&parent.seccomp);

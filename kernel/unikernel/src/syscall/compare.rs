@@ -6,7 +6,7 @@ use core::cmp::Ordering;
 
 use super::pidfd::may_look_into;
 use super::{Call, Result};
-use crate::process::{Process, Thread, family};
+use crate::process::{Thread, family};
 
 const FILE: u32 = 0;
 const MEMORY: u32 = 1;
@@ -23,28 +23,24 @@ fn identity<T: ?Sized>(object: &Arc<T>) -> usize {
 
 /// `kcmp(pid, pid, kind, index, index)`: 0 when they share it, else 1 or 2 by an order that stays the same.
 pub(super) fn kcmp(thread: &Thread, call: &Call) -> Result {
-    let find = |pid| {
-        family::find_thread(pid)
-            .map(|thread| thread.process.clone())
-            .ok_or(Errno::SRCH)
-    };
+    let find = |pid| family::find_thread(pid).ok_or(Errno::SRCH);
     let (first, second) = (find(call.int(0))?, find(call.int(1))?);
-    if !may_look_into(thread, &first) || !may_look_into(thread, &second) {
+    if !may_look_into(thread, &first.process) || !may_look_into(thread, &second.process) {
         return Err(Errno::PERM.into());
     }
-    let memory = |process: &Process| process.memory().map_or(0, |memory| identity(&memory));
-    let file = |process: &Process, index: usize| -> Result<usize> {
+    let memory = |thread: &Thread| identity(&thread.memory);
+    let file = |thread: &Thread, index: usize| -> Result<usize> {
         let descriptor = i32::try_from(index).map_err(|_| Errno::BADF)?;
-        Ok(identity(&process.files.get_any(descriptor)?))
+        Ok(identity(&thread.files().get_any(descriptor)?))
     };
     let (first, second) = match call.unsigned(2) {
         FILE => (file(&first, call.word(3))?, file(&second, call.word(4))?),
         MEMORY => (memory(&first), memory(&second)),
-        FILES => (identity(&first.files), identity(&second.files)),
-        PATHS => (identity(&first.paths), identity(&second.paths)),
-        ACTIONS => (identity(&first.actions), identity(&second.actions)),
+        FILES => (first.files().identity(), second.files().identity()),
+        PATHS => (first.paths().identity(), second.paths().identity()),
+        ACTIONS => (identity(&first.process.actions), identity(&second.process.actions)),
         // Of these each process has its own.
-        IO | SEMAPHORES => (identity(&first), identity(&second)),
+        IO | SEMAPHORES => (identity(&first.process), identity(&second.process)),
         _ => return Err(Errno::INVAL.into()),
     };
     // The order must not tell where anything lies.

@@ -20,13 +20,13 @@ impl Thread {
 
     /// The open file behind a descriptor.
     pub(super) fn file(&self, descriptor: i32) -> core::result::Result<Arc<OpenFile>, Errno> {
-        self.process.files.get(descriptor)
+        self.files().get(descriptor)
     }
 
     /// Gives an open file the lowest free descriptor.
     pub(super) fn install(&self, file: Arc<OpenFile>, close_on_exec: bool) -> core::result::Result<i32, Errno> {
         let limit = self.descriptor_limit();
-        self.process.files.insert(file, 0, close_on_exec, limit)
+        self.files().insert(file, 0, close_on_exec, limit)
     }
 
     /// Opens a file of the kernel's own, with `O_CLOEXEC` from the same flags.
@@ -38,7 +38,7 @@ impl Thread {
 
 /// `close(fd)`
 pub(super) fn close(thread: &Thread, call: &Call) -> Result {
-    let file = thread.process.files.remove(call.int(0))?;
+    let file = thread.files().remove(call.int(0))?;
     thread.process.note_closed(&file);
     Ok(0)
 }
@@ -50,26 +50,29 @@ pub(super) fn close_range(thread: &Thread, call: &Call) -> Result {
     if flags & !(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE) != 0 || first > last {
         return Err(Errno::INVAL.into());
     }
-    // No two processes share a table, so there is nothing to unshare.
-    let descriptors = &thread.process.files;
+    if flags & CLOSE_RANGE_UNSHARE != 0 {
+        thread.unshare_files();
+    }
+    let descriptors = thread.files();
     if flags & CLOSE_RANGE_CLOEXEC != 0 {
         descriptors.set_close_on_exec_range(first as usize, last as usize);
     } else {
-        thread.process.close(first as usize, last as usize);
+        let closed = descriptors.remove_range(first as usize, last as usize);
+        thread.process.note_all_closed(closed);
     }
     Ok(0)
 }
 
 /// `dup(fd)`
 pub(super) fn dup(thread: &Thread, call: &Call) -> Result {
-    let file = thread.process.files.get_any(call.int(0))?;
+    let file = thread.files().get_any(call.int(0))?;
     Ok(thread.install(file, false)? as usize)
 }
 
 /// `dup2(old, new)`
 pub(super) fn dup2(thread: &Thread, call: &Call) -> Result {
     let (old, new) = (call.int(0), call.int(1));
-    let file = thread.process.files.get_any(old)?;
+    let file = thread.files().get_any(old)?;
     if old == new {
         return Ok(new as usize);
     }
@@ -83,13 +86,13 @@ pub(super) fn dup3(thread: &Thread, call: &Call) -> Result {
     if old == new || !OpenFlags::CLOEXEC.contains(flags) {
         return Err(Errno::INVAL.into());
     }
-    let file = thread.process.files.get_any(old)?;
+    let file = thread.files().get_any(old)?;
     replace(thread, file, new, flags.contains(OpenFlags::CLOEXEC))
 }
 
 fn replace(thread: &Thread, file: Arc<OpenFile>, new: i32, close_on_exec: bool) -> Result {
     let limit = thread.descriptor_limit();
-    if let Some(old) = thread.process.files.replace(new, file, close_on_exec, limit)? {
+    if let Some(old) = thread.files().replace(new, file, close_on_exec, limit)? {
         thread.process.note_closed(&old);
     }
     Ok(new as usize)
@@ -101,6 +104,6 @@ pub(super) fn duplicate_from(thread: &Thread, file: Arc<OpenFile>, minimum: usiz
     if minimum >= limit {
         return Err(Errno::INVAL.into());
     }
-    let descriptor = thread.process.files.insert(file, minimum, close_on_exec, limit)?;
+    let descriptor = thread.files().insert(file, minimum, close_on_exec, limit)?;
     Ok(descriptor as usize)
 }

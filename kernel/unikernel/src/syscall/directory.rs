@@ -18,7 +18,7 @@ use crate::process::{Capability, Thread};
 
 /// `getcwd(buffer, size)`
 pub(super) async fn getcwd(thread: &Thread, call: &Call) -> Result {
-    let places = thread.process.paths.places();
+    let places = thread.paths().places();
     if places.working.dentry.is_removed() {
         return Err(Errno::NOENT.into());
     }
@@ -48,7 +48,7 @@ async fn enter(thread: &Thread, at: &At, lookup: Lookup) -> Result<Place> {
 pub(super) async fn chdir(thread: &Thread, call: &Call) -> Result {
     let at = At::read(thread, AT_FDCWD, call.word(0), false).await?;
     let place = enter(thread, &at, Lookup::FOLLOW | Lookup::DIRECTORY).await?;
-    thread.process.paths.update(|places| places.working = place);
+    thread.paths().update(|places| places.working = place);
     Ok(0)
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn fchdir(thread: &Thread, call: &Call) -> Result {
         Err(super::Error::Errno(Errno::INVAL)) => return Err(Errno::NOTDIR.into()),
         result => result?,
     };
-    thread.process.paths.update(|places| places.working = place);
+    thread.paths().update(|places| places.working = place);
     Ok(0)
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn chroot(thread: &Thread, call: &Call) -> Result {
     if !thread.process.can(Capability::SYS_CHROOT) {
         return Err(Errno::PERM.into());
     }
-    thread.process.paths.update(|places| places.root = place);
+    thread.paths().update(|places| places.root = place);
     Ok(0)
 }
 
@@ -78,8 +78,7 @@ pub(super) async fn chroot(thread: &Thread, call: &Call) -> Result {
 pub(super) fn umask(thread: &Thread, call: &Call) -> usize {
     let mask = (call.unsigned(0) & 0o777) as u16;
     let old = thread
-        .process
-        .paths
+        .paths()
         .update(|places| core::mem::replace(&mut places.umask, mask));
     usize::from(old)
 }

@@ -47,7 +47,7 @@ pub(super) async fn install_pair(
     flags: OpenFlags,
 ) -> Result {
     let close_on_exec = flags.contains(OpenFlags::CLOEXEC);
-    let descriptors = &thread.process.files;
+    let descriptors = thread.files();
     let [first, second] = files;
     let first = thread.install(first, close_on_exec)?;
     let undo = |number| drop(descriptors.remove(number));

@@ -24,14 +24,7 @@ pub(super) async fn execve(thread: &Arc<Thread>, call: &Call) -> Result {
         return Err(Errno::NOENT.into());
     }
     let command = Command::at(&path);
-    execute(
-        thread,
-        thread.process.context(None),
-        command,
-        call.word(1),
-        call.word(2),
-    )
-    .await
+    execute(thread, thread.context(None), command, call.word(1), call.word(2)).await
 }
 
 pub(super) async fn execveat(thread: &Arc<Thread>, call: &Call) -> Result {
@@ -46,7 +39,7 @@ pub(super) async fn execveat(thread: &Arc<Thread>, call: &Call) -> Result {
     let mut base = None;
     let mut told = path.clone();
     let mut is_lost = false;
-    let (number, files) = (call.int(0), &thread.process.files);
+    let (number, files) = (call.int(0), thread.files());
     if number != linux::AT_FDCWD && path.first() != Some(&b'/') {
         let open = files.get_any(number)?;
         told = alloc::format!("/dev/fd/{number}").into_bytes();
@@ -70,14 +63,7 @@ pub(super) async fn execveat(thread: &Arc<Thread>, call: &Call) -> Result {
         told: &told,
         is_lost,
     };
-    execute(
-        thread,
-        thread.process.context(base),
-        command,
-        call.word(2),
-        call.word(3),
-    )
-    .await
+    execute(thread, thread.context(base), command, call.word(2), call.word(3)).await
 }
 
 /// Reads a vector of strings that ends with a null pointer.
@@ -117,6 +103,7 @@ async fn execute(
 
     // From here on there is no way back: the other threads end.
     process.end_other_threads(thread).await?;
+    thread.rejoin();
     process.update_credentials(|own| *own = prepared.credentials);
     if prepared.is_secure {
         process.kinship.death_signal.store(0, Ordering::Release);
@@ -135,9 +122,7 @@ async fn execute(
         successor.pending.push(signal, info);
     }
     // Last: who sees a descriptor closed by it finds the new program.
-    for file in process.files.remove_close_on_exec() {
-        process.note_closed(&file);
-    }
+    process.note_all_closed(process.files.remove_close_on_exec());
     process.kinship.note_execution();
     start_thread(successor, prepared.context, None);
     thread.exit(0);

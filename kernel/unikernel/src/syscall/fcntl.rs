@@ -17,7 +17,7 @@ use crate::process::Thread;
 
 /// `fcntl(fd, command, argument)`
 pub(super) async fn fcntl(thread: &Thread, call: &Call) -> Result {
-    let descriptors = &thread.process.files;
+    let descriptors = thread.files();
     let (number, command, argument) = (call.int(0), call.unsigned(1), call.word(2));
     let file = descriptors.get_any(number)?;
     match command {
@@ -112,7 +112,7 @@ async fn record_lock(thread: &Thread, call: &Call, file: &Arc<OpenFile>, owner: 
                 file.check_reads()?;
             }
             acquire(thread, id, wanted, matches!(command, F_SETLKW | F_OFD_SETLKW)).await?;
-            let now = thread.process.files.get_any(call.int(0));
+            let now = thread.files().get_any(call.int(0));
             if matches!(owner, Owner::Process(_)) && !now.is_ok_and(|now| Arc::ptr_eq(&now, file)) {
                 // Nobody would release the lock of a descriptor that was closed meanwhile.
                 thread.process.note_closed(file);

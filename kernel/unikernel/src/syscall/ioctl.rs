@@ -20,7 +20,7 @@ pub(super) async fn ioctl(thread: &Thread, call: &Call) -> Result {
     let file = thread.file(number)?;
     match command {
         FIOCLEX | FIONCLEX => {
-            thread.process.files.set_close_on_exec(number, command == FIOCLEX)?;
+            thread.files().set_close_on_exec(number, command == FIOCLEX)?;
             Ok(0)
         }
         FIONBIO => {
@@ -73,7 +73,7 @@ fn open_peer(thread: &Thread, master: &Master, flags: u32) -> file::Result<usize
     let flags = OpenFlags::from_bits_truncate(flags);
     let context = Context {
         credentials: Arc::new(fs::vfs::Credentials::root()),
-        ..thread.process.context(None)
+        ..thread.context(None)
     };
     let path = alloc::format!("/dev/pts/{}", master.index());
     let request = OpenRequest {

@@ -31,7 +31,7 @@ pub(super) fn open(
     shared: bool,
     offset: u64,
 ) -> Result<Opened> {
-    let open = thread.process.files.get(descriptor)?;
+    let open = thread.files().get(descriptor)?;
     let flags = open.flags();
     let writes = shared && protection.contains(Protection::WRITE);
     if !flags.reads() || writes && !flags.writes() {
@@ -42,7 +42,7 @@ pub(super) fn open(
         if protection.contains(Protection::EXECUTE) && inode.place().mount.flags().contains(MountFlags::NO_EXECUTE) {
             return Err(Errno::PERM.into());
         }
-        path = inode.place().path(&thread.process.paths.places().root);
+        path = inode.place().path(&thread.paths().places().root);
     }
     let mut pages = open.file().pages().ok_or(Errno::NODEV)?;
     if protection.contains(Protection::EXECUTE) && !pages.is_executable() {

@@ -82,7 +82,7 @@ fn check_known(thread: &Thread, call: &Call) -> Result<()> {
         | linux::MAP_ABOVE4G
         | linux::MAP_HUGE_2MB
         | linux::MAP_HUGE_1GB;
-    thread.process.files.get(call.int(4))?;
+    thread.files().get(call.int(4))?;
     if call.unsigned(3) & !KNOWN == 0 {
         Ok(())
     } else {

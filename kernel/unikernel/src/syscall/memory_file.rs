@@ -42,7 +42,7 @@ pub(super) async fn memfd_create(thread: &Thread, call: &Call) -> Result {
     let sealable = flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL) != 0;
     let permissions = if executable { 0o777 } else { 0o666 };
     let shown = [b"/memfd:", name.as_slice(), b" (deleted)"].concat();
-    let context = thread.process.context(None);
+    let context = thread.context(None);
     let file = retry_ready(thread, || {
         let inode = files().memory_file(permissions, sealable)?;
         if !executable && let Some(node) = inode.as_any().downcast_ref::<Node>() {

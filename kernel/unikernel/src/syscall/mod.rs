@@ -53,6 +53,7 @@ mod timer;
 mod transfer;
 mod turn;
 mod unknown;
+mod unshare;
 mod wait;
 
 pub use call::Call;

@@ -114,7 +114,7 @@ const SETS: [(Readiness, Readiness); 3] = [
 
 async fn select_descriptors(thread: &Thread, call: &Call, deadline: Option<u64>) -> Result {
     let count = usize::try_from(call.int(0)).map_err(|_| Errno::INVAL)?;
-    let count = count.min(thread.process.files.capacity());
+    let count = count.min(thread.files().capacity());
     let words = count.div_ceil(64);
     let mut sets: [Option<Vec<u64>>; 3] = [None, None, None];
     for (index, set) in sets.iter_mut().enumerate() {

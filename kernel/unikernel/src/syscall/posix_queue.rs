@@ -59,11 +59,11 @@ pub(super) async fn mq_open(thread: &Thread, call: &Call) -> Result {
         }
     };
     let name = read_name(thread, call.word(0)).await?;
-    let number = thread.process.files.reserve(thread.descriptor_limit())?;
+    let number = thread.files().reserve(thread.descriptor_limit())?;
     let file = retry_ready(thread, || {
         let (inode, created) = find_or_make(thread, &name, flags, call.unsigned(2), attributes)?;
         let place = Place::anonymous(inode, &[b"/", &name[..]].concat());
-        let context = thread.process.context(None);
+        let context = thread.context(None);
         context.open_place(&place, flags.difference(OpenFlags::TRUNC), created)
     })
     .await?;
@@ -86,7 +86,7 @@ fn find_or_make(
             Err(file::Error::Errno(Errno::NOENT)) if flags.contains(OpenFlags::CREAT) => {}
             found => return Ok((found?, false)),
         }
-        let context = thread.process.context(None);
+        let context = thread.context(None);
         let credentials = &context.credentials;
         credentials.check(&directory.status()?, Access::WRITE | Access::EXECUTE)?;
         let new = NewInode {
@@ -98,7 +98,7 @@ fn find_or_make(
         match directory.make(name, &new, attributes, &thread.process) {
             // Somebody else was faster.
             Err(Errno::EXIST) => {}
-            made => return Ok((made?, true)),
+            result => return Ok((result?, true)),
         }
     }
 }
@@ -106,7 +106,7 @@ fn find_or_make(
 /// `mq_unlink(name)`
 pub(super) async fn mq_unlink(thread: &Thread, call: &Call) -> Result {
     let name = read_name(thread, call.word(0)).await?;
-    let context = Directory::context(&thread.process.context(None));
+    let context = Directory::context(&thread.context(None));
     retry_ready(thread, || context.unlink(&name)).await?;
     Ok(0)
 }

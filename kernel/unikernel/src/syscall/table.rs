@@ -12,7 +12,7 @@ use super::{
     Call, Progress, Result, adjust, aio, attributes, capability, child, clone, compare, descriptor, directory, epoll,
     events, execute, fcntl, futex, group, identity, inotify, ioctl, memory, memory_file, message_queue, path, pidfd,
     poll, posix_queue, scheduling, seccomp, semaphore, shared_memory, signal, socket, splice, stat, storage, system,
-    thread, time, timer, transfer,
+    thread, time, timer, transfer, unshare,
 };
 use crate::process::Thread;
 
@@ -425,9 +425,9 @@ system_calls! {
     __NR_mq_unlink: Full, "" => waits posix_queue::mq_unlink(thread, call).await;
 
     // Processes.
-    __NR_clone3: Partial, "no namespaces; processes share no descriptors or signal actions" => waits
+    __NR_clone3: Partial, "no namespaces; processes share no signal actions" => waits
         clone::clone3(thread, call).await;
-    __NR_clone: Partial, "no namespaces; processes share no descriptors or signal actions" => waits
+    __NR_clone: Partial, "no namespaces; processes share no signal actions" => waits
         clone::clone(thread, call).await;
     __NR_fork: Full, "" => waits clone::fork(thread).await;
     __NR_kcmp: Partial, "no `KCMP_EPOLL_TFD`" => now compare::kcmp(thread, call);
@@ -439,6 +439,7 @@ system_calls! {
     __NR_pidfd_send_signal: Partial, "no flags, as before Linux 6.9" => waits pidfd::pidfd_send_signal(thread, call).await;
     __NR_setpgid: Full, "" => now group::setpgid(thread, call);
     __NR_setsid: Full, "" => now group::setsid(thread);
+    __NR_unshare: Partial, "no namespaces" => now unshare::unshare(thread, call);
     __NR_vfork: Full, "" => waits clone::vfork(thread).await;
     __NR_wait4: Partial, "of the usage, times" => waits child::wait4(thread, call).await;
     __NR_waitid: Partial, "of the usage, times" => waits child::waitid(thread, call).await;

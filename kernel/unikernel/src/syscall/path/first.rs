@@ -26,7 +26,7 @@ pub(in crate::syscall) fn with_path<T>(
     if path.is_empty() || descriptor != AT_FDCWD && path[0] != b'/' {
         return None;
     }
-    at_once(look(&thread.process.context(None), path))
+    at_once(look(&thread.context(None), path))
 }
 
 /// The result of an operation on files, unless it has to be tried again later.
@@ -52,7 +52,7 @@ pub(in crate::syscall) fn openat<'a>(thread: &Thread, descriptor: i32, path: usi
     let limit = thread.descriptor_limit();
     let opened = with_path(thread, descriptor, path, |context, path| {
         // As on Linux, the number comes before the file.
-        let number = thread.process.files.reserve(limit)?;
+        let number = thread.files().reserve(limit)?;
         let place = context.resolve(path, lookup)?;
         // Of the others some wait for what opens them as well.
         if !place.dentry.has_type(FileType::Regular) && !place.dentry.is_directory() {

@@ -53,22 +53,22 @@ impl At {
         }
         if descriptor == AT_FDCWD || path.first() == Some(&b'/') {
             return Ok(Self {
-                context: thread.process.context(None),
+                context: thread.context(None),
                 path,
                 file: None,
             });
         }
-        let file = thread.process.files.get_any(descriptor)?;
+        let file = thread.files().get_any(descriptor)?;
         let place = place_of(&file);
         if path.is_empty() {
             return Ok(Self {
-                context: thread.process.context(place),
+                context: thread.context(place),
                 path,
                 file: Some(file),
             });
         }
         Ok(Self {
-            context: thread.process.context(Some(place.ok_or(Errno::NOTDIR)?)),
+            context: thread.context(Some(place.ok_or(Errno::NOTDIR)?)),
             path,
             file: None,
         })
@@ -77,12 +77,12 @@ impl At {
     /// Of a descriptor alone, as the `f…` calls take it. `O_PATH` counts only with `path_too`.
     pub(super) fn descriptor(thread: &Thread, descriptor: i32, path_too: bool) -> Result<Self> {
         let file = if path_too {
-            thread.process.files.get_any(descriptor)?
+            thread.files().get_any(descriptor)?
         } else {
             thread.file(descriptor)?
         };
         Ok(Self {
-            context: thread.process.context(place_of(&file)),
+            context: thread.context(place_of(&file)),
             path: Vec::new(),
             file: Some(file),
         })
@@ -108,7 +108,7 @@ pub(super) fn follow(follow: bool) -> Lookup {
 async fn open_file(thread: &Thread, at: &At, request: OpenRequest) -> Result {
     let flags = request.flags;
     // The file must not be made when there is no number for it.
-    let number = thread.process.files.reserve(thread.descriptor_limit())?;
+    let number = thread.files().reserve(thread.descriptor_limit())?;
     let cached_only = request.resolve.contains(Resolve::CACHED);
     let file = retry_ready(thread, || match at.context.open(&at.path, request) {
         Err(file::Error::Pending(_)) if cached_only => Err(Errno::AGAIN.into()),

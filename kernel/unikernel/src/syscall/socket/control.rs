@@ -55,7 +55,7 @@ fn read_rights(thread: &Thread, data: &[u8]) -> core::result::Result<Vec<Arc<Ope
     }
     descriptors
         .iter()
-        .map(|bytes| thread.process.files.get_any(i32::from_ne_bytes(*bytes)))
+        .map(|bytes| thread.files().get_any(i32::from_ne_bytes(*bytes)))
         .collect()
 }
 

@@ -69,7 +69,7 @@ pub(super) async fn bind(thread: &Thread, call: &Call) -> Result {
         return Err(Errno::AFNOSUPPORT.into());
     }
     let attachment = socket.bind_path(path)?;
-    let context = thread.process.context(None);
+    let context = thread.context(None);
     let made = retry_ready(thread, || context.make_socket(path, &attachment)).await;
     made.map_err(|error| match error {
         Error::Errno(Errno::EXIST) => Errno::ADDRINUSE.into(),
@@ -92,7 +92,7 @@ pub(super) async fn accept4(thread: &Thread, call: &Call, bits: u32) -> Result {
     let file = socket_file(thread, call.int(0))?;
     let socket = as_socket(&file)?;
     // No connection is taken that then has no number.
-    let number = thread.process.files.reserve(thread.descriptor_limit())?;
+    let number = thread.files().reserve(thread.descriptor_limit())?;
     let (accepted, peer) = retry(thread, socket, waiting(&file, false), || socket.accept()).await?;
     if call.word(1) != 0 {
         address::write(thread, Some(&peer), call.word(1), call.word(2)).await?;
@@ -120,7 +120,7 @@ async fn destination(thread: &Thread, address: Address) -> Result<Destination> {
         wait_for_network(thread, &address).await?;
         return Ok(Destination::Address(address));
     };
-    let context = thread.process.context(None);
+    let context = thread.context(None);
     let attachment = retry_ready(thread, || {
         let place = context.resolve(path, Lookup::FOLLOW)?;
         let inode = place.inode()?;

@@ -33,7 +33,7 @@ pub(in crate::syscall) fn stat<'a>(thread: &Thread, call: &Call, follows: bool) 
 }
 
 fn of_descriptor<'a>(thread: &Thread, descriptor: i32, address: usize) -> Progress<'a> {
-    match thread.process.files.get_any(descriptor) {
+    match thread.files().get_any(descriptor) {
         Ok(file) => give(at_once(file.file().status()), address),
         Err(errno) => Progress::Over(Err(errno.into())),
     }

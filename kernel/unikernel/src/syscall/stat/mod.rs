@@ -125,7 +125,7 @@ pub(super) async fn stat(thread: &Thread, call: &Call, follows: bool) -> Result 
 
 /// `fstat(fd, buffer)`
 pub(super) async fn fstat(thread: &Thread, call: &Call) -> Result {
-    let file = thread.process.files.get_any(call.int(0))?;
+    let file = thread.files().get_any(call.int(0))?;
     write_file(thread, &file, call.word(1)).await
 }
 
@@ -144,7 +144,7 @@ pub(super) async fn newfstatat(thread: &Thread, call: &Call) -> Result {
     let empty = flags & AT_EMPTY_PATH != 0;
     // What C libraries call for fstat().
     if empty && call.int(0) >= 0 && is_empty(thread, call.word(1)).await? {
-        let file = thread.process.files.get_any(call.int(0))?;
+        let file = thread.files().get_any(call.int(0))?;
         return write_file(thread, &file, call.word(2)).await;
     }
     let at = At::read(thread, call.int(0), call.word(1), empty).await?;
@@ -210,7 +210,7 @@ pub(super) async fn statfs(thread: &Thread, call: &Call) -> Result {
 
 /// `fstatfs(fd, buffer)`
 pub(super) async fn fstatfs(thread: &Thread, call: &Call) -> Result {
-    let file = thread.process.files.get_any(call.int(0))?;
+    let file = thread.files().get_any(call.int(0))?;
     let statfs = match place_of(&file) {
         Some(place) => to_statfs(&place),
         None => {

@@ -244,7 +244,7 @@ pub(super) async fn read_vectors(
 }
 
 fn descriptor(thread: &Thread, call: &Call) -> core::result::Result<Arc<OpenFile>, Errno> {
-    thread.process.files.get(call.int(0))
+    thread.files().get(call.int(0))
 }
 
 /// `readv(fd, vectors, count)`
@@ -347,7 +347,7 @@ pub(super) async fn pwritev2(thread: &Thread, call: &Call) -> Result {
 
 /// `lseek(fd, offset, whence)`
 pub(super) async fn lseek(thread: &Thread, call: &Call) -> Result {
-    let file = thread.process.files.get(call.int(0))?;
+    let file = thread.files().get(call.int(0))?;
     let position = super::retry_ready(thread, || file.seek(call.long(1), call.unsigned(2))).await?;
     Ok(position as usize)
 }
