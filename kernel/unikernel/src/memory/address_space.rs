@@ -95,7 +95,8 @@ impl AddressSpace {
         Self::with_layout(Layout::random(stack_limit), stack_limit)
     }
 
-    pub(super) fn with_layout(layout: Layout, stack_limit: usize) -> Option<Arc<Self>> {
+    /// The same, with its parts at these places.
+    pub fn with_layout(layout: Layout, stack_limit: usize) -> Option<Arc<Self>> {
         let table = PageTable::new()?;
         Some(Arc::new_cyclic(|this| Self {
             table,

@@ -35,8 +35,17 @@ pub struct Layout {
 impl Layout {
     /// Random places, for a stack of this size at the most.
     pub fn random(stack_limit: usize) -> Self {
+        Self::varied(stack_limit, random::number)
+    }
+
+    /// The same places each time (`ADDR_NO_RANDOMIZE`).
+    pub fn fixed(stack_limit: usize) -> Self {
+        Self::varied(stack_limit, || 0)
+    }
+
+    fn varied(stack_limit: usize, number: fn() -> u64) -> Self {
         let room = stack_limit.clamp(*STACK_ROOM.start(), *STACK_ROOM.end()) & !(PAGE_SIZE - 1);
-        let pages = |bits: u32| (random::number() as usize & ((1 << bits) - 1)) * PAGE_SIZE;
+        let pages = |bits: u32| (number() as usize & ((1 << bits) - 1)) * PAGE_SIZE;
         let stack_top = USER_END - pages(STACK_BITS) - PAGE_SIZE;
         Self {
             mmap_base: USER_END - (PAGE_SIZE << STACK_BITS) - room - pages(28),

@@ -14,6 +14,7 @@ mod limits;
 pub mod news;
 pub mod oom;
 mod paths;
+mod personality;
 mod pidfd;
 #[expect(
     clippy::module_inception,
@@ -41,6 +42,7 @@ pub use kinship::Kinship;
 pub use limits::{Limit, Limits, Resource};
 pub use oom::OomAdjustment;
 pub use paths::{Paths, Places};
+pub use personality::Personality;
 pub use pidfd::{Ending, PidFd};
 pub use process::{ExitStatus, Process, Program, Texts};
 pub(crate) use run::parked;

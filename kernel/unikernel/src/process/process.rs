@@ -3,7 +3,7 @@
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use abi::Errno;
 use litemap::LiteMap;
@@ -67,6 +67,7 @@ pub struct Process {
     /// When it started, in nanoseconds since boot.
     pub started: u64,
     last_name: SpinLock<[u8; 16]>,
+    pub(super) personality: AtomicU32,
     /// `/proc/PID/oom_score_adj`.
     pub oom_adjustment: SpinLock<OomAdjustment>,
 }
@@ -141,6 +142,7 @@ impl Process {
             ending: AtomicU64::new(0),
             started: hal::time::monotonic(),
             last_name: SpinLock::new([0; 16]),
+            personality: AtomicU32::new(0),
             oom_adjustment: SpinLock::default(),
         }
     }
@@ -161,6 +163,7 @@ impl Process {
             is_protected: AtomicBool::new(false),
             files,
             program: SpinLock::new(self.program.lock().clone()),
+            personality: AtomicU32::new(self.personality().bits()),
             oom_adjustment: SpinLock::new(*self.oom_adjustment.lock()),
             ..Self::new(pid, memory, paths, self.credentials(), self.limits.lock().clone())
         }

@@ -11,8 +11,8 @@ use fs::{FILE_CAPABILITIES, FileCapabilities};
 
 use super::elf::Malformed;
 use super::{Executable, LoadError, Start, build_stack, load, map_vdso, read_exact};
-use crate::memory::{AddressSpace, AreaName, finish};
-use crate::process::{Credentials, Grants, Process, Program, Resource};
+use crate::memory::{AddressSpace, AreaName, Layout, finish};
+use crate::process::{Credentials, Grants, Personality, Process, Program, Resource};
 use hal::user::UserContext;
 
 /// Scripts whose interpreter is a script, and so on: as many as Linux takes.
@@ -224,7 +224,13 @@ pub async fn prepare(
     let is_secure = credentials.execute(&grants).map_err(ExecuteError::Other)?;
     let elf = executable.parse().await.map_err(own)?;
     let stack_limit = process.limits.lock().get(Resource::Stack).soft as usize;
-    let memory = AddressSpace::new(stack_limit).ok_or(ExecuteError::Other(Errno::NOMEM))?;
+    let varies = is_secure || !process.personality().contains(Personality::NO_RANDOMIZE);
+    let layout = if varies {
+        Layout::random(stack_limit)
+    } else {
+        Layout::fixed(stack_limit)
+    };
+    let memory = AddressSpace::with_layout(layout, stack_limit).ok_or(ExecuteError::Other(Errno::NOMEM))?;
     let image = load(&memory, &executable, &elf, Some(memory.layout.program_base))
         .await
         .map_err(own)?;
@@ -255,6 +261,7 @@ pub async fn prepare(
         environment: &environment,
         credentials: &credentials,
         is_secure,
+        varies,
     };
     let (stack_pointer, auxiliary) = build_stack(&memory, &start).await.map_err(ExecuteError::Other)?;
     let mut registers = UserContext::new();

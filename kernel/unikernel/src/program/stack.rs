@@ -37,6 +37,8 @@ pub struct Start<'a> {
     pub credentials: &'a Credentials,
     /// Whether it has rights that its user does not have.
     pub is_secure: bool,
+    /// Whether places in memory are to be unpredictable.
+    pub varies: bool,
 }
 
 /// Makes the stack and fills it. Returns the stack pointer and the auxiliary vector.
@@ -83,7 +85,11 @@ pub async fn build_stack(memory: &AddressSpace, start: &Start<'_>) -> Result<(us
     strings.extend_from_slice(&hal::random::number().to_ne_bytes());
     strings.extend_from_slice(&hal::random::number().to_ne_bytes());
     // The ABI leaves a word of zero at the very end; some room below keeps the top line unpredictable within the page.
-    let jitter = hal::random::number() as usize & 0x1ff0;
+    let jitter = if start.varies {
+        hal::random::number() as usize & 0x1ff0
+    } else {
+        0
+    };
     let strings_at = (top - 8 - jitter - strings.len()) & !15;
 
     let credentials = start.credentials;

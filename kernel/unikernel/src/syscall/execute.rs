@@ -108,6 +108,7 @@ async fn execute(
     if prepared.is_secure {
         process.kinship.death_signal.store(0, Ordering::Release);
     }
+    process.reset_personality(prepared.is_secure);
     process.actions.reset_handlers();
     process.timers.clear();
     process.set_memory(prepared.memory.clone());

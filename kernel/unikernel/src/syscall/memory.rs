@@ -7,7 +7,7 @@ use linux_raw_sys::general as linux;
 
 use super::{Call, Result};
 use crate::memory::{AddressSpace, AreaFlags, Attempt, Bounds, FaultError, Place, Protection, Request, page_align_up};
-use crate::process::{Capability, Resource, Thread};
+use crate::process::{Capability, Personality, Resource, Thread};
 use hal::mem::PAGE_SIZE;
 
 fn protection(bits: usize) -> Result<Protection> {
@@ -17,6 +17,16 @@ fn protection(bits: usize) -> Result<Protection> {
     Ok(protection.ok_or(Errno::INVAL)?)
 }
 
+/// What `READ_IMPLIES_EXEC` makes of the protection of memory without a file.
+fn implied(thread: &Thread, protection: Protection) -> Protection {
+    let implies = thread.process.personality().contains(Personality::READ_IMPLIES_EXECUTE);
+    if implies && protection.contains(Protection::READ) {
+        protection | Protection::EXECUTE
+    } else {
+        protection
+    }
+}
+
 pub(super) async fn mmap(thread: &Thread, call: &Call) -> Result {
     let (address, length) = (call.word(0), call.word(1));
     let flags = call.unsigned(3);
@@ -24,7 +34,10 @@ pub(super) async fn mmap(thread: &Thread, call: &Call) -> Result {
     if length == 0 || !offset.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::INVAL.into());
     }
-    let protection = protection(call.word(2))?;
+    let mut protection = protection(call.word(2))?;
+    if flags & linux::MAP_ANONYMOUS != 0 {
+        protection = implied(thread, protection);
+    }
     let shared = match flags & linux::MAP_TYPE {
         linux::MAP_PRIVATE => false,
         linux::MAP_SHARED => true,
@@ -171,8 +184,27 @@ pub(super) fn mprotect(thread: &Thread, call: &Call) -> Result {
     if !start.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::INVAL.into());
     }
-    thread.memory.protect(start, call.word(1), protection(call.word(2))?)?;
+    let protection = protection(call.word(2))?;
+    thread.memory.protect(start, call.word(1), protection)?;
     Ok(0)
+}
+
+/// `pkey_mprotect(start, length, protection, key)`: there is no key but -1, which stands for none.
+pub(super) fn pkey_mprotect(thread: &Thread, call: &Call) -> Result {
+    if call.int(3) != -1 {
+        return Err(Errno::INVAL.into());
+    }
+    mprotect(thread, call)
+}
+
+/// `pkey_alloc(flags, rights)`
+pub(super) fn pkey_alloc(call: &Call) -> Result {
+    /// `PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE`
+    const RIGHTS: usize = 3;
+    if call.word(0) != 0 || call.word(1) & !RIGHTS != 0 {
+        return Err(Errno::INVAL.into());
+    }
+    Err(Errno::NOSPC.into())
 }
 
 pub(super) fn mremap(thread: &Thread, call: &Call) -> Result {

@@ -75,6 +75,21 @@ pub(super) async fn pidfd_send_signal(thread: &Thread, call: &Call) -> Result {
     }
 }
 
+/// `process_mrelease(fd, flags)`: the memory of a process that ends goes with it, and does not wait for anybody.
+pub(super) fn process_mrelease(thread: &Thread, call: &Call) -> Result {
+    if call.unsigned(1) != 0 {
+        return Err(Errno::INVAL.into());
+    }
+    let target = process(thread, call.int(0))?;
+    if target.memory().is_none() {
+        return Err(Errno::SRCH.into());
+    }
+    if target.exit_status().is_none() {
+        return Err(Errno::INVAL.into());
+    }
+    Ok(0)
+}
+
 /// Whether a process may look into another as a debugger (`ptrace(2)`): the same user in all ways, or `CAP_SYS_PTRACE`.
 pub(super) fn may_look_into(thread: &Thread, other: &Process) -> bool {
     let (uid, gid) = thread.process.with_credentials(|own| (own.uid, own.gid));

@@ -8,7 +8,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::turn::Turns;
 use super::{Call, Result};
-use crate::process::{Capability, Counts, ExitStatus, Limit, Process, Resource, Thread, family};
+use crate::process::{Capability, Counts, ExitStatus, Limit, Personality, Process, Resource, Thread, family};
 use hal::mem::PAGE_SIZE;
 
 /// Linux's release whose interface this kernel offers.
@@ -265,11 +265,12 @@ pub(super) async fn getrandom(thread: &Thread, call: &Call) -> Result {
     Ok(done)
 }
 
-pub(super) fn personality(call: &Call) -> Result {
+pub(super) fn personality(thread: &Thread, call: &Call) -> usize {
     const ASK: u32 = u32::MAX;
-    match call.unsigned(0) {
-        // PER_LINUX; ADDR_NO_RANDOMIZE is taken and not followed.
-        ASK | 0 | 0x0004_0000 => Ok(0),
-        _ => Err(Errno::INVAL.into()),
-    }
+    let process = &thread.process;
+    let old = match call.unsigned(0) {
+        ASK => process.personality(),
+        new => process.set_personality(Personality::from_bits_retain(new)),
+    };
+    old.bits() as usize
 }

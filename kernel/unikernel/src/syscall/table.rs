@@ -207,6 +207,7 @@ system_calls! {
         Ok(0)
     };
     __NR_munmap: Full, "" => now memory::munmap(thread, call);
+    __NR_pkey_mprotect: Full, "" => now memory::pkey_mprotect(thread, call);
 
     // Paths.
     __NR_access: Full, "" => waits attributes::faccessat2(thread, AT_FDCWD, call.word(0), call.unsigned(1), 0).await;
@@ -314,7 +315,7 @@ system_calls! {
     __NR_get_mempolicy: Refused, "there is one memory node" => now Err(Errno::NOSYS.into());
     __NR_io_uring_setup: Refused, "not served" => now Err(Errno::NOSYS.into());
     __NR_mbind: Refused, "there is one memory node" => now Err(Errno::NOSYS.into());
-    __NR_pkey_alloc: Refused, "there are no protection keys" => now Err(Errno::NOSPC.into());
+    __NR_pkey_alloc: Refused, "there are no protection keys" => now memory::pkey_alloc(call);
     __NR_pkey_free: Refused, "there are no protection keys" => now Err(Errno::INVAL.into());
     __NR_set_mempolicy: Refused, "there is one memory node" => now Err(Errno::NOSYS.into());
 
@@ -379,7 +380,8 @@ system_calls! {
     __NR_getrandom: Full, "" => waits system::getrandom(thread, call).await;
     __NR_getrlimit: Full, "" => waits system::getrlimit(thread, call.unsigned(0) as usize, call.word(1)).await;
     __NR_getrusage: Partial, "times, the peak of memory, page faults, changes of threads; of children times" => waits system::getrusage(thread, call).await;
-    __NR_personality: Partial, "Linux's own" => now system::personality(call);
+    __NR_personality: Partial, "`ADDR_NO_RANDOMIZE`, and `READ_IMPLIES_EXEC` of new memory; others are kept without effect" => now
+        Ok(system::personality(thread, call));
     __NR_prlimit64: Full, "" => waits system::prlimit64(thread, call).await;
     __NR_reboot: Partial, "whoever asks for a restart gets the machine's end" => waits system::reboot(thread, call).await;
     __NR_setdomainname: Full, "" => waits system::setdomainname(thread, call).await;
@@ -437,6 +439,7 @@ system_calls! {
     __NR_pidfd_getfd: Full, "" => now pidfd::pidfd_getfd(thread, call);
     __NR_pidfd_open: Partial, "no `PIDFD_THREAD`" => now pidfd::pidfd_open(thread, call);
     __NR_pidfd_send_signal: Partial, "no flags, as before Linux 6.9" => waits pidfd::pidfd_send_signal(thread, call).await;
+    __NR_process_mrelease: Full, "" => now pidfd::process_mrelease(thread, call);
     __NR_setpgid: Full, "" => now group::setpgid(thread, call);
     __NR_setsid: Full, "" => now group::setsid(thread);
     __NR_unshare: Partial, "no namespaces" => now unshare::unshare(thread, call);
