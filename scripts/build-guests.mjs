@@ -93,6 +93,7 @@ const guests = {
   },
   sqlite: shows("sqlite", "sqlite", "-lsqlite3"),
   names: shows("names", "names", "-lresolv"),
+  echo: shows("echo", "echo", "-static"),
   ipv6: shows("ipv6", "ipv6", "-static"),
   listeners: shows("listeners", "listeners", "-static"),
   layout: shows("protection", "layout", "-static-pie"),

@@ -63,6 +63,33 @@ test.skipIf(!hasIpv6)("a guest has IPv6 of its router, and reaches the host by i
   }
 });
 
+test("a guest asks itself and its router for echoes", async () => {
+  await withMachine(async (machine) => {
+    const directory = path.join(machine.folder, "root");
+    mkdirSync(directory);
+    copyFileSync(guestProgram("echo"), path.join(directory, "program"));
+    const command = ["/program", "127.0.0.1", "::1", "10.0.2.15", "10.0.2.2"];
+    const { lines } = await runImage(machine, { source: { directory, command } });
+
+    // QEMU's user network answers for its router.
+    const answered = (address: string, type: number): string[] => [
+      `${address}: socket works`,
+      "sendto(end, request, 7, 0, (void *)&to, length) = -1 EINVAL",
+      "sendto(end, request, sizeof request, 0, (void *)&to, length) = -1 EINVAL",
+      "sendto(end, request, sizeof request, 0, (void *)&to, length) = 40",
+      "recvmsg(end, &message, 0) = 40",
+      `type ${type} from ${address}, ours, hops told`,
+    ];
+    expect(lines).toEqual([
+      ...answered("127.0.0.1", 0),
+      ...answered("::1", 129),
+      ...answered("10.0.2.15", 0),
+      ...answered("10.0.2.2", 0),
+      "",
+    ]);
+  });
+});
+
 test("the head of an answer waits for its body only as long as that comes at once", async () => {
   await withMachine(async (machine) => {
     const guest = await Guest.start(machine, { source: { binary: guestProgram("pieces") } });

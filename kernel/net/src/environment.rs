@@ -31,6 +31,8 @@ pub enum Protocol {
     Udp,
     /// UDP-Lite.
     UdpLite,
+    /// Echo requests of ICMP, whose identifiers are the ports.
+    Ping,
 }
 
 /// Something that the kernel may want to know.

@@ -18,6 +18,7 @@ use crate::ip::{
     Reassembler, Route, Routes,
 };
 use crate::random::Secret;
+use crate::raw::Raw;
 use crate::socket::{Caller, Ports};
 use crate::tcp::Tcp;
 use crate::traffic::Traffic;
@@ -91,6 +92,9 @@ pub struct Stack {
     pub(crate) tcp: Tcp,
     pub(crate) udp: Udp,
     pub(crate) udp_lite: Udp,
+    /// Sockets for echo requests, by their identifiers.
+    pub(crate) ping: Udp,
+    pub(crate) raw: Raw,
     pub(crate) dhcp: SpinLock<dhcp::Client>,
     pub(crate) dhcpv6: SpinLock<dhcpv6::Client>,
     pub(crate) ndp: SpinLock<ndp::Host>,
@@ -148,6 +152,8 @@ impl Stack {
             tcp: Tcp::new(configuration.buffer_memory),
             udp: Udp::new(),
             udp_lite: Udp::new(),
+            ping: Udp::new(),
+            raw: Raw::new(),
             dhcp: SpinLock::new(dhcp::Client::new(use_dhcp, configuration.hostname, mac, &secret, now)),
             dhcpv6: SpinLock::new(dhcpv6::Client::new(mac)),
             ndp: SpinLock::new(ndp::Host::new(use_ipv6, mac, now)),

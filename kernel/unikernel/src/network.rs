@@ -249,6 +249,7 @@ impl Environment for Kernel {
                     Protocol::Tcp => "tcp",
                     Protocol::Udp => "udp",
                     Protocol::UdpLite => "udplite",
+                    Protocol::Ping => "icmp",
                 };
                 tell(&format!(
                     r#"{{"event":"listening","protocol":"{protocol}","address":"{}","port":{}}}"#,

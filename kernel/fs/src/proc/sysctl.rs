@@ -275,6 +275,7 @@ fn network(folder: Folder, system: &Arc<dyn System>) -> Folder {
                 .text("ip_forward", "0\n")
                 .text("ip_local_port_range", "32768\t60999\n")
                 .text("ip_unprivileged_port_start", "1024\n")
+                .text("ping_group_range", "0\t2147483647\n")
                 .text("tcp_available_congestion_control", "reno cubic\n")
                 .text("tcp_congestion_control", "cubic\n")
                 .text("tcp_fastopen", "0\n")

@@ -8,7 +8,7 @@ use smoltcp::wire::{EthernetFrame, EthernetProtocol};
 use super::loopback::LoopbackPacket;
 use super::{Endpoint, Interface, protocol};
 use crate::stack::Stack;
-use crate::{Chunk, Received, dhcp, tcp, udp};
+use crate::{Chunk, Received, dhcp, raw, tcp, udp};
 
 /// The payload of an Internet packet for this machine.
 pub(crate) struct Datagram<'a> {
@@ -40,7 +40,7 @@ impl Datagram<'_> {
         self.bytes.len() + self.tail.iter().map(|chunk| chunk.len()).sum::<usize>()
     }
 
-    pub(super) fn to_vec(&self) -> Vec<u8> {
+    pub(crate) fn to_vec(&self) -> Vec<u8> {
         let mut whole = self.bytes.to_vec();
         self.tail.iter().for_each(|chunk| whole.extend_from_slice(chunk));
         whole
@@ -126,6 +126,9 @@ impl Stack {
     }
 
     pub(super) fn receive_datagram(&self, datagram: &Datagram<'_>) {
+        if !self.raw.is_empty() {
+            raw::receive(self, datagram);
+        }
         match datagram.protocol {
             protocol::TCP if !datagram.is_broadcast => tcp::receive(self, datagram),
             protocol::UDP if dhcp::is_for_client(datagram) && dhcp::receive(self, datagram) => {}

@@ -19,7 +19,7 @@ mod selection;
 pub(crate) use address::{ALL_NODES, ALL_ROUTERS, canonical, from_hardware, solicited_node, unspecified_like};
 pub use address::{Endpoint, InterfaceAddress, Prefix};
 pub(crate) use fragment::Reassembler;
-pub(crate) use icmp::{IcmpLimiter, Unreachable};
+pub(crate) use icmp::{CHECKSUM_AT as ICMP_CHECKSUM_AT, ECHO_REQUEST, HEADER as ICMP_HEADER, IcmpLimiter, Unreachable};
 pub(crate) use input::{Datagram, Early};
 pub(crate) use link::Path;
 pub(crate) use loopback::Loopback;
@@ -37,6 +37,14 @@ pub(crate) mod protocol {
     pub(crate) const UDP: u8 = 17;
     pub(crate) const ICMPV6: u8 = 58;
     pub(crate) const UDP_LITE: u8 = 136;
+
+    /// ICMP's of the version of `address`.
+    pub(crate) fn icmp(address: core::net::IpAddr) -> u8 {
+        match address {
+            core::net::IpAddr::V4(_) => ICMP,
+            core::net::IpAddr::V6(_) => ICMPV6,
+        }
+    }
 }
 
 /// What there is for each version of the Internet Protocol.

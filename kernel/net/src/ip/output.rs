@@ -86,6 +86,10 @@ impl Stack {
                 address if address.is_unspecified() => outgoing.source,
                 address => address,
             };
+            if matches!(outgoing.protocol, protocol::ICMP | protocol::ICMPV6) {
+                // Applications look at it.
+                self.complete_checksum(&mut header, outgoing, length, false);
+            }
             self.loopback_traffic.send(internet + length);
             self.loopback_traffic.receive(internet + length);
             self.loopback.push(LoopbackPacket {

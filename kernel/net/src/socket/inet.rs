@@ -223,6 +223,8 @@ impl InetOptions {
                     index => Some(Interface::by_index(index as u32).ok_or(Errno::NODEV)?),
                 };
             }
+            // No options of a packet are told.
+            (SOL_IP, linux::IP_RETOPTS | linux::IP_RECVOPTS) => {}
             // Every group's packets come in as it is.
             (
                 SOL_IP,

@@ -9,6 +9,7 @@ mod interface;
 mod message;
 mod option;
 mod ports;
+mod raw;
 mod tcp;
 mod udp;
 
@@ -185,7 +186,11 @@ impl SocketFile {
         protocol: u32,
     ) -> Result<Arc<Self>, Errno> {
         const TCP: u32 = 6;
+        const ICMP: u32 = 1;
         const UDP: u32 = 17;
+        const ICMPV6: u32 = 58;
+        // Linux's `IPPROTO_MAX`.
+        const PROTOCOLS: u32 = 263;
         const UDP_LITE: u32 = 136;
         const NETLINK_ROUTE: u32 = 0;
         const NETLINK_KOBJECT_UEVENT: u32 = 15;
@@ -200,6 +205,9 @@ impl SocketFile {
         let (domain, protocol, socket): (_, _, Box<dyn Socket>) = match domain {
             AF_INET | AF_INET6 => {
                 let domain = if domain == AF_INET { Domain::Inet } else { Domain::Inet6 };
+                if protocol >= PROTOCOLS {
+                    return Err(Errno::INVAL);
+                }
                 match (kind, protocol) {
                     (SocketType::Stream, 0 | TCP) => (domain, TCP, Box::new(tcp::TcpSocket::new(stack, domain))),
                     (SocketType::Datagram, 0 | UDP) => {
@@ -208,6 +216,14 @@ impl SocketFile {
                     (SocketType::Datagram, UDP_LITE) => {
                         let socket = udp::UdpSocket::new(stack, domain, Protocol::UdpLite);
                         (domain, UDP_LITE, Box::new(socket))
+                    }
+                    (SocketType::Datagram, ICMP | ICMPV6) if (protocol == ICMP) == (domain == Domain::Inet) => {
+                        let socket = udp::UdpSocket::new(stack, domain, Protocol::Ping);
+                        (domain, protocol, Box::new(socket))
+                    }
+                    (SocketType::Raw, number @ 1..=255) => {
+                        let socket = raw::RawSocket::new(stack, domain, number as u8);
+                        (domain, protocol, Box::new(socket))
                     }
                     (SocketType::SequencedPacket, _) => return Err(Errno::SOCKTNOSUPPORT),
                     _ => return Err(Errno::PROTONOSUPPORT),

@@ -55,7 +55,7 @@ impl Bound {
 
 /// The ports of each protocol.
 pub(crate) struct Ports {
-    tables: [SpinLock<HashMap<u16, Vec<Bound>>>; 3],
+    tables: [SpinLock<HashMap<u16, Vec<Bound>>>; 4],
     next_id: AtomicU64,
     /// Counts the ports that connections took by themselves.
     taken: AtomicU64,

@@ -1,4 +1,4 @@
-//! Sockets of UDP and UDP-Lite.
+//! Sockets of UDP and UDP-Lite, and those that send echo requests, whose messages are datagrams too.
 
 use abi::Errno;
 use abi::net::{self as linux, SOL_UDP, SOL_UDPLITE};
@@ -19,11 +19,12 @@ use super::{
 use crate::Chunk;
 use crate::environment::{Event, Protocol};
 use crate::ip::{Endpoint, Interface, Path, loopback_like};
+use crate::ping;
 use crate::stack::Stack;
 use crate::udp::{self, Arrived, Flow, Sending, Udp};
 
 /// Bytes of the send buffer that Linux reports; a datagram leaves at once.
-const SEND_BUFFER: usize = 212_992;
+pub(super) const SEND_BUFFER: usize = 212_992;
 
 // Of `linux/udp.h` and, for UDP-Lite, of `net/udplite.h`.
 const UDP_CORK: u32 = 1;
@@ -77,6 +78,7 @@ impl UdpSocket {
     fn table(&self) -> &Udp {
         match self.protocol {
             Protocol::UdpLite => &self.stack.udp_lite,
+            Protocol::Ping => &self.stack.ping,
             _ => &self.stack.udp,
         }
     }
@@ -116,6 +118,15 @@ impl UdpSocket {
         Ok(flow)
     }
 
+    /// The end that an address names: of echo requests without a port.
+    fn remote(&self, address: &Address, options: &InetOptions) -> Result<Endpoint, Errno> {
+        let remote = inet::remote(self.domain, address, options)?;
+        Ok(match self.protocol {
+            Protocol::Ping => Endpoint::new(remote.address, 0),
+            _ => remote,
+        })
+    }
+
     /// Where a message goes from and to.
     fn ends(
         &self,
@@ -127,10 +138,10 @@ impl UdpSocket {
         let binding = flow.binding();
         let remote = match &message.destination {
             Some(Destination::Address(Address::Unspecified)) | None => binding.remote.ok_or(Errno::DESTADDRREQ)?,
-            Some(Destination::Address(address)) => inet::remote(self.domain, address, &inner.options)?,
+            Some(Destination::Address(address)) => self.remote(address, &inner.options)?,
             Some(Destination::Attachment(_)) => return Err(Errno::AFNOSUPPORT),
         };
-        if remote.port == 0 {
+        if remote.port == 0 && self.protocol != Protocol::Ping {
             return Err(Errno::INVAL);
         }
         if !generic.broadcast && self.stack.routes.lock().is_broadcast(remote.address) {
@@ -154,34 +165,6 @@ impl UdpSocket {
             return Err(Errno::NETUNREACH);
         }
         Ok((Endpoint::new(source, binding.local.port), remote))
-    }
-
-    fn received(&self, arrived: &Arrived, options: &InetOptions, generic: &Generic) -> Vec<Control> {
-        let mut control = Vec::new();
-        let v6 = self.domain == Domain::Inet6;
-        if generic.timestamp {
-            control.push(Control::Timestamp(arrived.time, generic.timestamp_nanoseconds));
-        }
-        // A socket of IPv6 gets told of packets of IPv4 as its own, but for what only they have.
-        let version = options.of(arrived.source.address);
-        let is_ipv6 = arrived.source.address.is_ipv6();
-        if options.of(inet::any(self.domain)).packet_info {
-            let address = match arrived.destination {
-                IpAddr::V4(address) if v6 => IpAddr::V6(address.to_ipv6_mapped()),
-                address => address,
-            };
-            control.push(Control::PacketInfo {
-                interface: arrived.interface as u32,
-                address,
-            });
-        }
-        if version.receive_hops {
-            control.push(Control::TimeToLive(arrived.ttl, is_ipv6));
-        }
-        if version.receive_class {
-            control.push(Control::TypeOfService(arrived.tos, is_ipv6));
-        }
-        control
     }
 }
 
@@ -218,7 +201,7 @@ impl Socket for UdpSocket {
         let endpoint = inet::bindable(&self.stack, self.domain, address, &inner.options, generic.device, true)?;
         let flow = self.bind_to(&mut inner, endpoint, generic)?;
         drop(inner);
-        if endpoint.port != 0 {
+        if endpoint.port != 0 && self.protocol != Protocol::Ping {
             self.stack.event(Event::Listening {
                 protocol: self.protocol,
                 endpoint: flow.binding().local,
@@ -240,7 +223,7 @@ impl Socket for UdpSocket {
             }
             return Ok(());
         }
-        let remote = inet::remote(self.domain, address, &inner.options)?;
+        let remote = self.remote(address, &inner.options)?;
         address.check_scope(generic.device)?;
         let source = self.stack.source_for(remote.address)?;
         if !generic.broadcast && self.stack.routes.lock().is_broadcast(remote.address) {
@@ -316,7 +299,10 @@ impl Socket for UdpSocket {
         };
         let connected = flow.binding().remote == Some(remote);
         let mut path = if connected { inner.path } else { Path::default() };
-        udp::send(&self.stack, &sending, &[payload], &mut path)?;
+        match self.protocol {
+            Protocol::Ping => ping::send(&self.stack, &sending, &payload, &mut path)?,
+            _ => udp::send(&self.stack, &sending, &[payload], &mut path)?,
+        }
         if connected {
             inner.path = path;
         }
@@ -341,37 +327,11 @@ impl Socket for UdpSocket {
         if let Some(errno) = flow.take_error() {
             return Err(errno.into());
         }
-        let peek = flags.contains(MessageFlags::PEEK);
-        let Some(arrived) = flow.next(peek) else {
-            return if read_shut {
-                Ok(Received::default())
-            } else {
-                Err(Error::WouldBlock)
-            };
-        };
-        let whole = arrived.payload.len();
-        let room = sink.remaining().min(whole);
-        if let Err(fault) = put_record(sink, &arrived.payload[..room]) {
-            // User memory that is not there yet: the datagram waits for the next try.
-            if !peek {
-                flow.put_back(arrived);
-            }
-            return Err(fault.into());
+        match take(&flow, self.domain, sink, flags, &options, generic)? {
+            Some(received) => Ok(received),
+            None if read_shut => Ok(Received::default()),
+            None => Err(Error::WouldBlock),
         }
-        let mut result = Received {
-            length: if flags.contains(MessageFlags::TRUNC) {
-                whole
-            } else {
-                room
-            },
-            address: Some(Address::of(self.domain, arrived.source)),
-            flags: MessageFlags::empty(),
-            control: self.received(&arrived, &options, generic),
-        };
-        if room < whole {
-            result.flags |= MessageFlags::TRUNC;
-        }
-        Ok(result)
     }
 
     fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
@@ -403,6 +363,7 @@ impl Socket for UdpSocket {
             .flow
             .as_ref()
             .and_then(|flow| flow.binding().remote)
+            .filter(|remote| remote.port != 0)
             .ok_or(Errno::NOTCONN)?;
         Ok(Address::of(self.domain, remote))
     }
@@ -504,6 +465,73 @@ impl Socket for UdpSocket {
         }
         drop(binding);
     }
+}
+
+/// Takes the next message that came for a socket of `domain`.
+pub(super) fn take(
+    flow: &Flow,
+    domain: Domain,
+    sink: &mut dyn Sink,
+    flags: MessageFlags,
+    options: &InetOptions,
+    generic: &Generic,
+) -> file::Result<Option<Received>> {
+    let peek = flags.contains(MessageFlags::PEEK);
+    let Some(arrived) = flow.next(peek) else {
+        return Ok(None);
+    };
+    let whole = arrived.payload.len();
+    let room = sink.remaining().min(whole);
+    if let Err(fault) = put_record(sink, &arrived.payload[..room]) {
+        // User memory that is not there yet: the datagram waits for the next try.
+        if !peek {
+            flow.put_back(arrived);
+        }
+        return Err(fault.into());
+    }
+    let mut result = Received {
+        length: if flags.contains(MessageFlags::TRUNC) {
+            whole
+        } else {
+            room
+        },
+        address: Some(Address::of(domain, arrived.source)),
+        flags: MessageFlags::empty(),
+        control: control_of(domain, &arrived, options, generic),
+    };
+    if room < whole {
+        result.flags |= MessageFlags::TRUNC;
+    }
+    Ok(Some(result))
+}
+
+/// What a socket of `domain` is told of a message beside its bytes.
+fn control_of(domain: Domain, arrived: &Arrived, options: &InetOptions, generic: &Generic) -> Vec<Control> {
+    let mut control = Vec::new();
+    let v6 = domain == Domain::Inet6;
+    if generic.timestamp {
+        control.push(Control::Timestamp(arrived.time, generic.timestamp_nanoseconds));
+    }
+    // A socket of IPv6 gets told of packets of IPv4 as its own, but for what only they have.
+    let version = options.of(arrived.source.address);
+    let is_ipv6 = arrived.source.address.is_ipv6();
+    if options.of(inet::any(domain)).packet_info {
+        let address = match arrived.destination {
+            IpAddr::V4(address) if v6 => IpAddr::V6(address.to_ipv6_mapped()),
+            address => address,
+        };
+        control.push(Control::PacketInfo {
+            interface: arrived.interface as u32,
+            address,
+        });
+    }
+    if version.receive_hops {
+        control.push(Control::TimeToLive(arrived.ttl, is_ipv6));
+    }
+    if version.receive_class {
+        control.push(Control::TypeOfService(arrived.tos, is_ipv6));
+    }
+    control
 }
 
 /// Fills all of `bytes`; a fault when they cannot all be had, for a datagram is sent whole or not.

@@ -3,6 +3,7 @@
 pub(crate) mod lite;
 
 use abi::Errno;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -50,6 +51,21 @@ pub(crate) struct Arrived {
     pub(crate) time: u64,
 }
 
+impl Arrived {
+    /// What `datagram` carries, just now.
+    pub(crate) fn of(datagram: &Datagram<'_>, source: Endpoint, payload: Chunk) -> Self {
+        Self {
+            source,
+            destination: datagram.destination,
+            interface: datagram.interface,
+            ttl: datagram.ttl,
+            tos: datagram.tos,
+            payload,
+            time: hal::time::realtime(),
+        }
+    }
+}
+
 /// What a socket is bound and connected to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Binding {
@@ -67,7 +83,12 @@ struct Queue {
     /// Bytes that the checksum of a datagram of UDP-Lite has to cover, 0 for all; none when that is all the same.
     least_coverage: Option<u16>,
     error: Option<Errno>,
+    /// Types of messages that a raw socket does not want, a bit each.
+    refused: Option<Box<Refused>>,
 }
+
+/// A set of types of messages: ICMP's own are in the first word (`ICMP_FILTER`), those of `ICMPv6` in all (`ICMPV6_FILTER`).
+pub(crate) type Refused = [u32; 8];
 
 /// A bound socket, as the table of ports sees it.
 pub(crate) struct Flow {
@@ -91,19 +112,24 @@ impl Udp {
             .push(flow.clone());
     }
 
-    pub(crate) fn remove(&self, flow: &Arc<Flow>) {
+    /// Takes a socket out; false when it was not there any more.
+    pub(crate) fn remove(&self, flow: &Arc<Flow>) -> bool {
         let port = flow.binding().local.port;
         let mut ports = self.0.lock();
-        if let Some(flows) = ports.get_mut(&port) {
-            flows.retain(|other| !Arc::ptr_eq(other, flow));
-            if flows.is_empty() {
-                ports.remove(&port);
-            }
+        let Some(flows) = ports.get_mut(&port) else {
+            return false;
+        };
+        let before = flows.len();
+        flows.retain(|other| !Arc::ptr_eq(other, flow));
+        let is_removed = flows.len() < before;
+        if flows.is_empty() {
+            ports.remove(&port);
         }
+        is_removed
     }
 
     /// The sockets that get a datagram: all that match for broadcasts, else the most specific, and among equals what the ends choose.
-    fn find(
+    pub(crate) fn find(
         &self,
         stack: &Stack,
         local: Endpoint,
@@ -183,6 +209,7 @@ impl Flow {
                 capacity: DEFAULT_CAPACITY,
                 least_coverage: None,
                 error: None,
+                refused: None,
             }),
         })
     }
@@ -210,12 +237,27 @@ impl Flow {
         self.queue.lock().least_coverage = coverage;
     }
 
+    pub(crate) fn set_refused(&self, refused: Refused) {
+        self.queue.lock().refused = Some(Box::new(refused));
+    }
+
+    pub(crate) fn refused(&self) -> Refused {
+        self.queue.lock().refused.as_deref().copied().unwrap_or_default()
+    }
+
+    /// Whether a message of this type is not wanted.
+    pub(crate) fn refuses(&self, kind: u8) -> bool {
+        let queue = self.queue.lock();
+        let refused = |refused: &Refused| refused[usize::from(kind / 32)] >> (kind % 32) & 1 != 0;
+        queue.refused.as_deref().is_some_and(refused)
+    }
+
     pub(crate) fn capacity(&self) -> usize {
         self.queue.lock().capacity
     }
 
     /// Queues a datagram. `coverage`: bytes of it that the checksum covers, when they are not all.
-    fn deliver(&self, arrived: Arrived, coverage: Option<u16>) {
+    pub(crate) fn deliver(&self, arrived: Arrived, coverage: Option<u16>) {
         {
             let mut queue = self.queue.lock();
             if let (Some(least), Some(covered)) = (queue.least_coverage, coverage)
@@ -274,7 +316,7 @@ impl Flow {
 }
 
 /// Whether a datagram of UDP is in order, and its length.
-fn check(datagram: &Datagram<'_>) -> Option<usize> {
+pub(crate) fn check(datagram: &Datagram<'_>) -> Option<usize> {
     let packet = UdpPacket::new_unchecked(datagram.bytes);
     let length = usize::from(packet.len());
     if length < HEADER || length > datagram.len() {
@@ -328,16 +370,10 @@ pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>) {
     }
     let payload = payload(datagram, length);
     for flow in flows {
-        let arrived = Arrived {
-            source: remote,
-            destination: datagram.destination,
-            interface,
-            ttl: datagram.ttl,
-            tos: datagram.tos,
-            payload: payload.clone(),
-            time: hal::time::realtime(),
-        };
-        flow.deliver(arrived, (covered < length).then_some(covered as u16));
+        flow.deliver(
+            Arrived::of(datagram, remote, payload.clone()),
+            (covered < length).then_some(covered as u16),
+        );
     }
 }
 

@@ -15,6 +15,8 @@ impl Capability {
     pub const SETUID: Self = Self(7);
     /// Add to the inheritable set what the bounding set has, and drop from the latter.
     pub const SETPCAP: Self = Self(8);
+    /// Make raw sockets.
+    pub const NET_RAW: Self = Self(13);
     /// Locks memory beyond the limit.
     pub const IPC_LOCK: Self = Self(14);
     /// Use what others share by System V keys.

@@ -7,15 +7,17 @@ use abi::Errno;
 use core::net::IpAddr;
 
 use super::input::Datagram;
-use super::{Endpoint, Outgoing, Path, protocol};
+use super::{ByVersion, Endpoint, Outgoing, Path, protocol};
 use crate::header::Header;
 use crate::stack::Stack;
-use crate::{Chunk, tcp, udp};
+use crate::{Chunk, ping, tcp, udp};
 
 /// Bytes of a message's header.
-const HEADER: usize = 8;
+pub(crate) const HEADER: usize = 8;
 /// Where the checksum stands in it.
-const CHECKSUM_AT: u16 = 2;
+pub(crate) const CHECKSUM_AT: u16 = 2;
+/// The type of an echo request.
+pub(crate) const ECHO_REQUEST: ByVersion<u8> = ByVersion { ipv4: 8, ipv6: 128 };
 
 /// What an ICMP error says about a packet that we sent.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +34,13 @@ pub(crate) struct Unreachable {
     pub(crate) mtu: Option<u16>,
     /// The first bytes of the transport header that the error quotes.
     pub(crate) quoted: [u8; 8],
+}
+
+impl Unreachable {
+    /// The same of a flow with these ends, ours first.
+    fn of(&self, (local, remote): (Endpoint, Endpoint)) -> Self {
+        Self { local, remote, ..*self }
+    }
 }
 
 /// What an error means to a socket.
@@ -149,10 +158,7 @@ impl Stack {
         let outgoing = Outgoing {
             source,
             destination: datagram.source,
-            protocol: match source {
-                IpAddr::V4(_) => protocol::ICMP,
-                IpAddr::V6(_) => protocol::ICMPV6,
-            },
+            protocol: protocol::icmp(source),
             ttl: 64,
             tos,
             dont_fragment: false,
@@ -171,6 +177,13 @@ impl Stack {
             protocol::TCP => tcp::receive_error(self, unreachable),
             protocol::UDP => udp::receive_error(&self.udp, unreachable),
             protocol::UDP_LITE => udp::receive_error(&self.udp_lite, unreachable),
+            protocol::ICMP | protocol::ICMPV6 => {
+                let (local, remote) = (unreachable.local.address, unreachable.remote.address);
+                if let Some(identifier) = ping::quoted_identifier(local, unreachable.quoted) {
+                    let ends = (Endpoint::new(local, identifier), Endpoint::new(remote, 0));
+                    udp::receive_error(&self.ping, &unreachable.of(ends));
+                }
+            }
             _ => {}
         }
     }

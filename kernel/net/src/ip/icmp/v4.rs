@@ -8,6 +8,7 @@ use super::{HEADER, Meaning, Unreachable};
 use crate::checksum;
 use crate::ip::PathMtu;
 use crate::ip::input::Datagram;
+use crate::ping;
 use crate::stack::Stack;
 
 /// Type and code of a destination that is there, but nobody on the port.
@@ -29,6 +30,7 @@ impl Stack {
             Icmpv4Message::EchoRequest if !datagram.is_broadcast => {
                 self.answer_echo(datagram, &whole, Icmpv4Message::EchoReply.into());
             }
+            Icmpv4Message::EchoReply => ping::receive(self, datagram, &whole),
             Icmpv4Message::DstUnreachable | Icmpv4Message::TimeExceeded => {
                 if let Some(unreachable) = parse_error(&packet, &whole) {
                     self.deliver_error(unreachable.0, &unreachable.1);

@@ -10,6 +10,7 @@ use crate::ip::extension::{self, Next};
 use crate::ip::input::Datagram;
 use crate::ip::{PathMtu, ipv6, protocol};
 use crate::ndp;
+use crate::ping;
 use crate::stack::Stack;
 
 /// Type and code of a destination that is there, but nobody on the port.
@@ -35,6 +36,7 @@ impl Stack {
         };
         match packet.msg_type() {
             Icmpv6Message::EchoRequest => self.answer_echo(datagram, &whole, Icmpv6Message::EchoReply.into()),
+            Icmpv6Message::EchoReply => ping::receive(self, datagram, &whole),
             Icmpv6Message::DstUnreachable
             | Icmpv6Message::TimeExceeded
             | Icmpv6Message::ParamProblem

@@ -13,13 +13,13 @@ use core::net::IpAddr;
 use file::OpenFile;
 use fs::vfs::Lookup;
 use hal::user;
-use net::{Address, Destination, Shutdown, SocketFile};
+use net::{Address, Destination, Domain, Shutdown, SocketFile, SocketType};
 
 use super::events::{flags, install_pair};
 use super::transfer::waiting;
 use super::{Call, Error, Progress, Result, Waiting, retry, retry_ready};
 use crate::network;
-use crate::process::Thread;
+use crate::process::{Capability, Thread};
 
 /// The bits of `socket(2)`'s second argument that are the type.
 const TYPE_MASK: u32 = 0xf;
@@ -43,6 +43,10 @@ pub(super) fn socket(thread: &Thread, call: &Call) -> Result {
     let kind = call.unsigned(1) & TYPE_MASK;
     let network = network::get();
     let socket = SocketFile::new(&network.stack, &network.unix, call.unsigned(0), kind, call.unsigned(2))?;
+    let is_raw = socket.socket_type() == SocketType::Raw && matches!(socket.domain(), Domain::Inet | Domain::Inet6);
+    if is_raw && !thread.process.can(Capability::NET_RAW) {
+        return Err(Errno::PERM.into());
+    }
     thread.install_new(socket, flags | OpenFlags::RDWR)
 }
 
