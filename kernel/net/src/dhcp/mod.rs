@@ -11,6 +11,7 @@ use crate::Chunk;
 use crate::header::Header;
 use crate::ip::{Datagram, Outgoing, protocol};
 use crate::stack::Stack;
+use crate::udp;
 use client::Step;
 
 const SERVER_PORT: u16 = 67;
@@ -24,14 +25,17 @@ pub(crate) fn is_for_client(datagram: &Datagram<'_>) -> bool {
         && datagram.bytes[..4] == [0, SERVER_PORT as u8, 0, CLIENT_PORT as u8]
 }
 
-/// Takes a datagram to the client's port; false when no client runs.
+/// Takes a datagram to the client's port; false when no client runs, or it is not in order.
 pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>) -> bool {
+    let Some(length) = udp::check(datagram) else {
+        return false;
+    };
     let step = {
         let mut client = stack.dhcp.lock();
         if !client.is_enabled() {
             return false;
         }
-        let step = client.receive(&datagram.bytes[8..], stack.now());
+        let step = client.receive(&datagram.bytes[8..length], stack.now());
         stack.wake_at(client.deadline());
         step
     };

@@ -396,6 +396,23 @@ impl Client {
     }
 }
 
+#[test]
+fn an_answer_of_dhcp_with_a_wrong_checksum_counts_for_nothing() {
+    const CHECKSUM: usize = ETHERNET + 20 + 6;
+    let options = [54, 4, 10, 0, 0, 1, 1, 4, 255, 255, 255, 0, 51, 4, 0, 0, 0, 120, 255];
+    let own_after = |damage: u8| {
+        let mut client = Client::new();
+        for kind in [OFFER, ACKNOWLEDGEMENT] {
+            let mut frame = client.message(kind, [10, 0, 0, 50], &options);
+            frame[CHECKSUM] ^= damage;
+            client.receive(frame);
+        }
+        client.stack.own_ipv4()
+    };
+    assert_eq!(own_after(1), None);
+    assert_eq!(own_after(0), Some(Ipv4Addr::new(10, 0, 0, 50)));
+}
+
 /// An option that the client looks at, with data of about the right length.
 fn option() -> impl Strategy<Value = Vec<u8>> {
     let kinds = select(vec![0, 1, 3, 6, 12, 15, 26, 51, 54, 58, 59, 61, 121, 255]);
