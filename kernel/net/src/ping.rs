@@ -46,7 +46,7 @@ pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>, message: &[u8]) {
     let local = Endpoint::new(datagram.destination, u16::from_be_bytes([high, low]));
     let remote = Endpoint::new(datagram.source, 0);
     for flow in stack.ping.find(stack, local, remote, datagram.interface, false) {
-        flow.deliver(Arrived::of(datagram, remote, Chunk::copy_of(message)), None);
+        flow.deliver(Arrived::of(datagram, (local, remote), Chunk::copy_of(message)), None);
     }
 }
 

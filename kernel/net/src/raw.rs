@@ -74,11 +74,11 @@ pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>) {
         }
         _ => message,
     };
-    let from = Endpoint::new(datagram.source, 0);
+    let ends = datagram.ends(0, 0);
     let packet = Chunk::copy_of(&packet);
     for flow in flows {
         if !flow.refuses(kind) {
-            flow.deliver(Arrived::of(datagram, from, packet.clone()), None);
+            flow.deliver(Arrived::of(datagram, ends, packet.clone()), None);
         }
     }
 }

@@ -181,6 +181,76 @@ static void visits(void) {
   close(listener);
 }
 
+static long now_and_then(long since) { return (milliseconds() - since) / 100; }
+
+// A stream is ready, and a call that waits returns, when there is as much as was asked for; a call that does not wait takes what there is.
+static void low_water(int ends[2]) {
+  struct timeval limit = {0, 300000};
+  char buffer[64];
+  int least = 10;
+  SHOW(setsockopt(ends[1], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit));
+  SHOW(setsockopt(ends[1], SOL_SOCKET, SO_RCVLOWAT, &least, sizeof least));
+  VALUE(number_option(ends[1], SOL_SOCKET, SO_RCVLOWAT));
+  SHOW(send(ends[0], "1234", 4, 0));
+  SHOW(recv(ends[1], buffer, 2, 0));
+  SHOW(recv(ends[1], buffer, sizeof buffer, MSG_DONTWAIT));
+  SHOW(send(ends[0], "12345", 5, 0));
+  long began = milliseconds();
+  SHOW(recv(ends[1], buffer, sizeof buffer, 0));
+  VALUE(now_and_then(began) >= 2);
+  SHOW(send(ends[0], "123456789012", 12, 0));
+  show_ready("as much as is wanted", ends[1], POLLIN);
+  SHOW(recv(ends[1], buffer, sizeof buffer, 0));
+  close(ends[0]);
+  SHOW(recv(ends[1], buffer, sizeof buffer, 0));
+  close(ends[1]);
+}
+
+// Less than is wanted does not make a stream ready, but its end does.
+static void too_little(void) {
+  int ends[2], least = 10;
+  connect_both(ends);
+  SHOW(setsockopt(ends[1], SOL_SOCKET, SO_RCVLOWAT, &least, sizeof least));
+  SHOW(send(ends[0], "1234", 4, 0));
+  show_ready("too little", ends[1], POLLIN);
+  SHOW(send(ends[0], "567890", 6, 0));
+  show_ready("enough", ends[1], POLLIN);
+  char buffer[8];
+  SHOW(recv(ends[1], buffer, sizeof buffer, 0));
+  show_ready("too little again", ends[1], POLLIN);
+  close(ends[0]);
+  show_ready("the end", ends[1], POLLIN);
+  close(ends[1]);
+}
+
+// Where a datagram was sent to is told with it.
+static void sent_to(int domain) {
+  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback}, got6;
+  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 4)}, got4;
+  void *address = domain == AF_INET ? (void *)&v4 : (void *)&v6;
+  socklen_t length = domain == AF_INET ? sizeof v4 : sizeof v6;
+  int end = socket(domain, SOCK_DGRAM, 0), on = 1, level = domain == AF_INET ? SOL_IP : SOL_IPV6;
+  int name = domain == AF_INET ? IP_RECVORIGDSTADDR : 74;
+  SHOW(bind(end, address, length));
+  getsockname(end, address, &length);
+  SHOW(setsockopt(end, level, name, &on, sizeof on));
+  VALUE(number_option(end, level, name));
+  SHOW(sendto(end, "abc", 3, 0, address, length));
+  char data[8], control[128];
+  struct iovec vector = {data, sizeof data};
+  struct msghdr message = {NULL, 0, &vector, 1, control, sizeof control, 0};
+  SHOW(recvmsg(end, &message, 0));
+  struct cmsghdr *told = CMSG_FIRSTHDR(&message);
+  VALUE(told != NULL);
+  if (told) {
+    VALUE(told->cmsg_level == level && told->cmsg_type == name);
+    VALUE(told->cmsg_len);
+    memcpy(&got4, CMSG_DATA(told), sizeof got4), memcpy(&got6, CMSG_DATA(told), sizeof got6);
+    VALUE(domain == AF_INET ? memcmp(&got4, &v4, sizeof v4) : memcmp(&got6, &v6, sizeof v6));
+  }
+  close(end);
+}
+
 // What a receiver learns of a sender that has no name: nothing, not even its family.
 static void nameless(void) {
   for (int type = SOCK_STREAM; type <= SOCK_DGRAM; type++) {
@@ -334,6 +404,13 @@ int main(void) {
   streams(AF_INET);
   reset();
   visits();
+  int ends[2];
+  connect_both(ends);
+  low_water(ends);
+  socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+  low_water(ends);
+  too_little();
+  sent_to(AF_INET);
   nameless();
   datagrams();
   unix_sockets();

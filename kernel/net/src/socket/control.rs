@@ -2,8 +2,8 @@
 
 use abi::Errno;
 use abi::net::{
-    IP_PKTINFO, IP_TOS, IP_TTL, IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_TCLASS, SCM_CREDENTIALS, SCM_TIMESTAMP,
-    SCM_TIMESTAMPNS, SOL_IP, SOL_IPV6, SOL_SOCKET,
+    IP_ORIGDSTADDR, IP_PKTINFO, IP_TOS, IP_TTL, IPV6_HOPLIMIT, IPV6_ORIGDSTADDR, IPV6_PKTINFO, IPV6_TCLASS,
+    SCM_CREDENTIALS, SCM_TIMESTAMP, SCM_TIMESTAMPNS, SOL_IP, SOL_IPV6, SOL_SOCKET,
 };
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -11,7 +11,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use file::OpenFile;
 
-use super::Credentials;
+use super::{Address, Credentials};
 
 /// A control message.
 #[derive(Clone)]
@@ -31,6 +31,8 @@ pub enum Control {
     TimeToLive(u8, bool),
     /// `IP_TOS` or `IPV6_TCLASS`.
     TypeOfService(u8, bool),
+    /// `IP_ORIGDSTADDR` or `IPV6_ORIGDSTADDR`: where it was sent to.
+    Destination(Address),
     /// `SCM_TIMESTAMP` in microseconds, or with `true` `SCM_TIMESTAMPNS` in nanoseconds; the time is in nanoseconds since 1970.
     Timestamp(u64, bool),
 }
@@ -101,6 +103,8 @@ impl Control {
             Self::TimeToLive(ttl, true) => (SOL_IPV6, IPV6_HOPLIMIT, words(&[u32::from(*ttl)])),
             Self::TypeOfService(tos, false) => (SOL_IP, IP_TOS, alloc::vec![*tos]),
             Self::TypeOfService(tos, true) => (SOL_IPV6, IPV6_TCLASS, words(&[u32::from(*tos)])),
+            Self::Destination(address @ Address::Inet6(..)) => (SOL_IPV6, IPV6_ORIGDSTADDR, address.encode()),
+            Self::Destination(address) => (SOL_IP, IP_ORIGDSTADDR, address.encode()),
             Self::Timestamp(time, nanoseconds) => {
                 let (kind, unit) = if *nanoseconds {
                     (SCM_TIMESTAMPNS, 1)

@@ -37,6 +37,7 @@ pub(crate) struct VersionOptions {
     pub(crate) packet_info: bool,
     pub(crate) receive_hops: bool,
     pub(crate) receive_class: bool,
+    pub(crate) receive_destination: bool,
     receive_error: bool,
     free_bind: bool,
 }
@@ -52,6 +53,7 @@ enum Name {
     PacketInfo,
     ReceiveHops,
     ReceiveClass,
+    ReceiveDestination,
     ReceiveError,
     FreeBind,
 }
@@ -71,6 +73,7 @@ impl Name {
                 Self::ReceiveHops
             }
             (SOL_IP, linux::IP_RECVTOS) | (SOL_IPV6, linux::IPV6_RECVTCLASS) => Self::ReceiveClass,
+            (SOL_IP, linux::IP_RECVORIGDSTADDR) | (SOL_IPV6, linux::IPV6_RECVORIGDSTADDR) => Self::ReceiveDestination,
             (SOL_IP, linux::IP_RECVERR) | (SOL_IPV6, linux::IPV6_RECVERR) => Self::ReceiveError,
             (SOL_IP, linux::IP_FREEBIND) | (SOL_IPV6, linux::IPV6_FREEBIND) => Self::FreeBind,
             _ => return None,
@@ -89,6 +92,7 @@ impl VersionOptions {
             packet_info: false,
             receive_hops: false,
             receive_class: false,
+            receive_destination: false,
             receive_error: false,
             free_bind: false,
         }
@@ -143,6 +147,7 @@ impl VersionOptions {
             Name::PacketInfo => self.packet_info = on,
             Name::ReceiveHops => self.receive_hops = on,
             Name::ReceiveClass => self.receive_class = on,
+            Name::ReceiveDestination => self.receive_destination = on,
             Name::ReceiveError => self.receive_error = on,
             Name::FreeBind => self.free_bind = on,
         }
@@ -160,6 +165,7 @@ impl VersionOptions {
             Name::PacketInfo => self.packet_info.into(),
             Name::ReceiveHops => self.receive_hops.into(),
             Name::ReceiveClass => self.receive_class.into(),
+            Name::ReceiveDestination => self.receive_destination.into(),
             Name::ReceiveError => self.receive_error.into(),
             Name::FreeBind => self.free_bind.into(),
         }

@@ -324,6 +324,11 @@ impl SocketFile {
         }
     }
 
+    /// Bytes that a call waits for which reads from a stream (`SO_RCVLOWAT`).
+    pub fn receive_low(&self) -> usize {
+        self.generic.lock().receive_low as usize
+    }
+
     /// Bytes that were written and not acknowledged.
     pub(crate) fn unsent(&self) -> usize {
         self.socket.unsent()

@@ -580,6 +580,7 @@ impl Socket for TcpSocket {
             settings.linger = generic.linger;
             settings.send_buffer = generic.send_buffer;
             settings.receive_buffer = generic.receive_buffer;
+            settings.receive_low = generic.receive_low;
         });
     }
 

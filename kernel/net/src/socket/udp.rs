@@ -516,7 +516,7 @@ fn control_of(domain: Domain, arrived: &Arrived, options: &InetOptions, generic:
     let version = options.of(arrived.source.address);
     let is_ipv6 = arrived.source.address.is_ipv6();
     if options.of(inet::any(domain)).packet_info {
-        let address = match arrived.destination {
+        let address = match arrived.destination.address {
             IpAddr::V4(address) if v6 => IpAddr::V6(address.to_ipv6_mapped()),
             address => address,
         };
@@ -530,6 +530,10 @@ fn control_of(domain: Domain, arrived: &Arrived, options: &InetOptions, generic:
     }
     if version.receive_class {
         control.push(Control::TypeOfService(arrived.tos, is_ipv6));
+    }
+    if version.receive_destination {
+        let own = if is_ipv6 { Domain::Inet6 } else { Domain::Inet };
+        control.push(Control::Destination(Address::of(own, arrived.destination)));
     }
     control
 }

@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     /// `SO_SNDBUF` and `SO_RCVBUF` as set by the application; 0 for automatic sizes.
     pub(crate) send_buffer: u32,
     pub(crate) receive_buffer: u32,
+    /// `SO_RCVLOWAT`.
+    pub(crate) receive_low: u32,
     /// `SO_LINGER`, in seconds.
     pub(crate) linger: Option<u32>,
     /// `IP_TTL` and `IP_TOS`, `IPV6_UNICAST_HOPS` and `IPV6_TCLASS`.
@@ -62,6 +64,7 @@ impl Settings {
             window_clamp: 0,
             send_buffer: 0,
             receive_buffer: 0,
+            receive_low: 1,
             linger: None,
             fields: ByVersion {
                 ipv4: PacketFields { hops: None, class: 0 },

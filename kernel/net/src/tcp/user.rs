@@ -117,7 +117,9 @@ impl Connection {
         if tcb.state == State::Closed || (no_more_in && tcb.fin_queued) {
             readiness |= Readiness::HUP;
         }
-        if tcb.receive.len() > 0 {
+        // What fills half of the buffer is worth reading, whatever was asked for: more might never fit.
+        let least = (tcb.settings.receive_low as usize).min(tcb.receive_capacity / 2).max(1);
+        if tcb.receive.len() >= least {
             readiness |= Readiness::IN | Readiness::RDNORM;
         }
         if tcb.urgent.is_some() {

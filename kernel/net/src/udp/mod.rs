@@ -42,7 +42,8 @@ const DEFAULT_CAPACITY: usize = 212_992;
 #[derive(Clone)]
 pub(crate) struct Arrived {
     pub(crate) source: Endpoint,
-    pub(crate) destination: IpAddr,
+    /// With a port only where the protocol has such.
+    pub(crate) destination: Endpoint,
     pub(crate) interface: Interface,
     pub(crate) ttl: u8,
     pub(crate) tos: u8,
@@ -52,11 +53,11 @@ pub(crate) struct Arrived {
 }
 
 impl Arrived {
-    /// What `datagram` carries, just now.
-    pub(crate) fn of(datagram: &Datagram<'_>, source: Endpoint, payload: Chunk) -> Self {
+    /// What `datagram` carries from `source` to `destination`, just now.
+    pub(crate) fn of(datagram: &Datagram<'_>, (destination, source): (Endpoint, Endpoint), payload: Chunk) -> Self {
         Self {
             source,
-            destination: datagram.destination,
+            destination,
             interface: datagram.interface,
             ttl: datagram.ttl,
             tos: datagram.tos,
@@ -371,7 +372,7 @@ pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>) {
     let payload = payload(datagram, length);
     for flow in flows {
         flow.deliver(
-            Arrived::of(datagram, remote, payload.clone()),
+            Arrived::of(datagram, (local, remote), payload.clone()),
             (covered < length).then_some(covered as u16),
         );
     }

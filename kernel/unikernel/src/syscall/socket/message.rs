@@ -141,8 +141,9 @@ pub(crate) async fn sendmmsg(thread: &Thread, call: &Call) -> Result {
     Ok(count)
 }
 
-/// Receives into segments; with `MSG_WAITALL` a stream until they are full, its end or an error. Without it, a stream gives all that has arrived, though
-/// memory that was not there may have stopped the copy: who reads less than was asked for takes it that there is no more.
+/// Receives into segments: a stream until there is as much as `SO_RCVLOWAT` says, or with `MSG_WAITALL` until they are full, its end or an error. A
+/// stream gives all that has arrived, though memory that was not there may have stopped the copy: who reads less than was asked for takes it that there
+/// is no more.
 async fn receive(
     thread: &Thread,
     file: &OpenFile,
@@ -176,12 +177,16 @@ async fn receive(
         }
         return Ok(first);
     }
-    let whole = flags.contains(MessageFlags::WAITALL);
+    let least = if flags.contains(MessageFlags::WAITALL) {
+        total
+    } else {
+        total.min(socket.receive_low())
+    };
     let mut last = first.length;
-    while (whole || fault.is_some()) && first.length < total && last > 0 && first.control.is_empty() {
+    while (first.length < least || fault.is_some()) && first.length < total && last > 0 && first.control.is_empty() {
         advance(segments, last);
         let waiting = Waiting {
-            nonblocking: waiting.nonblocking || !whole,
+            nonblocking: waiting.nonblocking || first.length >= least,
             ..waiting
         };
         let result = retry(thread, socket, waiting, || {

@@ -88,16 +88,21 @@ pub(in crate::syscall) fn begin_message<'a>(thread: &Thread, call: &Call, write:
     }
     match descriptor(thread, call) {
         Ok(file)
-            if file
-                .downcast::<SocketFile>()
-                .is_some_and(|socket| !write || socket.domain() != Domain::Unix) =>
+            if file.downcast::<SocketFile>().is_some_and(|socket| {
+                if write {
+                    socket.domain() != Domain::Unix
+                } else {
+                    // Who wants more at a time may have to wait again.
+                    socket.receive_low() == 1
+                }
+            }) =>
         {
             match one(call.word(1), call.word(2)) {
                 Ok(segment) => Transfer::begin(thread, file, write, &segment),
                 Err(errno) => Progress::Over(Err(errno.into())),
             }
         }
-        // Those of Unix take who sends along.
+        // What is written to those of Unix takes along who sends.
         _ => Progress::Waits,
     }
 }
