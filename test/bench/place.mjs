@@ -20,13 +20,19 @@ export const probe = async (folder) => probeAccelerator(await findQemu("x86_64")
  * Makes it, for as long as this process runs. Call it in a fresh network namespace.
  * @param {string} name Of the folder.
  * @param {string} kernel Debian's, as JSON.
+ * @param {string[]} [parameters] More for it.
  */
-export async function preparePlace(name, kernel) {
+export async function preparePlace(name, kernel, parameters) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), `unikernel-${name}-`));
   process.once("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
   const guestFolder = path.join(folder, "guest");
   fs.mkdirSync(guestFolder);
   setUpNetwork(folder);
   const { accelerator, qboot } = await probe(folder);
-  return { accelerator, qboot, folder: guestFolder, systems: [unikernel(), linux(JSON.parse(kernel), folder)] };
+  return {
+    accelerator,
+    qboot,
+    folder: guestFolder,
+    systems: [unikernel(), linux(JSON.parse(kernel), folder, parameters)],
+  };
 }

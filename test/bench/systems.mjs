@@ -30,9 +30,10 @@ export function unikernel() {
 /**
  * @param {{ version: string, image: string, modules: string }} kernel Debian's.
  * @param {string} folder Where to work.
+ * @param {string[]} parameters More for the kernel.
  * @returns {System}
  */
-export function linux({ version, image, modules }, folder) {
+export function linux({ version, image, modules }, folder, parameters = []) {
   const initrd = async (application) => {
     const output = path.join(folder, `${encodeURIComponent(application)}.cpio`);
     if (!fs.existsSync(output)) {
@@ -46,8 +47,8 @@ export function linux({ version, image, modules }, folder) {
     async boot(application) {
       const { disk } = await imageOf(application);
       // Quiet, because the emulated serial port is slow; a panic ends the machine at once.
-      const commandLine = "console=ttyS0 quiet panic=-1";
-      const extra = ["-initrd", await initrd(application), "-append", commandLine];
+      const commandLine = ["console=ttyS0", "quiet", "panic=-1", ...parameters];
+      const extra = ["-initrd", await initrd(application), "-append", commandLine.join(" ")];
       return { kernel: image, disk, extra, init: path.join(folder, "init") };
     },
     async bytes(application) {

@@ -1,15 +1,16 @@
-"""Runs a module of CPython's test suite in a process of its own, and prints what became of each test.
+"""Runs a module of CPython's test suite in a process of its own, on a terminal of its own, and prints what became of each test.
 
-    driver.py SECONDS MODULE
+    driver.py SECONDS MODULE [RESOURCE...]     resources are what the suite's own driver takes with --use
 
 Lines: "@passed NAME", "@skipped NAME", "@failed NAME", the latter with the end of its traceback behind it, "@broken WHY" when the
 module cannot be run, "@timeout" when it takes longer than SECONDS, "@end" at the end.
 """
 
+import fcntl
 import os
-import signal
 import sys
 import tempfile
+import termios
 import time
 import traceback
 import unittest
@@ -52,24 +53,26 @@ class Outcomes(unittest.TestResult):
             self.tell("failed", test, self._exc_info_to_string(err, test))
 
 
-def run(module, out):
+def run(module, resources, out):
     from test import support
 
-    # No network, no large files, no minutes of CPU time, as the suite's own driver has it by default.
-    support.use_resources = []
+    # Without others no network, no large files, no minutes of CPU time, as the suite's own driver has it by default.
+    support.use_resources = resources
     os.chdir(tempfile.mkdtemp())
     suite = unittest.defaultTestLoader.loadTestsFromName("test." + module)
     suite.run(Outcomes(out))
 
 
-def child(module, out):
+def child(module, resources, terminal, out):
     os.setsid()
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    os.close(terminal)
     # What tests print themselves is not of interest.
     null = os.open("/dev/null", os.O_RDWR)
     for descriptor in range(3):
         os.dup2(null, descriptor)
     try:
-        run(module, out)
+        run(module, resources, out)
     except unittest.SkipTest as skipped:
         print(f"@broken {skipped}", file=out)
     except BaseException:
@@ -80,12 +83,15 @@ def child(module, out):
 
 
 def main():
-    limit, module = float(sys.argv[1]), sys.argv[2]
+    limit, module, resources = float(sys.argv[1]), sys.argv[2], sys.argv[3:]
     out = os.fdopen(os.dup(1), "w")
+    # Some tests open /dev/tty. Whoever closes the controlling side hangs up: this process keeps it.
+    controlling, terminal = os.openpty()
     begun = time.monotonic()
     pid = os.fork()
     if pid == 0:
-        child(module, out)
+        os.close(controlling)
+        child(module, resources, terminal, out)
     while os.waitpid(pid, os.WNOHANG)[0] == 0:
         if time.monotonic() - begun > limit:
             print("@timeout", flush=True)
