@@ -66,6 +66,7 @@ static void streams(int domain) {
   SHOW(recv(client, buffer, 1, 0));
   SHOW(connect(client, &address.any, length));
   SHOW(connect(client, &address.any, length));
+  SHOW(recv(client, buffer, 1, MSG_ERRQUEUE));
   show_ready("listener", listener, POLLIN);
   int server = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   VALUE(server >= 0);
@@ -282,6 +283,7 @@ static void datagrams(void) {
   SHOW(bind(receiver, (struct sockaddr *)&address, length));
   SHOW(getsockname(receiver, (struct sockaddr *)&address, &length));
   SHOW(listen(receiver, 1));
+  SHOW(recv(receiver, buffer, 1, MSG_ERRQUEUE));
   SHOW(send(sender, "x", 1, 0));
   SHOW(recv(sender, buffer, 1, 0));
   SHOW(sendto(sender, "first", 5, 0, (struct sockaddr *)&address, length));

@@ -472,8 +472,9 @@ impl Socket for TcpSocket {
     }
 
     fn receive(&self, sink: &mut dyn Sink, flags: MessageFlags, _generic: &Generic) -> file::Result<Received> {
+        // Nothing comes into this queue, and nobody waits for what is in it.
         if flags.contains(MessageFlags::ERRQUEUE) {
-            return Err(Error::WouldBlock);
+            return Err(Errno::AGAIN.into());
         }
         if flags.contains(MessageFlags::OOB) {
             return Err(Errno::INVAL.into());

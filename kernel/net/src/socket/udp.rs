@@ -310,8 +310,9 @@ impl Socket for UdpSocket {
     }
 
     fn receive(&self, sink: &mut dyn Sink, flags: MessageFlags, generic: &Generic) -> file::Result<Received> {
+        // Nothing comes into this queue, and nobody waits for what is in it.
         if flags.contains(MessageFlags::ERRQUEUE) {
-            return Err(Error::WouldBlock);
+            return Err(Errno::AGAIN.into());
         }
         let (flow, options, read_shut) = {
             let inner = self.inner.lock();
