@@ -2,6 +2,8 @@
 import * as cpython from "./cpython/suite.mjs";
 import * as glibc from "./glibc/suite.mjs";
 import * as go from "./go/suite.mjs";
+import * as nix from "./nix/suite.mjs";
+import * as posix from "./posix/suite.mjs";
 import * as redis from "./redis/suite.mjs";
 import * as stressNg from "./stress-ng/suite.mjs";
 
@@ -20,4 +22,4 @@ import * as stressNg from "./stress-ng/suite.mjs";
  */
 
 /** @type {Record<string, Suite>} */
-export const suites = { cpython, glibc, go, redis, "stress-ng": stressNg };
+export const suites = { cpython, glibc, go, nix, posix, redis, "stress-ng": stressNg };

@@ -3,20 +3,11 @@
 //
 //   compile.mjs FOLDER…     of the source
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { withSource } from "../../../scripts/tools/apt.mjs";
 import { run } from "../../../scripts/lib/process.mjs";
 import { main, VisibleError } from "../../../scripts/lib/terminal.mjs";
-
-/** Does the same for each, as many at a time as there are CPUs. */
-async function forEach(all, work) {
-  const queue = [...all];
-  const lane = async () => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await work(next);
-  };
-  await Promise.all(os.cpus().map(lane));
-}
+import { compile, forEach } from "../compiling.mjs";
 
 /** The options of the compiler for a source at `root`. */
 function options(root) {
@@ -39,13 +30,6 @@ const sources = (folder, pattern) =>
     .filter((name) => pattern.test(name))
     .map((name) => path.join(folder, name));
 
-/** Runs the compiler. Resolves to whether it had nothing to say against it. */
-const compile = (args) =>
-  run("gcc", args, { quiet: true }).then(
-    () => true,
-    () => false,
-  );
-
 await main(() =>
   withSource("glibc", async (root) => {
     mkdirSync(path.join(root, "configured"));
@@ -54,7 +38,7 @@ await main(() =>
     const objects = [];
     await forEach(sources(path.join(root, "support"), /^(?!tst-|test-|README).*(?<!-container)\.c$/), async (file) => {
       const object = file.replace(/\.c$/, ".o");
-      if (await compile([...options(root), "-c", file, "-o", object])) objects.push(object);
+      if (await compile("gcc", [...options(root), "-c", file, "-o", object])) objects.push(object);
     });
     const support = path.join(root, "libsupport.a");
     await run("ar", ["rcs", support, ...objects], { quiet: true });
@@ -63,7 +47,7 @@ await main(() =>
       const output = path.resolve("tests", folder);
       mkdirSync(output, { recursive: true });
       await forEach(sources(path.join(root, folder), /^(tst|test|bug)[-_\w]*\.c$/), (file) =>
-        compile([
+        compile("gcc", [
           ...options(root),
           ...["-I", path.dirname(file), file, "-o", path.join(output, path.basename(file, ".c"))],
           ...[support, "-lm", "-lrt", "-ldl", "-lpthread"],

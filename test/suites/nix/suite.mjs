@@ -1,0 +1,63 @@
+// The tests of the Rust crate nix, which has a safe function for nearly each system call, from crates.io.
+import { fileURLToPath } from "node:url";
+import { inRoot } from "../../../scripts/lib/paths.mjs";
+
+const version = "0.32.0";
+
+export const title = `nix ${version}`;
+
+export const container = "nix-suite";
+
+/** Programs. */
+export const modules = ["test", "test-aio-drop", "test-clearenv", "test-prctl"];
+
+/** The container with it: see test/guests/containers. */
+export const definitions = {
+  packageSets: {
+    "nix-suite": {
+      packages: ["coreutils", "dash", "libc6", "libgcc-s1", "netbase"],
+      users: ["tester"],
+      folders: ["var/lib/tester"],
+    },
+  },
+  containers: {
+    "nix-suite": {
+      packages: "nix-suite",
+      build: [process.execPath, fileURLToPath(new URL("compile.mjs", import.meta.url)), version],
+      config: {
+        Entrypoint: ["/srv/run.sh"],
+        Env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp"],
+        WorkingDir: "/srv",
+        User: "tester",
+      },
+    },
+  },
+  files: inRoot("test/suites/images"),
+};
+
+/** Seconds that a module may take in a guest. */
+export const limit = 900;
+
+/** The arguments of a container that runs a module. */
+export const args = (module) => [module, String(limit)];
+
+/** What a line of Rust's test harness says. A test's children may write between its name and what became of it. */
+export function read(line) {
+  const [, name] = /^test (\S+)(?: - should panic)? \.\.\. /.exec(line) ?? [];
+  const [, outcome] = /(ok|FAILED)$/.exec(line) ?? [];
+  if (name && outcome) return [outcome === "ok" ? "passed" : "failed", name];
+  if (line.startsWith("test result: ")) return ["end"];
+}
+
+export const exceptions = {
+  "sys::test_socket::linux_errqueue": "Sockets have no queue of errors.",
+  "sys::test_socket::recvfrom::udp_offload": "`UDP_SEGMENT` and `UDP_GRO` are not served.",
+  "sys::test_socket::test_recvif": "`IP_RECVORIGDSTADDR` is not served.",
+  "sys::test_socket::test_recvmm2": "`SO_TIMESTAMPING` is not served.",
+  "sys::test_socket::test_recvmsg_rxq_ovfl": "Datagrams that found no place are not counted for `SO_RXQ_OVFL`.",
+  "sys::test_socket::test_timestamping": "`SO_TIMESTAMPING` is not served.",
+  "sys::test_socket::test_txtime": "`SO_TXTIME` is not served.",
+  "sys::test_sockopt::test_tcp_fast_open_connect": "`TCP_FASTOPEN_CONNECT` is not served.",
+  test_mq: "There are no POSIX message queues.",
+  test_prctl: "`prctl` takes few settings, and most of them without effect.",
+};

@@ -1,0 +1,60 @@
+// The Open POSIX Test Suite, from Debian's source package, compiled with musl.
+import { fileURLToPath } from "node:url";
+import { inRoot } from "../../../scripts/lib/paths.mjs";
+import { readStatus } from "../outcomes.mjs";
+
+export const title = "Open POSIX Test Suite 1.5.2, with musl";
+
+export const container = "posix-suite";
+
+/** How names of functions begin. A function belongs to the first. */
+export const modules = [
+  ...["aio_", "clock", "f", "kill", "lio_", "mq_", "m", "nanosleep", "pthread_attr", "pthread_barrier"],
+  ...[
+    "pthread_cond",
+    "pthread_mutex",
+    "pthread_rwlock",
+    "pthread_",
+    "raise",
+    "sched_",
+    "sem_",
+    "shm_",
+    "sig",
+    "timer_",
+  ],
+];
+
+/** The container with it: see test/guests/containers. */
+export const definitions = {
+  packageSets: {
+    "posix-suite": {
+      packages: ["coreutils", "dash", "musl", "netbase"],
+      users: ["tester"],
+      folders: ["var/lib/tester"],
+    },
+  },
+  containers: {
+    "posix-suite": {
+      packages: "posix-suite",
+      build: [process.execPath, fileURLToPath(new URL("compile.mjs", import.meta.url)), ...modules],
+      config: {
+        Entrypoint: ["/srv/run.sh"],
+        Env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp"],
+        WorkingDir: "/srv",
+        User: "tester",
+      },
+    },
+  },
+  files: inRoot("test/suites/images"),
+};
+
+/** Seconds that a module may take in a guest. */
+export const limit = 1800;
+
+/** The arguments of a container that runs a module. */
+export const args = (module) => [module];
+
+/** What a line of the driver says: an exit status, where 4 and 5 are for what is not supported or not tested, and the test. */
+export const read = (line) => readStatus(line, ["4", "5"]);
+
+export const exceptions = {};
