@@ -275,6 +275,39 @@ static void nameless(void) {
   }
 }
 
+// A message may say its class itself, in place of what the socket sends with.
+static void classes(int domain, int level, int name, int receives) {
+  struct sockaddr_storage address = {.ss_family = domain};
+  socklen_t length = domain == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+  if (domain == AF_INET)
+    ((struct sockaddr_in *)&address)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  else
+    ((struct sockaddr_in6 *)&address)->sin6_addr = in6addr_loopback;
+  int receiver = socket(domain, SOCK_DGRAM, 0), sender = socket(domain, SOCK_DGRAM, 0), on = 1, own = 0x10;
+  bind(receiver, (struct sockaddr *)&address, length);
+  getsockname(receiver, (struct sockaddr *)&address, &length);
+  SHOW(setsockopt(receiver, level, receives, &on, sizeof on));
+  SHOW(setsockopt(sender, level, name, &own, sizeof own));
+  SHOW(connect(sender, (struct sockaddr *)&address, length));
+  VALUE(number_option(sender, level, domain == AF_INET ? IP_MTU : IPV6_MTU));
+  char byte = 0, control[CMSG_SPACE(sizeof(int))];
+  struct iovec vector = {&byte, 1};
+  for (int given = 0; given < 2; given++) {
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = given ? sizeof control : 0};
+    struct cmsghdr *header = (void *)control;
+    *header = (struct cmsghdr){CMSG_LEN(sizeof(int)), level, name};
+    memcpy(CMSG_DATA(header), &(int){0x20}, sizeof(int));
+    SHOW(sendmsg(sender, &message, 0));
+    message.msg_controllen = sizeof control;
+    SHOW(recvmsg(receiver, &message, 0));
+    header = CMSG_FIRSTHDR(&message);
+    VALUE(header->cmsg_type);
+    VALUE(*CMSG_DATA(header));
+  }
+  close(sender);
+  close(receiver);
+}
+
 static void datagrams(void) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, from;
   socklen_t length = sizeof address;
@@ -415,6 +448,8 @@ int main(void) {
   sent_to(AF_INET);
   nameless();
   datagrams();
+  classes(AF_INET, SOL_IP, IP_TOS, IP_RECVTOS);
+  classes(AF_INET6, SOL_IPV6, IPV6_TCLASS, IPV6_RECVTCLASS);
   unix_sockets();
   return 0;
 }

@@ -292,7 +292,9 @@ impl InetOptions {
             (SOL_IPV6, linux::IPV6_V6ONLY) => u32::from(self.v6_only),
             (SOL_IPV6, linux::IPV6_DONTFRAG) => u32::from(self.dont_fragment),
             (SOL_IP, linux::IP_BIND_ADDRESS_NO_PORT) => u32::from(self.bind_address_no_port),
-            (SOL_IP, linux::IP_MTU) | (SOL_IPV6, linux::IPV6_MTU) => mtu.ok_or(Errno::NOTCONN)? as u32,
+            // No packet of IPv4 is longer, on the loopback interface neither.
+            (SOL_IP, linux::IP_MTU) => mtu.ok_or(Errno::NOTCONN)?.min(usize::from(u16::MAX)) as u32,
+            (SOL_IPV6, linux::IPV6_MTU) => mtu.ok_or(Errno::NOTCONN)? as u32,
             (SOL_IP, linux::IP_MULTICAST_IF) => return Ok(self.multicast_address.octets().to_vec()),
             (SOL_IPV6, linux::IPV6_MULTICAST_IF) => {
                 let interface = self.by_version.ipv6.multicast_interface;

@@ -288,7 +288,17 @@ impl Socket for UdpSocket {
                 })
                 .or(hops)
                 .unwrap_or_else(|| self.stack.default_hops(remote.address)),
-            tos: options.fields.class,
+            tos: message
+                .control
+                .iter()
+                .find_map(|control| {
+                    if let Control::TypeOfService(class, _) = control {
+                        Some(*class)
+                    } else {
+                        None
+                    }
+                })
+                .unwrap_or(options.fields.class),
             dont_fragment: inner.options.dont_fragment(remote.address),
             copy: if remote.address.is_multicast() {
                 options.copy_of_groups()
