@@ -21,6 +21,7 @@ extern crate alloc;
 
 mod checksum;
 mod chunk;
+mod counters;
 mod device;
 mod dhcp;
 mod dhcpv6;

@@ -11,6 +11,7 @@ use core::task::Poll;
 use hal::sync::SpinLock;
 use task::WaitQueue;
 
+use crate::counters::Counters;
 use crate::environment::{Environment, Event};
 use crate::held::Held;
 use crate::ip::{
@@ -92,6 +93,7 @@ pub struct Stack {
     pub(crate) tcp: Tcp,
     pub(crate) udp: Udp,
     pub(crate) udp_lite: Udp,
+    pub(crate) counters: Counters,
     /// Sockets for echo requests, by their identifiers.
     pub(crate) ping: Udp,
     pub(crate) raw: Raw,
@@ -152,6 +154,7 @@ impl Stack {
             tcp: Tcp::new(configuration.buffer_memory),
             udp: Udp::new(),
             udp_lite: Udp::new(),
+            counters: Counters::default(),
             ping: Udp::new(),
             raw: Raw::new(),
             dhcp: SpinLock::new(dhcp::Client::new(use_dhcp, configuration.hostname, mac, &secret, now)),

@@ -28,6 +28,20 @@ static void limit(int end) {
   setsockopt(end, SOL_SOCKET, SO_RCVTIMEO, &seconds, sizeof seconds);
 }
 
+// Its line in a table of `/proc/net`: both ends and the state.
+static void show_line(const char *table, int end) {
+  struct stat status;
+  char line[512], ends[2][64];
+  unsigned long inode;
+  unsigned state;
+  FILE *file = fopen(table, "r");
+  fstat(end, &status);
+  while (fgets(line, sizeof line, file))
+    if (sscanf(line, " %*d: %63s %63s %x %*s %*s %*s %*s %*s %lu", ends[0], ends[1], &state, &inode) == 4 && inode == status.st_ino)
+      printf("%s: %s %s %x\n", table, ends[0], ends[1], state);
+  fclose(file);
+}
+
 static void made(void) {
   WORKS(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
   SHOW(socket(AF_INET, SOCK_RAW, 0));
@@ -91,6 +105,7 @@ static void echo_v6(void) {
   struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback}, from;
   socklen_t length = sizeof from;
   int end = socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6), at = 2;
+  show_line("/proc/net/raw6", end);
   limit(end);
   struct icmp6_filter filter;
   ICMP6_FILTER_SETBLOCKALL(&filter);
@@ -126,6 +141,7 @@ static void others(void) {
   limit(one);
   SHOW(bind(one, (void *)&here, sizeof here));
   SHOW(bind(one, (void *)&here, sizeof here));
+  show_line("/proc/net/raw", one);
   SHOW(connect(other, (void *)&here, sizeof here));
   SHOW(getpeername(other, (void *)&from, &length));
   SHOW(send(other, "1234", 4, 0));

@@ -252,6 +252,51 @@ static void sent_to(int domain) {
   close(end);
 }
 
+// The value below a name in `/proc/net/snmp`, of a line of names and the one that follows.
+static long counted(const char *protocol, const char *name) {
+  char names[1024], values[1024], *at_name, *at_value, *one, *other;
+  FILE *file = fopen("/proc/net/snmp", "r");
+  long value = -1;
+  while (value < 0 && fgets(names, sizeof names, file) && fgets(values, sizeof values, file)) {
+    if (strncmp(names, protocol, strlen(protocol))) continue;
+    at_name = names, at_value = values;
+    while ((one = strsep(&at_name, " \n")) && (other = strsep(&at_value, " \n")))
+      if (!strcmp(one, name)) value = atol(other);
+  }
+  fclose(file);
+  return value;
+}
+
+// Others on the machine count too: at least what happens here.
+static void counts(void) {
+  const struct { const char *protocol, *name; long least; } all[] = {
+      {"Tcp:", "ActiveOpens", 2}, {"Tcp:", "PassiveOpens", 1}, {"Tcp:", "AttemptFails", 1}, {"Tcp:", "EstabResets", 1},
+      {"Tcp:", "InSegs", 6},      {"Tcp:", "OutSegs", 6},      {"Tcp:", "OutRsts", 2},      {"Udp:", "InDatagrams", 5},
+      {"Udp:", "NoPorts", 1},     {"Udp:", "OutDatagrams", 6},
+  };
+  enum { COUNT = sizeof all / sizeof *all };
+  long before[COUNT];
+  for (int i = 0; i < COUNT; ++i)
+    before[i] = counted(all[i].protocol, all[i].name);
+  int ends[2], nobody = socket(AF_INET, SOCK_STREAM, 0), end = socket(AF_INET, SOCK_DGRAM, 0);
+  struct sockaddr_in free_port = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, own = free_port;
+  socklen_t length = sizeof own;
+  connect_both(ends);
+  setsockopt(ends[0], SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+  close(ends[0]), close(ends[1]);
+  free_port.sin_port = htons(1);
+  SHOW(connect(nobody, (void *)&free_port, sizeof free_port));
+  bind(end, (void *)&own, sizeof own);
+  getsockname(end, (void *)&own, &length);
+  char byte;
+  for (int i = 0; i < 5; ++i)
+    sendto(end, "x", 1, 0, (void *)&own, sizeof own), recv(end, &byte, 1, 0);
+  sendto(end, "x", 1, 0, (void *)&free_port, sizeof free_port);
+  for (int i = 0; i < COUNT; ++i)
+    printf("%s %s %s\n", all[i].protocol, all[i].name, counted(all[i].protocol, all[i].name) - before[i] >= all[i].least ? "counts" : "does not count");
+  close(nobody), close(end);
+}
+
 // What a receiver learns of a sender that has no name: nothing, not even its family.
 static void nameless(void) {
   for (int type = SOCK_STREAM; type <= SOCK_DGRAM; type++) {
@@ -446,6 +491,7 @@ int main(void) {
   low_water(ends);
   too_little();
   sent_to(AF_INET);
+  counts();
   nameless();
   datagrams();
   classes(AF_INET, SOL_IP, IP_TOS, IP_RECVTOS);

@@ -81,6 +81,19 @@ const NETWORK_TABLES: &[(&str, &str)] = &[
     ("snmp", ""),
     ("netstat", ""),
     ("sockstat", ""),
+    ("sockstat6", ""),
+    (
+        "icmp",
+        "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops            \n",
+    ),
+    (
+        "icmp6",
+        "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n",
+    ),
+    (
+        "raw6",
+        "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n",
+    ),
 ];
 
 /// What all of `/proc` refers to.

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::counters::Count;
 use crate::ip::{Endpoint, protocol};
 use crate::socket::{Address, Domain, SocketFile, SocketType, interfaces};
 use crate::stack::Stack;
@@ -40,6 +41,12 @@ pub fn write(name: &str, stack: &Stack, sockets: &[Owned<'_>], out: &mut String)
         "igmp6" => internet::groups_v6(out, stack),
         "arp" => internet::neighbours_v4(out, stack),
         "sockstat" => statistics(out, stack, sockets),
+        "sockstat6" => statistics_v6(out, sockets),
+        "snmp" => counts(out, stack),
+        "icmp" => udp(out, sockets, Domain::Inet, protocol::ICMP),
+        "icmp6" => udp(out, sockets, Domain::Inet6, protocol::ICMPV6),
+        "raw" => raw(out, sockets, Domain::Inet),
+        "raw6" => raw(out, sockets, Domain::Inet6),
         _ => Ok(()),
     };
 }
@@ -177,7 +184,15 @@ fn datagram<'a>(sockets: &'a [Owned<'a>], domain: Domain, protocol: u8) -> impl 
 }
 
 fn udp(out: &mut String, sockets: &[Owned<'_>], domain: Domain, protocol: u8) -> fmt::Result {
-    for owned in datagram(sockets, domain, protocol) {
+    datagrams(out, datagram(sockets, domain, protocol), domain)
+}
+
+fn raw(out: &mut String, sockets: &[Owned<'_>], domain: Domain) -> fmt::Result {
+    datagrams(out, of(sockets, domain, SocketType::Raw), domain)
+}
+
+fn datagrams<'a>(out: &mut String, sockets: impl Iterator<Item = Owned<'a>>, domain: Domain) -> fmt::Result {
+    for owned in sockets {
         let state = if owned.0.peer().is_ok() { ESTABLISHED } else { CLOSED };
         let Some(line) = line_of(owned, unspecified(domain), state).filter(|line| line.local.port != 0) else {
             continue;
@@ -252,6 +267,55 @@ fn statistics(out: &mut String, stack: &Stack, sockets: &[Owned<'_>]) -> fmt::Re
     )?;
     writeln!(out, "UDP: inuse {} mem 0", datagrams(protocol::UDP))?;
     writeln!(out, "UDPLITE: inuse {}", datagrams(protocol::UDP_LITE))?;
-    out.push_str("RAW: inuse 0\nFRAG: inuse 0 memory 0\n");
+    writeln!(out, "RAW: inuse {}", of(sockets, Domain::Inet, SocketType::Raw).count())?;
+    out.push_str("FRAG: inuse 0 memory 0\n");
     Ok(())
+}
+
+fn statistics_v6(out: &mut String, sockets: &[Owned<'_>]) -> fmt::Result {
+    let datagrams = |protocol| datagram(sockets, Domain::Inet6, protocol).count();
+    let streams = of(sockets, Domain::Inet6, SocketType::Stream).filter(|(socket, _)| socket.tcp_state().is_some());
+    writeln!(out, "TCP6: inuse {}", streams.count())?;
+    writeln!(out, "UDP6: inuse {}", datagrams(protocol::UDP))?;
+    writeln!(out, "UDPLITE6: inuse {}", datagrams(protocol::UDP_LITE))?;
+    writeln!(
+        out,
+        "RAW6: inuse {}",
+        of(sockets, Domain::Inet6, SocketType::Raw).count()
+    )?;
+    out.push_str("FRAG6: inuse 0 memory 0\n");
+    Ok(())
+}
+
+/// What is counted of TCP and UDP.
+fn counts(out: &mut String, stack: &Stack) -> fmt::Result {
+    const CLOSE_WAIT: u8 = 8;
+    let get = |count| stack.counters.get(count);
+    let mut connected = 0_usize;
+    stack
+        .tcp
+        .visit(|_, _, state, _| connected += usize::from(matches!(state, ESTABLISHED | CLOSE_WAIT)));
+    let retransmitted = get(Count::TcpRetransmitted);
+    out.push_str("Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens AttemptFails EstabResets CurrEstab InSegs OutSegs RetransSegs InErrs OutRsts InCsumErrors\n");
+    writeln!(
+        out,
+        "Tcp: 1 200 120000 -1 {} {} {} {} {connected} {} {} {retransmitted} 0 {} 0",
+        get(Count::TcpActiveOpen),
+        get(Count::TcpPassiveOpen),
+        get(Count::TcpFailedAttempt),
+        get(Count::TcpReset),
+        get(Count::TcpReceived),
+        get(Count::TcpSent).saturating_sub(retransmitted),
+        get(Count::TcpResetSent),
+    )?;
+    let (errors, no_room) = (get(Count::UdpError), get(Count::UdpNoRoom));
+    out.push_str("Udp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors IgnoredMulti MemErrors\n");
+    writeln!(
+        out,
+        "Udp: {} {} {} {} {no_room} 0 {errors} 0 0",
+        get(Count::UdpReceived),
+        get(Count::UdpNoPort),
+        errors + no_room,
+        get(Count::UdpSent),
+    )
 }

@@ -1,6 +1,7 @@
 //! Segments without data that no connection keeps track of.
 
-use super::segment::{CHECKSUM_AT, Outline};
+use super::segment::{CHECKSUM_AT, Flags, Outline};
+use crate::counters::Count;
 use crate::header::Header;
 use crate::ip::{Outgoing, Path, protocol};
 use crate::stack::Stack;
@@ -20,5 +21,9 @@ pub(super) fn send(stack: &Stack, outline: &Outline) {
         segment_size: None,
         payload: &[],
     };
+    stack.counters.add(Count::TcpSent);
+    if outline.flags.contains(Flags::RST) {
+        stack.counters.add(Count::TcpResetSent);
+    }
     let _ = stack.send(header, &outgoing, &mut Path::default());
 }

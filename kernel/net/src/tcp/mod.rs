@@ -38,6 +38,7 @@ use time_wait::Verdict;
 use timer::Timers;
 pub(crate) use user::Information;
 
+use crate::counters::Count;
 use crate::ip::{Datagram, Endpoint, Unreachable};
 use crate::stack::{NEVER, Stack};
 
@@ -137,7 +138,15 @@ impl Connection {
             let mut tcb = self.tcb.lock();
             // Its time is taken under the lock, or one CPU's would be behind what another has done before it.
             let link = Link::new(stack, self);
+            let before = tcb.state;
             let outcome = change(&mut tcb, &link);
+            if tcb.state == State::Closed {
+                match before {
+                    State::SynSent | State::SynReceived => stack.counters.add(Count::TcpFailedAttempt),
+                    State::Established | State::CloseWait => stack.counters.add(Count::TcpReset),
+                    _ => {}
+                }
+            }
             if tcb.half_open && tcb.state != State::SynReceived {
                 tcb.half_open = false;
                 if let Some(listener) = self.listener.as_ref().and_then(alloc::sync::Weak::upgrade) {
@@ -157,6 +166,7 @@ impl Connection {
         if outcome.established
             && let Some(listener) = &self.listener
         {
+            stack.counters.add(Count::TcpPassiveOpen);
             match listener.upgrade() {
                 Some(listener) => listener.push(stack, self),
                 // It was closed since it gave the connection a place, and nobody else would end the connection.
@@ -186,6 +196,7 @@ pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>) {
     let Some(segment) = Segment::parse(datagram) else {
         return;
     };
+    stack.counters.add(Count::TcpReceived);
     let ends = datagram.ends(segment.destination_port, segment.source_port);
     let (local, remote) = ends;
     match stack.tcp.table.find(&stack.secret, local, remote) {

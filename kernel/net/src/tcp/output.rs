@@ -9,6 +9,7 @@ use super::rtt::{MILLISECOND, SECOND};
 use super::segment::{CHECKSUM_AT, Flags, Options, Outline};
 use super::send_queue::Gathered;
 use super::sequence::Seq;
+use crate::counters::Count;
 use crate::header::Header;
 use crate::ip::{Outgoing, protocol};
 use crate::stack::NEVER;
@@ -74,7 +75,7 @@ impl Tcb {
 
     /// Sends bytes again; false when the device is full.
     pub(super) fn retransmit_range(&mut self, link: &Link<'_>, start: Seq, length: usize) -> bool {
-        self.retransmissions += 1;
+        self.count_retransmission(link);
         // Karn's algorithm: what was sent twice gives no sample.
         self.timed = None;
         let data = length.min(self.data_end().since(start));
@@ -83,6 +84,11 @@ impl Tcb {
             flags |= Flags::FIN;
         }
         self.emit_data(link, start, data, flags)
+    }
+
+    pub(super) fn count_retransmission(&mut self, link: &Link<'_>) {
+        self.retransmissions += 1;
+        link.stack.counters.add(Count::TcpRetransmitted);
     }
 
     /// Sends the next segment from `next` on.
@@ -150,7 +156,7 @@ impl Tcb {
             return false;
         }
         if again {
-            self.retransmissions += 1;
+            self.count_retransmission(link);
             self.timed = None;
         } else if self.timed.is_none() {
             self.timed = Some((seq + length, link.now));
@@ -241,6 +247,7 @@ impl Tcb {
         };
         self.last_sent = link.now;
         self.segments.0 = self.segments.0.wrapping_add(1);
+        link.stack.counters.add(Count::TcpSent);
         match link.stack.send(header, &outgoing, &mut self.path) {
             Ok(()) => true,
             Err(Errno::NOBUFS) => {
@@ -317,6 +324,7 @@ impl Tcb {
 
     /// Sends a reset that the peer believes.
     pub(super) fn send_reset(&mut self, link: &Link<'_>) {
+        link.stack.counters.add(Count::TcpResetSent);
         let outline = self.outline(link, self.max, Flags::RST | Flags::ACK);
         self.transmit(link, &outline, &[]);
     }

@@ -143,7 +143,7 @@ impl Tcb {
             return;
         }
         if matches!(self.state, State::SynSent | State::SynReceived) {
-            self.retransmissions += 1;
+            self.count_retransmission(link);
             self.send_syn(link);
             return;
         }

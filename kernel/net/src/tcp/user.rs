@@ -8,6 +8,7 @@ use task::WaitQueue;
 
 use super::connection::{Connection, Link, Outcome, Retransmit, State, Tcb, initial_sequence};
 use super::settings::Settings;
+use crate::counters::Count;
 use crate::ip::Endpoint;
 use crate::stack::{NEVER, Stack};
 
@@ -59,6 +60,7 @@ impl Connection {
         }
         connection.rearm(stack, &mut tcb);
         drop(tcb);
+        stack.counters.add(Count::TcpActiveOpen);
         Ok(connection)
     }
 

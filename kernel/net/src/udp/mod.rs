@@ -15,6 +15,7 @@ use smoltcp::wire::UdpPacket;
 use task::WaitQueue;
 
 use crate::checksum::Sum;
+use crate::counters::Count;
 use crate::environment::Protocol;
 use crate::header::Header;
 use crate::ip::{Datagram, Endpoint, Interface, Outgoing, Path, Unreachable, protocol};
@@ -257,23 +258,24 @@ impl Flow {
         self.queue.lock().capacity
     }
 
-    /// Queues a datagram. `coverage`: bytes of it that the checksum covers, when they are not all.
-    pub(crate) fn deliver(&self, arrived: Arrived, coverage: Option<u16>) {
+    /// Queues a datagram; false without room for it. `coverage`: bytes of it that the checksum covers, when they are not all.
+    pub(crate) fn deliver(&self, arrived: Arrived, coverage: Option<u16>) -> bool {
         {
             let mut queue = self.queue.lock();
             if let (Some(least), Some(covered)) = (queue.least_coverage, coverage)
                 && (least == 0 || covered < least)
             {
-                return;
+                return true;
             }
             let cost = arrived.payload.footprint();
             if queue.bytes + cost > queue.capacity {
-                return;
+                return false;
             }
             queue.bytes += cost;
             queue.datagrams.push_back(arrived);
         }
         self.wait_queue.notify();
+        true
     }
 
     fn fail(&self, errno: Errno) {
@@ -350,7 +352,15 @@ pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>) {
     } else {
         check(datagram).map(|length| (length, length))
     };
-    let Some((length, covered)) = checked else { return };
+    let count = |count: Count| {
+        if !is_lite {
+            stack.counters.add(count);
+        }
+    };
+    let Some((length, covered)) = checked else {
+        count(Count::UdpError);
+        return;
+    };
     let packet = UdpPacket::new_unchecked(datagram.bytes);
     if packet.dst_port() == 0 {
         return;
@@ -366,15 +376,15 @@ pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>) {
     let table = if is_lite { &stack.udp_lite } else { &stack.udp };
     let flows = table.find(stack, local, remote, interface, datagram.is_broadcast);
     if flows.is_empty() {
+        count(Count::UdpNoPort);
         stack.send_port_unreachable(datagram);
         return;
     }
     let payload = payload(datagram, length);
     for flow in flows {
-        flow.deliver(
-            Arrived::of(datagram, (local, remote), payload.clone()),
-            (covered < length).then_some(covered as u16),
-        );
+        let arrived = Arrived::of(datagram, (local, remote), payload.clone());
+        let is_taken = flow.deliver(arrived, (covered < length).then_some(covered as u16));
+        count(if is_taken { Count::UdpReceived } else { Count::UdpNoRoom });
     }
 }
 
@@ -443,6 +453,9 @@ pub(crate) fn send(stack: &Stack, sending: &Sending, payload: &[Chunk], path: &m
         segment_size: None,
         payload,
     };
+    if !is_lite {
+        stack.counters.add(Count::UdpSent);
+    }
     if let Some(interface) = sending.copy {
         stack.send_here(header.bytes(), &outgoing, interface);
         if interface == Interface::Loopback {
