@@ -1,7 +1,7 @@
 //! What operations from outside cannot show: sharing of pages, mappings, limits and several CPUs at once.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 
 use abi::{Errno, OpenFlags};
@@ -326,18 +326,8 @@ fn names_in_memory_stay_those_of_the_file_system_when_several_cpus_change_them()
 #[test]
 fn a_file_gets_another_name_or_loses_its_last_one_first() {
     // Seldom do the two meet where it matters, so it takes many files; where others want the CPUs, too, there are fewer.
+    const FILES: usize = 10_000;
     const LONGEST: Duration = Duration::from_secs(1);
-    let end = Instant::now() + LONGEST;
-    for _ in 0..50 {
-        if Instant::now() < end {
-            name_and_unlink_together(end);
-        }
-    }
-}
-
-/// Gives files another name while they lose their only one, one by one until then.
-fn name_and_unlink_together(until: Instant) {
-    const FILES: usize = 500;
     let (_, root) = Tmpfs::create(&Options::default());
     let [old, new] = [b"old", b"new"].map(|name| root.create(name, &DIRECTORY).unwrap());
     let files: Vec<_> = (0..FILES)
@@ -346,14 +336,10 @@ fn name_and_unlink_together(until: Instant) {
             (old.create(&name, &REGULAR).unwrap(), name)
         })
         .collect();
-    let arrived = AtomicUsize::new(0);
-    let end = AtomicUsize::new(FILES);
-    // Waits for the other thread, so that both come at once; false when neither begins that round.
+    let (barrier, end) = (Barrier::new(3), AtomicUsize::new(FILES));
+    // Waits for the others, so that all come at once; false when that round is none any more.
     let meet = |round: usize| {
-        arrived.fetch_add(1, Ordering::SeqCst);
-        while arrived.load(Ordering::SeqCst) < 2 * (round + 1) {
-            std::thread::yield_now();
-        }
+        barrier.wait();
         round < end.load(Ordering::SeqCst)
     };
     let linked: Vec<bool> = std::thread::scope(|scope| {
@@ -362,20 +348,25 @@ fn name_and_unlink_together(until: Instant) {
                 old.unlink(name).unwrap();
             }
         });
-        // Lets the others have the file's lock in turns.
+        // Lets both wait for the file's lock, and have it in turns.
         scope.spawn(|| {
-            let turn = || arrived.load(Ordering::SeqCst);
-            while turn() < 2 * end.load(Ordering::SeqCst) {
-                let (file, _) = &files[turn().saturating_sub(1) / 2];
+            for (round, (file, _)) in files.iter().enumerate() {
                 let node = file.as_any().downcast_ref::<Node>().unwrap();
-                let attributes = node.attributes.lock();
-                std::thread::yield_now();
-                drop(attributes);
+                let mut attributes = node.attributes.lock();
+                if !meet(round) {
+                    break;
+                }
+                for _ in 0..10 {
+                    std::thread::yield_now();
+                    drop(attributes);
+                    attributes = node.attributes.lock();
+                }
             }
         });
+        let begin = Instant::now();
         let link = |(round, (file, name)): (usize, &(Arc<dyn Inode>, Vec<u8>))| {
-            if Instant::now() > until {
-                // Before this thread comes to the round, so that the other finds it there.
+            if begin.elapsed() > LONGEST {
+                // Before this thread comes, so that the others find it there.
                 end.store(round, Ordering::SeqCst);
             }
             meet(round).then(|| new.link(name, file).is_ok())
