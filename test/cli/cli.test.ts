@@ -342,3 +342,12 @@ test.each([[["--help"]], [["run", "--help"]], [["help", "build"]]])("%j shows ho
   expect(stdout).toContain("Usage:");
   for (const line of stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(120);
 });
+
+test("npx finds the command in the checkout", () => {
+  const npx = spawnSync("npx", ["--no-install", "unikernel", "--help"], {
+    cwd: path.resolve(import.meta.dirname, "../.."),
+    encoding: "utf8",
+  });
+
+  expect(npx).toMatchObject({ status: 0, stdout: expect.stringContaining("unikernel run") as string });
+});
