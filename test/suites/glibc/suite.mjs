@@ -68,6 +68,8 @@ export function read(line, module) {
 export const exceptions = {
   "rt/tst-mqueue": "There are no POSIX message queues.",
   "rt/tst-bz28213": "There are no POSIX message queues.",
+  "stdlib/test-bz22786":
+    "Memory larger than the machine has is given, as on Linux with `vm.overcommit_memory=1`, and used until a process ends for it.",
   "io/tst-close_range": "Processes share no table of descriptors.",
   "sysdeps/unix/sysv/linux/tst-clone3": "Threads of a process share all that they can share.",
   "sysdeps/unix/sysv/linux/tst-personality": "There is no personality but Linux's own.",
