@@ -123,7 +123,7 @@ pub struct Interface {
 }
 
 /// What root may change in `/proc/sys`, to an effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Limit {
     /// `vm.max_map_count`
     Mappings,
@@ -136,7 +136,7 @@ pub enum Limit {
 }
 
 /// A setting in `fs.mqueue`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum QueueLimit {
     /// `queues_max`
     Queues,

@@ -224,7 +224,7 @@ struct Machine {
     files: Mutex<BTreeMap<u32, Arc<OpenFile>>>,
     context: Mutex<Option<Context>>,
     host_name: Mutex<Vec<u8>>,
-    limits: Mutex<BTreeMap<u8, u64>>,
+    limits: Mutex<BTreeMap<Limit, u64>>,
     name: Mutex<Vec<u8>>,
     /// `None` once it has ended and its parent knows.
     process: Mutex<Option<Arc<dyn Process>>>,
@@ -257,10 +257,10 @@ impl System for Kernel {
         "#1 SMP"
     }
     fn limit(&self, limit: Limit) -> u64 {
-        self.0.limits.lock().unwrap().get(&(limit as u8)).copied().unwrap_or(7)
+        self.0.limits.lock().unwrap().get(&limit).copied().unwrap_or(7)
     }
     fn set_limit(&self, limit: Limit, value: u64) {
-        self.0.limits.lock().unwrap().insert(limit as u8, value);
+        self.0.limits.lock().unwrap().insert(limit, value);
     }
     fn interfaces(&self) -> Vec<Interface> {
         let interface = |name, index, hardware| Interface {

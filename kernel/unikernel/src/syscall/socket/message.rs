@@ -177,16 +177,16 @@ async fn receive(
         }
         return Ok(first);
     }
-    let least = if flags.contains(MessageFlags::WAITALL) {
+    let enough = if flags.contains(MessageFlags::WAITALL) {
         total
     } else {
         total.min(socket.receive_low())
     };
     let mut last = first.length;
-    while (first.length < least || fault.is_some()) && first.length < total && last > 0 && first.control.is_empty() {
+    while (first.length < enough || fault.is_some()) && first.length < total && last > 0 && first.control.is_empty() {
         advance(segments, last);
         let waiting = Waiting {
-            nonblocking: waiting.nonblocking || first.length >= least,
+            nonblocking: waiting.nonblocking || first.length >= enough,
             ..waiting
         };
         let result = retry(thread, socket, waiting, || {
