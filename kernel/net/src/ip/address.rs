@@ -2,6 +2,9 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// The local ports that the system chooses from: Linux's default `ip_local_port_range`.
+pub(crate) const EPHEMERAL: core::ops::RangeInclusive<u16> = 32768..=60999;
+
 /// One end of a flow: an address and a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {

@@ -16,7 +16,9 @@ mod path_mtu;
 mod route;
 mod selection;
 
-pub(crate) use address::{ALL_NODES, ALL_ROUTERS, canonical, from_hardware, solicited_node, unspecified_like};
+pub(crate) use address::{
+    ALL_NODES, ALL_ROUTERS, EPHEMERAL, canonical, from_hardware, solicited_node, unspecified_like,
+};
 pub use address::{Endpoint, InterfaceAddress, Prefix};
 pub(crate) use fragment::Reassembler;
 pub(crate) use icmp::{CHECKSUM_AT as ICMP_CHECKSUM_AT, ECHO_REQUEST, HEADER as ICMP_HEADER, IcmpLimiter, Unreachable};

@@ -10,11 +10,8 @@ use hal::sync::SpinLock;
 use hashbrown::HashMap;
 
 use crate::environment::Protocol;
-use crate::ip::{Endpoint, Interface};
+use crate::ip::{EPHEMERAL, Endpoint, Interface};
 use crate::stack::Stack;
-
-/// Linux's default `ip_local_port_range`.
-const EPHEMERAL: core::ops::RangeInclusive<u16> = 32768..=60999;
 
 /// How a socket wants to share its port.
 #[derive(Clone, Copy, Debug, Default)]
@@ -111,9 +108,11 @@ impl Binding {
             let count = u64::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
             let first = stack.secret.next() % count;
             // From a port of a connection, one more to the same peer might not be made.
+            let has_connection =
+                |port| protocol == Protocol::Tcp && stack.tcp.has_local_port(Endpoint::new(endpoint.address, port));
             (0..count)
                 .map(|step| EPHEMERAL.start() + ((first + step) % count) as u16)
-                .find(|&port| is_free(&table, port, false) && !(protocol == Protocol::Tcp && stack.tcp.uses(port)))
+                .find(|&port| is_free(&table, port, false) && !has_connection(port))
                 .ok_or(Errno::ADDRINUSE)?
         } else if is_free(&table, endpoint.port, true) {
             endpoint.port

@@ -7,6 +7,7 @@ mod connection;
 mod cookie;
 mod input;
 mod listener;
+mod local_ports;
 mod lone;
 mod memory;
 mod output;
@@ -100,9 +101,9 @@ impl Tcp {
         self.table.connections()
     }
 
-    /// Whether a connection, maybe one in TIME-WAIT, has this local port.
-    pub(crate) fn uses(&self, port: u16) -> bool {
-        self.table.uses(port)
+    /// Whether a connection, maybe one in TIME-WAIT, has the port at that address, or at any when it is unspecified.
+    pub(crate) fn has_local_port(&self, local: Endpoint) -> bool {
+        self.table.has_local_port(local)
     }
 
     /// Whether a connection that we ended has data, or its FIN, that the peer did not acknowledge.

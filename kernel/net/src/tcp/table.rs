@@ -10,6 +10,7 @@ use hal::sync::SpinLock;
 use hashbrown::HashTable;
 
 use super::connection::Connection;
+use super::local_ports::LocalPorts;
 use super::time_wait::TimeWait;
 use crate::ip::Endpoint;
 use crate::random::Secret;
@@ -36,6 +37,7 @@ pub(super) struct Table {
     expiring: SpinLock<VecDeque<(u64, Endpoint, Endpoint)>>,
     next_expiry: AtomicU64,
     most_time_waits: usize,
+    local_ports: LocalPorts,
 }
 
 impl Entry {
@@ -68,6 +70,7 @@ impl Table {
             expiring: SpinLock::new(VecDeque::new()),
             next_expiry: AtomicU64::new(NEVER),
             most_time_waits,
+            local_ports: LocalPorts::new(),
         }
     }
 
@@ -94,6 +97,7 @@ impl Table {
             return false;
         }
         shard.insert_unique(hash, Entry::Connection(connection.clone()), |entry| entry.hash(secret));
+        self.local_ports.add(connection.local);
         true
     }
 
@@ -111,6 +115,9 @@ impl Table {
                 None => remove(&mut shard, secret, hash, is_it),
             }
         };
+        if rest.is_none() && old.is_some() {
+            self.local_ports.remove(connection.local);
+        }
         if let (Some(rest), Some(_)) = (rest, &old) {
             let oldest = {
                 let mut expiring = self.expiring.lock();
@@ -138,7 +145,9 @@ impl Table {
             }
             Entry::Connection(_) => false,
         };
-        remove(&mut self.shard(hash).lock(), secret, hash, is_it);
+        if remove(&mut self.shard(hash).lock(), secret, hash, is_it).is_some() {
+            self.local_ports.remove(local);
+        }
     }
 
     /// Removes what has expired.
@@ -182,10 +191,9 @@ impl Table {
         all
     }
 
-    /// Whether a connection, or what is left of one, has this local port.
-    pub(super) fn uses(&self, port: u16) -> bool {
-        let has_it = |entry: &Entry| entry.ends().0.port == port;
-        self.shards.iter().any(|shard| shard.lock().iter().any(has_it))
+    /// Whether a connection, or what is left of one, has the port at that address, or at any when it is unspecified.
+    pub(super) fn has_local_port(&self, local: Endpoint) -> bool {
+        self.local_ports.has(local)
     }
 
     /// How many connections there are that are not over.
