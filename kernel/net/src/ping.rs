@@ -51,8 +51,9 @@ pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>, message: &[u8]) {
 }
 
 /// The identifier of a request of ours, of which an error quotes the beginning.
-pub(crate) fn quoted_identifier(address: IpAddr, quoted: [u8; 8]) -> Option<u16> {
-    (quoted[0] == *ECHO_REQUEST.of(address)).then_some(u16::from_be_bytes([quoted[4], quoted[5]]))
+pub(crate) fn quoted_identifier(address: IpAddr, quoted: &[u8]) -> Option<u16> {
+    let identifier = *quoted.get(IDENTIFIER)?.first_chunk()?;
+    (quoted[0] == *ECHO_REQUEST.of(address)).then_some(u16::from_be_bytes(identifier))
 }
 
 #[cfg(test)]
@@ -65,7 +66,7 @@ mod tests {
         let (old, new) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([0; 16]));
         let identifiers: alloc::vec::Vec<_> = [(old, 8), (old, 128), (old, 0), (new, 128), (new, 8)]
             .iter()
-            .map(|(address, kind)| quoted_identifier(*address, quoted(*kind)))
+            .map(|(address, kind)| quoted_identifier(*address, &quoted(*kind)))
             .collect();
         assert_eq!(identifiers, [Some(0x1234), None, None, Some(0x1234), None]);
     }

@@ -1,6 +1,7 @@
 // Sockets on the loopback interface and in the file system.
 #include "show.h"
 #include <arpa/inet.h>
+#include <linux/errqueue.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -392,6 +393,57 @@ static void datagrams(void) {
   close(sender);
 }
 
+// A datagram to where nobody listens: what the socket is told of its loss, and of one that it sent before.
+static void refused(int domain, int level, int name) {
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } nobody = {0}, to = {0};
+  nobody.any.sa_family = domain;
+  if (domain == AF_INET)
+    nobody.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  else
+    nobody.v6.sin6_addr = in6addr_loopback;
+  socklen_t size = domain == AF_INET ? sizeof nobody.v4 : sizeof nobody.v6;
+  int taken = socket(domain, SOCK_DGRAM, 0), sender = socket(domain, SOCK_DGRAM | SOCK_NONBLOCK, 0), on = 1, off = 0;
+  bind(taken, &nobody.any, size);
+  getsockname(taken, &nobody.any, &size);
+  close(taken);
+  SHOW(sendto(sender, "untold", 6, 0, &nobody.any, size));
+  show_ready("untold", sender, POLLIN | POLLOUT);
+  SHOW(setsockopt(sender, level, name, &on, sizeof on));
+  SHOW(sendto(sender, "lost", 4, 0, &nobody.any, size));
+  show_ready("told", sender, POLLIN | POLLOUT);
+  SHOW(sendto(sender, "refused", 7, 0, &nobody.any, size));
+  SHOW(sendto(sender, "longer", 6, 0, &nobody.any, size));
+  for (int left = 3; left > 0; left--) {
+    char text[5] = "", control[128];
+    struct iovec vector = {text, 4};
+    struct msghdr message = {&to, sizeof to, &vector, 1, control, sizeof control, 0};
+    SHOW(recvmsg(sender, &message, MSG_ERRQUEUE));
+    if (left == 1) break;
+    printf("%s, %d bytes of address, the same: %d, flags %#x\n", text, message.msg_namelen, memcmp(&to, &nobody, size), message.msg_flags);
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (!header) continue;
+    struct sock_extended_err *error = (void *)CMSG_DATA(header);
+    printf("level %d, type %d, %zu bytes\n", header->cmsg_level, header->cmsg_type, header->cmsg_len);
+    printf("%u %u %u %u %u %u %u\n", error->ee_errno, error->ee_origin, error->ee_type, error->ee_code, error->ee_pad, error->ee_info,
+           error->ee_data);
+    struct sockaddr *offender = SO_EE_OFFENDER(error);
+    printf("from family %d:", offender->sa_family);
+    for (size_t at = 2; at < size; at++) printf(" %02x", ((unsigned char *)offender)[at]);
+    printf("\n");
+  }
+  show_ready("afterwards", sender, POLLIN | POLLOUT);
+  SHOW(sendto(sender, "again", 5, 0, &nobody.any, size));
+  SHOW(setsockopt(sender, level, name, &off, sizeof off));
+  SHOW(recv(sender, &to, sizeof to, MSG_ERRQUEUE));
+  SHOW(recv(sender, &to, sizeof to, 0));
+  SHOW(recv(sender, &to, sizeof to, 0));
+  close(sender);
+}
+
 static void unix_sockets(void) {
   char buffer[64];
   int pair[2];
@@ -496,6 +548,8 @@ int main(void) {
   datagrams();
   classes(AF_INET, SOL_IP, IP_TOS, IP_RECVTOS);
   classes(AF_INET6, SOL_IPV6, IPV6_TCLASS, IPV6_RECVTCLASS);
+  refused(AF_INET, SOL_IP, IP_RECVERR);
+  refused(AF_INET6, SOL_IPV6, IPV6_RECVERR);
   unix_sockets();
   return 0;
 }

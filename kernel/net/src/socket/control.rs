@@ -2,8 +2,8 @@
 
 use abi::Errno;
 use abi::net::{
-    IP_ORIGDSTADDR, IP_PKTINFO, IP_TOS, IP_TTL, IPV6_HOPLIMIT, IPV6_ORIGDSTADDR, IPV6_PKTINFO, IPV6_TCLASS,
-    SCM_CREDENTIALS, SCM_TIMESTAMP, SCM_TIMESTAMPNS, SOL_IP, SOL_IPV6, SOL_SOCKET,
+    IP_ORIGDSTADDR, IP_PKTINFO, IP_RECVERR, IP_TOS, IP_TTL, IPV6_HOPLIMIT, IPV6_ORIGDSTADDR, IPV6_PKTINFO,
+    IPV6_RECVERR, IPV6_TCLASS, SCM_CREDENTIALS, SCM_TIMESTAMP, SCM_TIMESTAMPNS, SOL_IP, SOL_IPV6, SOL_SOCKET,
 };
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -35,6 +35,17 @@ pub enum Control {
     Destination(Address),
     /// `SCM_TIMESTAMP` in microseconds, or with `true` `SCM_TIMESTAMPNS` in nanoseconds; the time is in nanoseconds since 1970.
     Timestamp(u64, bool),
+    /// `IP_RECVERR` or `IPV6_RECVERR`: an ICMP error.
+    Error {
+        /// What it means.
+        errno: Errno,
+        /// Its type and code.
+        kind: [u8; 2],
+        /// The MTU that it tells, or 0.
+        mtu: u32,
+        /// Who sent it.
+        from: Address,
+    },
 }
 
 impl Control {
@@ -105,6 +116,21 @@ impl Control {
             Self::TypeOfService(tos, true) => (SOL_IPV6, IPV6_TCLASS, words(&[u32::from(*tos)])),
             Self::Destination(address @ Address::Inet6(..)) => (SOL_IPV6, IPV6_ORIGDSTADDR, address.encode()),
             Self::Destination(address) => (SOL_IP, IP_ORIGDSTADDR, address.encode()),
+            Self::Error { errno, kind, mtu, from } => {
+                const ICMP: u8 = 2;
+                const ICMPV6: u8 = 3;
+                let (level, name, origin) = match from {
+                    Address::Inet6(address, ..) if address.to_ipv4_mapped().is_none() => {
+                        (SOL_IPV6, IPV6_RECVERR, ICMPV6)
+                    }
+                    Address::Inet6(..) => (SOL_IPV6, IPV6_RECVERR, ICMP),
+                    _ => (SOL_IP, IP_RECVERR, ICMP),
+                };
+                let kind = u32::from_ne_bytes([origin, kind[0], kind[1], 0]);
+                let mut data = words(&[errno.number().into(), kind, *mtu, 0]);
+                data.extend(from.encode());
+                (level, name, data)
+            }
             Self::Timestamp(time, nanoseconds) => {
                 let (kind, unit) = if *nanoseconds {
                     (SCM_TIMESTAMPNS, 1)

@@ -199,6 +199,14 @@ impl InetOptions {
         }
     }
 
+    /// Whether errors about packets of each version are told in full.
+    pub(crate) fn reports(&self) -> ByVersion<bool> {
+        ByVersion {
+            ipv4: self.by_version.ipv4.receive_error,
+            ipv6: self.by_version.ipv6.receive_error,
+        }
+    }
+
     /// `setsockopt(2)` at `level`.
     pub(crate) fn set(&mut self, domain: Domain, level: u32, name: u32, value: &[u8]) -> Result<(), Errno> {
         // Some are set by a byte.

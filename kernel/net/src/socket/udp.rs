@@ -112,6 +112,7 @@ impl UdpSocket {
             flow.set_capacity(generic.receive_buffer as usize);
         }
         flow.set_least_coverage(inner.least_coverage);
+        flow.set_reports(inner.options.reports());
         self.table().insert(&flow);
         inner.binding = Some(binding);
         inner.flow = Some(flow.clone());
@@ -320,9 +321,10 @@ impl Socket for UdpSocket {
     }
 
     fn receive(&self, sink: &mut dyn Sink, flags: MessageFlags, generic: &Generic) -> file::Result<Received> {
-        // Nothing comes into this queue, and nobody waits for what is in it.
         if flags.contains(MessageFlags::ERRQUEUE) {
-            return Err(Errno::AGAIN.into());
+            let flow = self.inner.lock().flow.clone();
+            // Nobody waits for an error.
+            return take_reported(&*flow.ok_or(Errno::AGAIN)?, self.domain, sink);
         }
         let (flow, options, read_shut) = {
             let inner = self.inner.lock();
@@ -401,7 +403,11 @@ impl Socket for UdpSocket {
         if level == linux::SOL_IPV6 && name == linux::IPV6_V6ONLY && inner.flow.is_some() {
             return Err(Errno::INVAL);
         }
-        inner.options.set(self.domain, level, name, value)
+        inner.options.set(self.domain, level, name, value)?;
+        if let Some(flow) = &inner.flow {
+            flow.set_reports(inner.options.reports());
+        }
+        Ok(())
     }
 
     fn option(&self, level: u32, name: u32) -> Result<Vec<u8>, Errno> {
@@ -514,6 +520,30 @@ pub(super) fn take(
         result.flags |= MessageFlags::TRUNC;
     }
     Ok(Some(result))
+}
+
+/// Takes the next error that a socket of `domain` is told in full, with the payload that was lost; `EAGAIN` without one.
+fn take_reported(flow: &Flow, domain: Domain, sink: &mut dyn Sink) -> file::Result<Received> {
+    let reported = flow.next_reported().ok_or(Errno::AGAIN)?;
+    let whole = reported.payload.len();
+    let length = sink.remaining().min(whole);
+    if let Err(fault) = put_record(sink, &reported.payload[..length]) {
+        flow.put_reported_back(reported);
+        return Err(fault.into());
+    }
+    let mut flags = MessageFlags::ERRQUEUE;
+    flags.set(MessageFlags::TRUNC, length < whole);
+    Ok(Received {
+        length,
+        address: Some(Address::of(domain, reported.remote)),
+        flags,
+        control: alloc::vec![Control::Error {
+            errno: reported.errno,
+            kind: reported.kind,
+            mtu: reported.mtu,
+            from: Address::of(domain, Endpoint::new(reported.from, 0)),
+        }],
+    })
 }
 
 /// What a socket of `domain` is told of a message beside its bytes.

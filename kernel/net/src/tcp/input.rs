@@ -491,9 +491,11 @@ impl Tcb {
     }
 
     /// An ICMP error quotes a segment of ours.
-    pub(super) fn input_error(&mut self, link: &Link<'_>, unreachable: &Unreachable) -> Outcome {
+    pub(super) fn input_error(&mut self, link: &Link<'_>, unreachable: &Unreachable<'_>) -> Outcome {
         let mut outcome = Outcome::default();
-        let [.., s0, s1, s2, s3] = unreachable.quoted;
+        let Some(&[.., s0, s1, s2, s3]) = unreachable.quoted.first_chunk::<8>() else {
+            return outcome;
+        };
         let seq = Seq(u32::from_be_bytes([s0, s1, s2, s3]));
         if seq < self.una || seq > self.max || self.state == State::Closed {
             return outcome;

@@ -215,7 +215,7 @@ pub(crate) fn receive(stack: &Stack, datagram: &Datagram<'_>) {
 }
 
 /// Takes an ICMP error about a segment of ours.
-pub(crate) fn receive_error(stack: &Stack, unreachable: &Unreachable) {
+pub(crate) fn receive_error(stack: &Stack, unreachable: &Unreachable<'_>) {
     if let Some(Found::Connection(connection)) =
         stack
             .tcp

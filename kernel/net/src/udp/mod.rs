@@ -1,6 +1,9 @@
 //! UDP (RFC 768) and UDP-Lite.
 
 pub(crate) mod lite;
+mod reported;
+
+pub(crate) use reported::Reported;
 
 use abi::Errno;
 use alloc::boxed::Box;
@@ -18,11 +21,12 @@ use crate::checksum::Sum;
 use crate::counters::Count;
 use crate::environment::Protocol;
 use crate::header::Header;
-use crate::ip::{Datagram, Endpoint, Interface, Outgoing, Path, Unreachable, protocol};
+use crate::ip::{ByVersion, Datagram, Endpoint, Interface, Outgoing, Path, Unreachable, protocol};
 use crate::stack::Stack;
 use crate::{Chunk, dhcpv6};
 
-const HEADER: usize = 8;
+/// Bytes of the header.
+pub(crate) const HEADER: usize = 8;
 /// Where the checksum stands in the header.
 const CHECKSUM_AT: u16 = 6;
 
@@ -85,6 +89,9 @@ struct Queue {
     /// Bytes that the checksum of a datagram of UDP-Lite has to cover, 0 for all; none when that is all the same.
     least_coverage: Option<u16>,
     error: Option<Errno>,
+    /// Whether errors are told in full, of packets of each version, and those that are.
+    reports: ByVersion<bool>,
+    reported: VecDeque<Reported>,
     /// Types of messages that a raw socket does not want, a bit each.
     refused: Option<Box<Refused>>,
 }
@@ -211,6 +218,8 @@ impl Flow {
                 capacity: DEFAULT_CAPACITY,
                 least_coverage: None,
                 error: None,
+                reports: ByVersion::default(),
+                reported: VecDeque::new(),
                 refused: None,
             }),
         })
@@ -278,17 +287,13 @@ impl Flow {
         true
     }
 
-    fn fail(&self, errno: Errno) {
-        self.queue.lock().error = Some(errno);
-        self.wait_queue.notify();
-    }
-
     pub(crate) fn take_error(&self) -> Option<Errno> {
         self.queue.lock().error.take()
     }
 
     pub(crate) fn has_error(&self) -> bool {
-        self.queue.lock().error.is_some()
+        let queue = self.queue.lock();
+        queue.error.is_some() || !queue.reported.is_empty()
     }
 
     /// The next datagram, which stays in the queue with `peek`.
@@ -401,13 +406,11 @@ fn payload(datagram: &Datagram<'_>, length: usize) -> Chunk {
     }
 }
 
-/// Takes an ICMP error about a datagram of ours: a connected socket reports it.
-pub(crate) fn receive_error(table: &Udp, unreachable: &Unreachable) {
+/// Takes an ICMP error about a datagram of ours, which quotes so many bytes of header before its payload.
+pub(crate) fn receive_error(table: &Udp, unreachable: &Unreachable<'_>, header: usize) {
     let flows = table.0.lock().get(&unreachable.local.port).cloned().unwrap_or_default();
     for flow in flows {
-        if flow.binding().remote == Some(unreachable.remote) && unreachable.mtu.is_none() && unreachable.is_hard {
-            flow.fail(unreachable.errno);
-        }
+        flow.receive_error(unreachable, header);
     }
 }
 

@@ -19,9 +19,29 @@ pub(crate) const CHECKSUM_AT: u16 = 2;
 /// The type of an echo request.
 pub(crate) const ECHO_REQUEST: ByVersion<u8> = ByVersion { ipv4: 8, ipv6: 128 };
 
+/// Where an ICMP error comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    /// Who sent it; none when this machine did.
+    pub(crate) address: Option<IpAddr>,
+    /// Its type and code.
+    pub(crate) kind: [u8; 2],
+}
+
+impl Origin {
+    /// Of the error that is all of `datagram`.
+    fn of(datagram: &Datagram<'_>, error: &[u8]) -> Self {
+        Self {
+            address: Some(datagram.source),
+            kind: [error[0], error[1]],
+        }
+    }
+}
+
 /// What an ICMP error says about a packet that we sent.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Unreachable {
+pub(crate) struct Unreachable<'a> {
+    pub(crate) origin: Origin,
     /// Our end of the flow.
     pub(crate) local: Endpoint,
     /// The other end.
@@ -32,11 +52,11 @@ pub(crate) struct Unreachable {
     pub(crate) is_hard: bool,
     /// The packet was too long for a router: the MTU that fits.
     pub(crate) mtu: Option<u16>,
-    /// The first bytes of the transport header that the error quotes.
-    pub(crate) quoted: [u8; 8],
+    /// What the error quotes of the packet behind the Internet header: eight bytes, and maybe more.
+    pub(crate) quoted: &'a [u8],
 }
 
-impl Unreachable {
+impl Unreachable<'_> {
     /// The same of a flow with these ends, ours first.
     fn of(&self, (local, remote): (Endpoint, Endpoint)) -> Self {
         Self { local, remote, ..*self }
@@ -76,17 +96,18 @@ impl Meaning {
         }
     }
 
-    /// Of a packet with these addresses and the first bytes of this transport header.
-    fn of(self, source: IpAddr, destination: IpAddr, quoted: [u8; 8]) -> Unreachable {
-        let port = |at: usize| u16::from_be_bytes([quoted[at], quoted[at + 1]]);
-        Unreachable {
-            local: Endpoint::new(source, port(0)),
-            remote: Endpoint::new(destination, port(2)),
+    /// Of a packet with these addresses and what is `quoted` behind its Internet header; `None` when that is too little.
+    fn of(self, origin: Origin, (source, destination): (IpAddr, IpAddr), quoted: &[u8]) -> Option<Unreachable<'_>> {
+        let &[first, second, third, fourth, ..] = quoted.first_chunk::<8>()?;
+        Some(Unreachable {
+            origin,
+            local: Endpoint::new(source, u16::from_be_bytes([first, second])),
+            remote: Endpoint::new(destination, u16::from_be_bytes([third, fourth])),
             errno: self.errno,
             is_hard: self.is_hard,
             mtu: self.mtu,
             quoted,
-        }
+        })
     }
 }
 
@@ -169,19 +190,19 @@ impl Stack {
         self.send(header, &outgoing, &mut Path::default())
     }
 
-    fn deliver_error(&self, transport: u8, unreachable: &Unreachable) {
+    fn deliver_error(&self, transport: u8, unreachable: &Unreachable<'_>) {
         if let Some(mtu) = unreachable.mtu {
             self.path_mtu.lock().learn(unreachable.remote.address, mtu, self.now());
         }
         match transport {
             protocol::TCP => tcp::receive_error(self, unreachable),
-            protocol::UDP => udp::receive_error(&self.udp, unreachable),
-            protocol::UDP_LITE => udp::receive_error(&self.udp_lite, unreachable),
+            protocol::UDP => udp::receive_error(&self.udp, unreachable, udp::HEADER),
+            protocol::UDP_LITE => udp::receive_error(&self.udp_lite, unreachable, udp::HEADER),
             protocol::ICMP | protocol::ICMPV6 => {
                 let (local, remote) = (unreachable.local.address, unreachable.remote.address);
                 if let Some(identifier) = ping::quoted_identifier(local, unreachable.quoted) {
                     let ends = (Endpoint::new(local, identifier), Endpoint::new(remote, 0));
-                    udp::receive_error(&self.ping, &unreachable.of(ends));
+                    udp::receive_error(&self.ping, &unreachable.of(ends), 0);
                 }
             }
             _ => {}
@@ -193,19 +214,23 @@ impl Stack {
         if datagram.is_broadcast || datagram.destination.is_unspecified() || datagram.destination.is_multicast() {
             return;
         }
-        if datagram.is_loopback {
-            // No packet: the socket is in this very stack.
-            if let Some(quoted) = datagram.bytes.first_chunk::<8>() {
-                let refused = Meaning::hard(Errno::CONNREFUSED);
-                let unreachable = refused.of(datagram.source, datagram.destination, *quoted);
-                self.deliver_error(datagram.protocol, &unreachable);
-            }
-            return;
-        }
         let kind = match datagram.source {
             IpAddr::V4(_) => v4::PORT_UNREACHABLE,
             IpAddr::V6(_) => v6::PORT_UNREACHABLE,
         };
+        if datagram.is_loopback {
+            // No packet: the socket is in this very stack.
+            let origin = Origin {
+                address: Some(datagram.destination),
+                kind,
+            };
+            let quoted = datagram.to_vec();
+            let refused = Meaning::hard(Errno::CONNREFUSED);
+            if let Some(unreachable) = refused.of(origin, (datagram.source, datagram.destination), &quoted) {
+                self.deliver_error(datagram.protocol, &unreachable);
+            }
+            return;
+        }
         self.send_error(datagram, kind, 0);
     }
 
@@ -213,9 +238,12 @@ impl Stack {
     pub(crate) fn neighbour_lost(&self, frame: &[u8]) {
         const ETHERNET_HEADER: usize = 14;
         let lost = Meaning::soft(Errno::HOSTUNREACH);
+        let told = |kind| Origin { address: None, kind };
         let quoted = match frame.get(ETHERNET_HEADER..) {
-            Some(packet @ [first, ..]) if first >> 4 == 6 => v6::parse_quoted(packet, lost),
-            Some(packet) => v4::parse_quoted(packet, lost),
+            Some(packet @ [first, ..]) if first >> 4 == 6 => {
+                v6::parse_quoted(packet, lost, told(v6::ADDRESS_UNREACHABLE))
+            }
+            Some(packet) => v4::parse_quoted(packet, lost, told(v4::HOST_UNREACHABLE)),
             None => None,
         };
         if let Some((transport, unreachable)) = quoted {

@@ -4,7 +4,7 @@ use abi::Errno;
 
 use smoltcp::wire::{Icmpv4DstUnreachable, Icmpv4Message, Icmpv4Packet, Ipv4Packet};
 
-use super::{HEADER, Meaning, Unreachable};
+use super::{HEADER, Meaning, Origin, Unreachable};
 use crate::checksum;
 use crate::ip::PathMtu;
 use crate::ip::input::Datagram;
@@ -13,6 +13,8 @@ use crate::stack::Stack;
 
 /// Type and code of a destination that is there, but nobody on the port.
 pub(super) const PORT_UNREACHABLE: [u8; 2] = [3, 3];
+/// Of one that does not answer.
+pub(super) const HOST_UNREACHABLE: [u8; 2] = [3, 1];
 /// Bytes of a packet behind its Internet header that an error quotes (RFC 1812 section 4.3.2.3).
 pub(super) const MOST_QUOTED: usize = 548;
 
@@ -32,7 +34,7 @@ impl Stack {
             }
             Icmpv4Message::EchoReply => ping::receive(self, datagram, &whole),
             Icmpv4Message::DstUnreachable | Icmpv4Message::TimeExceeded => {
-                if let Some(unreachable) = parse_error(&packet, &whole) {
+                if let Some(unreachable) = parse_error(datagram, &packet, &whole) {
                     self.deliver_error(unreachable.0, &unreachable.1);
                 }
             }
@@ -41,7 +43,11 @@ impl Stack {
     }
 }
 
-fn parse_error(packet: &Icmpv4Packet<&[u8]>, whole: &[u8]) -> Option<(u8, Unreachable)> {
+fn parse_error<'a>(
+    datagram: &Datagram<'_>,
+    packet: &Icmpv4Packet<&[u8]>,
+    whole: &'a [u8],
+) -> Option<(u8, Unreachable<'a>)> {
     let meaning = match packet.msg_type() {
         Icmpv4Message::TimeExceeded => Meaning::soft(Errno::HOSTUNREACH),
         _ => match Icmpv4DstUnreachable::from(packet.msg_code()) {
@@ -54,11 +60,11 @@ fn parse_error(packet: &Icmpv4Packet<&[u8]>, whole: &[u8]) -> Option<(u8, Unreac
             _ => Meaning::soft(Errno::HOSTUNREACH),
         },
     };
-    parse_quoted(whole.get(HEADER..)?, meaning)
+    parse_quoted(whole.get(HEADER..)?, meaning, Origin::of(datagram, whole))
 }
 
 /// The flow of the packet that an error quotes, of which only the Internet header and eight bytes more need be there.
-pub(super) fn parse_quoted(quoted: &[u8], meaning: Meaning) -> Option<(u8, Unreachable)> {
+pub(super) fn parse_quoted(quoted: &[u8], meaning: Meaning, origin: Origin) -> Option<(u8, Unreachable<'_>)> {
     if quoted.len() < 28 || quoted[0] >> 4 != 4 {
         return None;
     }
@@ -67,9 +73,12 @@ pub(super) fn parse_quoted(quoted: &[u8], meaning: Meaning) -> Option<(u8, Unrea
         return None;
     }
     let start = usize::from(packet.header_len());
-    let transport: [u8; 8] = quoted.get(start..start + 8)?.try_into().ok()?;
     Some((
         packet.next_header().into(),
-        meaning.of(packet.src_addr().into(), packet.dst_addr().into(), transport),
+        meaning.of(
+            origin,
+            (packet.src_addr().into(), packet.dst_addr().into()),
+            quoted.get(start..)?,
+        )?,
     ))
 }

@@ -4,7 +4,7 @@ use abi::Errno;
 
 use smoltcp::wire::{Icmpv6DstUnreachable, Icmpv6Message, Icmpv6Packet, Ipv6Packet};
 
-use super::{HEADER, Meaning, Unreachable};
+use super::{HEADER, Meaning, Origin, Unreachable};
 use crate::checksum::Sum;
 use crate::ip::extension::{self, Next};
 use crate::ip::input::Datagram;
@@ -15,6 +15,8 @@ use crate::stack::Stack;
 
 /// Type and code of a destination that is there, but nobody on the port.
 pub(super) const PORT_UNREACHABLE: [u8; 2] = [1, 4];
+/// Of one that does not answer.
+pub(super) const ADDRESS_UNREACHABLE: [u8; 2] = [1, 3];
 const PARAMETER_PROBLEM: u8 = 4;
 /// Of Multicast Listener Discovery. The wire format knows that of version 2 alone.
 const GROUP_QUERY: u8 = 130;
@@ -41,7 +43,8 @@ impl Stack {
             | Icmpv6Message::TimeExceeded
             | Icmpv6Message::ParamProblem
             | Icmpv6Message::PktTooBig => {
-                let error = meaning(&packet).and_then(|meaning| parse_quoted(&whole[HEADER..], meaning));
+                let origin = Origin::of(datagram, &whole);
+                let error = meaning(&packet).and_then(|meaning| parse_quoted(&whole[HEADER..], meaning, origin));
                 if let Some((transport, unreachable)) = error {
                     self.deliver_error(transport, &unreachable);
                 }
@@ -89,7 +92,7 @@ fn meaning(packet: &Icmpv6Packet<&[u8]>) -> Option<Meaning> {
 }
 
 /// The flow of the packet that an error quotes, of which only the headers and eight bytes more need be there.
-pub(super) fn parse_quoted(quoted: &[u8], meaning: Meaning) -> Option<(u8, Unreachable)> {
+pub(super) fn parse_quoted(quoted: &[u8], meaning: Meaning, origin: Origin) -> Option<(u8, Unreachable<'_>)> {
     const NEXT_HEADER_AT: usize = 6;
     if quoted.len() < ipv6::HEADER + 8 || quoted[0] >> 4 != 6 {
         return None;
@@ -107,9 +110,12 @@ pub(super) fn parse_quoted(quoted: &[u8], meaning: Meaning) -> Option<(u8, Unrea
         return None;
     };
     let packet = Ipv6Packet::new_unchecked(quoted);
-    let header = quoted.get(at..)?.first_chunk::<8>()?;
     Some((
         transport,
-        meaning.of(packet.src_addr().into(), packet.dst_addr().into(), *header),
+        meaning.of(
+            origin,
+            (packet.src_addr().into(), packet.dst_addr().into()),
+            quoted.get(at..)?,
+        )?,
     ))
 }
