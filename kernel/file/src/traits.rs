@@ -79,6 +79,11 @@ pub trait File: Any + Send + Sync {
         false
     }
 
+    /// Bytes that a blocking read of a stream waits for: `SO_RCVLOWAT` of sockets.
+    fn least(&self) -> usize {
+        1
+    }
+
     /// Nanoseconds after which a blocking read, or `write`, gives up: `SO_RCVTIMEO` and `SO_SNDTIMEO` of sockets, `VTIME` of terminals.
     fn time_limit(&self, _write: bool) -> Option<u64> {
         None

@@ -8,7 +8,9 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 static volatile sig_atomic_t broken;
 static void on_pipe(int signal) { broken = signal; }
@@ -200,6 +202,20 @@ static void low_water(int ends[2]) {
   long began = milliseconds();
   SHOW(recv(ends[1], buffer, sizeof buffer, 0));
   VALUE(now_and_then(began) >= 2);
+  SHOW(send(ends[0], "12345", 5, 0));
+  began = milliseconds();
+  SHOW(read(ends[1], buffer, sizeof buffer));
+  VALUE(now_and_then(began) >= 2);
+  SHOW(send(ends[0], "1234", 4, 0));
+  if (!fork()) {
+    usleep(100000);
+    send(ends[0], "12345678", 8, 0);
+    _exit(0);
+  }
+  SHOW(readv(ends[1], (struct iovec[]){{buffer, 6}, {buffer + 6, 20}}, 2));
+  wait(NULL);
+  SHOW(send(ends[0], "123", 3, 0));
+  SHOW(read(ends[1], buffer, 3));
   SHOW(send(ends[0], "123456789012", 12, 0));
   show_ready("as much as is wanted", ends[1], POLLIN);
   SHOW(recv(ends[1], buffer, sizeof buffer, 0));

@@ -324,11 +324,6 @@ impl SocketFile {
         }
     }
 
-    /// Bytes that a call waits for which reads from a stream (`SO_RCVLOWAT`).
-    pub fn receive_low(&self) -> usize {
-        self.generic.lock().receive_low as usize
-    }
-
     /// Bytes that were written and not acknowledged.
     pub(crate) fn unsent(&self) -> usize {
         self.socket.unsent()
@@ -515,6 +510,13 @@ impl File for SocketFile {
 
     fn is_signal_driven(&self) -> bool {
         true
+    }
+
+    fn least(&self) -> usize {
+        match self.kind {
+            SocketType::Stream => self.generic.lock().receive_low as usize,
+            _ => 1,
+        }
     }
 
     fn time_limit(&self, write: bool) -> Option<u64> {

@@ -3,7 +3,7 @@
 use abi::{Errno, MessageHeader, MultiMessageHeader};
 use alloc::vec::Vec;
 use core::mem::offset_of;
-use file::OpenFile;
+use file::{File, OpenFile};
 use net::{Destination, Message, MessageFlags, ReceivedMessage, SocketType};
 
 use super::{address, as_socket, control, destination, message_waiting, socket_file};
@@ -180,7 +180,7 @@ async fn receive(
     let enough = if flags.contains(MessageFlags::WAITALL) {
         total
     } else {
-        total.min(socket.receive_low())
+        total.min(socket.least())
     };
     let mut last = first.length;
     while (first.length < enough || fault.is_some()) && first.length < total && last > 0 && first.control.is_empty() {

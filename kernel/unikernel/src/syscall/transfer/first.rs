@@ -5,7 +5,7 @@ use abi::{Errno, IoVector};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::pin::pin;
-use file::OpenFile;
+use file::{File, OpenFile};
 use hal::user::{self, UserContext};
 use net::{Domain, SocketFile};
 use task::WaitQueue;
@@ -93,7 +93,7 @@ pub(in crate::syscall) fn begin_message<'a>(thread: &Thread, call: &Call, write:
                     socket.domain() != Domain::Unix
                 } else {
                     // Who wants more at a time may have to wait again.
-                    socket.receive_low() == 1
+                    socket.least() == 1
                 }
             }) =>
         {
@@ -180,8 +180,8 @@ fn attempt(thread: &Thread, file: &OpenFile, write: bool, segments: &[Segment]) 
     match result {
         Ok(count) => {
             // Streams give what they have, which may be more than memory let them.
-            let is_all = !write && !file.is_seekable() && buffers.fault().is_none();
-            if count == 0 || count == total || is_all {
+            let is_all = || !write && !file.is_seekable() && buffers.fault().is_none() && count >= file.file().least();
+            if count == 0 || count == total || is_all() {
                 return Attempt::Over(Ok(count));
             }
             Attempt::Onward(count, None)

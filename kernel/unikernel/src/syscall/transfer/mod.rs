@@ -88,7 +88,8 @@ async fn read_segments(
     let mut done = place.done();
     let total: usize = done + length(segments);
     check_end(place, total)?;
-    waiting.nonblocking |= done > 0 && !file.is_seekable();
+    let has_enough = |done: usize| !file.is_seekable() && done >= file.file().least();
+    waiting.nonblocking |= done > 0 && has_enough(done);
     let mut timed_out = false;
     let mut turns = Turns::default();
     loop {
@@ -111,11 +112,11 @@ async fn read_segments(
             }
             Ok(count) => {
                 done += count;
-                // Streams give what they have, which may be more than memory let them; files are read on to the end.
-                if count == 0 || done == total || !(file.is_seekable() || fault.is_some()) {
+                // Streams give what they have when that is enough, and it may be more than memory let them; files are read on to the end.
+                if count == 0 || done == total || (fault.is_none() && has_enough(done)) {
                     return Ok(done);
                 }
-                waiting.nonblocking |= !file.is_seekable();
+                waiting.nonblocking |= has_enough(done);
                 advance(segments, count);
                 if !turns.after(thread, count).await {
                     return Ok(done);
