@@ -207,6 +207,23 @@ describe("unikernel build and inspect", () => {
     expect(await run(args, "halt")).toMatchObject({ code: 0, stdout: expect.stringMatching(/^web\.img: /) as string });
   });
 
+  test("ended at once by a second ^C leave no draft of the disk", async () => {
+    const stalled = path.join(machine.folder, "stalled");
+    const args = ["build", "rootfs", "-o", "web.img", "--", "/bin/server"];
+    const cli = startWith(args, { at: STEPS["handing the disk over"], how: "stall", paused: stalled });
+    const disks = (): string[] => readdirSync(machine.folder).filter((name) => name.startsWith("web.img"));
+    await expect.poll(() => existsSync(stalled)).toBe(true);
+    expect(disks()).toEqual([`web.img.${cli.child.pid}`]);
+    cli.child.kill("SIGINT");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(cli.child.signalCode).toBeNull();
+    cli.child.kill("SIGINT");
+
+    await cli.finished;
+    expect(cli.child.signalCode).toBe("SIGINT");
+    expect(disks()).toEqual([]);
+  });
+
   test.each([
     ["web.img", [], "raw"],
     ["web.qcow2", [], "qcow2"],

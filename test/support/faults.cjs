@@ -4,8 +4,9 @@
 // The plan is a JSON object in the environment variable FAULTS; `globalThis.planFaults` sets another one.
 //   record: path of the file that the points are appended to, one a line
 //   at:     the point to fail at, when it is reached for the first time
-//   how:    a signal that the process sends itself ("SIGKILL"), the code of an error that the call fails with ("ENOSPC"), or "pause"
-//   paused: path of the file that is there while the process pauses; it goes on when somebody removes it
+//   how:    a signal that the process sends itself ("SIGKILL"), the code of an error that the call fails with ("ENOSPC"), "pause", or
+//           "stall": the call never ends, as one of a disk that does not answer
+//   paused: path of the file that is there while the process pauses, and goes on when somebody removes it, or since the call stalls
 "use strict";
 const childProcess = require("node:child_process");
 const fs = require("node:fs");
@@ -31,19 +32,21 @@ const general = (text) =>
     .replace(/[0-9a-f]{8,}|\d{2,}/g, "#");
 const isWrite = (flags) => flags !== undefined && flags !== "r" && flags !== 0;
 
-/** Told of each call, before it is made. */
+/** Told of each call, before it is made. What it returns, if anything, is there in place of the call. */
 const point = (name, subject = "") => {
   const kind = `${name} ${general(subject)}`.trim();
   const times = (seen.get(kind) ?? 0) + 1;
   seen.set(kind, times);
   // A file is often removed twice: to be on the safe side, and when it has served.
-  if (times > (name === "rm" ? 2 : 1)) return;
+  if (times > (name === "rm" ? 2 : 1)) return undefined;
   const signature = times === 1 ? kind : `${kind} (again)`;
   if (plan.record !== undefined) append(plan.record, `${signature}\n`);
-  if (signature !== plan.at) return;
+  if (signature !== plan.at) return undefined;
   if (plan.how === "pause") return pause(plan.paused);
+  if (plan.how === "stall") return stall(plan.paused);
   if (!plan.how.startsWith("SIG")) throw Object.assign(new Error(`${plan.how}: as planned`), { code: plan.how });
   kill(process.pid, plan.how);
+  return undefined;
 };
 
 /** Stands still, deaf to signals. */
@@ -52,12 +55,20 @@ const pause = (file) => {
   while (fs.existsSync(file)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
 };
 
+/** A call that never ends, while the process goes on. */
+const stall = (file) => {
+  append(file, "");
+  setInterval(() => undefined, 1000);
+  return new Promise(() => undefined);
+};
+
 const wrap = (target, name, isPoint = () => true, subject = (args) => args[0]) => {
   const original = target[name];
   target[name] = function (...args) {
     const isCallback = target === fs && !name.endsWith("Sync") && !name.startsWith("create");
     try {
-      if (isPoint(args)) point(name, subject(args) ?? `to ${lastOpened}`);
+      const instead = isPoint(args) ? point(name, subject(args) ?? `to ${lastOpened}`) : undefined;
+      if (instead !== undefined) return instead;
       if (name.startsWith("open")) lastOpened = args[0];
     } catch (error) {
       if (target === promises || target === fileHandle) return Promise.reject(error);

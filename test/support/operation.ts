@@ -9,13 +9,14 @@ import type { Machine } from "./machine.js";
 
 const support = import.meta.dirname;
 
-export type How = "SIGKILL" | "SIGINT" | "SIGTERM" | "ENOSPC";
+export type How = "SIGKILL" | "SIGINT" | "SIGTERM" | "ENOSPC" | "stall";
 
 /** How a process is made to fail: see `faults.cjs`. */
 export interface Fault {
   at?: string;
   how?: How;
   record?: string;
+  paused?: string;
 }
 
 /** How an operation ended. */

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
-import { copyFile, rename, rm, stat } from "node:fs/promises";
+import { copyFile, stat } from "node:fs/promises";
 import { DISK_FORMATS, type FileFormat, VisibleError, writeBootDisk } from "../image/index.js";
+import { writeAtOnce } from "./draft.js";
 import { formatSize } from "./format.js";
 import { imageOptions, imageSettings } from "./image-options.js";
 import { interruptible } from "./interrupt.js";
@@ -29,14 +30,12 @@ export const build: Command = {
       const spec = { env: environment(values["env"]), ...imageSettings(values) };
       const { built } = await loadImage(invocation, signal, spec);
       if (built === undefined) throw new VisibleError(`"${invocation.source}" is a disk already.`);
-      // In one step: nobody finds half a disk.
-      const draft = `${output}.${process.pid}`;
       try {
-        if (format === "erofs") await copyFile(built.disk, draft, constants.COPYFILE_FICLONE);
-        else await writeBootDisk(built, format, draft, signal);
-        await rename(draft, output);
+        await writeAtOnce(output, signal, async (draft) => {
+          if (format === "erofs") await copyFile(built.disk, draft, constants.COPYFILE_FICLONE);
+          else await writeBootDisk(built, format, draft, signal);
+        });
       } catch (error) {
-        await rm(draft, { force: true });
         if (error instanceof VisibleError || signal.aborted) throw error;
         throw new VisibleError(`The disk cannot be written to "${output}": ${(error as Error).message}.`);
       }

@@ -12,7 +12,8 @@ export class Interrupted extends Error {
   }
 }
 
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** What asks a program to end. */
+export const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
  * Runs work that ^C, SIGTERM and a terminal that goes away end early; a second signal ends it at once.
