@@ -1,15 +1,18 @@
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import * as path from "node:path";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parsePublish } from "../../provider/src/cli/run.js";
+import { tar } from "../../provider/src/image/testing/oci.js";
 import { scriptedGuest, type Step } from "../../provider/src/targets/local/testing/scripted-guest.js";
+import { noise } from "../../provider/src/targets/testing/disk.js";
 import { Cli, program, type Finished } from "../support/cli.js";
 import { BOOT, LISTENING } from "../support/guests.js";
 import { Machine } from "../support/machine.js";
 import type { Fault } from "../support/operation.js";
-import { startRegistry } from "../support/registry.js";
+import { startRegistry, stepsOf } from "../support/registry.js";
 import { STEPS } from "../support/steps.js";
 
 let machine: Machine;
@@ -205,6 +208,36 @@ describe("unikernel build and inspect", () => {
     expect(readdirSync(path.join(machine.cacheDir, "v1/tmp"))).toEqual([]);
 
     expect(await run(args, "halt")).toMatchObject({ code: 0, stdout: expect.stringMatching(/^web\.img: /) as string });
+  });
+
+  test("and run tell each step once", async () => {
+    const layer = (number: number): Promise<Buffer> =>
+      tar([{ name: `data-${number}`, content: noise(1_000_000, number) }]);
+    const image = await startRegistry(machine, await Promise.all([1, 2, 3, 4, 5].map(layer)));
+    const steps = stepsOf(image);
+
+    const built = await run(["build", image, "-o", "web.img"], "halt");
+    expect(built.stderr.split("\n")).toEqual([...steps, ""]);
+    rmSync(machine.cacheDir, { recursive: true });
+    const ran = await run(["run", image], BOOT, ...exit(0));
+    expect(ran.stderr.split("\n")).toEqual([...steps, ""]);
+  });
+
+  test("tell the steps on a terminal in one line, which goes when they are done", async () => {
+    const image = await startRegistry(machine);
+    writeFileSync(kernel, scriptedGuest("halt"));
+    const command = `stty cols 200; exec ${process.execPath} ${program} build ${image} -o web.img`;
+    const { stdout } = await promisify(execFile)("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
+      cwd: machine.folder,
+      env: { ...process.env, ...machine.environment, UNIKERNEL_KERNEL: kernel },
+    });
+    const [before, ...lines] = stdout.split("\r\x1b[K");
+
+    expect(before).toBe("");
+    expect(lines.at(-1)).toMatch(/^web\.img: .*, sha256:[0-9a-f]{64}\r\n$/);
+    const steps = lines.slice(0, -1).map((line) => line.replace(/ \d+ %$/, ""));
+    expect([...new Set(steps)]).toEqual(stepsOf(image));
+    expect(lines).toContain(`${stepsOf(image).at(-1)} 100 %`);
   });
 
   test("ended at once by a second ^C leave no draft of the disk", async () => {

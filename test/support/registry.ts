@@ -5,10 +5,10 @@ import { tar, writeLayout } from "../../provider/src/image/testing/oci.js";
 import { startServer } from "../../provider/src/image/testing/registry.js";
 import type { Machine } from "./machine.js";
 
-/** A registry that holds one image. @returns its reference. */
-export async function startRegistry(machine: Machine): Promise<string> {
+/** A registry that holds one image, of a layer with a program and these. @returns its reference. */
+export async function startRegistry(machine: Machine, more: Buffer[] = []): Promise<string> {
   const folder = path.join(machine.folder, "registry");
-  const layers = [await tar([{ name: "app", content: elf(), mode: 0o755 }])];
+  const layers = [await tar([{ name: "app", content: elf(), mode: 0o755 }]), ...more];
   writeLayout(folder, { layers, config: { Cmd: ["/app"] } });
   const index = JSON.parse(readFileSync(path.join(folder, "index.json"), "utf8")) as {
     manifests: { digest: string }[];
