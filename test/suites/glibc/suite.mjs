@@ -66,14 +66,7 @@ export function read(line, module) {
 
 /** Why tests that pass on Linux do not here: the beginning of their names → the reason. */
 export const exceptions = {
-  "rt/tst-mqueue": "There are no POSIX message queues.",
-  "rt/tst-bz28213": "There are no POSIX message queues.",
   "stdlib/test-bz22786":
     "Memory larger than the machine has is given, as on Linux with `vm.overcommit_memory=1`, and used until a process ends for it.",
-  "io/tst-close_range": "Processes share no table of descriptors.",
-  "sysdeps/unix/sysv/linux/tst-clone3": "Threads of a process share all that they can share.",
-  "sysdeps/unix/sysv/linux/tst-personality": "There is no personality but Linux's own.",
   "sysdeps/unix/sysv/linux/tst-pkey": "There are no protection keys.",
-  "sysdeps/unix/sysv/linux/tst-process_mrelease": "`process_mrelease` is not served.",
-  "sysdeps/unix/sysv/linux/tst-socket-timestamp": "`IP_RECVORIGDSTADDR` is not served.",
 };
