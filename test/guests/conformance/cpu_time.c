@@ -60,6 +60,8 @@ static void clocks(void) {
   SHOW(clock_settime(clock, &(struct timespec){0}));
   SHOW(clock_settime(CLOCK_MONOTONIC, &(struct timespec){0}));
   SHOW(clock_settime(12345, &(struct timespec){0}));
+  VALUE(clock_nanosleep(12345, 0, &(struct timespec){0}, NULL));
+  VALUE(clock_nanosleep(CLOCK_MONOTONIC_RAW, 0, &(struct timespec){0}, NULL));
   SHOW(clock_settime(CLOCK_REALTIME, &(struct timespec){.tv_nsec = -1}));
 }
 

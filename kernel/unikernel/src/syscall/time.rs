@@ -163,7 +163,8 @@ pub(super) async fn clock_nanosleep(thread: &Thread, call: &Call) -> Result {
             }
         }
         linux::CLOCK_THREAD_CPUTIME_ID => Err(Errno::INVAL.into()),
-        _ => Err(Errno::OPNOTSUPP.into()),
+        // A clock that can be read and not waited for is told from none.
+        _ => read_clock(thread, call.int(0)).and(Err(Errno::OPNOTSUPP.into())),
     }
 }
 
