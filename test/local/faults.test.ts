@@ -135,6 +135,21 @@ describe("SIGINT or SIGTERM at any call that changes anything", () => {
       },
     });
   });
+
+  test("of a removal: the next one leaves nothing", async () => {
+    await failAtEach("destroy", (index) => (index % 2 === 0 ? "SIGINT" : "SIGTERM"), {
+      prepare: (project) => project.succeed("up"),
+      isPoint: isCall,
+      verify: async (project, { interrupted, error }, point) => {
+        expect(interrupted, point).toBe(true);
+        // What has been begun is done.
+        if (error === undefined) await expectNothing(project, point);
+        else expectRunning(project, point);
+        await project.succeed("destroy");
+        await expectNothing(project, point);
+      },
+    });
+  });
 });
 
 describe("a disk that is full at any call that needs room", () => {
