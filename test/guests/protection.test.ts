@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import * as path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { guestProgram } from "../support/guest.js";
+import { Guest, guestProgram } from "../support/guest.js";
 import { Machine } from "../support/machine.js";
 import { runImage } from "../support/run.js";
 
@@ -64,6 +64,20 @@ describe("files that were written", () => {
     // It is six bytes of code, no program.
     expect(lines.filter((line) => line.includes("ENOEXEC"))).toHaveLength(2);
   });
+});
+
+test("every CPU keeps the kernel from the application's pages and from writing where it may only read", async () => {
+  const source = { binary: guestProgram("c-server") };
+  const guest = await Guest.start(machine, { source }, { cpus: 2 });
+  const cpus = await guest.registers();
+  await guest.stop();
+
+  expect(cpus).toHaveLength(2);
+  const bits = { CR0: { WP: 16n }, CR4: { UMIP: 11n, SMEP: 20n, SMAP: 21n }, EFER: { NX: 11n } };
+  for (const [number, cpu] of cpus.entries())
+    for (const [register, names] of Object.entries(bits))
+      for (const [name, bit] of Object.entries(names))
+        expect(((cpu.get(register) ?? 0n) >> bit) & 1n, `${name} of CPU ${number}`).toBe(1n);
 });
 
 test("the parts of a program lie elsewhere each time, by 24 bits and more", async () => {

@@ -171,13 +171,28 @@ export class Guest {
 
   /** Presses the power button: the application gets its image's stop signal. */
   async powerDown(): Promise<void> {
+    await this.#ask("system_powerdown").catch((error: NodeJS.ErrnoException) => {
+      // A guest that ends at once takes QEMU and its answer with it.
+      if (error.code !== "ECONNRESET" && !error.message.includes("closed")) throw error;
+    });
+  }
+
+  /** The registers of each CPU as QEMU has them, by their names: CR0, CR4, EFER and what else it shows as `NAME=HEX`. */
+  async registers(): Promise<Map<string, bigint>[]> {
+    const shown = String(await this.#ask("human-monitor-command", { "command-line": "info registers -a" }));
+    const cpus = shown.split(/^CPU#\d+\r?$/m).slice(1);
+    return cpus.map(
+      (cpu) =>
+        new Map([...cpu.matchAll(/\b(\w+) *=([0-9a-f]+)/g)].map(([, name = "", hex]) => [name, BigInt(`0x${hex}`)])),
+    );
+  }
+
+  /** Gives QEMU's control socket a command. */
+  async #ask(command: string, parameters?: Record<string, unknown>): Promise<unknown> {
     const { folder } = instancePaths(this.host.stateDir, this.name);
     const qmp = await QmpClient.connect(qmpSocketPath(folder));
     try {
-      await qmp.execute("system_powerdown").catch((error: NodeJS.ErrnoException) => {
-        // A guest that ends at once takes QEMU and its answer with it.
-        if (error.code !== "ECONNRESET" && !error.message.includes("closed")) throw error;
-      });
+      return await qmp.execute(command, parameters);
     } finally {
       qmp.close();
     }
