@@ -136,6 +136,27 @@ describe("SIGINT or SIGTERM at any call that changes anything", () => {
     });
   });
 
+  test("of an update that starts a guest anew: the next update just works", async () => {
+    await failAtEach("up", (index) => (index % 2 === 0 ? "SIGTERM" : "SIGINT"), {
+      prepare: async (project) => {
+        await project.succeed("up");
+        project.change({ env: { COLOR: "green" } });
+      },
+      isPoint: isOfInstance,
+      verify: async (project, { interrupted, error }, point) => {
+        expect(interrupted, point).toBe(true);
+        const [guest] = project.machine.guests();
+        // The former guest before it is stopped, the new one with the lock, and in between none.
+        if (guest === undefined) await expectNothing(project, point);
+        else expectRunning(project, point);
+        expect(error, point).toBe(/^rm .*\/locks\/web/.test(point) ? undefined : "VisibleError: interrupted");
+        await project.succeed("up");
+        expectRunning(project, point);
+        if (error !== undefined) expect(project.machine.guests(), point).not.toEqual([guest]);
+      },
+    });
+  });
+
   test("of a removal: the next one leaves nothing", async () => {
     await failAtEach("destroy", (index) => (index % 2 === 0 ? "SIGINT" : "SIGTERM"), {
       prepare: (project) => project.succeed("up"),
