@@ -36,6 +36,9 @@ export async function handOver(firmware, [, linux], { folder }) {
   const loader = firmware === "bios" ? bootSectorEntry(loaders.bios.path) : efiEntry(loaders.uefi.path);
   const program = elfEntry(inRoot(applications[application].spec.source.binary));
   const here = await count(loader, program, [...(firmware === "uefi" ? ovmf : []), ...diskOf(disk)], plugin, folder);
+  const inMillions = (instructions) => ({ value: instructions / 1e6 });
+  // Left out by `here`.
+  if (linux === undefined) return [inMillions(here)];
   const { kernel, disk: root, extra, init } = await linux.boot(application);
   const there = await count(
     linuxEntry(kernel),
@@ -44,5 +47,5 @@ export async function handOver(firmware, [, linux], { folder }) {
     plugin,
     folder,
   );
-  return [here, there].map((instructions) => ({ value: instructions / 1e6 }));
+  return [here, there].map(inMillions);
 }
