@@ -63,6 +63,16 @@ static void clocks(void) {
   VALUE(clock_nanosleep(12345, 0, &(struct timespec){0}, NULL));
   VALUE(clock_nanosleep(CLOCK_MONOTONIC_RAW, 0, &(struct timespec){0}, NULL));
   SHOW(clock_settime(CLOCK_REALTIME, &(struct timespec){.tv_nsec = -1}));
+  // The C library refuses some by itself.
+#define SLEEP(clock) SHOW(syscall(SYS_clock_nanosleep, clock, 0, &(struct timespec){.tv_nsec = 1}, NULL))
+  SLEEP(CLOCK_THREAD_CPUTIME_ID);
+  SLEEP(CLOCK_MONOTONIC_RAW);
+  SLEEP(CLOCK_REALTIME_COARSE);
+  SLEEP(CLOCK_MONOTONIC_COARSE);
+  SLEEP(10);
+  SLEEP(12345);
+  SLEEP(-1);
+  SLEEP(-4);
 }
 
 static void interval_timers(void) {

@@ -142,6 +142,10 @@ pub(super) async fn nanosleep(thread: &Thread, call: &Call) -> Result {
     sleep_for(thread, call.word(0), call.word(1)).await
 }
 
+/// The bits of a negative number that say what kind of clock it is, and those of a device's (`CLOCKFD`).
+const CLOCK_KIND: u32 = 7;
+const CLOCK_OF_DEVICE: u32 = 3;
+
 pub(super) async fn clock_nanosleep(thread: &Thread, call: &Call) -> Result {
     let clock = call.unsigned(0);
     let absolute = call.unsigned(1) & linux::TIMER_ABSTIME != 0;
@@ -162,9 +166,16 @@ pub(super) async fn clock_nanosleep(thread: &Thread, call: &Call) -> Result {
                 sleep_for(thread, call.word(2), call.word(3)).await
             }
         }
-        linux::CLOCK_THREAD_CPUTIME_ID => Err(Errno::INVAL.into()),
-        // A clock that can be read and not waited for is told from none.
-        _ => read_clock(thread, call.int(0)).and(Err(Errno::OPNOTSUPP.into())),
+        // A clock that is a device has no alarms here either, whether it is open or not.
+        clock if (clock as i32) < 0 && clock & CLOCK_KIND == CLOCK_OF_DEVICE => Err(Errno::OPNOTSUPP.into()),
+        clock => {
+            read_clock(thread, clock as i32)?;
+            // Its own time does not go on while it sleeps.
+            Err(match CpuClock::parse(thread, clock as i32) {
+                Ok(CpuClock::Thread(target)) if target.tid == thread.tid => Errno::INVAL.into(),
+                _ => Errno::OPNOTSUPP.into(),
+            })
+        }
     }
 }
 
