@@ -93,6 +93,16 @@ static void show_exe(pid_t pid) {
 }
 
 // The file of a program that runs: moved, removed, replaced, and where the process sees another root.
+static void unfollowed(void) {
+  char *arguments[] = {"program", "count", NULL}, *none[] = {NULL};
+  SHOW(syscall(SYS_execveat, AT_FDCWD, "program", arguments, none, AT_SYMLINK_NOFOLLOW));
+  SHOW(syscall(SYS_execveat, AT_FDCWD, "/proc/self/exe", arguments, none, AT_SYMLINK_NOFOLLOW));
+  SHOW(syscall(SYS_execveat, AT_FDCWD, "missing", arguments, none, AT_SYMLINK_NOFOLLOW));
+  pid_t child = fork();
+  if (child == 0) _exit(syscall(SYS_execveat, AT_FDCWD, program, arguments, none, AT_SYMLINK_NOFOLLOW));
+  waitpid(child, NULL, 0);
+}
+
 static void files(void) {
   int ends[2], back[2];
   char byte;
@@ -178,6 +188,7 @@ int main(int argc, char **argv) {
   enter_scratch();
   SHOW(symlink(program, "program"));
   names();
+  unfollowed();
   files();
   lengths();
 }

@@ -6,6 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::Errno;
+use file::FileType;
 use fs::vfs::{Context, Lookup, MountFlags, Place};
 use fs::{FILE_CAPABILITIES, FileCapabilities};
 
@@ -25,6 +26,8 @@ const SCRIPT_LINE: usize = 256;
 pub struct Command<'a> {
     /// Its path; an empty one means what the context begins at.
     pub path: &'a [u8],
+    /// How that is looked up.
+    pub lookup: Lookup,
     /// The path by which the program is told of itself, and the interpreter of a script finds it.
     pub told: &'a [u8],
     /// Whether that path leads nowhere by the time the interpreter looks.
@@ -36,6 +39,7 @@ impl<'a> Command<'a> {
     pub fn at(path: &'a [u8]) -> Self {
         Self {
             path,
+            lookup: Lookup::FOLLOW | Lookup::EMPTY,
             told: path,
             is_lost: false,
         }
@@ -119,8 +123,11 @@ impl ExecuteError {
 }
 
 /// Finds a file that may be executed.
-async fn find(context: &Context, path: &[u8]) -> Result<(Executable, Place), Errno> {
-    let place = finish(|| context.resolve(path, Lookup::FOLLOW | Lookup::EMPTY)).await?;
+async fn find(context: &Context, path: &[u8], lookup: Lookup) -> Result<(Executable, Place), Errno> {
+    let place = finish(|| context.resolve(path, lookup)).await?;
+    if place.inode()?.file_type() == FileType::Symlink {
+        return Err(Errno::LOOP);
+    }
     finish(|| context.check_execute(&place)).await?;
     let inode = place.inode()?.clone();
     let status = finish(|| inode.status()).await?;
@@ -187,7 +194,9 @@ pub async fn prepare(
     mut arguments: Vec<Vec<u8>>,
     environment: Vec<Vec<u8>>,
 ) -> Result<Prepared, ExecuteError> {
-    let (mut executable, mut place) = find(context, command.path).await.map_err(ExecuteError::File)?;
+    let (mut executable, mut place) = find(context, command.path, command.lookup)
+        .await
+        .map_err(ExecuteError::File)?;
     let mut running = executable.run().map_err(ExecuteError::File)?;
     let name = match command.path.rsplit(|&byte| byte == b'/').next() {
         Some([]) | None => place.dentry.name().into_vec(),
@@ -208,7 +217,7 @@ pub async fn prepare(
         front.extend(argument);
         front.push(run_path);
         arguments.splice(..arguments.len().min(1), front);
-        let found = find(context, &interpreter).await;
+        let found = find(context, &interpreter, Lookup::FOLLOW).await;
         let failed = |errno| ExecuteError::Interpreter(interpreter.clone(), errno);
         (executable, place) = found.map_err(failed)?;
         running = executable.run().map_err(failed)?;
@@ -240,7 +249,7 @@ pub async fn prepare(
     let mut interpreter_base = 0;
     if let Some(path) = executable.interpreter(&elf).await.map_err(own)? {
         let failed = |errno| ExecuteError::Interpreter(path.clone(), errno);
-        let (interpreter, _) = find(context, &path).await.map_err(failed)?;
+        let (interpreter, _) = find(context, &path, Lookup::FOLLOW).await.map_err(failed)?;
         let elf = interpreter.parse().await.map_err(|error| match error {
             LoadError::Malformed(_) => failed(Errno::LIBBAD),
             LoadError::Errno(errno) => failed(errno),

@@ -4,6 +4,7 @@ use abi::Errno;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
+use fs::vfs::Lookup;
 use linux_raw_sys::general as linux;
 
 use super::{Call, Result};
@@ -58,8 +59,11 @@ pub(super) async fn execveat(thread: &Arc<Thread>, call: &Call) -> Result {
     if path.is_empty() && flags & linux::AT_EMPTY_PATH == 0 {
         return Err(Errno::NOENT.into());
     }
+    let mut lookup = Lookup::EMPTY;
+    lookup.set(Lookup::FOLLOW, flags & linux::AT_SYMLINK_NOFOLLOW == 0);
     let command = Command {
         path: &path,
+        lookup,
         told: &told,
         is_lost,
     };

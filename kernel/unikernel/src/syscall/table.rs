@@ -450,7 +450,7 @@ system_calls! {
     // Threads.
     __NR_arch_prctl: Partial, "the FS and GS bases" => waits thread::arch_prctl(thread, call).await;
     __NR_execve: Full, "" => waits execute::execve(thread, call).await;
-    __NR_execveat: Partial, "`AT_SYMLINK_NOFOLLOW` has no effect" => waits execute::execveat(thread, call).await;
+    __NR_execveat: Full, "" => waits execute::execveat(thread, call).await;
     __NR_exit: Full, "" => now Ok(thread::exit(thread, call));
     __NR_exit_group: Full, "" => now Ok(thread::exit_group(thread, call));
     __NR_getcpu: Full, "" => waits scheduling::getcpu(thread, call).await;
