@@ -19,9 +19,9 @@ static int tell(void) {
   getresuid(&real, &effective, &saved);
   getresgid(&group, &effective_group, &saved_group);
   printf("  user %u %u %u, group %u %u %u, ", real, effective, saved, group, effective_group, saved_group);
-  printf("effective %x, permitted %x, inheritable %x, ambient %d, AT_SECURE %ld\n", data[0].effective & HELD,
+  printf("effective %x, permitted %x, inheritable %x, ambient %d, AT_SECURE %ld, dumpable %d\n", data[0].effective & HELD,
          data[0].permitted & HELD, data[0].inheritable & HELD,
-         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_BIND_SERVICE, 0, 0), getauxval(AT_SECURE));
+         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_BIND_SERVICE, 0, 0), getauxval(AT_SECURE), prctl(PR_GET_DUMPABLE));
   return 0;
 }
 
@@ -147,6 +147,28 @@ static void no_more(void) {
   wait(NULL);
 }
 
+// Who becomes another is not dumped, and not told of its parent's end, unless it asks for that anew.
+static void as_another(void) {
+  fflush(stdout);
+  if (fork() == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGUSR1);
+    int signal = 0;
+#define SHOW_AFTER(call)                                                                                               \
+  SHOW(call);                                                                                                          \
+  prctl(PR_GET_PDEATHSIG, &signal);                                                                                    \
+  printf("%d %d\n", prctl(PR_GET_DUMPABLE), signal)
+    SHOW_AFTER(setresuid(1000, 0, 0));
+    SHOW_AFTER(setegid(100));
+    SHOW_AFTER(prctl(PR_SET_DUMPABLE, 1));
+    SHOW_AFTER(prctl(PR_SET_PDEATHSIG, SIGUSR1));
+    SHOW_AFTER(seteuid(1000));
+    fflush(stdout);
+    execl("plain", "plain", "tell", NULL);
+    _exit(1);
+  }
+  wait(NULL);
+}
+
 int main(int argc, char **argv) {
   (void)argv;
   setvbuf(stdout, NULL, _IOLBF, 0);
@@ -156,5 +178,6 @@ int main(int argc, char **argv) {
   make("plain", 0, 0, 0755);
   set_ids();
   capabilities();
+  as_another();
   no_more();
 }

@@ -110,6 +110,11 @@ impl Credentials {
         Ok(changes_ids || self.uid != 0 && has_more)
     }
 
+    /// Who it acts as, for others and for files.
+    pub(super) fn effective_ids(&self) -> [u32; 4] {
+        [self.euid, self.egid, self.fsuid, self.fsgid]
+    }
+
     /// The real, effective and saved user IDs.
     pub fn users(&self) -> [u32; 3] {
         [self.uid, self.euid, self.suid]

@@ -13,7 +13,9 @@ use hal::sync::SpinLock;
 use linux_raw_sys::auxvec::AT_EXECFN;
 use task::WaitQueue;
 
-use super::{Capability, Counts, Credentials, Ending, Kinship, Limits, OomAdjustment, Paths, Thread, Timers};
+use super::{
+    Capability, Counts, Credentials, Ending, Kinship, Limits, OomAdjustment, Paths, ProcessSettings, Thread, Timers,
+};
 use crate::memory::AddressSpace;
 use crate::signal::{Actions, DefaultAction, Disposition, Info, Pending, Signal, SignalSet};
 
@@ -68,6 +70,8 @@ pub struct Process {
     pub started: u64,
     last_name: SpinLock<[u8; 16]>,
     pub(super) personality: AtomicU32,
+    /// Of what it does not do.
+    pub settings: SpinLock<ProcessSettings>,
     /// `/proc/PID/oom_score_adj`.
     pub oom_adjustment: SpinLock<OomAdjustment>,
 }
@@ -143,6 +147,7 @@ impl Process {
             started: hal::time::monotonic(),
             last_name: SpinLock::new([0; 16]),
             personality: AtomicU32::new(0),
+            settings: SpinLock::default(),
             oom_adjustment: SpinLock::default(),
         }
     }
@@ -164,6 +169,7 @@ impl Process {
             files,
             program: SpinLock::new(self.program.lock().clone()),
             personality: AtomicU32::new(self.personality().bits()),
+            settings: SpinLock::new(*self.settings.lock()),
             oom_adjustment: SpinLock::new(*self.oom_adjustment.lock()),
             ..Self::new(pid, memory, paths, self.credentials(), self.limits.lock().clone())
         }
@@ -184,10 +190,15 @@ impl Process {
         look(&self.credentials.lock().0)
     }
 
-    /// Changes users and groups.
+    /// Changes users and groups. Who becomes another, or may do more, is not dumped and not told of its parent's end, unless it asks for that anew.
     pub fn update_credentials<T>(&self, change: impl FnOnce(&mut Credentials) -> T) -> T {
         let mut guard = self.credentials.lock();
+        let (before, permitted) = (guard.0.effective_ids(), guard.0.capabilities.permitted);
         let result = change(&mut guard.0);
+        if guard.0.effective_ids() != before || guard.0.capabilities.permitted & !permitted != 0 {
+            self.settings.lock().is_dumpable = false;
+            self.kinship.death_signal.store(0, Ordering::Release);
+        }
         guard.1 = Arc::new(guard.0.for_files());
         result
     }

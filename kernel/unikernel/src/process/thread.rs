@@ -11,7 +11,7 @@ use task::{Affinity, Task};
 
 use super::cpu_time::CpuTime;
 use super::rseq::Sequences;
-use super::{Counters, Paths, Process};
+use super::{Counters, Paths, Process, ThreadSettings};
 use crate::futex::Waiter;
 use crate::memory::AddressSpace;
 use crate::seccomp::Seccomp;
@@ -95,6 +95,8 @@ pub struct Thread {
     pub rseq: Sequences,
     /// What it has given up of system calls.
     pub seccomp: Seccomp,
+    /// Of what it does not do.
+    pub settings: SpinLock<ThreadSettings>,
     /// Name, up to 15 bytes (`PR_SET_NAME`).
     pub name: SpinLock<[u8; 16]>,
     /// The CPUs' time that it uses.
@@ -141,6 +143,7 @@ impl Thread {
             own_paths: OnceBox::new(),
             rseq: Sequences::default(),
             seccomp: Seccomp::default(),
+            settings: SpinLock::default(),
             name: SpinLock::new([0; 16]),
             cpu_time: CpuTime::default(),
             counters: Counters::default(),

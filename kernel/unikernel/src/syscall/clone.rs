@@ -283,6 +283,7 @@ fn make(
         child.set_apart(parent, shares_files, shares_paths);
     }
     *child.name.lock() = *parent.name.lock();
+    *child.settings.lock() = parent.settings.lock().inherited();
     child.take_scheduling_of(parent);
     child.seccomp.inherit(&parent.seccomp);
     if !is_thread && (!shares_memory || request.has(linux::CLONE_VFORK)) {

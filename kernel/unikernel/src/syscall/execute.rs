@@ -108,6 +108,8 @@ async fn execute(
     // From here on there is no way back: the other threads end.
     process.end_other_threads(thread).await?;
     thread.rejoin();
+    let is_itself = process.with_credentials(|own| (own.euid, own.egid) == (own.uid, own.gid));
+    process.settings.lock().is_dumpable = is_itself;
     process.update_credentials(|own| *own = prepared.credentials);
     if prepared.is_secure {
         process.kinship.death_signal.store(0, Ordering::Release);
@@ -117,6 +119,7 @@ async fn execute(
     process.timers.clear();
     process.set_memory(prepared.memory.clone());
     let successor = Thread::new(process.pid, process.clone(), prepared.memory, thread.blocked());
+    *successor.settings.lock() = *thread.settings.lock();
     successor.take_scheduling_of(thread);
     successor.seccomp.inherit(&thread.seccomp);
     successor.set_name(&prepared.name);

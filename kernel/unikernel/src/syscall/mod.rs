@@ -37,6 +37,7 @@ mod progress;
 mod scheduling;
 mod seccomp;
 mod semaphore;
+mod setting;
 mod shared_memory;
 mod shortage;
 mod signal;

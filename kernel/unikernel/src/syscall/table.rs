@@ -456,7 +456,7 @@ system_calls! {
     __NR_getcpu: Full, "" => waits scheduling::getcpu(thread, call).await;
     __NR_ioprio_get: Full, "" => now scheduling::ioprio_get(thread, call);
     __NR_ioprio_set: Accepted, "kept, but the disk serves all alike" => now scheduling::ioprio_set(thread, call);
-    __NR_prctl: Partial, "names, capabilities, `PR_SET_NO_NEW_PRIVS`, `PR_SET_PDEATHSIG`, `PR_SET_CHILD_SUBREAPER`, `PR_SET_SECCOMP`; other settings are taken without effect" => waits thread::prctl(thread, call).await;
+    __NR_prctl: Partial, "names, capabilities, `PR_SET_NO_NEW_PRIVS`, `PR_SET_PDEATHSIG`, `PR_SET_CHILD_SUBREAPER`, `PR_SET_SECCOMP`; dumps, slack of timers, huge pages and errors of memory are kept without effect, names of memory and `PR_SET_SECUREBITS` taken without" => waits thread::prctl(thread, call).await;
     __NR_rseq: Full, "" => waits thread::rseq(thread, call).await;
     __NR_sched_get_priority_max: Full, "" => now scheduling::sched_priority(call, 99);
     __NR_sched_get_priority_min: Full, "" => now scheduling::sched_priority(call, 1);

@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use abi::Errno;
 
-use super::{Call, Error, Outcome, Result, capability, seccomp};
+use super::{Call, Error, Outcome, Result, capability, seccomp, setting};
 use crate::process::rseq::SIZE;
 use crate::process::{ExitStatus, Thread};
 use crate::signal::{Signal, SignalSet};
@@ -118,20 +118,15 @@ pub(super) async fn prctl(thread: &Thread, call: &Call) -> Result {
             thread.memory.write(call.word(1), &i32::from(adopts)).await?;
             Ok(0)
         }
-        operation::PR_SET_DUMPABLE
-        | operation::PR_SET_TIMERSLACK
-        | operation::PR_SET_THP_DISABLE
-        | operation::PR_SET_SECUREBITS => Ok(0),
+        operation::PR_SET_SECUREBITS => Ok(0),
         operation::PR_GET_PDEATHSIG => {
             let signal = thread.process.kinship.death_signal.load(Ordering::Acquire);
             thread.memory.write(call.word(1), &signal).await?;
             Ok(0)
         }
-        operation::PR_GET_DUMPABLE => Ok(1),
         operation::PR_SET_SECCOMP => seccomp::set_mode(thread, call).await,
         operation::PR_GET_SECCOMP => Ok(usize::from(thread.seccomp.mode())),
         operation::PR_GET_SECUREBITS => Ok(0),
-        operation::PR_GET_TIMERSLACK => Ok(50_000),
         operation::PR_SET_NO_NEW_PRIVS if call.word(1) == 1 && has_no_more(2) => {
             thread.process.update_credentials(|own| own.no_new_privileges = true);
             Ok(0)
@@ -139,9 +134,12 @@ pub(super) async fn prctl(thread: &Thread, call: &Call) -> Result {
         operation::PR_GET_NO_NEW_PRIVS if has_no_more(1) => Ok(usize::from(
             thread.process.with_credentials(|own| own.no_new_privileges),
         )),
-        // Naming anonymous memory is for `/proc/PID/maps` alone.
-        operation::PR_SET_VMA => Ok(0),
-        _ => capability::control(thread, call).unwrap_or(Err(Errno::INVAL.into())),
+        operation::PR_SET_VMA if call.word(1) == operation::PR_SET_VMA_ANON_NAME as usize => {
+            setting::name_memory(thread, call.word(4)).await
+        }
+        _ => capability::control(thread, call)
+            .or_else(|| setting::control(thread, call))
+            .unwrap_or(Err(Errno::INVAL.into())),
     }
 }
 
