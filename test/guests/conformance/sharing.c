@@ -219,6 +219,7 @@ static void threads(void) {
 
 int main(int count, char **arguments) {
   setvbuf(stdout, NULL, _IOLBF, 0);
+  end_after(30);
   if (count > 1) {
     printf("%s\n", arguments[1]);
     return 0;
