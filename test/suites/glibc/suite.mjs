@@ -8,7 +8,7 @@ export const title = "GNU C library 2.36";
 export const container = "glibc-suite";
 
 /** Folders of the source with tests that have to do with the operating system. */
-export const modules = [
+const folders = [
   ...[
     "dirent",
     "inet",
@@ -27,6 +27,13 @@ export const modules = [
   ...["socket", "stdlib", "sysdeps/pthread", "sysdeps/unix/sysv/linux", "sysvipc", "time"],
 ];
 
+/** The folder with most of them is run in parts: how names begin, as a pattern. */
+const parts = {
+  "sysdeps/pthread": ["[_ab]", "ca", "c[!a]", "[d-l]", "[m-r]", "[s-v]"].map((names) => `sysdeps/pthread/tst-${names}`),
+};
+
+export const modules = folders.flatMap((folder) => parts[folder] ?? folder);
+
 /** The container with it: see test/guests/containers. */
 export const definitions = {
   packageSets: {
@@ -39,7 +46,7 @@ export const definitions = {
   containers: {
     "glibc-suite": {
       packages: "glibc-suite",
-      build: [process.execPath, fileURLToPath(new URL("compile.mjs", import.meta.url)), ...modules],
+      build: [process.execPath, fileURLToPath(new URL("compile.mjs", import.meta.url)), ...folders],
       config: {
         Entrypoint: ["/srv/run.sh"],
         // The tests' own limits are for a processor that is not emulated.
@@ -56,13 +63,10 @@ export const definitions = {
 export const limit = 1800;
 
 /** The arguments of a container that runs a module. */
-export const args = (module) => [module];
+export const args = (module) => [folders.includes(module) ? `${module}/` : module];
 
 /** What a line of the driver says: an exit status, where 77 is for a system without what it takes, and the test. */
-export function read(line, module) {
-  const [what, name] = readStatus(line, ["77"]) ?? [];
-  return name === undefined ? what && [what] : [what, `${module}/${name}`];
-}
+export const read = (line) => readStatus(line, ["77"]);
 
 /** Why tests that pass on Linux do not here: the beginning of their names → the reason. */
 export const exceptions = {
