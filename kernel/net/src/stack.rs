@@ -272,6 +272,20 @@ impl Stack {
         self.flush();
     }
 
+    /// How many packets to ourselves were sent ever, when some of them have not arrived: another CPU may have one in hand.
+    pub(crate) fn on_their_way(&self) -> Option<usize> {
+        let sent = self.loopback.pushed();
+        (!self.loopback.has_delivered(sent)).then_some(sent)
+    }
+
+    /// Waits until so many have arrived, with no lock held.
+    pub(crate) fn catch_up(&self, sent: usize) {
+        while !self.loopback.has_delivered(sent) {
+            self.settle();
+            core::hint::spin_loop();
+        }
+    }
+
     fn flush(&self) {
         if self.transmitted.load(Ordering::Relaxed)
             && self.transmitted.swap(false, Ordering::AcqRel)

@@ -496,6 +496,46 @@ static const char *bound_while_its_name_moves(void) {
   return result;
 }
 
+static const char *volatile too_late;
+
+// Connects to itself and sends itself messages, which have arrived when the call returns.
+static void *visit_itself(void *unused) {
+  (void)unused;
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, own = address;
+  socklen_t size = sizeof address;
+  int listener = socket(AF_INET, SOCK_STREAM, 0), datagrams = socket(AF_INET, SOCK_DGRAM, 0);
+  bind(listener, (struct sockaddr *)&address, size);
+  getsockname(listener, (struct sockaddr *)&address, &size);
+  fcntl(listener, F_SETFL, O_NONBLOCK);
+  listen(listener, 5);
+  bind(datagrams, (struct sockaddr *)&own, size);
+  getsockname(datagrams, (struct sockaddr *)&own, &size);
+  while (goes_on() && !too_late) {
+    char byte;
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(client, (struct sockaddr *)&address, size)) too_late = "not connected";
+    int server = accept(listener, NULL, NULL);
+    if (server < 0) too_late = "connected, and there is nobody to accept";
+    send(client, "x", 1, MSG_NOSIGNAL);
+    if (recv(server, &byte, 1, MSG_DONTWAIT) != 1) too_late = "sent, and there is nothing to receive";
+    sendto(datagrams, "x", 1, 0, (struct sockaddr *)&own, size);
+    if (recv(datagrams, &byte, 1, MSG_DONTWAIT) != 1) too_late = "a datagram was sent, and there is none";
+    // No trace of the connection stays.
+    setsockopt(client, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+    close(client);
+    close(server);
+  }
+  return NULL;
+}
+
+static const char *two_visit_themselves(void) {
+  pthread_t other;
+  pthread_create(&other, NULL, visit_itself, NULL);
+  visit_itself(NULL);
+  pthread_join(other, NULL);
+  return too_late ? too_late : good;
+}
+
 // Runs a race in a process of its own, which may get stuck.
 static void show(const char *name, const char *(*race)(void)) {
   int ends[2];
@@ -540,4 +580,5 @@ int main(void) {
   RACE(mapped_while_it_is_sealed);
   RACE(joined_by_siblings_while_the_parent_ends);
   RACE(bound_while_its_name_moves);
+  RACE(two_visit_themselves);
 }

@@ -31,6 +31,9 @@ pub(crate) struct LoopbackPacket {
 pub(crate) struct Loopback {
     queue: SpinLock<VecDeque<LoopbackPacket>>,
     length: AtomicUsize,
+    /// How many packets were put in ever, and how many of them have arrived.
+    pushed: AtomicUsize,
+    delivered: AtomicUsize,
     /// Somebody takes packets out: one at a time, so that their order stays.
     draining: AtomicBool,
 }
@@ -43,6 +46,8 @@ impl Loopback {
         Self {
             queue: SpinLock::new(VecDeque::new()),
             length: AtomicUsize::new(0),
+            pushed: AtomicUsize::new(0),
+            delivered: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
         }
     }
@@ -55,12 +60,24 @@ impl Loopback {
         }
         queue.push_back(packet);
         self.length.store(queue.len(), Ordering::SeqCst);
+        self.pushed.fetch_add(1, Ordering::SeqCst);
         true
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.length.load(Ordering::SeqCst) == 0
+    }
+
+    /// How many packets were put in ever.
+    pub(crate) fn pushed(&self) -> usize {
+        self.pushed.load(Ordering::SeqCst)
+    }
+
+    /// Whether the first `count` of them have arrived.
+    pub(crate) fn has_delivered(&self, count: usize) -> bool {
+        // Both wrap around.
+        count.wrapping_sub(self.delivered.load(Ordering::SeqCst)).cast_signed() <= 0
     }
 
     /// Gives up to `limit` packets to `take`, unless somebody does so already. False when some may be left.
@@ -83,6 +100,7 @@ impl Loopback {
             };
             if let Some(packet) = packet {
                 take(packet);
+                self.delivered.fetch_add(1, Ordering::SeqCst);
             }
             // Before the next look at the length: who adds a packet looks at the two in the other order.
             self.draining.store(false, Ordering::SeqCst);

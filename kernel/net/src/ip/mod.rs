@@ -21,9 +21,7 @@ pub(crate) use address::{
 };
 pub use address::{Endpoint, InterfaceAddress, Prefix};
 pub(crate) use fragment::Reassembler;
-pub(crate) use icmp::{
-    CHECKSUM_AT as ICMP_CHECKSUM_AT, ECHO_REQUEST, HEADER as ICMP_HEADER, IcmpLimiter, Unreachable,
-};
+pub(crate) use icmp::{CHECKSUM_AT as ICMP_CHECKSUM_AT, ECHO_REQUEST, HEADER as ICMP_HEADER, IcmpLimiter, Unreachable};
 pub(crate) use input::{Datagram, Early};
 pub(crate) use link::Path;
 pub(crate) use loopback::Loopback;

@@ -381,9 +381,21 @@ impl SocketFile {
         self.socket.listen(backlog, &self.generic())
     }
 
+    /// Does what may find nothing there, and again when something was on its way: what this thread has sent must be there for it.
+    fn caught_up<T>(&self, mut act: impl FnMut() -> file::Result<T>) -> file::Result<T> {
+        let sent = self.stack.on_their_way();
+        match (act(), sent) {
+            (Err(Error::WouldBlock), Some(sent)) => {
+                self.stack.catch_up(sent);
+                act()
+            }
+            (result, _) => result,
+        }
+    }
+
     /// `accept(2)`: the connection and its peer.
     pub fn accept(&self) -> file::Result<(Arc<Self>, Address)> {
-        let (socket, peer) = self.socket.accept()?;
+        let (socket, peer) = self.caught_up(|| self.socket.accept())?;
         let accepted = Self::wrap(
             &self.stack,
             socket,
@@ -405,7 +417,14 @@ impl SocketFile {
 
     /// How the handshake that [`SocketFile::connect`] began ended; [`Error::WouldBlock`] while it goes on.
     pub fn connected(&self) -> file::Result<()> {
-        self.socket.connected()
+        let result = self.socket.connected();
+        if result.is_ok()
+            && let Some(sent) = self.stack.on_their_way()
+        {
+            // The listener has it, too.
+            self.stack.catch_up(sent);
+        }
+        result
     }
 
     /// `sendmsg(2)` and its kin: as much of `source` as fits.
@@ -417,7 +436,7 @@ impl SocketFile {
 
     /// `recvmsg(2)` and its kin. `MSG_WAITALL` is the caller's to repeat.
     pub fn receive(&self, sink: &mut dyn Sink, flags: MessageFlags) -> file::Result<Received> {
-        let result = self.socket.receive(sink, flags, &self.generic());
+        let result = self.caught_up(|| self.socket.receive(sink, flags, &self.generic()));
         self.stack.settle();
         result
     }
