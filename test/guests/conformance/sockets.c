@@ -2,6 +2,7 @@
 #include "show.h"
 #include <arpa/inet.h>
 #include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -460,6 +461,66 @@ static void refused(int domain, int level, int name) {
   close(sender);
 }
 
+// What one datagram comes with beside its bytes.
+static void show_control(int descriptor) {
+  char byte, control[256];
+  struct iovec vector = {&byte, 1};
+  struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  SHOW(recvmsg(descriptor, &message, MSG_DONTWAIT));
+  for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+    printf("  %d %d, %zu bytes", header->cmsg_level, header->cmsg_type, header->cmsg_len);
+    struct scm_timestamping *times = (void *)CMSG_DATA(header);
+    if (header->cmsg_type == SCM_TIMESTAMPING)
+      printf(": by software within a minute %d, by hardware %ld", labs(time(NULL) - times->ts[0].tv_sec) < 60, times->ts[2].tv_sec);
+    if (header->cmsg_type == SO_RXQ_OVFL) printf(": some were lost %d", *(unsigned *)CMSG_DATA(header) > 0);
+    printf("\n");
+  }
+}
+
+// Times of datagrams, and how many of them were lost.
+static void told_beside(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t length = sizeof address;
+  int end = socket(AF_INET, SOCK_DGRAM, 0), on = 1, small = 4000, unknown = 1 << 30;
+  bind(end, (struct sockaddr *)&address, length);
+  getsockname(end, (struct sockaddr *)&address, &length);
+  connect(end, (struct sockaddr *)&address, length);
+  int times[] = {SOF_TIMESTAMPING_RX_SOFTWARE, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE, 0};
+  for (size_t at = 0; at < 3; at++) {
+    int value[2];
+    SHOW(setsockopt(end, SOL_SOCKET, SO_TIMESTAMPING, &times[at], sizeof(int)));
+    SHOW(getsockopt(end, SOL_SOCKET, SO_TIMESTAMPING, value, &(socklen_t){sizeof value}));
+    VALUE(value[0]);
+    // Linux begins to take times a moment later.
+    usleep(50000);
+    send(end, "x", 1, 0);
+    show_control(end);
+  }
+  SHOW(setsockopt(end, SOL_SOCKET, SO_TIMESTAMPING, &unknown, sizeof unknown));
+  VALUE(number_option(end, SOL_SOCKET, SO_RXQ_OVFL));
+  SHOW(setsockopt(end, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on));
+  VALUE(number_option(end, SOL_SOCKET, SO_RXQ_OVFL));
+  SHOW(setsockopt(end, SOL_SOCKET, SO_RCVBUF, &small, sizeof small));
+  send(end, "x", 1, 0);
+  show_control(end);
+  char bytes[512] = "";
+  for (int count = 0; count < 100; count++) send(end, bytes, sizeof bytes, 0);
+  show_control(end);
+  while (recv(end, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+    ;
+  send(end, "x", 1, 0);
+  show_control(end);
+  SHOW(setsockopt(end, SOL_SOCKET, SO_BUSY_POLL, &(int){-1}, sizeof(int)));
+  long rate = 1L << 40, was = 0;
+  SHOW(setsockopt(end, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof rate));
+  SHOW(getsockopt(end, SOL_SOCKET, SO_MAX_PACING_RATE, &was, &(socklen_t){sizeof was}));
+  VALUE(was);
+  SHOW(setsockopt(end, SOL_SOCKET, SO_MAX_PACING_RATE, &(int){-1}, sizeof(int)));
+  SHOW(getsockopt(end, SOL_SOCKET, SO_MAX_PACING_RATE, &was, &(socklen_t){sizeof was}));
+  VALUE(was);
+  close(end);
+}
+
 static void unix_sockets(void) {
   char buffer[64];
   int pair[2];
@@ -566,6 +627,7 @@ int main(void) {
   classes(AF_INET6, SOL_IPV6, IPV6_TCLASS, IPV6_RECVTCLASS);
   refused(AF_INET, SOL_IP, IP_RECVERR);
   refused(AF_INET6, SOL_IPV6, IPV6_RECVERR);
+  told_beside();
   unix_sockets();
   return 0;
 }

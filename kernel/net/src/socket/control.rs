@@ -3,7 +3,8 @@
 use abi::Errno;
 use abi::net::{
     IP_ORIGDSTADDR, IP_PKTINFO, IP_RECVERR, IP_TOS, IP_TTL, IPV6_HOPLIMIT, IPV6_ORIGDSTADDR, IPV6_PKTINFO,
-    IPV6_RECVERR, IPV6_TCLASS, SCM_CREDENTIALS, SCM_TIMESTAMP, SCM_TIMESTAMPNS, SOL_IP, SOL_IPV6, SOL_SOCKET,
+    IPV6_RECVERR, IPV6_TCLASS, SCM_CREDENTIALS, SCM_TIMESTAMP, SCM_TIMESTAMPING, SCM_TIMESTAMPNS, SO_RXQ_OVFL, SOL_IP,
+    SOL_IPV6, SOL_SOCKET,
 };
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -35,6 +36,10 @@ pub enum Control {
     Destination(Address),
     /// `SCM_TIMESTAMP` in microseconds, or with `true` `SCM_TIMESTAMPNS` in nanoseconds; the time is in nanoseconds since 1970.
     Timestamp(u64, bool),
+    /// `SCM_TIMESTAMPING`: when it came, in nanoseconds since 1970.
+    Timestamping(u64),
+    /// `SO_RXQ_OVFL`: how many datagrams before it there was no room for.
+    Dropped(u32),
     /// `IP_RECVERR` or `IPV6_RECVERR`: an ICMP error.
     Error {
         /// What it means.
@@ -131,6 +136,14 @@ impl Control {
                 data.extend(from.encode());
                 (level, name, data)
             }
+            Self::Timestamping(time) => {
+                let mut data = (time / 1_000_000_000).to_ne_bytes().to_vec();
+                data.extend_from_slice(&(time % 1_000_000_000).to_ne_bytes());
+                // Those of hardware follow, which there are none of.
+                data.resize(48, 0);
+                (SOL_SOCKET, SCM_TIMESTAMPING, data)
+            }
+            Self::Dropped(count) => (SOL_SOCKET, SO_RXQ_OVFL, words(&[*count])),
             Self::Timestamp(time, nanoseconds) => {
                 let (kind, unit) = if *nanoseconds {
                     (SCM_TIMESTAMPNS, 1)

@@ -19,6 +19,10 @@ pub(crate) struct Generic {
     pub(crate) pass_credentials: bool,
     pub(crate) timestamp: bool,
     pub(crate) timestamp_nanoseconds: bool,
+    /// `SO_TIMESTAMPING`.
+    pub(crate) timestamping: u32,
+    /// `SO_RXQ_OVFL`.
+    pub(crate) overflow: bool,
     /// Seconds.
     pub(crate) linger: Option<u32>,
     /// Bytes as Linux reports them, twice what was asked for; 0 when not set.
@@ -32,7 +36,7 @@ pub(crate) struct Generic {
     pub(crate) mark: u32,
     pub(crate) busy_poll: u32,
     pub(crate) incoming_cpu: u32,
-    pub(crate) max_pacing_rate: u32,
+    pub(crate) max_pacing_rate: u64,
     pub(crate) device: Option<Interface>,
 }
 
@@ -40,6 +44,12 @@ pub(crate) struct Generic {
 const MOST_BUFFER: u32 = 212_992;
 const LEAST_SEND: u32 = 4608;
 const LEAST_RECEIVE: u32 = 2304;
+
+// Of `linux/net_tstamp.h`.
+const TIMESTAMPING_RX_SOFTWARE: u32 = 1 << 3;
+const TIMESTAMPING_SOFTWARE: u32 = 1 << 4;
+/// All that Linux knows but times of sending (`TX_SOFTWARE`, `TX_SCHED`, `TX_ACK`), which nobody takes here. Hardware has none on most machines.
+const TIMESTAMPING_KNOWN: u32 = ((1 << 16) - 1) & !(1 << 1 | 1 << 8 | 1 << 9);
 
 impl Generic {
     pub(crate) const fn new() -> Self {
@@ -54,6 +64,8 @@ impl Generic {
             pass_credentials: false,
             timestamp: false,
             timestamp_nanoseconds: false,
+            timestamping: 0,
+            overflow: false,
             linger: None,
             send_buffer: 0,
             receive_buffer: 0,
@@ -64,9 +76,15 @@ impl Generic {
             mark: 0,
             busy_poll: 0,
             incoming_cpu: 0,
-            max_pacing_rate: u32::MAX,
+            max_pacing_rate: u64::MAX,
             device: None,
         }
+    }
+
+    /// Whether messages come with `SCM_TIMESTAMPING`. Times are told when they are taken at all, for whichever option.
+    pub(crate) fn reports_software_time(&self) -> bool {
+        self.timestamping & TIMESTAMPING_SOFTWARE != 0
+            && (self.timestamp || self.timestamping & TIMESTAMPING_RX_SOFTWARE != 0)
     }
 
     /// `setsockopt(2)` at `SOL_SOCKET`.
@@ -122,6 +140,13 @@ impl Generic {
                 self.timestamp = on;
                 self.timestamp_nanoseconds = on;
             }
+            linux::SO_TIMESTAMPING_OLD | linux::SO_TIMESTAMPING_NEW => {
+                if number as u32 & !TIMESTAMPING_KNOWN != 0 {
+                    return Err(Errno::INVAL);
+                }
+                self.timestamping = number as u32;
+            }
+            linux::SO_RXQ_OVFL => self.overflow = on,
             linux::SO_SNDBUF => self.send_buffer = buffer(number, MOST_BUFFER, LEAST_SEND),
             linux::SO_SNDBUFFORCE => self.send_buffer = buffer(number, u32::MAX / 2, LEAST_SEND),
             linux::SO_RCVBUF => self.receive_buffer = buffer(number, MOST_BUFFER, LEAST_RECEIVE),
@@ -129,9 +154,16 @@ impl Generic {
             linux::SO_RCVLOWAT => self.receive_low = u32::try_from(number).unwrap_or(i32::MAX as u32).max(1),
             linux::SO_PRIORITY => self.priority = number as u32,
             linux::SO_MARK => self.mark = number as u32,
-            linux::SO_BUSY_POLL => self.busy_poll = number as u32,
+            linux::SO_BUSY_POLL => self.busy_poll = u32::try_from(number).map_err(|_| Errno::INVAL)?,
             linux::SO_INCOMING_CPU => self.incoming_cpu = number as u32,
-            linux::SO_MAX_PACING_RATE => self.max_pacing_rate = number as u32,
+            linux::SO_MAX_PACING_RATE => {
+                self.max_pacing_rate = match value.try_into() {
+                    Ok(bytes) => u64::from_ne_bytes(bytes),
+                    // No limit.
+                    Err(_) if number == -1 => u64::MAX,
+                    Err(_) => u64::from(number as u32),
+                };
+            }
             linux::SO_BINDTOIFINDEX => {
                 self.device = if number == 0 {
                     None
@@ -142,7 +174,6 @@ impl Generic {
             // Without effect here, as they would be on a quiet machine.
             linux::SO_NO_CHECK
             | linux::SO_BSDCOMPAT
-            | linux::SO_RXQ_OVFL
             | linux::SO_PREFER_BUSY_POLL
             | linux::SO_BUSY_POLL_BUDGET
             | linux::SO_SELECT_ERR_QUEUE

@@ -44,6 +44,11 @@ pub(super) fn generic(file: &SocketFile, name: u32) -> Result<Vec<u8>, Errno> {
         linux::SO_PASSCRED => flag(options.pass_credentials),
         linux::SO_TIMESTAMP_OLD => flag(options.timestamp && !options.timestamp_nanoseconds),
         linux::SO_TIMESTAMPNS_OLD => flag(options.timestamp_nanoseconds),
+        linux::SO_TIMESTAMPING_OLD | linux::SO_TIMESTAMPING_NEW => {
+            // With the number of a clock of hardware.
+            [integer(options.timestamping), integer(0)].concat()
+        }
+        linux::SO_RXQ_OVFL => flag(options.overflow),
         linux::SO_TYPE => integer(file.kind as u32),
         linux::SO_DOMAIN => integer(file.domain as u32),
         linux::SO_PROTOCOL => integer(file.protocol),
@@ -71,7 +76,7 @@ pub(super) fn generic(file: &SocketFile, name: u32) -> Result<Vec<u8>, Errno> {
         linux::SO_MARK => integer(options.mark),
         linux::SO_BUSY_POLL => integer(options.busy_poll),
         linux::SO_INCOMING_CPU => integer(options.incoming_cpu),
-        linux::SO_MAX_PACING_RATE => integer(options.max_pacing_rate),
+        linux::SO_MAX_PACING_RATE => options.max_pacing_rate.to_ne_bytes().to_vec(),
         linux::SO_BINDTODEVICE => options.device.map_or_else(Vec::new, |device| {
             let mut name = device.name().as_bytes().to_vec();
             name.push(0);
@@ -91,11 +96,7 @@ pub(super) fn generic(file: &SocketFile, name: u32) -> Result<Vec<u8>, Errno> {
             let peer = socket.peer_process().ok_or(Errno::NODATA)?;
             peer.groups.iter().flat_map(|group| group.to_ne_bytes()).collect()
         }
-        linux::SO_NO_CHECK
-        | linux::SO_BSDCOMPAT
-        | linux::SO_RXQ_OVFL
-        | linux::SO_ZEROCOPY
-        | linux::SO_SELECT_ERR_QUEUE => integer(0),
+        linux::SO_NO_CHECK | linux::SO_BSDCOMPAT | linux::SO_ZEROCOPY | linux::SO_SELECT_ERR_QUEUE => integer(0),
         _ => return Err(Errno::NOPROTOOPT),
     })
 }

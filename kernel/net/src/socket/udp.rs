@@ -553,6 +553,12 @@ fn control_of(domain: Domain, arrived: &Arrived, options: &InetOptions, generic:
     if generic.timestamp {
         control.push(Control::Timestamp(arrived.time, generic.timestamp_nanoseconds));
     }
+    if generic.reports_software_time() {
+        control.push(Control::Timestamping(arrived.time));
+    }
+    if generic.overflow && arrived.dropped != 0 {
+        control.push(Control::Dropped(arrived.dropped));
+    }
     // A socket of IPv6 gets told of packets of IPv4 as its own, but for what only they have.
     let version = options.of(arrived.source.address);
     let is_ipv6 = arrived.source.address.is_ipv6();

@@ -55,6 +55,8 @@ pub(crate) struct Arrived {
     pub(crate) payload: Chunk,
     /// When it came, in nanoseconds since 1970.
     pub(crate) time: u64,
+    /// Datagrams that the socket had had no room for by then.
+    pub(crate) dropped: u32,
 }
 
 impl Arrived {
@@ -68,6 +70,7 @@ impl Arrived {
             tos: datagram.tos,
             payload,
             time: hal::time::realtime(),
+            dropped: 0,
         }
     }
 }
@@ -86,6 +89,8 @@ struct Queue {
     datagrams: VecDeque<Arrived>,
     bytes: usize,
     capacity: usize,
+    /// Datagrams that there was no room for.
+    dropped: u32,
     /// Bytes that the checksum of a datagram of UDP-Lite has to cover, 0 for all; none when that is all the same.
     least_coverage: Option<u16>,
     error: Option<Errno>,
@@ -216,6 +221,7 @@ impl Flow {
                 datagrams: VecDeque::new(),
                 bytes: 0,
                 capacity: DEFAULT_CAPACITY,
+                dropped: 0,
                 least_coverage: None,
                 error: None,
                 reports: ByVersion::default(),
@@ -268,7 +274,7 @@ impl Flow {
     }
 
     /// Queues a datagram; false without room for it. `coverage`: bytes of it that the checksum covers, when they are not all.
-    pub(crate) fn deliver(&self, arrived: Arrived, coverage: Option<u16>) -> bool {
+    pub(crate) fn deliver(&self, mut arrived: Arrived, coverage: Option<u16>) -> bool {
         {
             let mut queue = self.queue.lock();
             if let (Some(least), Some(covered)) = (queue.least_coverage, coverage)
@@ -278,9 +284,11 @@ impl Flow {
             }
             let cost = arrived.payload.footprint();
             if queue.bytes + cost > queue.capacity {
+                queue.dropped = queue.dropped.wrapping_add(1);
                 return false;
             }
             queue.bytes += cost;
+            arrived.dropped = queue.dropped;
             queue.datagrams.push_back(arrived);
         }
         self.wait_queue.notify();
