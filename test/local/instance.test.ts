@@ -67,6 +67,16 @@ describe("starting", () => {
     expect(await observeInstance("web", machine.stateDir)).toMatchObject({ state: "exited", exitCode: 0 });
   });
 
+  test("leaves no guest when nobody waits for it any more, though it has come up", async () => {
+    const guest = machine.spec(scriptedGuest(BOOT, LISTENING, "halt"), { ports: [WEB] });
+    const confirm = (): Promise<void> => Promise.reject(new Error("Pulumi ended"));
+
+    await expect(startInstance(guest, machine.options({ confirm }))).rejects.toThrow("Pulumi ended");
+
+    expect(machine.guests()).toEqual([]);
+    expect(files()).toEqual([]);
+  });
+
   test("twice replaces the first guest, whose console stays until there is a third", async () => {
     const start = (text: string): Promise<StartedInstance> =>
       startInstance(

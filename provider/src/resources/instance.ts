@@ -190,6 +190,7 @@ async function start(
       startTimeoutMs: timeoutMs(inputs.timeouts?.start, DEFAULT_START_TIMEOUT),
       stopTimeoutMs: timeoutMs(inputs.timeouts?.stop, DEFAULT_STOP_TIMEOUT),
       signal: context.signal,
+      confirm: context.confirm,
       status: context.status,
     });
     return {

@@ -4,6 +4,8 @@ import { VisibleError } from "../image/index.js";
 export interface Context {
   /** Fires when the operation is to end early. */
   signal: AbortSignal;
+  /** Rejects when nobody waits for the operation's result any more, which {@link signal} may tell a moment later. */
+  confirm: () => Promise<void>;
   /** Tells the person at the terminal what is going on, until the next line takes its place. */
   status: (message: string) => void;
   /** Tells them something that stays. */

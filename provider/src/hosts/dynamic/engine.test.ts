@@ -53,9 +53,11 @@ test.each([true, false])(
     );
     await expect.poll(() => sessions).toHaveLength(1);
     expect(exit).not.toHaveBeenCalled();
+    await engine.confirm();
     server.close();
     for (const session of sessions) session.destroy();
 
+    await expect(engine.confirm()).rejects.toThrow("Pulumi ended");
     if (runs) await expect(operation).rejects.toThrow("Pulumi ended");
     await expect.poll(() => exit.mock.calls).toEqual([[1]]);
   },

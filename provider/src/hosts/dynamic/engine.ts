@@ -7,6 +7,7 @@ import { LogRequest, LogSeverity } from "@pulumi/pulumi/proto/engine_pb.js";
 import { VisibleError } from "../../image/index.js";
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+const ENDED = "Pulumi ended";
 
 /** What runs, and is to end when this process is told to. */
 const running = new Set<AbortController>();
@@ -81,18 +82,22 @@ export class Engine {
     }
   }
 
+  /** Rejects when the engine has ended: that the connection is closed may not have been noticed yet. */
+  async confirm(): Promise<void> {
+    if (!(await this.#isAlive())) throw new VisibleError(ENDED);
+  }
+
   /** Ends this process when the engine ends, whether something runs then or not. */
   async #endWithEngine(): Promise<void> {
-    const [host, port] = this.address?.split(":") ?? [];
-    if (host === undefined || port === undefined) return;
+    if (this.address === undefined) return;
     this.#isWatched = true;
     for (;;) {
       await this.#untilDisconnected();
-      if (!(await this.#isAlive(host, Number(port)))) break;
+      if (!(await this.#isAlive())) break;
       await delay(1000, undefined, { ref: false });
     }
     if (running.size === 0) process.exit(1);
-    abortAll("Pulumi ended");
+    abortAll(ENDED);
   }
 
   /** A connection tells at once that the other end is gone, where asking now and then would let a guest come up that nobody is told of. */
@@ -105,9 +110,11 @@ export class Engine {
     });
   }
 
-  #isAlive(host: string, port: number): Promise<boolean> {
+  #isAlive(): Promise<boolean> {
+    const [host, port] = this.address?.split(":") ?? [];
     return new Promise((resolve) => {
-      const socket = net.connect({ host, port });
+      if (host === undefined || port === undefined) return resolve(true);
+      const socket = net.connect({ host, port: Number(port) });
       const settle = (alive: boolean): void => {
         socket.destroy();
         resolve(alive);

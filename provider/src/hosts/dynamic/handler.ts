@@ -37,6 +37,7 @@ export function dynamicProvider<Inputs extends object, State extends Inputs>(
       .whileAlive(async (signal) =>
         work({
           signal,
+          confirm: () => engine.confirm(),
           status: (message) => engine.log(message, "info", { urn, ephemeral: true }),
           notice: (message, severity) => engine.log(message, severity, { urn, ephemeral: false }),
           preview,

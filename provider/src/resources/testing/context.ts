@@ -5,6 +5,7 @@ export function testContext(change: Partial<Context> = {}): Context & { said: st
   const said: string[] = [];
   return {
     signal: new AbortController().signal,
+    confirm: () => Promise.resolve(),
     status: (message) => said.push(message),
     notice: (message) => said.push(message),
     preview: true,

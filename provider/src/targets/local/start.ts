@@ -54,6 +54,8 @@ export interface StartOptions {
   /** How long an older guest of the same id may take to stop, in milliseconds. */
   stopTimeoutMs: number;
   signal?: AbortSignal | undefined;
+  /** Asked before the guest is left to itself: rejects when nobody is there any more to be told of it. */
+  confirm?: (() => Promise<void>) | undefined;
   /** Told what is going on. */
   status?: ((message: string) => void) | undefined;
 }
@@ -107,7 +109,9 @@ export async function startInstance(spec: InstanceSpec, options: StartOptions): 
     try {
       running = await launch(qemu, probe, spec, ports, paths, options.ownership);
       options.status?.(`started by QEMU ${qemu.version} (${probe.accelerator}); waiting for the guest`);
-      return await untilReady(running.child, ports, paths, options);
+      const started = await untilReady(running.child, ports, paths, options);
+      await options.confirm?.();
+      return started;
     } catch (error) {
       // Whatever is not reported as created must not stay.
       if (!(error instanceof NotReadyError))
