@@ -16,9 +16,12 @@ beforeEach(() => {
 });
 afterEach(() => machine.dispose());
 
-async function web({ container, name, cpus = 1 }: { container?: string; name?: string; cpus?: number } = {}): Promise<
-  Record<string, unknown>
-> {
+async function web({
+  container,
+  name,
+  cpus = 1,
+  port = 8080,
+}: { container?: string; name?: string; cpus?: number; port?: number } = {}): Promise<Record<string, unknown>> {
   const source = container === undefined ? { directory: "./rootfs", command: ["/bin/server"] } : { container };
   const image = new unikernel.Image("image", { source });
   const timeouts = { start: "120 s", stop: "0.3 s" };
@@ -27,7 +30,7 @@ async function web({ container, name, cpus = 1 }: { container?: string; name?: s
     ...(name !== undefined && { name }),
     memory: "16 MiB",
     cpus,
-    ports: [{ guest: 8080, host: 0 }],
+    ports: [{ guest: port, host: 0 }],
     timeouts,
   });
   return { digest: image.digest, state: instance.state };
@@ -107,9 +110,11 @@ const FINISHING: [keyof typeof HITS, cpus: number][] = [
 test("an update that is ended at any step leaves no guest, and the next one just works", async () => {
   stack.kernel(...SERVER);
   const container = await startRegistry(machine);
-  stack.program = () => web({ container });
   for (const [step, hit] of INTERRUPTIONS) {
     const what = `${step}, ${hit}`;
+    // One at which nobody listens is waited for until the end is told, which comes a moment after the engine has said that it ends.
+    const port = step === "waiting for the port" ? 9 : 8080;
+    stack.program = () => web({ container, port });
     await hitAt(step, "up", HITS[hit]);
     await expect.poll(providers, { message: what }).toEqual([]);
     await expect.poll(() => machine.guests(), { message: what }).toEqual([]);
