@@ -148,6 +148,16 @@ static void others(void) {
   SHOW(recv(one, packet, sizeof packet, 0));
   VALUE(packet[9]);
   VALUE(memcmp(packet + 20, "1234", 4));
+  // As its message says, for once.
+  struct iovec vector = {"1234", 4};
+  union {
+    struct cmsghdr head;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } class = {.head = {CMSG_LEN(sizeof(int)), SOL_IP, IP_TOS}};
+  *(int *)CMSG_DATA(&class.head) = 0x20;
+  SHOW(sendmsg(other, &(struct msghdr){NULL, 0, &vector, 1, &class, sizeof class, 0}, 0));
+  SHOW(recv(one, packet, sizeof packet, 0));
+  VALUE(packet[1]);
   // It is for another address.
   SHOW(sendto(other, "5678", 4, 0, (void *)&to, sizeof to));
   SHOW(recv(one, packet, sizeof packet, MSG_DONTWAIT));

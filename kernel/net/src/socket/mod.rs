@@ -2,6 +2,7 @@
 
 mod address;
 mod control;
+mod departure;
 mod ethtool;
 mod generic;
 mod inet;

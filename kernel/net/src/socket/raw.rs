@@ -11,13 +11,14 @@ use file::{Error, Readiness, Sink, Source};
 use hal::sync::SpinLock;
 use task::WaitQueue;
 
+use super::departure::{Departure, check_broadcast};
 use super::inet::{self, InetOptions};
 use super::udp::{self as datagrams, SEND_BUFFER};
 use super::{
-    Address, Control, Destination, Domain, Generic, Message, MessageFlags, Received, Shutdown, Socket, fill, integer,
+    Address, Destination, Domain, Generic, Message, MessageFlags, Received, Shutdown, Socket, fill, integer,
     read_integer,
 };
-use crate::ip::{Endpoint, ICMP_CHECKSUM_AT, Path, loopback_like, protocol};
+use crate::ip::{Endpoint, ICMP_CHECKSUM_AT, Path, protocol};
 use crate::raw::{self, Sending};
 use crate::stack::Stack;
 use crate::udp::{Binding, Flow, Refused};
@@ -138,9 +139,7 @@ impl Socket for RawSocket {
         let remote = self.remote(address, &inner.options)?;
         address.check_scope(generic.device)?;
         let source = self.stack.source_for(remote.address)?;
-        if !generic.broadcast && self.stack.routes.lock().is_broadcast(remote.address) {
-            return Err(Errno::ACCES.into());
-        }
+        check_broadcast(&self.stack, generic, remote.address)?;
         let own = if local.address.is_unspecified() {
             source
         } else {
@@ -165,9 +164,7 @@ impl Socket for RawSocket {
             Some(Destination::Address(address)) => self.remote(address, &inner.options)?,
             Some(Destination::Attachment(_)) => return Err(Errno::AFNOSUPPORT.into()),
         };
-        if !generic.broadcast && self.stack.routes.lock().is_broadcast(remote.address) {
-            return Err(Errno::ACCES.into());
-        }
+        check_broadcast(&self.stack, generic, remote.address)?;
         let writes_header = inner.writes_header && self.domain == Domain::Inet;
         if length
             > if writes_header {
@@ -178,38 +175,21 @@ impl Socket for RawSocket {
         {
             return Err(Errno::MSGSIZE.into());
         }
-        let options = *inner.options.of(remote.address);
-        let told = message.control.iter().find_map(|control| match control {
-            Control::PacketInfo { address, .. } if !address.is_unspecified() => Some(*address),
-            _ => None,
-        });
-        let own = match told {
-            Some(address) => address,
-            None if !binding.local.address.is_unspecified() && !binding.local.address.is_multicast() => {
-                binding.local.address
-            }
-            None if remote.address.is_multicast() && options.sends_groups_to_itself() => loopback_like(remote.address),
-            None => self.stack.source_for(remote.address)?,
-        };
+        let departure = Departure::new(
+            &self.stack,
+            binding.local.address,
+            remote.address,
+            message,
+            &inner.options,
+        )?;
         let mut payload = vec![0; length];
         fill(source, &mut payload)?;
-        let hops = if remote.address.is_multicast() {
-            Some(options.multicast_hops)
-        } else {
-            options.fields.hops
-        };
-        let told_hops = message.control.iter().find_map(|control| match control {
-            Control::TimeToLive(hops, _) => Some(*hops),
-            _ => None,
-        });
         let sending = Sending {
-            source: own,
+            source: departure.source,
             destination: remote.address,
             protocol: self.protocol,
-            ttl: told_hops
-                .or(hops)
-                .unwrap_or_else(|| self.stack.default_hops(remote.address)),
-            tos: options.fields.class,
+            ttl: departure.hops,
+            tos: departure.class,
             dont_fragment: inner.options.dont_fragment(remote.address),
             checksum_at: inner.checksum_at,
         };
@@ -219,7 +199,7 @@ impl Socket for RawSocket {
             Path::default()
         };
         if writes_header {
-            raw::send_with_header(&self.stack, &payload, own, &mut path)?;
+            raw::send_with_header(&self.stack, &payload, departure.source, &mut path)?;
         } else {
             raw::send(&self.stack, &sending, payload, &mut path)?;
         }

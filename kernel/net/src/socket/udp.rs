@@ -11,6 +11,7 @@ use file::{Error, Readiness, Sink, Source, put_record};
 use hal::sync::SpinLock;
 use task::WaitQueue;
 
+use super::departure::{Departure, check_broadcast};
 use super::inet::{self, InetOptions};
 use super::{
     Address, Binding, Control, Destination, Domain, Generic, Message, MessageFlags, Received, Sharing, Shutdown,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::Chunk;
 use crate::environment::{Event, Protocol};
-use crate::ip::{Endpoint, Interface, Path, loopback_like};
+use crate::ip::{Endpoint, Interface, Path};
 use crate::ping;
 use crate::stack::Stack;
 use crate::udp::{self, Arrived, Flow, Sending, Udp};
@@ -128,44 +129,19 @@ impl UdpSocket {
         })
     }
 
-    /// Where a message goes from and to.
-    fn ends(
-        &self,
-        inner: &Inner,
-        flow: &Flow,
-        message: &Message,
-        generic: &Generic,
-    ) -> Result<(Endpoint, Endpoint), Errno> {
-        let binding = flow.binding();
+    /// Where a message goes to.
+    fn destination(&self, inner: &Inner, flow: &Flow, message: &Message) -> Result<Endpoint, Errno> {
         let remote = match &message.destination {
-            Some(Destination::Address(Address::Unspecified)) | None => binding.remote.ok_or(Errno::DESTADDRREQ)?,
+            Some(Destination::Address(Address::Unspecified)) | None => {
+                flow.binding().remote.ok_or(Errno::DESTADDRREQ)?
+            }
             Some(Destination::Address(address)) => self.remote(address, &inner.options)?,
             Some(Destination::Attachment(_)) => return Err(Errno::AFNOSUPPORT),
         };
         if remote.port == 0 && self.protocol != Protocol::Ping {
             return Err(Errno::INVAL);
         }
-        if !generic.broadcast && self.stack.routes.lock().is_broadcast(remote.address) {
-            return Err(Errno::ACCES);
-        }
-        let told = message.control.iter().find_map(|control| match control {
-            Control::PacketInfo { address, .. } if !address.is_unspecified() => Some(*address),
-            _ => None,
-        });
-        let source = match told {
-            Some(address) => address,
-            None if !binding.local.address.is_unspecified() && !binding.local.address.is_multicast() => {
-                binding.local.address
-            }
-            None if remote.address.is_multicast() && inner.options.of(remote.address).sends_groups_to_itself() => {
-                loopback_like(remote.address)
-            }
-            None => self.stack.source_for(remote.address)?,
-        };
-        if source.is_ipv4() != remote.address.is_ipv4() {
-            return Err(Errno::NETUNREACH);
-        }
-        Ok((Endpoint::new(source, binding.local.port), remote))
+        Ok(remote)
     }
 }
 
@@ -227,9 +203,7 @@ impl Socket for UdpSocket {
         let remote = self.remote(address, &inner.options)?;
         address.check_scope(generic.device)?;
         let source = self.stack.source_for(remote.address)?;
-        if !generic.broadcast && self.stack.routes.lock().is_broadcast(remote.address) {
-            return Err(Errno::ACCES.into());
-        }
+        check_broadcast(&self.stack, generic, remote.address)?;
         let flow = self.flow(&mut inner, generic)?;
         let local = bound(&inner).ok_or(Errno::INVAL)?;
         let local = if local.address.is_unspecified() {
@@ -254,7 +228,16 @@ impl Socket for UdpSocket {
         if let Some(errno) = flow.take_error() {
             return Err(errno.into());
         }
-        let (local, remote) = self.ends(&inner, &flow, message, generic)?;
+        let remote = self.destination(&inner, &flow, message)?;
+        check_broadcast(&self.stack, generic, remote.address)?;
+        let binding = flow.binding();
+        let departure = Departure::new(
+            &self.stack,
+            binding.local.address,
+            remote.address,
+            message,
+            &inner.options,
+        )?;
         if length + inner.corked.len() > udp::largest(remote.address) {
             return Err(Errno::MSGSIZE.into());
         }
@@ -267,39 +250,13 @@ impl Socket for UdpSocket {
             payload = Chunk::copy_of(&core::mem::take(&mut inner.corked));
         }
         let options = inner.options.of(remote.address);
-        let hops = if remote.address.is_multicast() {
-            Some(options.multicast_hops)
-        } else {
-            options.fields.hops
-        };
         let sending = Sending {
             protocol: self.protocol,
             coverage: inner.send_coverage,
-            local,
+            local: Endpoint::new(departure.source, binding.local.port),
             remote,
-            ttl: message
-                .control
-                .iter()
-                .find_map(|control| {
-                    if let Control::TimeToLive(ttl, _) = control {
-                        Some(*ttl)
-                    } else {
-                        None
-                    }
-                })
-                .or(hops)
-                .unwrap_or_else(|| self.stack.default_hops(remote.address)),
-            tos: message
-                .control
-                .iter()
-                .find_map(|control| {
-                    if let Control::TypeOfService(class, _) = control {
-                        Some(*class)
-                    } else {
-                        None
-                    }
-                })
-                .unwrap_or(options.fields.class),
+            ttl: departure.hops,
+            tos: departure.class,
             dont_fragment: inner.options.dont_fragment(remote.address),
             copy: if remote.address.is_multicast() {
                 options.copy_of_groups()
@@ -308,7 +265,7 @@ impl Socket for UdpSocket {
                 is_broadcast.then_some(Interface::Ethernet)
             },
         };
-        let connected = flow.binding().remote == Some(remote);
+        let connected = binding.remote == Some(remote);
         let mut path = if connected { inner.path } else { Path::default() };
         match self.protocol {
             Protocol::Ping => ping::send(&self.stack, &sending, &payload, &mut path)?,
