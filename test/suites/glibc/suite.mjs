@@ -1,6 +1,5 @@
 // The tests of the GNU C library, from Debian's source package, with the library of its binary package.
-import { fileURLToPath } from "node:url";
-import { inRoot } from "../../../scripts/lib/paths.mjs";
+import { suiteContainer } from "../definitions.mjs";
 import { readStatus } from "../outcomes.mjs";
 
 export const title = "GNU C library 2.36";
@@ -35,29 +34,11 @@ const parts = {
 export const modules = folders.flatMap((folder) => parts[folder] ?? folder);
 
 /** The container with it: see test/guests/containers. */
-export const definitions = {
-  packageSets: {
-    "glibc-suite": {
-      packages: ["bash", "coreutils", "dash", "libc-bin", "libgcc-s1", "netbase", "tzdata"],
-      users: ["tester"],
-      folders: ["var/lib/tester"],
-    },
-  },
-  containers: {
-    "glibc-suite": {
-      packages: "glibc-suite",
-      build: [process.execPath, fileURLToPath(new URL("compile.mjs", import.meta.url)), ...folders],
-      config: {
-        Entrypoint: ["/srv/run.sh"],
-        // The tests' own limits are for a processor that is not emulated.
-        Env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp", "TIMEOUTFACTOR=5"],
-        WorkingDir: "/srv",
-        User: "tester",
-      },
-    },
-  },
-  files: inRoot("test/suites/images"),
-};
+export const definitions = suiteContainer(container, {
+  packages: ["bash", "coreutils", "dash", "libc-bin", "libgcc-s1", "netbase", "tzdata"],
+  build: [new URL("compile.mjs", import.meta.url), ...folders],
+  env: ["TIMEOUTFACTOR=5"],
+});
 
 /** Seconds that a module may take in a guest. */
 export const limit = 1800;

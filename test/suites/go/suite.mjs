@@ -1,6 +1,5 @@
 // The tests of Go's standard library, compiled with the Go that builds the test guests.
-import { fileURLToPath } from "node:url";
-import { inRoot } from "../../../scripts/lib/paths.mjs";
+import { suiteContainer } from "../definitions.mjs";
 
 export const title = "Go's standard library";
 
@@ -18,28 +17,11 @@ export const modules = [
 const place = "/srv";
 
 /** The container with it: see test/guests/containers. */
-export const definitions = {
-  packageSets: {
-    "go-suite": {
-      packages: ["ca-certificates", "coreutils", "dash", "media-types", "netbase", "tzdata"],
-      users: ["tester"],
-      folders: ["var/lib/tester"],
-    },
-  },
-  containers: {
-    "go-suite": {
-      packages: "go-suite",
-      build: [process.execPath, fileURLToPath(new URL("compile.mjs", import.meta.url)), place, ...modules],
-      config: {
-        Entrypoint: ["/srv/run.sh"],
-        Env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp", `GOROOT=${place}`],
-        WorkingDir: place,
-        User: "tester",
-      },
-    },
-  },
-  files: inRoot("test/suites/images"),
-};
+export const definitions = suiteContainer(container, {
+  packages: ["ca-certificates", "coreutils", "dash", "media-types", "netbase", "tzdata"],
+  build: [new URL("compile.mjs", import.meta.url), place, ...modules],
+  env: [`GOROOT=${place}`],
+});
 
 /** Seconds that a module may take in a guest. */
 export const limit = 900;

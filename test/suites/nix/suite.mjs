@@ -1,6 +1,5 @@
 // The tests of the Rust crate nix, which has a safe function for nearly each system call, from crates.io.
-import { fileURLToPath } from "node:url";
-import { inRoot } from "../../../scripts/lib/paths.mjs";
+import { suiteContainer } from "../definitions.mjs";
 
 const version = "0.32.0";
 
@@ -12,28 +11,10 @@ export const container = "nix-suite";
 export const modules = ["test", "test-aio-drop", "test-clearenv", "test-prctl"];
 
 /** The container with it: see test/guests/containers. */
-export const definitions = {
-  packageSets: {
-    "nix-suite": {
-      packages: ["coreutils", "dash", "libc6", "libgcc-s1", "netbase"],
-      users: ["tester"],
-      folders: ["var/lib/tester"],
-    },
-  },
-  containers: {
-    "nix-suite": {
-      packages: "nix-suite",
-      build: [process.execPath, fileURLToPath(new URL("compile.mjs", import.meta.url)), version],
-      config: {
-        Entrypoint: ["/srv/run.sh"],
-        Env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp"],
-        WorkingDir: "/srv",
-        User: "tester",
-      },
-    },
-  },
-  files: inRoot("test/suites/images"),
-};
+export const definitions = suiteContainer(container, {
+  packages: ["coreutils", "dash", "libc6", "libgcc-s1", "netbase"],
+  build: [new URL("compile.mjs", import.meta.url), version],
+});
 
 /** Seconds that a module may take in a guest. */
 export const limit = 900;

@@ -1,6 +1,5 @@
 // The Open POSIX Test Suite, from Debian's source package, compiled with musl.
-import { fileURLToPath } from "node:url";
-import { inRoot } from "../../../scripts/lib/paths.mjs";
+import { suiteContainer } from "../definitions.mjs";
 import { readStatus } from "../outcomes.mjs";
 
 export const title = "Open POSIX Test Suite 1.5.2, with musl";
@@ -25,28 +24,10 @@ export const modules = [
 ];
 
 /** The container with it: see test/guests/containers. */
-export const definitions = {
-  packageSets: {
-    "posix-suite": {
-      packages: ["coreutils", "dash", "musl", "netbase"],
-      users: ["tester"],
-      folders: ["var/lib/tester"],
-    },
-  },
-  containers: {
-    "posix-suite": {
-      packages: "posix-suite",
-      build: [process.execPath, fileURLToPath(new URL("compile.mjs", import.meta.url)), ...modules],
-      config: {
-        Entrypoint: ["/srv/run.sh"],
-        Env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp"],
-        WorkingDir: "/srv",
-        User: "tester",
-      },
-    },
-  },
-  files: inRoot("test/suites/images"),
-};
+export const definitions = suiteContainer(container, {
+  packages: ["coreutils", "dash", "musl", "netbase"],
+  build: [new URL("compile.mjs", import.meta.url), ...modules],
+});
 
 /** Seconds that a module may take in a guest. */
 export const limit = 1800;

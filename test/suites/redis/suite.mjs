@@ -1,6 +1,5 @@
 // redis' own suite, from Debian's source package, with the server of its binary package.
-import { fileURLToPath } from "node:url";
-import { inRoot } from "../../../scripts/lib/paths.mjs";
+import { suiteContainer } from "../definitions.mjs";
 
 export const title = "redis 7.0";
 
@@ -27,39 +26,10 @@ export const modules = [
   );
 
 /** The container with it: see test/guests/containers. */
-export const definitions = {
-  packageSets: {
-    "redis-suite": {
-      packages: [
-        "coreutils",
-        "dash",
-        "grep",
-        "libc-bin",
-        "netbase",
-        "procps",
-        "redis-server",
-        "redis-tools",
-        "sed",
-        "tcl",
-      ],
-      users: ["tester"],
-      folders: ["var/lib/tester"],
-    },
-  },
-  containers: {
-    "redis-suite": {
-      packages: "redis-suite",
-      build: [process.execPath, fileURLToPath(new URL("unpack.mjs", import.meta.url))],
-      config: {
-        Entrypoint: ["/srv/run.sh"],
-        Env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp"],
-        WorkingDir: "/srv",
-        User: "tester",
-      },
-    },
-  },
-  files: inRoot("test/suites/images"),
-};
+export const definitions = suiteContainer(container, {
+  packages: ["coreutils", "dash", "grep", "libc-bin", "netbase", "procps", "redis-server", "redis-tools", "sed", "tcl"],
+  build: [new URL("unpack.mjs", import.meta.url)],
+});
 
 /** Seconds that a module may take in a guest. */
 export const limit = 1800;
