@@ -138,13 +138,9 @@ fn a_flood_of_syns_takes_little_memory_and_leaves_others_their_turn() {
     assert_eq!(&buffer[..count], b"hello");
 }
 
-#[test]
-fn a_full_backlog_lets_the_client_wait() {
-    let world = world();
-    let listener = Blocking::new(&world.stacks[1], AF_INET, crate::support::STREAM).0;
-    listener.bind(&inet([0, 0, 0, 0], 80)).expect("the port is free");
-    listener.listen(1).expect("a bound socket listens");
-    let clients: Vec<_> = (0..4)
+/// So many clients of a server that have asked for a connection, a tenth of a second ago.
+fn clients(world: &World, count: usize) -> Vec<Arc<SocketFile>> {
+    let clients = (0..count)
         .map(|_| {
             let client = Blocking::new(&world.stacks[0], AF_INET, crate::support::STREAM).0;
             let _ = client.connect(&net::Destination::Address(inet(address(1), 80)));
@@ -154,6 +150,16 @@ fn a_full_backlog_lets_the_client_wait() {
     for _ in 0..100 {
         world.step(MILLISECOND);
     }
+    clients
+}
+
+#[test]
+fn a_full_backlog_lets_the_client_wait() {
+    let world = world();
+    let listener = Blocking::new(&world.stacks[1], AF_INET, crate::support::STREAM).0;
+    listener.bind(&inet([0, 0, 0, 0], 80)).expect("the port is free");
+    listener.listen(1).expect("a bound socket listens");
+    let clients = clients(&world, 4);
     let mut accepted = Vec::new();
     world.run_until(MINUTE, |_| {
         accepted.extend(listener.accept().ok());
@@ -176,16 +182,7 @@ fn a_full_backlog_keeps_nothing_of_those_that_come_too_late() {
         world.inject(1, tcp(source, 1024 + number as u16, 1, 0, 0x02, &[2, 4, 5, 0xb4]));
     }
     world.step(0);
-    let clients: Vec<_> = (0..10)
-        .map(|_| {
-            let client = Blocking::new(&world.stacks[0], AF_INET, crate::support::STREAM).0;
-            let _ = client.connect(&net::Destination::Address(inet(address(1), 80)));
-            client
-        })
-        .collect();
-    for _ in 0..100 {
-        world.step(MILLISECOND);
-    }
+    let clients = clients(&world, 10);
     let connected = clients.iter().filter(|client| client.connected().is_ok()).count();
     assert!(connected > QUEUED, "{connected} have come");
     assert_eq!(world.stacks[1].connections(), SILENT + QUEUED);
