@@ -112,6 +112,7 @@ impl DescriptorTable {
     }
 
     /// The description behind a descriptor, be it one of `O_PATH`; `EBADF` when there is none.
+    #[inline]
     pub fn get_any(&self, descriptor: i32) -> Result<Arc<OpenFile>, Errno> {
         self.0.with(|table| {
             table
@@ -260,9 +261,7 @@ impl DescriptorTable {
     }
 
     fn leave_for(&self, other: Table) -> Closed {
-        let files = self.0.with(|table| table.files.clone());
-        drop(self.0.replace(other));
-        files.into_iter().flatten().collect()
+        self.0.replace(other).files.into_iter().flatten().collect()
     }
 
     /// What it has in common with those who share the table, and with nobody else.

@@ -73,11 +73,14 @@ impl<T: Clone> Shareable<T> {
         }
     }
 
-    /// Gives up what it holds for `other`. The first when nobody else has a share of it.
-    pub fn replace(&self, other: T) -> Option<T> {
-        match mem::replace(&mut *self.0.lock(), Holding::Own(other)) {
-            Holding::Own(value) => Some(value),
-            Holding::Shared(shared) => Arc::into_inner(shared).map(SpinLock::into_inner),
+    /// Holds `other` from now on. Gives what it held, or a copy of that when others still hold it.
+    pub fn replace(&self, other: T) -> T {
+        let held = mem::replace(&mut *self.0.lock(), Holding::Own(other));
+        match held {
+            Holding::Own(value) => value,
+            Holding::Shared(shared) => {
+                Arc::try_unwrap(shared).map_or_else(|shared| shared.lock().clone(), SpinLock::into_inner)
+            }
         }
     }
 }
@@ -102,11 +105,12 @@ mod tests {
     }
 
     #[test]
-    fn the_last_holder_gets_what_it_gives_up() {
+    fn a_holder_gets_what_it_gives_up_and_others_keep_it() {
         let first = Shareable::new(5);
         let second = first.share();
-        assert_eq!(first.replace(0), None);
-        assert_eq!(second.replace(0), Some(5));
-        assert_eq!(second.replace(7), Some(0));
+        assert_eq!(first.replace(0), 5);
+        second.with(|value| *value += 1);
+        assert_eq!((first.replace(0), second.replace(0)), (0, 6));
+        assert_eq!(second.replace(7), 0);
     }
 }

@@ -124,11 +124,11 @@ fn run(task: Arc<Task>) {
     let Some(mut future) = task.future.lock().take() else {
         return;
     };
-    let polling = &POLLING[cpu::current()];
+    let this = cpu::current();
+    let (polling, blocked) = (&POLLING[this], &BLOCKED[this]);
     polling.store(true, Ordering::SeqCst);
     let result = future.as_mut().poll(&mut context);
     polling.store(false, Ordering::SeqCst);
-    let blocked = &BLOCKED[cpu::current()];
     task.blocked.store(blocked.load(Ordering::Relaxed), Ordering::Relaxed);
     blocked.store(false, Ordering::Relaxed);
     match result {

@@ -6,7 +6,8 @@ use hal::cpu::{self, MAX_CPUS};
 
 use crate::process::{Thread, family};
 
-/// A CPU. It alone writes, all read.
+/// A CPU, on cache lines of its own. It alone writes, all read.
+#[repr(align(64))]
 struct Cpu {
     /// The thread that it runs, and its process; 0 for none.
     tid: AtomicI32,
@@ -41,8 +42,12 @@ fn this() -> &'static Cpu {
     &CPUS[cpu::current()]
 }
 
+/// A CPU's time with a thread.
+pub(crate) struct Turn(&'static Cpu);
+
 /// To be called when this CPU turns to a thread, so that `/proc/self` knows who asks.
-pub(crate) fn begin_turn(thread: &Thread, now: u64) {
+#[inline]
+pub(crate) fn begin_turn(thread: &Thread, now: u64) -> Turn {
     let this = this();
     this.change(|| {
         this.since.store(now, Ordering::Relaxed);
@@ -51,21 +56,25 @@ pub(crate) fn begin_turn(thread: &Thread, now: u64) {
     this.pid.store(thread.process.pid, Ordering::Relaxed);
     // Whoever interrupts a thread changes what the thread looks at before this, and reads it after.
     this.tid.store(thread.tid, Ordering::SeqCst);
+    Turn(this)
 }
 
-/// To be called when this CPU has left a thread after so many nanoseconds.
-pub(crate) fn end_turn(thread: &Thread, spent: u64) {
-    let this = this();
-    this.change(|| {
-        let user = thread.cpu_time.user_ticks() - this.user_before.load(Ordering::Relaxed);
-        this.since.store(0, Ordering::Relaxed);
-        this.total
-            .store(this.total.load(Ordering::Relaxed) + spent, Ordering::Relaxed);
-        this.user
-            .store(this.user.load(Ordering::Relaxed) + user, Ordering::Relaxed);
-    });
-    this.pid.store(0, Ordering::Relaxed);
-    this.tid.store(0, Ordering::SeqCst);
+impl Turn {
+    /// To be called when the CPU has left the thread after so many nanoseconds.
+    #[inline]
+    pub(crate) fn end(self, thread: &Thread, spent: u64) {
+        let this = self.0;
+        this.change(|| {
+            let user = thread.cpu_time.user_ticks() - this.user_before.load(Ordering::Relaxed);
+            this.since.store(0, Ordering::Relaxed);
+            this.total
+                .store(this.total.load(Ordering::Relaxed) + spent, Ordering::Relaxed);
+            this.user
+                .store(this.user.load(Ordering::Relaxed) + user, Ordering::Relaxed);
+        });
+        this.pid.store(0, Ordering::Relaxed);
+        this.tid.store(0, Ordering::SeqCst);
+    }
 }
 
 /// The process and the thread that this CPU runs; zeroes for none.

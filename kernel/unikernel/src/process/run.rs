@@ -49,12 +49,12 @@ pub fn start_thread(thread: Arc<Thread>, context: UserContext, child_tid: Option
             owner.rseq.note_moved();
             let begin = owner.cpu_time.begin_turn();
             describe::load::catch_up(begin, describe::loading_threads_before);
-            describe::cpus::begin_turn(&owner, begin);
+            let turn = describe::cpus::begin_turn(&owner, begin);
             let result = body.as_mut().poll(task);
             let spent = owner.cpu_time.end_turn();
             owner.counters.note_turn();
             describe::load::catch_up(begin + spent, describe::loading_threads);
-            describe::cpus::end_turn(&owner, spent);
+            turn.end(&owner, spent);
             result
         }),
     );
