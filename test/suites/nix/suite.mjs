@@ -31,12 +31,11 @@ export function read(line) {
 }
 
 export const exceptions = {
-  "sys::test_socket::linux_errqueue": "Sockets have no queue of errors.",
   "sys::test_socket::recvfrom::udp_offload": "`UDP_SEGMENT` and `UDP_GRO` are not served.",
-  "sys::test_socket::test_recvmm2": "`SO_TIMESTAMPING` is not served.",
-  "sys::test_socket::test_recvmsg_rxq_ovfl": "Datagrams that found no place are not counted for `SO_RXQ_OVFL`.",
-  "sys::test_socket::test_timestamping": "`SO_TIMESTAMPING` is not served.",
+  "sys::test_socket::test_recvmm2": "Times of sending are not taken for `SO_TIMESTAMPING`.",
+  "sys::test_socket::test_recvmsg_rxq_ovfl":
+    "Datagrams that Linux has no place for, as each costs it more memory, find one.",
+  "sys::test_socket::test_timestamping": "Times of sending are not taken for `SO_TIMESTAMPING`.",
   "sys::test_socket::test_txtime": "`SO_TXTIME` is not served.",
   "sys::test_sockopt::test_tcp_fast_open_connect": "`TCP_FASTOPEN_CONNECT` is not served.",
-  test_prctl: "`prctl` takes few settings, and most of them without effect.",
 };
